@@ -1,0 +1,169 @@
+package safetensors
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrNoTensor marks a question about a tensor the checkpoint does not have.
+var ErrNoTensor = errors.New("no such tensor")
+
+// File is one open safetensors file, mapped into memory. It is safe for
+// concurrent use, except Close.
+type File struct {
+	path  string
+	data  []byte // the whole map; nil after Close
+	head  header
+	index map[string]int
+}
+
+// Open maps and checks a file. A file that breaks the format gives an error that
+// is ErrCorrupt and names the file and, where there is one, the tensor.
+func Open(path string) (*File, error) {
+	data, err := mapFile(path)
+	if err != nil {
+		return nil, err
+	}
+	head, err := parse(data)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), unix.Munmap(data))
+	}
+	f := &File{path: path, data: data, head: head, index: make(map[string]int, len(head.tensors))}
+	for i, t := range head.tensors {
+		f.index[t.Name] = i
+	}
+	return f, nil
+}
+
+// mapFile maps a regular file of at least one byte for reading.
+func mapFile(path string) ([]byte, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // read only, and the map outlives it
+	if st, err = f.Stat(); err != nil {
+		return nil, err
+	}
+	if st.Size() == 0 {
+		return nil, fmt.Errorf("%s: %w: empty file", path, ErrCorrupt)
+	}
+	if st.Size() != int64(int(st.Size())) {
+		return nil, fmt.Errorf("%s: %d bytes are more than this machine can map", path, st.Size())
+	}
+	data, err := unix.Mmap(int(f.Fd()), 0, int(st.Size()), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map %s: %w", path, err)
+	}
+	return data, nil
+}
+
+// Tensors lists the tensors in the order of their data. The caller must not
+// change what it gets.
+func (f *File) Tensors() []Info { return f.head.tensors }
+
+// Metadata is the file's own key/value strings, nil when it has none.
+func (f *File) Metadata() map[string]string { return f.head.meta }
+
+// Info describes a tensor; ok is false when the file has none of that name.
+func (f *File) Info(name string) (info Info, ok bool) {
+	i, ok := f.index[name]
+	if !ok {
+		return Info{}, false
+	}
+	return f.head.tensors[i], true
+}
+
+// Bytes is the data of a tensor, little-endian, row-major: a read-only view of
+// the file, valid until Close. ErrNoTensor when the file does not have it,
+// os.ErrClosed after Close.
+func (f *File) Bytes(name string) ([]byte, error) {
+	i, ok := f.index[name]
+	if !ok {
+		return nil, fmt.Errorf("%s: tensor %s: %w", f.path, quote(name), ErrNoTensor)
+	}
+	if f.data == nil {
+		return nil, fmt.Errorf("%s: tensor %s: %w", f.path, quote(name), os.ErrClosed)
+	}
+	t := f.head.tensors[i]
+	lo := f.head.base + t.begin
+	return f.data[lo : lo+t.Size : lo+t.Size], nil
+}
+
+// Float32s is a tensor of F16, BF16, F32 or F64 as a new float32 slice.
+func (f *File) Float32s(name string) ([]float32, error) {
+	raw, err := f.Bytes(name)
+	if err != nil {
+		return nil, err
+	}
+	info, _ := f.Info(name)
+	out, err := ToFloat32(info.Dtype, raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: tensor %s: %w", f.path, quote(name), err)
+	}
+	return out, nil
+}
+
+// Close unmaps the file; every view of it is invalid from here on. Closing again
+// does nothing.
+func (f *File) Close() error {
+	if f.data == nil {
+		return nil
+	}
+	data := f.data
+	f.data = nil
+	if err := unix.Munmap(data); err != nil {
+		return fmt.Errorf("unmap %s: %w", f.path, err)
+	}
+	return nil
+}
+
+// digest hashes tensors in name order, each as a line of name, dtype and shape
+// followed by its bytes, so that it does not depend on shards or metadata.
+func digest(tensors []Info, bytes func(name string) ([]byte, error)) (string, error) {
+	sorted := slices.Clone(tensors)
+	slices.SortFunc(sorted, func(a, b Info) int { return strings.Compare(a.Name, b.Name) })
+	h := sha256.New()
+	for _, t := range sorted {
+		raw, err := bytes(t.Name)
+		if err != nil {
+			return "", err
+		}
+		hashTensor(h, t, raw)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+func hashTensor(h hash.Hash, t Info, raw []byte) {
+	line := strconv.Quote(t.Name) + " " + string(t.Dtype)
+	for _, d := range t.Shape {
+		line += " " + strconv.FormatInt(d, 10)
+	}
+	h.Write([]byte(line + "\n")) // a hash never fails
+	h.Write(raw)
+}
+
+// Digest is the hex SHA-256 of the content: names, dtypes, shapes and bytes of
+// all tensors, independent of their order in the file and of the metadata. It
+// reads the whole file each time.
+func (f *File) Digest() (string, error) { return digest(f.head.tensors, f.Bytes) }
+
+// Path is where the file was opened, cleaned.
+func (f *File) Path() string { return filepath.Clean(f.path) }
