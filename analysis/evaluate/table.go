@@ -1,0 +1,116 @@
+package evaluate
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// ResultsFile is the name of a table in a probe folder.
+const ResultsFile = "results.json"
+
+// Table holds every probe of one sweep on every split.
+type Table struct {
+	Label        string            `json:"label"`                  // the column that was predicted
+	Target       string            `json:"target"`                 // what that label means, in words
+	Filter       string            `json:"filter,omitempty"`       // which rows were kept; empty: all
+	PlanIDs      []string          `json:"plan_ids"`               // runs the activations come from
+	Splits       map[string]int    `json:"splits"`                 // rows of each split
+	Fingerprints map[string]string `json:"fingerprints,omitempty"` // Split.Fingerprint of each
+	Baselines    []Baseline        `json:"baselines"`
+	Probes       []Probe           `json:"probes"`
+}
+
+// Baseline is what a split gives without a probe.
+type Baseline struct {
+	Name  string `json:"name"`
+	Split string `json:"split"`
+	N     int    `json:"n,omitempty"`
+	AUROC Value  `json:"auroc"`
+	Lo    Value  `json:"lo"` // of AUROC: interval, or 5 % quantile of random directions
+	Hi    Value  `json:"hi"`
+	Acc   Value  `json:"acc"`
+	AccLo Value  `json:"acc_lo"`
+	AccHi Value  `json:"acc_hi"`
+}
+
+// UnmarshalJSON leaves absent numbers undefined rather than zero.
+func (b *Baseline) UnmarshalJSON(data []byte) error {
+	type plain Baseline
+	nan := Value(math.NaN())
+	p := plain{AUROC: nan, Lo: nan, Hi: nan, Acc: nan, AccLo: nan, AccHi: nan}
+	if err := json.Unmarshal(data, &p); err != nil {
+		return err
+	}
+	*b = Baseline(p)
+	return nil
+}
+
+// Probe is one row of the table.
+type Probe struct {
+	ID        string             `json:"id"`
+	Kind      string             `json:"kind"` // logistic, mass_mean, …
+	Site      string             `json:"site"`
+	Layer     int                `json:"layer"`
+	Variant   string             `json:"variant,omitempty"` // adapter; empty: the base model
+	Converged bool               `json:"converged"`
+	Splits    map[string]Measure `json:"splits"`
+}
+
+// maxResults bounds what is read of a results file: a sweep of 100 layers, 5
+// sites and 10 kinds over 10 splits stays below 20 MB.
+const maxResults = 64 << 20
+
+// ReadTable reads DIR/results.json.
+func ReadTable(dir string) (Table, error) {
+	path := filepath.Join(dir, ResultsFile)
+	f, err := os.Open(path)
+	if err != nil {
+		return Table{}, fmt.Errorf("read probe results: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxResults+1))
+	if err != nil {
+		return Table{}, fmt.Errorf("read %s: %w", path, err)
+	}
+	if len(data) > maxResults {
+		return Table{}, fmt.Errorf("read %s: more than %d MB, not a results file", path, maxResults>>20)
+	}
+	var t Table
+	if err := json.Unmarshal(data, &t); err != nil {
+		return Table{}, fmt.Errorf("read %s: %w", path, err)
+	}
+	return t, nil
+}
+
+// SplitNames lists the splits that probes were measured on: train, val, test
+// first, others by name.
+func (t Table) SplitNames() []string {
+	seen := map[string]bool{}
+	for _, p := range t.Probes {
+		for name := range p.Splits {
+			seen[name] = true
+		}
+	}
+	names := make([]string, 0, len(seen))
+	for name := range seen {
+		names = append(names, name)
+	}
+	first := []string{"train", "val", "test"}
+	slices.SortFunc(names, func(a, b string) int {
+		i, j := slices.Index(first, a), slices.Index(first, b)
+		if i >= 0 && j >= 0 {
+			return i - j
+		}
+		if i != j {
+			return j - i // a known name (index ≥ 0) before an unknown one (−1)
+		}
+		return strings.Compare(a, b)
+	})
+	return names
+}

@@ -1,0 +1,166 @@
+package evaluate
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func sampleOf(seed uint64, groups int, d float64) Sample {
+	scores, positive, group := planted(rand.New(rand.NewPCG(seed, 0)), groups, d)
+	s := Sample{Positive: positive}
+	for i, x := range scores {
+		s.Score = append(s.Score, 1/(1+math.Exp(d/2-x)))
+		s.Group = append(s.Group, string(rune('a'+group[i]%26))+string(rune('a'+group[i]/26)))
+	}
+	return s
+}
+
+func tableOf(t *testing.T) Table {
+	t.Helper()
+	test := sampleOf(1, 80, 2)
+	random, err := RandomDirections(features(2, 64, 3), features(3, 64, 3), "test", 20, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Table{
+		Label: "label", Splits: map[string]int{"test": len(test.Score)},
+		Baselines: []Baseline{Majority(test.Positive, test, "test", Options{}), random},
+		Probes: []Probe{
+			{ID: "a", Kind: "logistic", Site: "fc2", Layer: 2, Converged: true, Splits: map[string]Measure{"test": Evaluate(test, Options{}), "val": Evaluate(sampleOf(2, 40, 2), Options{})}},
+			{ID: "b", Kind: "logistic", Site: "fc2", Layer: 10, Converged: true, Splits: map[string]Measure{"test": Evaluate(sampleOf(3, 80, 3), Options{}), "val": Evaluate(sampleOf(4, 40, .1), Options{})}},
+			{ID: "c", Kind: "logistic", Site: "fc2", Layer: 11, Splits: map[string]Measure{"val": Evaluate(sampleOf(5, 40, 6), Options{})}},
+		},
+	}
+}
+
+// features has the label on coordinate 0 of width d.
+func features(seed uint64, n, d int) Features {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	f := Features{D: d}
+	for i := range n {
+		f.Positive = append(f.Positive, i%2 == 0)
+		for j := range d {
+			x := rng.NormFloat64()
+			if j == 0 && i%2 == 0 {
+				x += 8
+			}
+			f.X = append(f.X, float32(x))
+		}
+	}
+	return f
+}
+
+func TestTableRoundTripAndChoice(t *testing.T) {
+	table := tableOf(t)
+	data, err := json.Marshal(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, ResultsFile), data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	back, err := ReadTable(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := json.Marshal(back)
+	if err != nil || !bytes.Equal(data, again) {
+		t.Errorf("read back differently (%v):\n%s\n%s", err, data, again)
+	}
+	if p, ok := back.Chosen(); !ok || p.ID != "a" {
+		t.Errorf("chosen %q: must have the best validation AUROC among converged probes, not the best test AUROC", p.ID)
+	}
+	if got := strings.Join(back.SplitNames(), " "); got != "val test" {
+		t.Errorf("splits %s", got)
+	}
+	if err := back.Check(); err != nil {
+		t.Errorf("a sound table: %v", err)
+	}
+}
+
+func TestCheckRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*Table)
+		says   string
+	}{
+		"no baselines":    {func(t *Table) { t.Baselines = nil }, "no majority baseline"},
+		"same rows twice": {func(t *Table) { t.Fingerprints = map[string]string{"val": "1", "test": "1"} }, `"test" and "val" hold the same rows`},
+		"no groups":       {func(t *Table) { t.Probes[0].Splits["test"] = Measure{AUROC: 1} }, "1 cells without groups"},
+		"no interval": {func(t *Table) {
+			m := t.Probes[0].Splits["test"]
+			m.AUROCLo = Value(math.NaN())
+			t.Probes[0].Splits["test"] = m
+		}, "without intervals"},
+		"empty": {func(t *Table) { t.Probes = nil }, "no probes"},
+	} {
+		table := tableOf(t)
+		c.change(&table)
+		if err := table.Check(); !errors.Is(err, ErrUnsound) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestAbsentNumbersAreUndefined(t *testing.T) {
+	var m Measure
+	if err := json.Unmarshal([]byte(`{"n":5,"auroc":0.7,"ece":null}`), &m); err != nil {
+		t.Fatal(err)
+	}
+	if m.AUROC != 0.7 || m.ECE.Defined() || m.AUROCLo.Defined() || m.N != 5 {
+		t.Errorf("%+v", m)
+	}
+}
+
+func TestWriteTextWithholdsUnconverged(t *testing.T) {
+	var b strings.Builder
+	if err := tableOf(t).WriteText(&b); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
+	if len(lines) != 6 || !strings.Contains(lines[3], "not converged") || strings.Contains(lines[3], "0.") {
+		t.Errorf("table:\n%s", b.String())
+	}
+}
+
+func TestRandomDirectionsFindPlantedSpread(t *testing.T) {
+	narrow, err := RandomDirections(features(1, 200, 1), features(2, 200, 1), "test", 30, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if narrow.Lo < 0.99 { // one dimension: every direction is the label's, once its sign is set
+		t.Errorf("D=1: %+v", narrow)
+	}
+	wide, err := RandomDirections(features(1, 400, 2000), features(2, 400, 2000), "test", 30, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if wide.AUROC > 0.65 || wide.AUROC < 0.4 || wide.Lo > wide.AUROC || wide.Hi < wide.AUROC {
+		t.Errorf("D=2000: %+v", wide)
+	}
+	if _, err := RandomDirections(features(1, 4, 2), features(1, 4, 3), "test", 3, 1); err == nil {
+		t.Error("rows of different widths accepted")
+	}
+}
+
+func TestTextBaselines(t *testing.T) {
+	train := []string{"Rome is not big", "Paris is big", "Oslo is not old", "Bern is old"}
+	labels := []bool{false, true, false, true}
+	test := []string{"Turin is not far", "Turin is far", "", "unseen words only"}
+	words := BagOfWords(train, labels, test)
+	if !(words[0] < 0.5 && words[1] > words[0]) {
+		t.Errorf("bag of words %v", words)
+	}
+	near(t, "no known word: the prior", words[3], 0.5, 1e-12)
+	length := Length(train, labels, test)
+	if !(length[1] > length[0]) { // positives are shorter here
+		t.Errorf("length %v", length)
+	}
+}
