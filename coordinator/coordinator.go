@@ -1,0 +1,349 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// ErrComplete is what Next returns when every unit of the run is committed.
+var ErrComplete = errors.New("coordinator: every unit is committed")
+
+// Coordinator tells one node which unit to work on. Its methods may be called from
+// several goroutines: a node with several devices calls Next from each of its
+// workers.
+type Coordinator struct {
+	cfg    Config
+	ledger Ledger
+	peers  Peers
+	start  time.Time
+
+	mu      sync.Mutex
+	held    map[int]Claim // units this node works on
+	seq     uint64
+	counts  counts
+	took    ewma // seconds of one unit
+	workers ewma // units worked on at a time
+	waiting bool // as last published
+	idle    time.Time
+	settle  settling
+	mem     memory
+	seeds   map[NodeID]uint64
+
+	truth   bitmap // units the ledger showed committed
+	refuted bitmap // units gossip calls done that the ledger did not show
+	listed  time.Time
+	stale   bool // gossip was found to miss commits: list before the next choice
+}
+
+type counts struct{ done, lost, spare int }
+
+// New returns the coordinator of one node. It asks nobody anything yet.
+func New(cfg Config, ledger Ledger, peers Peers) (*Coordinator, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.After == nil {
+		cfg.After = time.After
+	}
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if s := peers.State(); s.Units() != cfg.Units || s.Plan() != cfg.Salt {
+		return nil, fmt.Errorf("%w: peers have %.12q with %d units, the configuration %.12q with %d",
+			ErrOtherPlan, s.Plan(), s.Units(), cfg.Salt, cfg.Units)
+	}
+	if cfg.Started.IsZero() {
+		cfg.Started = cfg.Now()
+	}
+	return &Coordinator{
+		cfg: cfg, ledger: ledger, peers: peers, start: cfg.Now(),
+		held: map[int]Claim{}, mem: newMemory(), seeds: map[NodeID]uint64{},
+		truth: newBitmap(cfg.Units), refuted: newBitmap(cfg.Units),
+	}, nil
+}
+
+// Next blocks until this node should start a unit and returns it, claimed. The
+// caller works on it and then calls Done, or Drop if it gives up. Next returns
+// ErrComplete when every unit is committed, the context's error when
+// that ends, and the ledger's errors.
+func (c *Coordinator) Next(ctx context.Context) (int, error) {
+	for {
+		changed := c.peers.Changed()
+		turn, err := c.Try(ctx)
+		if err != nil || turn.Start {
+			return turn.Unit, err
+		}
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-changed:
+		case <-c.cfg.After(turn.Wait):
+		}
+	}
+}
+
+// Turn is what a node should do now.
+type Turn struct {
+	// Start is set when Unit should be started now.
+	Start bool
+	Unit  int
+	// Wait is, when Start is not set, after which time to ask again, unless the
+	// peers signal a change before.
+	Wait time.Duration
+}
+
+// Try is Next without waiting, for callers with a clock of their own.
+func (c *Coordinator) Try(ctx context.Context) (Turn, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return Turn{}, err
+		}
+		s := c.step()
+		switch s.do {
+		case doWait:
+			return Turn{Wait: s.wait}, nil
+		case doComplete:
+			return Turn{}, ErrComplete
+		case doList:
+			if err := c.list(ctx); err != nil {
+				return Turn{}, err
+			}
+		case doStart:
+			if ok, err := c.confirm(ctx, s.unit); err != nil || ok {
+				return Turn{Start: ok, Unit: s.unit}, err
+			}
+		}
+	}
+}
+
+// step is what Try should do next.
+type step struct {
+	do   int
+	unit int
+	wait time.Duration
+}
+
+const (
+	doWait = iota
+	doList
+	doStart
+	doComplete
+)
+
+// step decides; a unit to start is claimed already.
+func (c *Coordinator) step() step {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.cfg.Now()
+	if c.truth.count() == c.cfg.Units && !c.listed.IsZero() {
+		return step{do: doComplete}
+	}
+	if c.listed.IsZero() || c.stale {
+		return step{do: doList}
+	}
+	if c.idle.IsZero() {
+		c.idle = now
+	}
+	l := c.look(now)
+	if l.done.count() == c.cfg.Units {
+		return step{do: doList}
+	}
+	if wait := c.settle.wait(&c.cfg, c.peers.Members(), now); wait > 0 {
+		return step{do: doWait, wait: wait}
+	}
+	return c.pick(l)
+}
+
+// pick claims the unit to start, or says how long to wait; c.mu is held.
+func (c *Coordinator) pick(l *look) step {
+	best := choose(&c.cfg, l)
+	if best.unit >= 0 && !best.at.After(l.now) && len(c.held) < MaxClaims {
+		c.claim(best, l.now)
+		return step{do: doStart, unit: best.unit}
+	}
+	wait := c.listed.Add(c.cfg.relist(l.nodes[0].expect)).Sub(l.now)
+	if wait <= 0 {
+		return step{do: doList}
+	}
+	if best.unit >= 0 && best.at.After(l.now) {
+		wait = min(wait, best.at.Sub(l.now))
+	}
+	if !c.waiting {
+		c.waiting = true
+		c.publish()
+	}
+	return step{do: doWait, wait: wait}
+}
+
+// claim takes a unit and says so; c.mu is held.
+func (c *Coordinator) claim(best choice, now time.Time) {
+	c.held[best.unit] = Claim{Unit: best.unit, Attempt: best.attempt, Started: now}
+	if best.spare {
+		c.counts.spare++
+	}
+	c.waiting = false
+	c.publish()
+}
+
+// confirm asks the ledger about a claimed unit right before it is handed out, and
+// gives way to a node of better rank that claimed it meanwhile.
+func (c *Coordinator) confirm(ctx context.Context, unit int) (bool, error) {
+	done, err := c.ledger.Committed(ctx, unit)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case err != nil:
+		delete(c.held, unit)
+		c.publish()
+		return false, fmt.Errorf("ask whether unit %d is committed: %w", unit, err)
+	case done:
+		delete(c.held, unit)
+		c.truth.set(unit)
+		c.stale = true
+		c.publish(unit)
+		return false, nil
+	case c.outranked(unit):
+		delete(c.held, unit)
+		c.publish()
+		return false, nil
+	}
+	c.idle = time.Time{}
+	return true, nil
+}
+
+// outranked reports whether a live node that goes before this one has claimed the
+// unit just as early; c.mu is held.
+func (c *Coordinator) outranked(unit int) bool {
+	l := c.look(c.cfg.Now())
+	me := l.nodes[0]
+	mine := score(me.seed, unit, me.weight)
+	for _, h := range l.held[unit] {
+		n := l.nodes[h.node]
+		if h.attempt >= c.held[unit].Attempt && before(score(n.seed, unit, n.weight), mine, n.id, me.id) {
+			return true
+		}
+	}
+	return false
+}
+
+// list asks the ledger about all units, and tells the fleet what it did not know.
+func (c *Coordinator) list(ctx context.Context) error {
+	before := c.peers.State()
+	all, err := c.ledger.All(ctx)
+	if err == nil && len(all) != c.cfg.Units {
+		err = fmt.Errorf("%d units, want %d", len(all), c.cfg.Units)
+	}
+	if err != nil {
+		return fmt.Errorf("list the committed units: %w", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var news []int
+	for u, done := range all {
+		switch {
+		case done:
+			c.truth.set(u)
+			c.refuted[u>>3] &^= 1 << (u & 7)
+			if !before.Done(u) {
+				news = append(news, u)
+			}
+		case before.Done(u) && !c.truth.has(u):
+			c.refuted.set(u)
+		}
+	}
+	c.listed, c.stale = c.cfg.Now(), false
+	if len(news) > 0 {
+		c.peers.Publish(Delta{Done: news})
+	}
+	return nil
+}
+
+// Done says that a unit is committed: by this node if won is set, else by another
+// one that was first. took is the time from its start; it measures the node's
+// speed.
+func (c *Coordinator) Done(unit int, took time.Duration, won bool) {
+	if unit < 0 || unit >= c.cfg.Units {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if took > 0 {
+		c.took.add(took.Seconds())
+		c.workers.add(float64(max(1, len(c.held))))
+	}
+	delete(c.held, unit)
+	c.truth.set(unit)
+	if won {
+		c.counts.done++
+	} else {
+		c.counts.lost++
+	}
+	c.publish(unit)
+}
+
+// Drop says that this node has given up a unit it had claimed.
+func (c *Coordinator) Drop(unit int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.held[unit]; !ok {
+		return
+	}
+	delete(c.held, unit)
+	c.publish()
+}
+
+// Leave drops all units and says that this node is going. Next must not be called
+// afterwards.
+func (c *Coordinator) Leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held = map[int]Claim{}
+	n := c.nextSelf()
+	n.Left = true
+	c.peers.Publish(Delta{Nodes: []NodeState{n}})
+}
+
+// publish tells the fleet of this node and of units done; c.mu is held.
+func (c *Coordinator) publish(done ...int) {
+	c.peers.Publish(Delta{Done: done, Nodes: []NodeState{c.nextSelf()}})
+}
+
+// nextSelf is a new version of this node's entry; c.mu is held.
+func (c *Coordinator) nextSelf() NodeState {
+	c.seq++
+	return c.self()
+}
+
+// self is this node's entry; c.mu is held.
+func (c *Coordinator) self() NodeState {
+	n := NodeState{
+		Node: c.cfg.Node, Host: c.cfg.Host, Started: c.cfg.Started, Seq: c.seq, Beat: c.cfg.Now(),
+		UnitTime: seconds(c.took.mean), Done: c.counts.done, Lost: c.counts.lost, Spare: c.counts.spare,
+		Waiting: c.waiting,
+	}
+	if c.took.n > 0 { // Little's law: throughput = units in work / time of one
+		n.Speed = c.workers.mean / c.took.mean
+	}
+	n.Claims = slices.SortedFunc(maps.Values(c.held), func(a, b Claim) int {
+		if d := a.Started.Compare(b.Started); d != 0 {
+			return d
+		}
+		return a.Unit - b.Unit
+	})
+	return n
+}
+
+// seed returns the hash seed of a node.
+func (c *Coordinator) seed(id NodeID) uint64 {
+	s, ok := c.seeds[id]
+	if !ok {
+		s = nodeSeed(c.cfg.Salt, id)
+		c.seeds[id] = s
+	}
+	return s
+}

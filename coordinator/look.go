@@ -1,0 +1,202 @@
+package coordinator
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// look is what the coordinator sees at one moment, with the hints weighed: the
+// whole input of choose.
+type look struct {
+	now   time.Time
+	idle  time.Time // since when this node has nothing to do
+	units int
+	done  bitmap
+	// nodes are the live nodes; nodes[0] is this one.
+	nodes []peer
+	// held are the claims of other live nodes on units not done.
+	held map[int][]hold
+	// mine are the units this node works on.
+	mine map[int]Claim
+	// opened says since when a unit that was claimed is open again.
+	opened map[int]time.Time
+	// spare is how many units may still be duplicated for speed.
+	spare int
+}
+
+// peer is a live node.
+type peer struct {
+	id     NodeID
+	seed   uint64
+	weight float64
+	expect time.Duration // of one unit
+	free   bool
+}
+
+// hold is the claim of a live node as seen from here.
+type hold struct {
+	node    int // index in look.nodes
+	attempt int
+	seen    time.Time // when this node first saw the claim, on its own clock
+}
+
+// memory is what the coordinator remembers from look to look.
+type memory struct {
+	claims map[claimKey]time.Time
+	opened map[int]time.Time
+	member map[NodeID]bool
+	news   map[NodeID]version
+}
+
+type claimKey struct {
+	node    NodeID
+	unit    int
+	started int64
+}
+
+// version is when an entry of the state last changed, on this node's clock.
+type version struct {
+	started int64
+	seq     uint64
+	at      time.Time
+}
+
+func newMemory() memory {
+	return memory{
+		claims: map[claimKey]time.Time{}, opened: map[int]time.Time{},
+		member: map[NodeID]bool{}, news: map[NodeID]version{},
+	}
+}
+
+// look weighs what gossip and ledger have told so far; c.mu is held.
+func (c *Coordinator) look(now time.Time) *look {
+	s := c.peers.State()
+	l := &look{now: now, idle: c.idle, units: c.cfg.Units, done: c.knownDone(s), held: map[int][]hold{}, mine: c.held, opened: c.mem.opened}
+	live := c.live(s, now)
+	l.nodes = c.weigh(live)
+	l.spare = c.cfg.spareUnits() - c.spareStarted(s)
+	seen := map[claimKey]time.Time{}
+	for i, n := range live {
+		if i > 0 {
+			c.noteClaims(l, i, n, seen)
+		}
+	}
+	c.noteOpened(l, seen)
+	return l
+}
+
+// knownDone joins what gossip says with what the ledger said, which wins.
+func (c *Coordinator) knownDone(s *State) bitmap {
+	done := slices.Clone(s.done)
+	for i := range done {
+		done[i] = done[i]&^c.refuted[i] | c.truth[i]
+	}
+	return done
+}
+
+// live returns the entries of the live nodes, this one first. A node is live while
+// it is a member. One that was never yet seen as a member counts as live for a
+// while after each of its signs: in a mass start its claims travel faster than its
+// membership.
+func (c *Coordinator) live(s *State, now time.Time) []NodeState {
+	members := map[NodeID]bool{}
+	for _, m := range c.peers.Members() {
+		if !m.Observer && m.Node != c.cfg.Node {
+			members[m.Node] = true
+			c.mem.member[m.Node] = true
+		}
+	}
+	out := []NodeState{c.self()}
+	for _, id := range slices.Sorted(maps.Keys(s.nodes)) {
+		n := s.nodes[id]
+		if id == c.cfg.Node {
+			continue
+		}
+		fresh := c.noteNews(n, now) < time.Duration(c.cfg.Late*float64(c.cfg.ExpectedUnit))
+		if !n.Left && (members[id] || fresh && !c.mem.member[id]) {
+			out = append(out, n)
+		}
+		delete(members, id)
+	}
+	for _, id := range slices.Sorted(maps.Keys(members)) {
+		out = append(out, NodeState{Node: id})
+	}
+	return out
+}
+
+// noteNews returns how long ago the entry last changed.
+func (c *Coordinator) noteNews(n NodeState, now time.Time) time.Duration {
+	v := c.mem.news[n.Node]
+	if v.started != n.Started.UnixNano() || v.seq != n.Seq {
+		v = version{started: n.Started.UnixNano(), seq: n.Seq, at: now}
+		c.mem.news[n.Node] = v
+	}
+	return now.Sub(v.at)
+}
+
+// weigh gives each live node its weight and expected unit time; a node that has not
+// measured yet is taken to be like the mean of those that have.
+func (c *Coordinator) weigh(live []NodeState) []peer {
+	speed, unit, n := 0.0, 0.0, 0.0
+	for _, s := range live {
+		if s.Speed > 0 && s.UnitTime > 0 {
+			speed, unit, n = speed+s.Speed, unit+s.UnitTime.Seconds(), n+1
+		}
+	}
+	speed0, unit0 := 1.0, c.cfg.ExpectedUnit
+	if n > 0 {
+		speed0, unit0 = speed/n, seconds(unit/n)
+	}
+	out := make([]peer, len(live))
+	for i, s := range live {
+		out[i] = peer{id: s.Node, seed: c.seed(s.Node), weight: speed0, expect: unit0, free: s.free()}
+		if s.Speed > 0 && s.UnitTime > 0 {
+			out[i].weight, out[i].expect = s.Speed, s.UnitTime
+		}
+	}
+	return out
+}
+
+// spareStarted counts the units the fleet has started twice for speed.
+func (c *Coordinator) spareStarted(s *State) int {
+	n := c.counts.spare
+	for id, e := range s.nodes {
+		if id != c.cfg.Node {
+			n += e.Spare
+		}
+	}
+	return n
+}
+
+// noteClaims adds the claims of live node i to the look and to seen.
+func (c *Coordinator) noteClaims(l *look, i int, n NodeState, seen map[claimKey]time.Time) {
+	for _, cl := range n.Claims {
+		if cl.Unit >= c.cfg.Units || l.done.has(cl.Unit) {
+			continue
+		}
+		key := claimKey{n.Node, cl.Unit, cl.Started.UnixNano()}
+		at, ok := c.mem.claims[key]
+		if !ok {
+			at = l.now
+		}
+		seen[key] = at
+		l.held[cl.Unit] = append(l.held[cl.Unit], hold{node: i, attempt: cl.Attempt, seen: at})
+	}
+}
+
+// noteOpened remembers which units lost their last live claim since the last look.
+func (c *Coordinator) noteOpened(l *look, seen map[claimKey]time.Time) {
+	for key := range c.mem.claims {
+		_, again := c.mem.opened[key.unit]
+		if _, still := seen[key]; !still && !again && len(l.held[key.unit]) == 0 && !l.done.has(key.unit) {
+			c.mem.opened[key.unit] = l.now
+		}
+	}
+	for u := range c.mem.opened {
+		if len(l.held[u]) > 0 || l.done.has(u) {
+			delete(c.mem.opened, u)
+		}
+	}
+	c.mem.claims = seen
+}

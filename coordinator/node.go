@@ -1,0 +1,83 @@
+package coordinator
+
+import (
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"time"
+)
+
+// NodeID names one process of the fleet. It must be unique in the fleet and over
+// time: a process that starts again is a new node (see NewNodeID).
+type NodeID string
+
+// NewNodeID makes a node id from a host name, a process id and the time the
+// process started, such as "gpu3-4242-k1f9".
+func NewNodeID(host string, pid int, started time.Time) NodeID {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s %d %d", host, pid, started.UnixNano())
+	tail := strconv.FormatUint(h.Sum64()%(36*36*36*36), 36)
+	return NodeID(fmt.Sprintf("%s-%d-%04s", host, pid, tail))
+}
+
+// Member is a node that gossip shows alive now.
+type Member struct {
+	Node NodeID
+	// Addr is where the node gossips, "host:port"; empty for a fleet of one.
+	Addr string
+	// Host is the machine's name, as the node says.
+	Host string
+	// Observer is set for a node that only looks and takes no units.
+	Observer bool
+}
+
+// Claim says that a node has started a unit.
+type Claim struct {
+	Unit int
+	// Attempt is 1 for the first node to start the unit as far as it knew, one
+	// more for each further try.
+	Attempt int
+	// Started is the time on the claiming node's own clock.
+	Started time.Time
+}
+
+// NodeState is what one node says of itself. Only the node itself makes new
+// versions; others pass them on. Of two versions the one with the greater
+// (Started, Seq) holds.
+type NodeState struct {
+	Node NodeID
+	// Host is the machine's name.
+	Host string
+	// Started is when the process began, on its own clock.
+	Started time.Time
+	// Seq counts the versions the process has published.
+	Seq uint64
+	// Beat is when this version was made, on the node's own clock.
+	Beat time.Time
+	// Speed is the measured throughput in units per second, all workers of the node
+	// together; 0 while unknown.
+	Speed float64
+	// UnitTime is the mean time from the start of a unit to its commit; 0 while
+	// unknown.
+	UnitTime time.Duration
+	// Done counts units this node was first to commit; Lost counts those it
+	// finished after somebody else.
+	Done, Lost int
+	// Spare counts units it started although another live node had claimed them.
+	Spare int
+	// Waiting is set while the node has nothing to do and waits for a unit.
+	Waiting bool
+	// Left is set when the node has left the fleet on purpose.
+	Left bool
+	// Claims are the units the node works on, in the order it took them.
+	Claims []Claim
+}
+
+// free reports whether the node could start a unit at once.
+func (n *NodeState) free() bool { return n.Waiting || len(n.Claims) == 0 }
+
+// clone returns a copy that shares nothing.
+func (n NodeState) clone() NodeState {
+	n.Claims = append([]Claim(nil), n.Claims...)
+	return n
+}

@@ -1,0 +1,89 @@
+package coordinator
+
+import "time"
+
+// Progress is where a run stands, as far as one node knows.
+type Progress struct {
+	// Done of Total units are committed.
+	Done, Total int
+	// Own counts the units this node was first to commit, Lost those where another
+	// one was.
+	Own, Lost int
+	// Rate is the measured speed of the live nodes together, in units per second; 0
+	// while nothing is measured.
+	Rate float64
+	// ETA is the time left at this rate, negative while unknown.
+	ETA time.Duration
+	// Nodes are all nodes ever seen, by node id.
+	Nodes []NodeProgress
+}
+
+// NodeProgress is one node's part of a run.
+type NodeProgress struct {
+	NodeState
+	// Self marks the node that reports.
+	Self bool
+	// Live is set while gossip shows the node alive.
+	Live bool
+	// Share is its part of the units committed by the nodes listed.
+	Share float64
+	// Age is how long ago the node last said something, by the two clocks.
+	Age time.Duration
+}
+
+// Progress reports where the run stands.
+func (c *Coordinator) Progress() Progress {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.peers.State()
+	s.nodes[c.cfg.Node] = c.self()
+	p := Summarize(s, c.peers.Members(), c.cfg.Node, c.cfg.Now())
+	p.Done = c.knownDone(s).count()
+	p.ETA = eta(p)
+	p.Own, p.Lost = c.counts.done, c.counts.lost
+	return p
+}
+
+// Summarize makes a Progress of a state and the members alive; self may be empty.
+func Summarize(s *State, members []Member, self NodeID, now time.Time) Progress {
+	live := map[NodeID]bool{self: true}
+	for _, m := range members {
+		live[m.Node] = true
+	}
+	p := Progress{Done: s.NumDone(), Total: s.Units()}
+	sum := 0
+	for _, n := range s.Nodes() {
+		sum += n.Done
+		alive := live[n.Node] && !n.Left
+		if alive {
+			p.Rate += n.Speed
+		}
+		p.Nodes = append(p.Nodes, NodeProgress{NodeState: n, Self: n.Node == self, Live: alive, Age: max(0, now.Sub(n.Beat))})
+	}
+	for i := range p.Nodes {
+		p.Nodes[i].Share = float64(p.Nodes[i].Done) / float64(max(1, sum))
+	}
+	p.ETA = eta(p)
+	return p
+}
+
+func eta(p Progress) time.Duration {
+	switch {
+	case p.Done >= p.Total:
+		return 0
+	case p.Rate <= 0:
+		return -1
+	}
+	return seconds(float64(p.Total-p.Done) / p.Rate)
+}
+
+// SameHost counts the members on one machine, for sharing its cores.
+func SameHost(members []Member, host string) int {
+	n := 0
+	for _, m := range members {
+		if m.Host == host && !m.Observer {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,136 @@
+package coordinator
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// Limits of what is accepted from the network.
+const (
+	// MaxUnits bounds a plan: a bitmap of half a megabyte, at 30 s a unit 4 years of
+	// one node.
+	MaxUnits = 1 << 22
+	// MaxNodes bounds the nodes a state remembers, dead ones included. Ten times the
+	// largest fleet that memberlist was seen to carry, so that restarts fit.
+	MaxNodes = 4096
+	// MaxClaims bounds the units one node works on at a time: a worker per GPU and
+	// one unit being written behind each, with room.
+	MaxClaims = 64
+	// MaxNameLen bounds node ids, host names and plan ids, in bytes.
+	MaxNameLen = 255
+)
+
+// ErrOtherPlan means that a message or state belongs to another run.
+var ErrOtherPlan = errors.New("coordinator: state of another plan")
+
+// State is all that gossip knows of a run: the set of units done and the latest
+// word of each node about itself. It is a join-semilattice: a unit goes
+// open < claimed < done and never back while its claimer lives, the done set only
+// grows, a node's entry is replaced only by a greater version. So Merge is
+// idempotent, commutative and associative, and any set of messages, delivered in
+// any order any number of times, gives the same state. (Beyond MaxNodes new nodes
+// are dropped and this no longer holds; nothing but work is lost.)
+//
+// A State is not safe for concurrent use; see Board.
+type State struct {
+	plan  string
+	units int
+	done  bitmap
+	nodes map[NodeID]NodeState
+}
+
+// Delta is a change of a State: units newly done and new versions of nodes.
+type Delta struct {
+	Done  []int
+	Nodes []NodeState
+}
+
+// NewState returns the state in which nothing is known of a plan with so many
+// units.
+func NewState(plan string, units int) *State {
+	return &State{plan: plan, units: units, done: newBitmap(units), nodes: map[NodeID]NodeState{}}
+}
+
+// Plan returns the id of the plan the state is about.
+func (s *State) Plan() string { return s.plan }
+
+// Units returns the number of units of the plan.
+func (s *State) Units() int { return s.units }
+
+// Done reports whether somebody has said that unit u is committed.
+func (s *State) Done(u int) bool { return u >= 0 && u < s.units && s.done.has(u) }
+
+// NumDone counts the units said to be committed.
+func (s *State) NumDone() int { return s.done.count() }
+
+// Node returns the latest word of a node.
+func (s *State) Node(id NodeID) (NodeState, bool) {
+	n, ok := s.nodes[id]
+	return n, ok
+}
+
+// Nodes returns the latest word of every node ever seen, by node id.
+func (s *State) Nodes() []NodeState {
+	out := make([]NodeState, 0, len(s.nodes))
+	for _, id := range slices.Sorted(maps.Keys(s.nodes)) {
+		out = append(out, s.nodes[id].clone())
+	}
+	return out
+}
+
+// Clone returns a copy that shares nothing that changes.
+func (s *State) Clone() *State {
+	return &State{plan: s.plan, units: s.units, done: slices.Clone(s.done), nodes: maps.Clone(s.nodes)}
+}
+
+// Merge joins o into s and reports whether s changed. It fails, and changes
+// nothing, when o is about another plan.
+func (s *State) Merge(o *State) (bool, error) {
+	if s.plan != o.plan || s.units != o.units {
+		return false, fmt.Errorf("%w: %.12s with %d units, here %.12s with %d", ErrOtherPlan, o.plan, o.units, s.plan, s.units)
+	}
+	changed := s.done.union(o.done)
+	for _, id := range slices.Sorted(maps.Keys(o.nodes)) {
+		changed = s.mergeNode(o.nodes[id]) || changed
+	}
+	return changed, nil
+}
+
+// Apply joins a delta into s and reports whether s changed. Units out of range
+// are ignored.
+func (s *State) Apply(d Delta) bool {
+	changed := false
+	for _, u := range d.Done {
+		if u >= 0 && u < s.units {
+			changed = s.done.set(u) || changed
+		}
+	}
+	for _, n := range d.Nodes {
+		changed = s.mergeNode(n) || changed
+	}
+	return changed
+}
+
+func (s *State) mergeNode(n NodeState) bool {
+	old, ok := s.nodes[n.Node]
+	if ok && !newer(n, old) || !ok && len(s.nodes) >= MaxNodes {
+		return false
+	}
+	s.nodes[n.Node] = n.clone()
+	return true
+}
+
+// newer orders the versions of a node. Equal versions with different contents are
+// two processes under one name; their bytes decide, so that the order stays total.
+func newer(a, b NodeState) bool {
+	if !a.Started.Equal(b.Started) {
+		return a.Started.After(b.Started)
+	}
+	if a.Seq != b.Seq {
+		return a.Seq > b.Seq
+	}
+	return bytes.Compare(appendNode(nil, a), appendNode(nil, b)) > 0
+}
