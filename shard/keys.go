@@ -1,0 +1,40 @@
+package shard
+
+import (
+	"fmt"
+	"time"
+)
+
+// The keys of a run.
+const (
+	KeyPlan     = "plan.json"
+	KeyManifest = "manifest.json"
+)
+
+// MaxUnits bounds the units of a run: their keys have six digits.
+const MaxUnits = 1_000_000
+
+const (
+	actsPrefix = "acts/unit-"
+	unitSuffix = ".parquet"
+)
+
+// UnitKey is the key of unit u's shard, "acts/unit-000007.parquet".
+func UnitKey(u int) string { return fmt.Sprintf("%s%06d%s", actsPrefix, u, unitSuffix) }
+
+// InputKey is the key of the prompts, "input/rows-<sha>.parquet".
+func InputKey(sha string) string { return "input/rows-" + sha + ".parquet" }
+
+// CodesKey is the key of what a coder made of unit u, "codes/<coder>/unit-000007.parquet".
+func CodesKey(coder string, u int) string { return fmt.Sprintf("codes/%s/unit-%06d.parquet", coder, u) }
+
+// LogKey is the key of one node's log, "log/<node>-<start>.jsonl", start in UTC to the millisecond.
+func LogKey(node string, start time.Time) string {
+	return fmt.Sprintf("log/%s-%s.jsonl", node, start.UTC().Format("20060102T150405.000Z"))
+}
+
+// parseUnitKey is the inverse of UnitKey.
+func parseUnitKey(key string) (u int, ok bool) {
+	n, err := fmt.Sscanf(key, actsPrefix+"%06d", &u)
+	return u, err == nil && n == 1 && u >= 0 && key == UnitKey(u)
+}

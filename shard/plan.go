@@ -1,0 +1,143 @@
+package shard
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"actfleet/collector/model/tap"
+)
+
+// PlanFormat is the version of plan.json and of the shards made under it.
+const PlanFormat = 1
+
+// Plan describes a run completely: two runs with equal plans hold equal bytes, on one kind of device. It holds no
+// time, no host and no path. Its canonical bytes are plan.json and their SHA-256 is the plan's id.
+type Plan struct {
+	Format      int          `json:"format"`
+	Model       ModelRef     `json:"model"`
+	Adapters    []AdapterRef `json:"adapters"`
+	Data        DataRef      `json:"data"`
+	Template    string       `json:"template"`     // how a data row becomes a prompt
+	Choices     []string     `json:"choices"`      // answers whose probabilities are stored
+	MaxTokens   int          `json:"max_tokens"`   // longer prompts are cut; 0 is the model's own limit
+	Limit       int64        `json:"limit"`        // only the first rows of the data set; 0 is all
+	Sites       []tap.Site   `json:"sites"`        // in canonical order
+	Layers      []int        `json:"layers"`       // ascending
+	Tokens      string       `json:"tokens"`       // token rule: last, all, every:N, pos:N
+	Dtype       string       `json:"dtype"`        // as asked for; Vectors has what each column got
+	Compute     string       `json:"compute"`      // dtype of the forward pass
+	Device      string       `json:"device"`       // kind of device: cpu, cuda
+	Threads     int          `json:"threads"`      // 0 where the bits do not depend on it
+	KeepText    bool         `json:"keep_text"`    // the prompt is a column
+	BatchTokens int          `json:"batch_tokens"` // token budget of one forward pass
+	Scalars     []Scalar     `json:"scalars"`      // all scalar columns, BaseScalars first
+	Vectors     []Vector     `json:"vectors"`
+	Units       []int64      `json:"units"` // boundaries: unit u is the data rows [Units[u], Units[u+1])
+}
+
+// ModelRef names the language model.
+type ModelRef struct {
+	Name         string `json:"name"`
+	Arch         string `json:"arch"`
+	Digest       string `json:"digest"` // of config, tokenizer and weights
+	Layers       int    `json:"layers"`
+	Hidden       int    `json:"hidden"`
+	MaxPositions int    `json:"max_positions"`
+}
+
+// AdapterRef names an adapter; Name is the suffix of its columns.
+type AdapterRef struct {
+	Name   string `json:"name"`
+	Digest string `json:"digest"`
+}
+
+// DataRef names the data set and the object that holds its prompts.
+type DataRef struct {
+	Name   string `json:"name"`
+	Digest string `json:"digest"`
+	Rows   int64  `json:"rows"`
+	Input  string `json:"input"` // key, see InputKey
+}
+
+// Bytes is the plan as canonical JSON: fields in the order of the struct, two spaces of indent, a final newline, [] for
+// an empty list.
+func (p Plan) Bytes() []byte {
+	p.Adapters = orEmpty(p.Adapters)
+	p.Choices = orEmpty(p.Choices)
+	p.Sites = orEmpty(p.Sites)
+	p.Layers = orEmpty(p.Layers)
+	p.Scalars = orEmpty(p.Scalars)
+	p.Vectors = orEmpty(p.Vectors)
+	p.Units = orEmpty(p.Units)
+	return canonicalJSON(p)
+}
+
+// ID is the SHA-256 of Bytes in hexadecimal.
+func (p Plan) ID() string {
+	sum := sha256.Sum256(p.Bytes())
+	return hex.EncodeToString(sum[:])
+}
+
+// Schema is the columns of the plan's shards.
+func (p Plan) Schema() Schema { return Schema{Scalars: p.Scalars, Vectors: p.Vectors} }
+
+// NumUnits is the number of shards of the complete run.
+func (p Plan) NumUnits() int { return max(len(p.Units)-1, 0) }
+
+// UnitRange is the data rows of unit u: lo ≤ row < hi.
+func (p Plan) UnitRange(u int) (lo, hi int64) { return p.Units[u], p.Units[u+1] }
+
+// Identity is what unit u's shard says about itself.
+func (p Plan) Identity(u int) Identity { return Identity{PlanID: p.ID(), Unit: u} }
+
+// Validate returns an error that names what no run can have.
+func (p Plan) Validate() error {
+	if p.Format != PlanFormat {
+		return fmt.Errorf("%w: plan of format %d, this program knows %d", ErrSchema, p.Format, PlanFormat)
+	}
+	if err := p.Schema().Validate(); err != nil {
+		return fmt.Errorf("plan: %w", err)
+	}
+	if !slices.Equal(p.Scalars[:min(len(p.Scalars), len(BaseScalars()))], BaseScalars()) {
+		return fmt.Errorf("plan: %w: the first columns must be row, pos, n_tokens, token_id, token", ErrSchema)
+	}
+	if _, err := tap.ParseRule(p.Tokens); err != nil {
+		return fmt.Errorf("plan: %w", err)
+	}
+	return p.checkUnits()
+}
+
+func (p Plan) checkUnits() error {
+	if p.NumUnits() > MaxUnits {
+		return fmt.Errorf("plan of %d units, at most %d", p.NumUnits(), MaxUnits)
+	}
+	for i, row := range p.Units {
+		if row < 0 || row > p.Data.Rows || i > 0 && row <= p.Units[i-1] {
+			return fmt.Errorf("plan: unit boundary %d at row %d: want ascending rows of the %d in the data", i, row, p.Data.Rows)
+		}
+	}
+	return nil
+}
+
+func orEmpty[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
+// canonicalJSON encodes a value of our own types; they cannot fail.
+func canonicalJSON(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
+}
