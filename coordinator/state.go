@@ -24,7 +24,7 @@ const (
 )
 
 // ErrOtherPlan means that a message or state belongs to another run.
-var ErrOtherPlan = errors.New("coordinator: state of another plan")
+var ErrOtherPlan = errors.New("works on another plan")
 
 // State is all that gossip knows of a run: the set of units done and the latest
 // word of each node about itself. It is a join-semilattice: a unit goes

@@ -1,0 +1,114 @@
+package gossip
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+)
+
+// validAddress checks the form "host:port"; empty is allowed.
+func validAddress(what, addr string) error {
+	if addr == "" {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("%s address %q: want host:port", what, addr)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("%s address %q: port must be 0 to 65535", what, addr)
+	}
+	return nil
+}
+
+// isLoopback reports whether the host of an address surely is this machine.
+func isLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		host = addr
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// bindAddress resolves where to listen: an IP and a port.
+func bindAddress(ctx context.Context, bind string, join []string) (string, int, error) {
+	if bind == "" {
+		return defaultBind(join), 0, nil
+	}
+	host, portText, err := net.SplitHostPort(bind)
+	if err != nil {
+		return "", 0, err
+	}
+	port, err := strconv.Atoi(portText)
+	if err != nil {
+		return "", 0, err
+	}
+	if host == "" {
+		return "0.0.0.0", port, nil
+	}
+	ips, err := net.DefaultResolver.LookupIPAddr(ctx, host)
+	if err != nil || len(ips) == 0 {
+		return "", 0, fmt.Errorf("%w on %s: unknown host: %v", ErrAddress, bind, err)
+	}
+	return ips[0].IP.String(), port, nil
+}
+
+// defaultBind is the loopback address, or the address of this machine from which
+// the first seed elsewhere is reached. (Connecting a UDP socket sends nothing.)
+func defaultBind(join []string) string {
+	for _, a := range join {
+		if isLoopback(a) {
+			continue
+		}
+		conn, err := net.Dial("udp", a)
+		if err != nil {
+			continue
+		}
+		host, _, _ := net.SplitHostPort(conn.LocalAddr().String())
+		conn.Close()
+		if host != "" {
+			return host
+		}
+	}
+	return "127.0.0.1"
+}
+
+// resolve turns "host:port" into all its "ip:port".
+func resolve(ctx context.Context, addr string) ([]string, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	ips, err := net.DefaultResolver.LookupIPAddr(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, ip := range ips {
+		out = append(out, net.JoinHostPort(ip.String(), port))
+	}
+	return out, nil
+}
+
+// bindError turns memberlist's error into one line that says what to do.
+func bindError(host string, port int, err error) error {
+	addr := net.JoinHostPort(host, strconv.Itoa(port))
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "address already in use"):
+		return fmt.Errorf("%w on %s: another process uses this port; choose another one, or port 0 for any", ErrAddress, addr)
+	case strings.Contains(text, "cannot assign requested address"):
+		return fmt.Errorf("%w on %s: not an address of this machine", ErrAddress, addr)
+	case strings.Contains(text, "permission denied"):
+		return fmt.Errorf("%w on %s: permission denied; choose a port above 1023", ErrAddress, addr)
+	}
+	return fmt.Errorf("%w on %s: %s", ErrAddress, addr, firstLine(text))
+}
+
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
+	return s
+}

@@ -1,0 +1,92 @@
+package gossip
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"actfleet/coordinator"
+)
+
+// Errors a caller decides on.
+var (
+	// ErrNobody means that no address to join by answered.
+	ErrNobody = errors.New("nobody answered")
+	// ErrSecret means that the other side uses another secret, or one side none.
+	ErrSecret = errors.New("the fleet uses another secret")
+	// ErrAddress means that the address to bind cannot be used.
+	ErrAddress = errors.New("cannot listen")
+	// ErrNameTaken means that another process uses this node's id.
+	ErrNameTaken = errors.New("node id is taken")
+)
+
+// Config says how this node takes part in a fleet.
+type Config struct {
+	// Node is this process, unique in the fleet; see coordinator.NewNodeID.
+	Node coordinator.NodeID
+	// Host is the machine's name, shown to others.
+	Host string
+	// PlanID and Units are those of the run, as read from the store.
+	PlanID string
+	Units  int
+
+	// Bind is the address to listen on, "host:port", TCP and UDP; port 0 takes any
+	// free one. Empty means a free port of the loopback address, or, when Join names
+	// another machine, of the address from which that is reached.
+	Bind string
+	// Join are addresses of members, "host:port". Empty: this is the first node. The
+	// list may hold this node's own address, so that all nodes can be given the same:
+	// a node that stands in the list may start alone.
+	Join []string
+	// JoinFor is how long to try to reach one of Join before ErrNobody; 0 means
+	// DefaultJoinFor, negative means until the context ends.
+	JoinFor time.Duration
+	// Secret is empty or a key of 16, 24 or 32 bytes.
+	Secret []byte
+	// Preset chooses the timings.
+	Preset Preset
+	// Logger gets the lines a person should see at Info and above, and memberlist's
+	// own at Debug; slog.Default() where nil.
+	Logger *slog.Logger
+}
+
+// DefaultJoinFor is how long a node tries to reach its first peer: nodes of one job
+// start within seconds of each other, and whoever mistyped an address should not
+// wait for minutes.
+const DefaultJoinFor = 20 * time.Second
+
+// Validate reports every fault of the configuration at once.
+func (c Config) Validate() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	check(c.Node != "" && len(c.Node) <= maxMetaName, "node id %q: must have 1 to %d bytes", c.Node, maxMetaName)
+	check(len(c.Host) <= maxMetaName, "host name of %d bytes: at most %d", len(c.Host), maxMetaName)
+	check(c.PlanID != "" && len(c.PlanID) <= maxMetaName, "plan id %q: must have 1 to %d bytes", c.PlanID, maxMetaName)
+	check(c.Units >= 0 && c.Units <= coordinator.MaxUnits, "%d units: must be 0 to %d", c.Units, coordinator.MaxUnits)
+	errs = append(errs, validSecret(c.Secret), validAddress("bind", c.Bind))
+	for _, a := range c.Join {
+		errs = append(errs, validAddress("join", a))
+		check(a != "", "join address is empty; want host:port")
+	}
+	return errors.Join(errs...)
+}
+
+func validSecret(key []byte) error {
+	switch len(key) {
+	case 0, 16, 24, 32:
+		return nil
+	}
+	return fmt.Errorf("secret of %d bytes: must have 16, 24 or 32 (for example: head -c 32 /dev/urandom > secret)", len(key))
+}
+
+func (c Config) logger() *slog.Logger {
+	if c.Logger == nil {
+		return slog.Default()
+	}
+	return c.Logger
+}

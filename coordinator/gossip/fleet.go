@@ -1,0 +1,179 @@
+package gossip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+
+	"actfleet/coordinator"
+)
+
+// Fleet is this node's membership in a fleet.
+type Fleet struct {
+	cfg   Config
+	log   *slog.Logger
+	board *coordinator.Board
+	list  *memberlist.Memberlist
+	hooks *hooks
+	addr  string
+
+	stop   context.CancelFunc
+	work   sync.WaitGroup
+	closed sync.Once
+}
+
+var _ coordinator.Peers = (*Fleet)(nil)
+
+// Start binds the address, joins the fleet and returns. When Join is empty, or
+// holds this node's own address and nobody else answers, the node starts a fleet of
+// its own. Errors: ErrAddress, ErrNobody, ErrSecret, ErrNameTaken,
+// coordinator.ErrOtherPlan. The context bounds Start only.
+func Start(ctx context.Context, cfg Config) (*Fleet, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("join the fleet: %w", err)
+	}
+	f := &Fleet{cfg: cfg, log: cfg.logger(), board: coordinator.NewBoard(cfg.PlanID, cfg.Units)}
+	f.hooks = newHooks(meta{plan: cfg.PlanID, host: cfg.Host}, string(cfg.Node), f.board, f.log)
+	if err := f.listen(ctx); err != nil {
+		return nil, err
+	}
+	run, stop := context.WithCancel(context.Background())
+	f.stop = stop
+	f.work.Go(func() { f.hooks.receive(run) })
+	j := &joiner{list: f.list, hooks: f.hooks, self: f.addr, seeds: cfg.Join, patience: cfg.JoinFor}
+	if err := j.join(ctx); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	f.work.Go(func() { f.seek(run) })
+	return f, nil
+}
+
+// listen opens the sockets and starts memberlist, knowing nobody yet.
+func (f *Fleet) listen(ctx context.Context) error {
+	host, port, err := bindAddress(ctx, f.cfg.Bind, f.cfg.Join)
+	if err != nil {
+		return err
+	}
+	mc := f.cfg.Preset.settings()
+	mc.Name, mc.BindAddr, mc.BindPort, mc.AdvertisePort = string(f.cfg.Node), host, port, port
+	mc.SecretKey = f.cfg.Secret
+	mc.Logger = f.hooks.bridge.logger()
+	f.hooks.install(mc)
+	if f.list, err = memberlist.Create(mc); err != nil {
+		return bindError(host, port, err)
+	}
+	f.addr = f.list.LocalNode().Address()
+	if len(f.cfg.Secret) == 0 && !isLoopback(f.addr) {
+		f.log.Warn("the fleet has no secret: whoever reaches this port can join it", "addr", f.addr)
+	}
+	return nil
+}
+
+// Addr returns the address others can join by, "ip:port".
+func (f *Fleet) Addr() string { return f.addr }
+
+// Members returns the nodes alive now, this one included, by node id.
+func (f *Fleet) Members() []coordinator.Member { return f.hooks.alive() }
+
+// Publish joins a delta into the state here and broadcasts it.
+func (f *Fleet) Publish(d coordinator.Delta) {
+	if f.board.Apply(d) {
+		f.hooks.broadcast(f.cfg.PlanID, f.cfg.Units, d)
+	}
+}
+
+// State returns a copy of the state.
+func (f *Fleet) State() *coordinator.State { return f.board.State() }
+
+// Changed returns a channel that is closed at the next change of state or
+// membership.
+func (f *Fleet) Changed() <-chan struct{} { return f.board.Changed() }
+
+// Stats counts what happened to this node since Start.
+type Stats struct {
+	// Dropped are messages that came faster than they could be read.
+	Dropped int64
+	// Rejected are messages of another plan or not ours at all.
+	Rejected int64
+	// Refuted counts how often this node heard that it is dead and said it is not.
+	Refuted int64
+	// Returned counts members that came back after they had been declared dead.
+	Returned int64
+	// Health is 0 for a node that answers in time, more for a starved one.
+	Health int
+}
+
+// Stats returns the counters.
+func (f *Fleet) Stats() Stats {
+	s := f.hooks.stats()
+	s.Health = f.list.GetHealthScore()
+	return s
+}
+
+// leaveWait is how long Close waits for its farewell to be sent: a few gossip
+// intervals.
+const leaveWait = 2 * time.Second
+
+// Close leaves the fleet and ends all goroutines. It may be called again.
+func (f *Fleet) Close() (err error) {
+	f.closed.Do(func() {
+		f.stop()
+		if leave := f.list.Leave(leaveWait); leave != nil {
+			f.log.Debug("left without saying so", "err", leave)
+		}
+		if err = f.list.Shutdown(); err != nil {
+			err = fmt.Errorf("leave the fleet: %w", err)
+		}
+		f.work.Wait()
+	})
+	return err
+}
+
+// seek tries now and then to reach seeds and lost members that are not in the
+// membership, so that parts of a fleet that lost each other merge again. It ends
+// with ctx.
+func (f *Fleet) seek(ctx context.Context) {
+	for {
+		every := f.cfg.Preset.rejoin()
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(every/2 + rand.N(every)):
+		}
+		j := &joiner{list: f.list, hooks: f.hooks, self: f.addr}
+		for _, addr := range f.lost(ctx) {
+			if err := j.try(ctx, addr); err != nil {
+				f.log.Debug("still cannot reach a node", "addr", addr, "err", err)
+			}
+		}
+	}
+}
+
+// lost returns a few addresses of seeds and members not in the membership now.
+func (f *Fleet) lost(ctx context.Context) []string {
+	want := map[string]bool{}
+	for _, seed := range f.cfg.Join {
+		addrs, _ := resolve(ctx, seed)
+		for _, a := range addrs {
+			want[a] = true
+		}
+	}
+	for _, a := range f.hooks.goneAddrs(f.board.State()) {
+		want[a] = true
+	}
+	delete(want, f.addr)
+	for _, m := range f.Members() {
+		delete(want, m.Addr)
+	}
+	addrs := slices.Sorted(maps.Keys(want))
+	rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] })
+	return addrs[:min(len(addrs), 3)]
+}

@@ -1,0 +1,170 @@
+package gossip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+
+	"actfleet/coordinator"
+)
+
+// joiner reaches other members by address.
+type joiner struct {
+	list     *memberlist.Memberlist
+	hooks    *hooks
+	self     string // own address, never joined
+	seeds    []string
+	patience time.Duration
+}
+
+// dialTimeout bounds the first contact, before memberlist's own and longer timeout
+// starts: a machine that is up answers within a second even across continents.
+const dialTimeout = 3 * time.Second
+
+// join tries the seeds until one answers. A fleet that refuses this node ends it at
+// once: more tries would not help.
+func (j *joiner) join(ctx context.Context) error {
+	if len(j.seeds) == 0 {
+		return nil
+	}
+	patience := j.patience
+	if patience == 0 {
+		patience = DefaultJoinFor
+	}
+	if patience > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, patience)
+		defer cancel()
+	}
+	began := time.Now()
+	var last error
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 3*time.Second) {
+		ok, err := j.round(ctx)
+		if ok || fatal(err) {
+			return err
+		}
+		if ctx.Err() == nil || last == nil {
+			last = err
+		}
+		select {
+		case <-ctx.Done():
+			if context.Cause(ctx) == context.Canceled {
+				return ctx.Err()
+			}
+			return fmt.Errorf("%w at %s within %v (%v): is a node running there? the first node starts without --join",
+				ErrNobody, strings.Join(j.seeds, ", "), time.Since(began).Round(time.Second/10), last)
+		case <-time.After(pause/2 + rand.N(pause)): // jitter: a seed serves 128 joins at a time
+		}
+	}
+}
+
+// round tries every seed once; it reports whether the node may go on, with others
+// or, if it is a seed itself, alone.
+func (j *joiner) round(ctx context.Context) (bool, error) {
+	joined, isSeed := false, false
+	var errs []error
+	for _, seed := range j.seeds {
+		addrs, err := resolve(ctx, seed)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		for _, a := range addrs {
+			if a == j.self {
+				isSeed = true
+				continue
+			}
+			err := j.try(ctx, a)
+			joined = joined || err == nil
+			errs = append(errs, err)
+		}
+	}
+	err := firstFatal(errs)
+	if err == nil && !joined {
+		err = errors.Join(errs...)
+	}
+	switch {
+	case fatal(err) && !joined:
+		return false, err
+	case joined || isSeed:
+		return true, nil
+	}
+	return false, oneLine(err)
+}
+
+// try joins by one address.
+func (j *joiner) try(ctx context.Context, addr string) error {
+	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	conn.Close()
+	j.hooks.clear()
+	if _, err = j.list.Join([]string{addr}); err != nil {
+		return j.hooks.explain(addr, err)
+	}
+	return j.hooks.explain(addr, nil)
+}
+
+// clear forgets the verdicts of former tries.
+func (h *hooks) clear() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.refusal, h.taken = nil, ""
+}
+
+// explain turns the outcome of a join into the error a person should see.
+func (h *hooks) explain(addr string, err error) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.taken != "":
+		return fmt.Errorf("%w: the node at %s also calls itself %s", ErrNameTaken, h.taken, h.name)
+	case err == nil:
+		return nil
+	case h.refusal != nil:
+		return fmt.Errorf("join the fleet at %s: %w", addr, h.refusal)
+	case isSecretError(err.Error()):
+		return fmt.Errorf("join the fleet at %s: %w: give every node the same secret file, or none", addr, ErrSecret)
+	}
+	return fmt.Errorf("join the fleet at %s: %s", addr, firstLine(strings.ReplaceAll(err.Error(), "\n", " ")))
+}
+
+// isSecretError recognises memberlist's complaints about keys, in its own words
+// (v0.7.0).
+func isSecretError(text string) bool {
+	text = strings.ToLower(text)
+	for _, s := range []string{"no installed keys could decrypt", "encryption is not configured", "encryption is configured but"} {
+		if strings.Contains(text, s) {
+			return true
+		}
+	}
+	return false
+}
+
+// fatal reports whether trying again is useless.
+func fatal(err error) bool {
+	return errors.Is(err, ErrSecret) || errors.Is(err, ErrNameTaken) || errors.Is(err, coordinator.ErrOtherPlan) || errors.Is(err, errMeta)
+}
+
+func firstFatal(errs []error) error {
+	for _, err := range errs {
+		if fatal(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// oneLine keeps the first line of an error and stays of its kind.
+func oneLine(err error) error {
+	if err == nil {
+		return errors.New("no address to try")
+	}
+	return errors.New(firstLine(err.Error()))
+}

@@ -1,0 +1,66 @@
+package gossip
+
+import (
+	"errors"
+	"fmt"
+
+	"actfleet/coordinator"
+)
+
+// meta is a node's introduction, carried in memberlist's node metadata (at most 512
+// bytes): version 1 | flags (1 observer) | plan | host, each string one byte of
+// length and its bytes.
+type meta struct {
+	plan     string
+	host     string
+	observer bool
+}
+
+// maxMetaName bounds the strings so that the metadata fits.
+const maxMetaName = 200
+
+const metaVersion = 1
+
+func (m meta) encode() []byte {
+	b := []byte{metaVersion, 0}
+	if m.observer {
+		b[1] = 1
+	}
+	for _, s := range []string{m.plan, m.host} {
+		b = append(b, byte(len(s)))
+		b = append(b, s...)
+	}
+	return b
+}
+
+var errMeta = errors.New("not a node of an actfleet, or one of another version")
+
+func decodeMeta(b []byte) (meta, error) {
+	if len(b) < 2 || b[0] != metaVersion {
+		return meta{}, errMeta
+	}
+	m := meta{observer: b[1]&1 != 0}
+	b = b[2:]
+	for _, s := range []*string{&m.plan, &m.host} {
+		if len(b) < 1 || len(b)-1 < int(b[0]) {
+			return meta{}, errMeta
+		}
+		*s = string(b[1 : 1+b[0]])
+		b = b[1+len(*s):]
+	}
+	return m, nil
+}
+
+// admit checks another node's introduction against our own; observers belong to
+// every plan.
+func (m meta) admit(name, addr string, b []byte) error {
+	o, err := decodeMeta(b)
+	if err != nil {
+		return fmt.Errorf("node %s at %s: %w", name, addr, err)
+	}
+	if o.plan != m.plan && !o.observer && !m.observer {
+		return fmt.Errorf("%w: node %s at %s on plan %.12s, this node on plan %.12s; is --out the same on both, and --join meant for this run?",
+			coordinator.ErrOtherPlan, name, addr, o.plan, m.plan)
+	}
+	return nil
+}
