@@ -1,0 +1,48 @@
+// Package parallel runs loops over index ranges on all cores.
+//
+// Guaranteed: which index falls into which call may depend on the number of cores,
+// so a loop body that writes only what belongs to its own index gives the same
+// result on any machine; Sum adds in an order that depends on n alone.
+// Not guaranteed: anything about bodies that share what they write.
+package parallel
+
+import (
+	"runtime"
+	"sync"
+)
+
+// For calls f on disjoint ranges that cover [0, n), each at least grain long but
+// for the last, and returns when all have.
+func For(n, grain int, f func(lo, hi int)) {
+	workers := min(runtime.GOMAXPROCS(0), (n+grain-1)/grain)
+	if workers <= 1 {
+		if n > 0 {
+			f(0, n)
+		}
+		return
+	}
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() { f(w*n/workers, (w+1)*n/workers) })
+	}
+	wg.Wait()
+}
+
+// chunk is the number of terms of Sum that one call of f adds.
+const chunk = 1 << 15
+
+// Sum adds f over chunks of [0, n) in float64, in order, so that the result does
+// not depend on the number of cores.
+func Sum(n int, f func(lo, hi int) float64) float64 {
+	parts := make([]float64, (n+chunk-1)/chunk)
+	For(len(parts), 1, func(lo, hi int) {
+		for c := lo; c < hi; c++ {
+			parts[c] = f(c*chunk, min(n, (c+1)*chunk))
+		}
+	})
+	var sum float64
+	for _, p := range parts {
+		sum += p
+	}
+	return sum
+}

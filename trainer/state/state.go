@@ -1,0 +1,108 @@
+// Package state keeps named arrays in safetensors files.
+//
+// A Set is declared once by whoever owns the arrays and serves both ways: Save
+// writes them, Load fills the same memory.
+//
+// Guaranteed: Load changes nothing unless the file holds exactly the arrays of the
+// Set, with their types and shapes; what Save wrote, Load restores bit for bit.
+// Not guaranteed: that the memory is not written during Save.
+package state
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"unsafe"
+
+	"actfleet/collector/model/safetensors"
+)
+
+// ErrMismatch says that a file holds other arrays than the Set.
+var ErrMismatch = errors.New("other arrays than expected")
+
+// Set is a list of named arrays. The zero Set is empty.
+type Set struct{ tensors []safetensors.Tensor }
+
+// Number is an element type a Set can hold.
+type Number interface{ float32 | float64 | int64 }
+
+// Add declares an array under a name. Its memory is used until the Set is gone.
+// The shape is that of data when none is given.
+func Add[T Number](s *Set, name string, data []T, shape ...int) {
+	if len(shape) == 0 {
+		shape = []int{len(data)}
+	}
+	t := safetensors.Tensor{Name: name, Dtype: dtype(data), Data: bytesOf(data)}
+	for _, n := range shape {
+		t.Shape = append(t.Shape, int64(n))
+	}
+	s.tensors = append(s.tensors, t)
+}
+
+func dtype[T Number](data []T) safetensors.Dtype {
+	switch any(data).(type) {
+	case []float32:
+		return safetensors.F32
+	case []float64:
+		return safetensors.F64
+	}
+	return safetensors.I64
+}
+
+// bytesOf views an array as bytes. Files are little-endian, as are the machines
+// this program runs on.
+func bytesOf[T Number](data []T) []byte {
+	if len(data) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(&data[0])), len(data)*int(unsafe.Sizeof(data[0])))
+}
+
+// Join appends the arrays of other, with a prefix to their names.
+func (s *Set) Join(prefix string, other *Set) {
+	for _, t := range other.tensors {
+		t.Name = prefix + t.Name
+		s.tensors = append(s.tensors, t)
+	}
+}
+
+// Save writes a file; it appears complete or not at all.
+func (s *Set) Save(path string, metadata map[string]string) error {
+	return safetensors.Write(path, s.tensors, metadata)
+}
+
+// Load fills the arrays from a file.
+func (s *Set) Load(path string) (err error) {
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := s.check(f); err != nil {
+		return fmt.Errorf("load %s: %w", path, err)
+	}
+	for _, t := range s.tensors {
+		data, err := f.Bytes(t.Name)
+		if err != nil {
+			return err
+		}
+		copy(t.Data, data)
+	}
+	return nil
+}
+
+func (s *Set) check(f *safetensors.File) error {
+	for _, t := range s.tensors {
+		info, ok := f.Info(t.Name)
+		if !ok {
+			return fmt.Errorf("%w: no array %q", ErrMismatch, t.Name)
+		}
+		if info.Dtype != t.Dtype || !slices.Equal(info.Shape, t.Shape) {
+			return fmt.Errorf("%w: array %q is %s %v, want %s %v", ErrMismatch, t.Name, info.Dtype, info.Shape, t.Dtype, t.Shape)
+		}
+	}
+	if n := len(f.Tensors()); n != len(s.tensors) {
+		return fmt.Errorf("%w: the file holds %d arrays, want %d", ErrMismatch, n, len(s.tensors))
+	}
+	return nil
+}
