@@ -1,0 +1,160 @@
+package bpe
+
+import (
+	"strings"
+	"sync"
+)
+
+// BPE is a loaded tokenizer.json.
+type BPE struct {
+	vocab  map[string]int32 // the model's tokens as the file spells them
+	added  map[string]int32 // added tokens by content
+	pieces []string         // the bytes each id stands for; "" for an id without a token
+
+	verbatim    *finder // added tokens searched for in the text as it is
+	normalized  *finder // added tokens searched for after normalising
+	normalise   normaliser
+	prefixSpace bool
+	split       splitter
+	model       model
+	before      []int32 // special ids in front of a prompt
+	after       []int32 // special ids behind it
+
+	pool sync.Pool // of *encoder
+}
+
+// model merges the bytes of a word.
+type model struct {
+	byteID  [256]int32 // none for a byte outside of the vocabulary
+	unk     int32      // id for such a byte; none drops it
+	fuseUnk bool       // one unk for several such bytes in a row
+	whole   map[string]int32
+	pairs   *pairTable
+}
+
+// Encode gives the ids of a text. special adds the ids that the file's
+// post-processor puts around a prompt (a beginning-of-sequence token, say); added
+// tokens inside the text are recognised either way.
+func (t *BPE) Encode(text string, special bool) []int32 {
+	e, _ := t.pool.Get().(*encoder)
+	if e == nil {
+		e = &encoder{BPE: t, words: newWordCache()}
+	}
+	defer t.pool.Put(e)
+	e.out = e.out[:0]
+	if special {
+		e.out = append(e.out, t.before...)
+	}
+	e.text(text)
+	if special {
+		e.out = append(e.out, t.after...)
+	}
+	return append([]int32(nil), e.out...)
+}
+
+// Decode joins the bytes of the tokens. Ids without a token are left out. The
+// result is no valid UTF-8 where the ids cut a character.
+func (t *BPE) Decode(ids []int32) string {
+	var b strings.Builder
+	for _, id := range ids {
+		b.WriteString(t.piece(id))
+	}
+	return b.String()
+}
+
+// Token is a token as readable text: its bytes, with U+FFFD where they are only a
+// part of a character. An id without a token gives "".
+func (t *BPE) Token(id int32) string { return strings.ToValidUTF8(t.piece(id), "\uFFFD") }
+
+func (t *BPE) piece(id int32) string {
+	if id < 0 || int(id) >= len(t.pieces) {
+		return ""
+	}
+	return t.pieces[id]
+}
+
+// Size is one more than the greatest id.
+func (t *BPE) Size() int { return len(t.pieces) }
+
+// ID is the id of a token: an added token by its content, any other as the file
+// spells it ("Ġthe").
+func (t *BPE) ID(token string) (id int32, ok bool) {
+	if id, ok = t.added[token]; ok {
+		return id, true
+	}
+	id, ok = t.vocab[token]
+	return id, ok
+}
+
+// encoder is the memory of one Encode, used again by later ones.
+type encoder struct {
+	*BPE
+	out    []int32
+	merger merger
+	words  *wordCache
+}
+
+// emit appends the id of an added token.
+func (e *encoder) emit(id int32) { e.out = append(e.out, id) }
+
+// text encodes a whole text: added tokens as they are, the rest normalised.
+func (e *encoder) text(text string) {
+	if e.verbatim.empty() {
+		e.segment(text)
+		return
+	}
+	e.verbatim.split(text, e.segment, e.emit)
+}
+
+// segment encodes text between added tokens that are searched for verbatim.
+func (e *encoder) segment(text string) {
+	if e.normalise != nil {
+		text = e.normalise(text)
+	}
+	if e.normalized.empty() {
+		e.plain(text)
+		return
+	}
+	e.normalized.split(text, e.plain, e.emit)
+}
+
+// plain encodes text without added tokens.
+func (e *encoder) plain(text string) {
+	if e.prefixSpace && text != "" && text[0] != ' ' {
+		text = " " + text
+	}
+	for text != "" {
+		n := e.split(text)
+		e.word(text[:n])
+		text = text[n:]
+	}
+}
+
+// word encodes one word.
+func (e *encoder) word(word string) {
+	if ids, ok := e.words.get(word); ok {
+		e.out = append(e.out, ids...)
+		return
+	}
+	from := len(e.out)
+	e.out = e.model.encode(e.out, word, &e.merger)
+	e.words.put(word, e.out[from:])
+}
+
+// encode appends the ids of a word to dst.
+func (m *model) encode(dst []int32, word string, by *merger) []int32 {
+	if id, ok := m.whole[word]; ok {
+		return append(dst, id)
+	}
+	unk := false // whether the byte before was outside of the vocabulary
+	for i := range len(word) {
+		id := m.byteID[word[i]]
+		if id != none {
+			by.add(id)
+		} else if m.unk != none && !(unk && m.fuseUnk) {
+			by.add(m.unk)
+		}
+		unk = id == none
+	}
+	return by.run(dst, m.pairs)
+}

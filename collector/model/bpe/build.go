@@ -1,0 +1,123 @@
+package bpe
+
+import "fmt"
+
+// setModel builds the tables of ids, bytes and merges.
+func (t *BPE) setModel(m *modelFile) error {
+	for token, id := range m.Vocab {
+		if err := t.place(id, token, unspell(token)); err != nil {
+			return err
+		}
+	}
+	pairs, err := m.pairs()
+	if err != nil {
+		return err
+	}
+	t.model = model{unk: none, fuseUnk: m.FuseUnk, pairs: newPairTable(pairs)}
+	for b := range t.model.byteID {
+		t.model.byteID[b] = none
+		if id, ok := m.Vocab[string(byteRune[b])]; ok {
+			t.model.byteID[b] = id
+		}
+	}
+	if m.Unk != nil {
+		id, ok := m.Vocab[*m.Unk]
+		if !ok {
+			return fmt.Errorf("%w: unk_token %q is not in the vocabulary", ErrCorrupt, *m.Unk)
+		}
+		t.model.unk = id
+	}
+	if m.IgnoreMerges {
+		t.model.whole = wholeWords(m.Vocab)
+	}
+	return nil
+}
+
+// place records the bytes of an id.
+func (t *BPE) place(id int32, token, piece string) error {
+	if id < 0 || id >= maxID {
+		return fmt.Errorf("%w: token %q has id %d", ErrCorrupt, token, id)
+	}
+	for int(id) >= len(t.pieces) {
+		t.pieces = append(t.pieces, "")
+	}
+	if t.pieces[id] != "" {
+		return fmt.Errorf("%w: tokens %q and %q share id %d", ErrCorrupt, t.pieces[id], token, id)
+	}
+	t.pieces[id] = piece
+	return nil
+}
+
+// pairs looks up the merges in the vocabulary. Of a pair given twice the later
+// counts, as in the reference.
+func (m *modelFile) pairs() (map[pair]merge, error) {
+	pairs := make(map[pair]merge, len(m.Merges))
+	for rank, rule := range m.Merges {
+		a, okA := m.Vocab[rule[0]]
+		b, okB := m.Vocab[rule[1]]
+		id, ok := m.Vocab[rule[0]+rule[1]]
+		if !okA || !okB || !ok {
+			return nil, fmt.Errorf("%w: merge %d (%q, %q): a token of it is not in the vocabulary", ErrCorrupt, rank, rule[0], rule[1])
+		}
+		pairs[pair{a, b}] = merge{int32(rank), id}
+	}
+	return pairs, nil
+}
+
+// wholeWords is the vocabulary by raw bytes, for ignore_merges: a word that is a
+// token is taken as it is.
+func wholeWords(vocab map[string]int32) map[string]int32 {
+	words := make(map[string]int32, len(vocab))
+	for token, id := range vocab {
+		if raw := unspell(token); spell(raw) == token {
+			words[raw] = id
+		}
+	}
+	return words
+}
+
+// setAdded places the added tokens. The reference derives ids from the order of
+// the tokens and ignores what the file says; a file where the two differ is
+// refused.
+func (t *BPE) setAdded(tokens []addedToken) error {
+	t.verbatim, t.normalized = newFinder(), newFinder()
+	next := int32(len(t.vocab))
+	for i := range tokens {
+		a := &tokens[i]
+		if a.Content == "" {
+			continue
+		}
+		if _, twice := t.added[a.Content]; twice {
+			return fmt.Errorf("%w: added token %q is given twice", ErrCorrupt, a.Content)
+		}
+		want, inVocab := t.vocab[a.Content]
+		if !inVocab {
+			want = next
+			next++
+		}
+		if a.ID != want {
+			return fmt.Errorf("%w: added token %q has id %d, and its place is %d", ErrCorrupt, a.Content, a.ID, want)
+		}
+		if inVocab {
+			t.pieces[a.ID] = a.Content
+		} else if err := t.place(a.ID, a.Content, a.Content); err != nil {
+			return err
+		}
+		t.added[a.Content] = a.ID
+		if err := t.setFinder(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *BPE) setFinder(a *addedToken) error {
+	if !a.Normalized {
+		return t.verbatim.add(a.Content, a)
+	}
+	text := a.Content
+	if t.normalise != nil {
+		text = t.normalise(text)
+	}
+	return t.normalized.add(text, a)
+}

@@ -1,0 +1,155 @@
+package bpe
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// What is wrong with a file.
+var (
+	// ErrUnsupported says that a file is well-formed and asks for something this
+	// package does not do; the message names it.
+	ErrUnsupported = errors.New("unsupported tokenizer")
+	// ErrCorrupt says that a file contradicts itself or is no tokenizer.json.
+	ErrCorrupt = errors.New("corrupt tokenizer")
+)
+
+// Bounds of a file, far above real ones (Gemma: 33 MB, 262,145 tokens).
+const (
+	maxFile = 256 << 20 // bytes
+	maxID   = 1 << 22
+)
+
+// file is tokenizer.json as far as it is read.
+type file struct {
+	AddedTokens   []addedToken    `json:"added_tokens"`
+	Normalizer    json.RawMessage `json:"normalizer"`
+	PreTokenizer  json.RawMessage `json:"pre_tokenizer"`
+	PostProcessor json.RawMessage `json:"post_processor"`
+	Model         json.RawMessage `json:"model"`
+}
+
+// modelFile is the model part of the file.
+type modelFile struct {
+	Type         string           `json:"type"`
+	Dropout      float64          `json:"dropout"`
+	Unk          *string          `json:"unk_token"`
+	Prefix       string           `json:"continuing_subword_prefix"`
+	Suffix       string           `json:"end_of_word_suffix"`
+	FuseUnk      bool             `json:"fuse_unk"`
+	ByteFallback bool             `json:"byte_fallback"`
+	IgnoreMerges bool             `json:"ignore_merges"`
+	Vocab        map[string]int32 `json:"vocab"`
+	Merges       []mergeRule      `json:"merges"`
+}
+
+// mergeRule is one merge in either spelling: "a b" or ["a", "b"].
+type mergeRule [2]string
+
+// UnmarshalJSON reads both spellings.
+func (m *mergeRule) UnmarshalJSON(text []byte) error {
+	var parts []string
+	if bytes.HasPrefix(text, []byte(`"`)) {
+		var line string
+		if err := json.Unmarshal(text, &line); err != nil {
+			return err
+		}
+		parts = strings.Split(line, " ")
+	} else if err := json.Unmarshal(text, &parts); err != nil {
+		return err
+	}
+	if len(parts) != 2 {
+		return fmt.Errorf("merge %q: want two tokens", parts)
+	}
+	*m = mergeRule(parts)
+	return nil
+}
+
+// Load reads a tokenizer.json. Errors name the path and are ErrUnsupported,
+// ErrCorrupt, or what the file system says.
+func Load(path string) (*BPE, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() || st.Size() > maxFile {
+		return nil, fmt.Errorf("%s: %w: not a file of at most %d bytes", path, ErrCorrupt, maxFile)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	t, err := Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return t, nil
+}
+
+// Parse reads the text of a tokenizer.json.
+func Parse(text []byte) (*BPE, error) {
+	var f file
+	if err := json.Unmarshal(text, &f); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	var m modelFile
+	if err := part(f.Model, "model", &m); err != nil {
+		return nil, err
+	}
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	t := &BPE{vocab: m.Vocab, added: map[string]int32{}}
+	if err := t.setModel(&m); err != nil {
+		return nil, err
+	}
+	if err := t.setNormalizer(f.Normalizer); err != nil {
+		return nil, err
+	}
+	if err := t.setPreTokenizer(f.PreTokenizer); err != nil {
+		return nil, err
+	}
+	if err := t.setAdded(f.AddedTokens); err != nil {
+		return nil, err
+	}
+	if err := t.setPostProcessor(f.PostProcessor); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// part reads one part of the file; one that is absent or null is an error.
+func part(raw json.RawMessage, name string, into any) error {
+	if isNull(raw) {
+		return fmt.Errorf("%w: no %s", ErrCorrupt, name)
+	}
+	if err := json.Unmarshal(raw, into); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrCorrupt, name, err)
+	}
+	return nil
+}
+
+func isNull(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
+
+// check refuses models and model options other than byte-level BPE's.
+func (m *modelFile) check() error {
+	switch {
+	case m.Type != "BPE" && m.Type != "": // files before 2020 leave the type out
+		return fmt.Errorf("%w: model %q", ErrUnsupported, m.Type)
+	case m.Dropout != 0:
+		return fmt.Errorf("%w: model BPE with dropout %g", ErrUnsupported, m.Dropout)
+	case m.Prefix != "":
+		return fmt.Errorf("%w: model BPE with continuing_subword_prefix %q", ErrUnsupported, m.Prefix)
+	case m.Suffix != "":
+		return fmt.Errorf("%w: model BPE with end_of_word_suffix %q", ErrUnsupported, m.Suffix)
+	case m.ByteFallback:
+		return fmt.Errorf("%w: model BPE with byte_fallback", ErrUnsupported)
+	case len(m.Vocab) == 0:
+		return fmt.Errorf("%w: model without vocab", ErrCorrupt)
+	}
+	return nil
+}

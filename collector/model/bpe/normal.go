@@ -1,0 +1,106 @@
+package bpe
+
+import (
+	"slices"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// A normaliser rewrites the text between added tokens.
+type normaliser func(text string) string
+
+// longRun is how many combining characters in a row golang.org/x/text takes before
+// it puts a grapheme joiner between them (the Stream-Safe Text Format), which
+// plain NFC does not.
+const longRun = 30
+
+// nfc is Unicode's canonical composition. Bytes that are no UTF-8 stay.
+func nfc(text string) string {
+	if hasLongRun(text) {
+		return slowNFC(text)
+	}
+	return norm.NFC.String(text)
+}
+
+// hasLongRun reports whether the decomposed text might hold longRun combining
+// characters in a row; it counts a character for as many as it decomposes to.
+func hasLongRun(text string) bool {
+	n := 0
+	for at := 0; at < len(text); {
+		if text[at] < utf8.RuneSelf {
+			n = 0
+			at++
+			continue
+		}
+		p := norm.NFD.PropertiesString(text[at:])
+		if p.CCC() == 0 && p.LeadCCC() == 0 && p.TrailCCC() == 0 {
+			n = 0
+		} else {
+			n += max(1, utf8.RuneCount(p.Decomposition()))
+		}
+		if n >= longRun {
+			return true
+		}
+		at += max(1, p.Size())
+	}
+	return false
+}
+
+// slowNFC composes by the definition (Unicode Standard, section 3.11): decompose
+// every character, order the combining ones, join what has a composed form.
+func slowNFC(text string) string {
+	var out []byte
+	from := 0 // of the valid text not yet composed
+	for at := 0; at < len(text); {
+		r, n := utf8.DecodeRuneInString(text[at:])
+		if r == utf8.RuneError && n == 1 {
+			out = append(out, string(compose(decompose(text[from:at])))...)
+			out = append(out, text[at])
+			from = at + 1
+		}
+		at += n
+	}
+	return string(append(out, string(compose(decompose(text[from:])))...))
+}
+
+func ccc(r rune) uint8 { return norm.NFD.PropertiesString(string(r)).CCC() }
+
+// decompose is the canonical decomposition in canonical order.
+func decompose(text string) []rune {
+	var out []rune
+	for _, r := range text {
+		out = append(out, []rune(norm.NFD.String(string(r)))...)
+	}
+	for from := 0; from < len(out); {
+		to := from
+		for to < len(out) && ccc(out[to]) != 0 {
+			to++
+		}
+		slices.SortStableFunc(out[from:to], func(a, b rune) int { return int(ccc(a)) - int(ccc(b)) })
+		from = to + 1
+	}
+	return out
+}
+
+// compose joins each character with the last starter before it, unless another of
+// the same or a higher class stands between them.
+func compose(in []rune) []rune {
+	var out []rune
+	starter, last := -1, -1 // place of the starter in out; class of the last character kept after it
+	for _, r := range in {
+		class := int(ccc(r))
+		if starter >= 0 && last < class {
+			if joined := []rune(norm.NFC.String(string(out[starter]) + string(r))); len(joined) == 1 {
+				out[starter] = joined[0]
+				continue
+			}
+		}
+		out = append(out, r)
+		last = class
+		if class == 0 {
+			starter, last = len(out)-1, -1
+		}
+	}
+	return out
+}
