@@ -32,17 +32,20 @@ func choose(cfg *Config, l *look) choice {
 
 // candidate is an open unit with all that orders it.
 type candidate struct {
-	unit     int
-	score    float64
-	rank     int
-	wait     time.Duration
+	unit  int
+	score float64
+	at    time.Time
+	wait  time.Duration
+	rank  int
+	// reopened is set when the unit was claimed by a node that is gone. Its turn is
+	// after the others for one unit time, in which the node might come back and
+	// commit, and before them from then on.
 	reopened bool
-	at       time.Time
+	turn     int
 }
 
 // chooseOpen picks among the units that nobody alive has claimed: whatever may
-// start soonest, of those the best rank, never claimed ones before those of a dead
-// node (it might still come back and commit), then by score.
+// start soonest, of those the best rank, then by turn, then by score.
 func chooseOpen(cfg *Config, l *look) choice {
 	list := openUnits(l)
 	for i := range list {
@@ -53,12 +56,12 @@ func chooseOpen(cfg *Config, l *look) choice {
 	}
 	best := slices.MinFunc(list, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.wait, b.wait), cmp.Compare(a.rank, b.rank),
-			cmp.Compare(order(a.reopened), order(b.reopened)), cmp.Compare(b.score, a.score))
+			cmp.Compare(a.turn, b.turn), cmp.Compare(b.score, a.score))
 	})
-	return choice{unit: best.unit, at: best.at, attempt: 1 + order(best.reopened)}
+	return choice{unit: best.unit, at: best.at, attempt: 1 + number(best.reopened)}
 }
 
-func order(b bool) int {
+func number(b bool) int {
 	if b {
 		return 1
 	}
@@ -87,36 +90,59 @@ func shorten(list []candidate) []candidate {
 	return list[:min(len(list), shortlist)]
 }
 
-// judge fills in rank and time. The rank counts the nodes before this one that
-// could start the unit, that is the idle ones; who is not the owner has rank 1 at
-// least, since the owner may be about to become idle.
+// judge fills in rank and time.
 func (c *candidate) judge(cfg *Config, l *look) {
-	ahead, idle := l.ahead(c.unit)
-	c.rank = idle
-	if ahead > 0 {
-		c.rank = max(1, idle)
-	}
+	c.rank = l.rank(c.unit)
 	since := l.idle
 	opened, ok := l.opened[c.unit]
-	if c.reopened = ok; ok && opened.After(since) {
+	if ok && opened.After(since) {
 		since = opened
 	}
 	c.at = since.Add(l.stagger(cfg, c.rank))
 	c.wait = max(0, c.at.Sub(l.now))
+	c.reopened = ok
+	switch unit := l.nodes[0].expect; {
+	case ok && l.now.Sub(opened) < unit:
+		c.turn = 1
+	case ok:
+		c.turn = -1
+	}
 }
 
-// ahead counts the live nodes that go before this one for a unit, and the idle ones
-// among them.
-func (l *look) ahead(unit int) (all, idle int) {
+// rank is this node's rank for a unit among those that could start it: 0 for the
+// owner; for others 1, since the owner may be about to become idle, and one more
+// for each idle node in between.
+func (l *look) rank(unit int) int {
 	me := l.nodes[0]
 	mine := score(me.seed, unit, me.weight)
-	for _, n := range l.nodes[1:] {
-		if before(score(n.seed, unit, n.weight), mine, n.id, me.id) {
-			all++
-			idle += order(n.free)
+	owner, top, idle := 0, mine, 0
+	for i, n := range l.nodes[1:] {
+		s := score(n.seed, unit, n.weight)
+		if !before(s, mine, n.id, me.id) {
+			continue
+		}
+		idle += number(n.free)
+		if before(s, top, n.id, l.nodes[owner].id) {
+			owner, top = i+1, s
 		}
 	}
-	return all, idle
+	if owner == 0 {
+		return 0
+	}
+	return 1 + idle - number(l.nodes[owner].free)
+}
+
+// idleAhead counts the idle nodes that go before this one for a unit.
+func (l *look) idleAhead(unit int) int {
+	me := l.nodes[0]
+	mine := score(me.seed, unit, me.weight)
+	idle := 0
+	for _, n := range l.nodes[1:] {
+		if n.free && before(score(n.seed, unit, n.weight), mine, n.id, me.id) {
+			idle++
+		}
+	}
+	return idle
 }
 
 // stagger is r·δ, at most one unit time.
@@ -162,7 +188,7 @@ func (l *look) duplicate(cfg *Config, unit int) (choice, time.Duration) {
 	remaining := time.Duration(1<<63 - 1)
 	for _, h := range l.held[unit] {
 		expect := l.nodes[h.node].expect
-		if late := h.seen.Add(time.Duration(cfg.Late * float64(expect))); late.After(c.at) {
+		if late := h.seen.Add(l.nodes[h.node].late(cfg)); late.After(c.at) {
 			c.at = late
 		}
 		remaining = min(remaining, remains(l.now.Sub(h.seen), expect))
@@ -175,9 +201,20 @@ func (l *look) duplicate(cfg *Config, unit int) (choice, time.Duration) {
 	if c.at.Before(l.idle) {
 		c.at = l.idle
 	}
-	_, idle := l.ahead(unit)
-	c.at = c.at.Add(l.stagger(cfg, idle))
+	c.at = c.at.Add(l.stagger(cfg, l.idleAhead(unit)))
 	return c, remaining
+}
+
+// unmeasured multiplies the patience while no unit time has been measured at all.
+const unmeasured = 3
+
+// late is how long this node may work on a unit before it counts as lost.
+func (p *peer) late(cfg *Config) time.Duration {
+	d := time.Duration(cfg.Late * float64(p.expect))
+	if !p.known {
+		d *= unmeasured
+	}
+	return d
 }
 
 // profit returns from when on this node would finish a unit sooner than the one
@@ -185,7 +222,7 @@ func (l *look) duplicate(cfg *Config, unit int) (choice, time.Duration) {
 // will before the unit is late anyway.
 func (l *look) profit(unit int) (time.Time, bool) {
 	holds := l.held[unit]
-	if len(holds) != 1 || l.spare <= 0 {
+	if len(holds) != 1 || l.spare <= 0 || !l.nodes[0].known {
 		return time.Time{}, false
 	}
 	h, mine := holds[0], l.nodes[0].expect

@@ -31,6 +31,7 @@ type peer struct {
 	seed   uint64
 	weight float64
 	expect time.Duration // of one unit
+	known  bool          // expect rests on a measurement of some node
 	free   bool
 }
 
@@ -150,7 +151,7 @@ func (c *Coordinator) weigh(live []NodeState) []peer {
 	}
 	out := make([]peer, len(live))
 	for i, s := range live {
-		out[i] = peer{id: s.Node, seed: c.seed(s.Node), weight: speed0, expect: unit0, free: s.free()}
+		out[i] = peer{id: s.Node, seed: c.seed(s.Node), weight: speed0, expect: unit0, known: n > 0, free: s.free()}
 		if s.Speed > 0 && s.UnitTime > 0 {
 			out[i].weight, out[i].expect = s.Speed, s.UnitTime
 		}
