@@ -1,0 +1,172 @@
+package shard
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/parquet-go/parquet-go/deprecated"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
+)
+
+var compact thrift.CompactProtocol
+
+// writeFooter writes the page indexes, the footer, its length and the magic.
+func (w *Writer) writeFooter() error {
+	groups, err := w.writeIndexes()
+	if err != nil {
+		return err
+	}
+	footer, err := thrift.Marshal(&compact, &format.FileMetaData{
+		Version:          2,
+		Schema:           schemaElements(w.schema),
+		NumRows:          w.rows,
+		RowGroups:        groups,
+		KeyValueMetadata: w.meta.pairs(),
+		CreatedBy:        createdBy,
+		ColumnOrders:     columnOrders(len(w.schema.Scalars) + len(w.schema.Vectors)),
+	})
+	if err != nil {
+		return fmt.Errorf("encode footer: %w", err)
+	}
+	if len(footer) > maxFooter {
+		return fmt.Errorf("%w: footer of %d bytes, at most %d: use smaller units or fewer columns", ErrSchema, len(footer), maxFooter)
+	}
+	footer = binary.LittleEndian.AppendUint32(footer, uint32(len(footer)))
+	return w.write(append(footer, parquetMagic...))
+}
+
+// writeIndexes writes the column indexes of all chunks, then their offset indexes, and returns the row groups with the
+// places of both.
+func (w *Writer) writeIndexes() (thrift.Slice[format.RowGroup], error) {
+	chunks, err := w.scalars.finish()
+	if err != nil {
+		return nil, err
+	}
+	groups := make(thrift.Slice[format.RowGroup], len(w.groups))
+	for i, g := range w.groups {
+		chunks[i] = append(chunks[i], g.vectors...)
+		groups[i] = g.footer(i, chunks[i])
+		for j, c := range chunks[i] {
+			if c.columnIndex == nil {
+				continue
+			}
+			at, length, err := w.writeThrift(c.columnIndex)
+			if err != nil {
+				return nil, err
+			}
+			groups[i].Columns[j].ColumnIndexOffset, groups[i].Columns[j].ColumnIndexLength = at, length
+		}
+	}
+	for i := range chunks {
+		for j := range chunks[i] {
+			at, length, err := w.writeThrift(&chunks[i][j].offsetIndex)
+			if err != nil {
+				return nil, err
+			}
+			groups[i].Columns[j].OffsetIndexOffset, groups[i].Columns[j].OffsetIndexLength = at, length
+		}
+	}
+	return groups, nil
+}
+
+func (w *Writer) writeThrift(v any) (at int64, length int32, err error) {
+	b, err := thrift.Marshal(&compact, v)
+	if err != nil {
+		return 0, 0, fmt.Errorf("encode page index: %w", err)
+	}
+	at = w.offset
+	return at, int32(len(b)), w.write(b)
+}
+
+func (g group) footer(ordinal int, chunks []chunk) format.RowGroup {
+	r := format.RowGroup{
+		Columns:             make(thrift.Slice[format.ColumnChunk], len(chunks)),
+		NumRows:             int64(g.rows),
+		FileOffset:          g.start,
+		TotalCompressedSize: g.end - g.start,
+		Ordinal:             int16(ordinal),
+	}
+	for i, c := range chunks {
+		r.Columns[i] = format.ColumnChunk{MetaData: c.meta}
+		r.TotalByteSize += c.meta.TotalUncompressedSize
+	}
+	return r
+}
+
+// vectorChunk describes one column of one row group.
+func vectorChunk(v Vector, pages []page, at, size int64, rows int) chunk {
+	c := chunk{meta: format.ColumnMetaData{
+		Type:                  vectorType(v.Dtype),
+		Encoding:              thrift.Slice[format.Encoding]{format.Plain, format.RLE},
+		PathInSchema:          thrift.Slice[string]{v.Name, "list", "element"},
+		Codec:                 format.Uncompressed,
+		NumValues:             int64(rows) * int64(v.Width),
+		TotalUncompressedSize: size,
+		TotalCompressedSize:   size,
+		DataPageOffset:        at,
+	}}
+	for i, p := range pages {
+		end := size
+		if i+1 < len(pages) {
+			end = pages[i+1].offset
+		}
+		c.offsetIndex.PageLocations = append(c.offsetIndex.PageLocations, format.PageLocation{
+			Offset: at + p.offset, CompressedPageSize: int32(end - p.offset), FirstRowIndex: int64(p.first),
+		})
+	}
+	return c
+}
+
+func vectorType(d Dtype) format.Type {
+	if d == F32 {
+		return format.Float
+	}
+	return format.FixedLenByteArray
+}
+
+// schemaElements is the schema tree, depth first: a required leaf per scalar, a standard three-level list per vector.
+func schemaElements(s Schema) thrift.Slice[format.SchemaElement] {
+	out := thrift.Slice[format.SchemaElement]{{Name: "schema", NumChildren: thrift.New(int32(len(s.Scalars) + len(s.Vectors)))}}
+	for _, c := range s.Scalars {
+		out = append(out, scalarElement(c))
+	}
+	for _, v := range s.Vectors {
+		element := format.SchemaElement{Name: "element", Type: thrift.New(vectorType(v.Dtype)), RepetitionType: thrift.New(format.Required)}
+		if v.Dtype == F16 {
+			element.TypeLength = thrift.New(int32(2))
+			element.LogicalType.Value = &format.Float16Type{}
+		}
+		list := format.SchemaElement{Name: v.Name, RepetitionType: thrift.New(format.Required), NumChildren: thrift.New(int32(1)),
+			ConvertedType: thrift.New(deprecated.List)}
+		list.LogicalType.Value = &format.ListType{}
+		out = append(out, list,
+			format.SchemaElement{Name: "list", RepetitionType: thrift.New(format.Repeated), NumChildren: thrift.New(int32(1))}, element)
+	}
+	return out
+}
+
+func scalarElement(c Scalar) format.SchemaElement {
+	e := format.SchemaElement{Name: c.Name, Type: thrift.New(scalarTypes[c.Type]), RepetitionType: thrift.New(format.Required)}
+	if c.Type == String {
+		e.ConvertedType = thrift.New(deprecated.UTF8)
+		e.LogicalType.Value = &format.StringType{}
+	}
+	return e
+}
+
+// scalarTypes is the Parquet type of each Type.
+var scalarTypes = [...]format.Type{
+	Int64: format.Int64, Int32: format.Int32, Float32: format.Float, Float64: format.Double, Bool: format.Boolean, String: format.ByteArray,
+}
+
+func columnOrders(n int) thrift.Slice[format.ColumnOrder] {
+	orders := make(thrift.Slice[format.ColumnOrder], n)
+	for i := range orders {
+		orders[i].Value = &format.TypeDefinedOrder{}
+	}
+	return orders
+}
+
+// maxFooter bounds what a reader loads before it has checked anything: 5,000 column chunks take about 1 MB.
+const maxFooter = 64 << 20
