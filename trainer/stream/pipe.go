@@ -1,0 +1,129 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+)
+
+// loader reads window after window from a cursor on and closes loaded at the end.
+func (s *Stream) loader(ctx context.Context, p *pipe, from Cursor) (err error) {
+	defer func() {
+		p.failed = err != nil
+		close(p.loaded)
+	}()
+	last := windows(len(s.groups), s.cfg.Window)
+	for e := from.Epoch; s.cfg.Epochs == 0 || e < s.cfg.Epochs; e++ {
+		order, kept := epochOrder(s.cfg.Seed, e, len(s.groups)), 0
+		first := 0
+		if e == from.Epoch {
+			first = from.Window
+		}
+		for i := first; i < last; i++ {
+			w, err := receive(ctx, p.spent)
+			if err != nil {
+				return err
+			}
+			if err := w.load(s.groups, windowGroups(order, i, s.cfg.Window), s.cfg.Seed, e, i); err != nil {
+				return fmt.Errorf("read %s: %w", s.cfg.Column, err)
+			}
+			kept += len(w.refs)
+			if err := send(ctx, p.loaded, w); err != nil {
+				return err
+			}
+		}
+		if kept == 0 && first == 0 {
+			return fmt.Errorf("read %s: %w", s.cfg.Column, ErrEmpty)
+		}
+	}
+	return nil
+}
+
+// packer decodes the rows of windows into batches and closes full at the end.
+func (s *Stream) packer(ctx context.Context, p *pipe, from Cursor) error {
+	defer close(p.full)
+	at := from
+	for w := range p.loaded {
+		if w.epoch != at.Epoch {
+			if err := p.flush(ctx); err != nil {
+				return err
+			}
+			at = Cursor{Epoch: w.epoch}
+		}
+		if at.Offset > len(w.refs) {
+			return fmt.Errorf("read %s: %w", s.cfg.Column, ErrCursor)
+		}
+		at.Window = w.index
+		for at.Offset < len(w.refs) {
+			if err := s.fill(ctx, p, w, &at); err != nil {
+				return err
+			}
+		}
+		at.Window, at.Offset = w.index+1, 0
+		if err := send(ctx, p.spent, w); err != nil {
+			return err
+		}
+	}
+	if p.failed { // a short batch is for the end of an epoch only
+		return nil
+	}
+	return p.flush(ctx)
+}
+
+// fill decodes rows of w from the cursor on until the batch is full or w is empty.
+func (s *Stream) fill(ctx context.Context, p *pipe, w *window, at *Cursor) error {
+	if p.current == nil {
+		b, err := receive(ctx, p.free)
+		if err != nil {
+			return err
+		}
+		b.X, b.Rows, b.N, b.dropped = b.X[:0], b.Rows[:0], 0, 0
+		p.current = b
+	}
+	b := p.current
+	if at.Offset == 0 {
+		b.dropped += w.dropped
+	}
+	end := min(len(w.refs), at.Offset+s.cfg.Batch-b.N)
+	for _, r := range w.refs[at.Offset:end] {
+		lo := b.N * b.D
+		b.X = b.X[:lo+b.D]
+		w.slots[r.slot].decode(b.X[lo:], r.row)
+		b.Rows = append(b.Rows, w.key(r))
+		b.N++
+	}
+	at.Offset = end
+	b.Epoch, b.end = w.epoch, *at
+	if b.N == s.cfg.Batch {
+		return p.flush(ctx)
+	}
+	return nil
+}
+
+// flush hands the current batch on, if there is one.
+func (p *pipe) flush(ctx context.Context) error {
+	if p.current == nil {
+		return nil
+	}
+	b := p.current
+	p.current = nil
+	return send(ctx, p.full, b)
+}
+
+func send[T any](ctx context.Context, c chan<- T, v T) error {
+	select {
+	case c <- v:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func receive[T any](ctx context.Context, c <-chan T) (T, error) {
+	select {
+	case v := <-c:
+		return v, nil
+	case <-ctx.Done():
+		var zero T
+		return zero, ctx.Err()
+	}
+}

@@ -1,0 +1,161 @@
+package stream
+
+import (
+	"fmt"
+	"math"
+
+	"actfleet/shard"
+)
+
+// Key says where a row comes from.
+type Key struct {
+	Run  int32 // index of the Source
+	Unit int32 // unit of its plan
+	Row  int64 // row of the data set
+	Pos  int32 // token position
+}
+
+// window is the row groups mixed together, with its kept rows in their final order.
+type window struct {
+	epoch, index int
+	slots        []slot
+	refs         []ref
+	dropped      int // rows left out because a value is not finite
+}
+
+// slot is one group of a window.
+type slot struct {
+	part *part
+	raw  []byte // the column, row after row; a view of the shard or of buf
+	buf  []byte // kept from window to window
+	rows []int64
+	pos  []int32
+}
+
+// ref names a row of a window.
+type ref struct{ slot, row int32 }
+
+// load reads the groups into w and permutes their kept rows.
+func (w *window) load(groups []group, which []int, seed uint64, epoch, index int) error {
+	w.epoch, w.index, w.refs, w.dropped = epoch, index, w.refs[:0], 0
+	for len(w.slots) < len(which) {
+		w.slots = append(w.slots, slot{})
+	}
+	for i, g := range which {
+		if err := w.loadSlot(i, groups[g]); err != nil {
+			p := groups[g].part
+			return fmt.Errorf("unit %d row group %d: %w", p.number, groups[g].index, err)
+		}
+	}
+	shuffle(rng(seed, epoch, index), w.refs)
+	return nil
+}
+
+func (w *window) loadSlot(i int, g group) error {
+	s, p := &w.slots[i], g.part
+	cols, err := p.Scalars(g.index, p.match.columns...)
+	if err != nil {
+		return err
+	}
+	before := len(w.refs)
+	for r := range g.rows {
+		if p.match.keep(cols, r) {
+			w.refs = append(w.refs, ref{int32(i), int32(r)})
+		}
+	}
+	if len(w.refs) == before {
+		return nil
+	}
+	s.part, s.rows, s.pos = p, cols[colRow].([]int64), cols[colPos].([]int32)
+	if s.buf, s.raw, err = p.read(g, s.buf); err != nil {
+		return err
+	}
+	if p.checkFinite {
+		w.dropNonFinite(before)
+	}
+	return nil
+}
+
+// read fetches the column of a group: a view where the shard is mapped, else into buf.
+func (p *part) read(g group, buf []byte) (newBuf, raw []byte, err error) {
+	size := g.rows * p.width * p.dtype.Size()
+	if cap(buf) < size {
+		buf = make([]byte, size)
+	}
+	raw, err = p.Vector(g.index, p.column, buf[:size])
+	if err == nil && len(raw) != size {
+		err = fmt.Errorf("column %d holds %d bytes, want %d: %w", p.column, len(raw), size, shard.ErrCorrupt)
+	}
+	if err != nil {
+		return buf, nil, err
+	}
+	touch(raw)
+	return buf, raw, nil
+}
+
+// touch faults mapped pages in, in file order, before rows are read in a random one.
+func touch(raw []byte) (sum byte) {
+	for i := 0; i < len(raw); i += 4096 {
+		sum += raw[i]
+	}
+	return sum
+}
+
+// dropNonFinite removes the refs from index lo on whose vector holds an Inf or NaN.
+func (w *window) dropNonFinite(lo int) {
+	kept := w.refs[:lo]
+	for _, r := range w.refs[lo:] {
+		if finite(w.slots[r.slot].bytes(r.row), w.slots[r.slot].part.dtype) {
+			kept = append(kept, r)
+		}
+	}
+	w.dropped += len(w.refs) - len(kept)
+	w.refs = kept
+}
+
+// bytes is the stored vector of a row.
+func (s *slot) bytes(row int32) []byte {
+	n := s.part.width * s.part.dtype.Size()
+	return s.raw[int(row)*n : (int(row)+1)*n]
+}
+
+// finite looks at the exponent bits: all ones is an Inf or a NaN.
+func finite(raw []byte, d shard.Dtype) bool {
+	if d == shard.F16 {
+		for i := 1; i < len(raw); i += 2 {
+			if raw[i]&0x7c == 0x7c {
+				return false
+			}
+		}
+		return true
+	}
+	for i := 0; i < len(raw); i += 4 {
+		v := math.Float32frombits(le32(raw[i:]))
+		if v-v != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func le32(b []byte) uint32 {
+	_ = b[3]
+	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
+}
+
+// decode writes the vector of a row as float32.
+func (s *slot) decode(dst []float32, row int32) {
+	raw := s.bytes(row)
+	if s.part.dtype == shard.F16 {
+		shard.UnpackF16(dst, raw)
+		return
+	}
+	for i := range dst {
+		dst[i] = math.Float32frombits(le32(raw[4*i:]))
+	}
+}
+
+func (w *window) key(r ref) Key {
+	s := &w.slots[r.slot]
+	return Key{int32(s.part.run), int32(s.part.number), s.rows[r.row], s.pos[r.row]}
+}
