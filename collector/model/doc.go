@@ -1,0 +1,21 @@
+// Package model loads a Hugging Face checkpoint and runs its forward pass with taps.
+//
+// Vocabulary: a batch is a few prompts as token ids, padded on the right to the longest; a View is one
+// tap's output for a batch, [B, T, D] fp32 in host memory.
+//
+// Guarantees: activations equal Hugging Face's (eager attention, fp32, one prompt at a time, no padding)
+// to 1e-4 of each tensor's RMS, whatever the batch mates; the pass stops after the last tapped block
+// unless logits are asked for; the same batch gives the same bits again.
+//
+// Non-guarantees: a prompt's bits may differ in the last places between batches of other shapes
+// (matrix kernels depend on shape), so whoever needs equal bytes must cut equal batches.
+//
+// Example:
+//
+//	m, err := model.Load("examples/tiny-phi")
+//	taps := tap.Cross([]tap.Site{tap.FC2}, []int{3})
+//	_, err = m.Forward(ctx, model.Request{IDs: ids, Taps: taps, Emit: func(i int, v model.View) error {
+//		… v.Row(0, 5) is fc2_3 of prompt 0 at position 5 …
+//		return nil
+//	}})
+package model

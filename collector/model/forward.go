@@ -1,0 +1,147 @@
+package model
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"actfleet/collector/model/tap"
+	"actfleet/internal/torch"
+)
+
+// ErrTooLong says that a prompt has more tokens than the model has positions.
+var ErrTooLong = errors.New("prompt longer than the model's positions")
+
+// View is one tap's output for a batch, [B, T, D] row-major in host memory; it is valid only inside
+// the Emit call that received it. Positions past a prompt's length hold garbage.
+type View struct {
+	Data []float32
+	T, D int
+}
+
+// Row is the vector of prompt b at position t.
+func (v View) Row(b, t int) []float32 {
+	at := (b*v.T + t) * v.D
+	return v.Data[at : at+v.D]
+}
+
+// Request is one forward pass.
+type Request struct {
+	IDs  [][]int32 // the prompts' token ids, none empty
+	Taps []tap.Tap
+	// Emit receives the output of Taps[i], each tap once, in the order the network computes them.
+	Emit func(i int, v View) error
+	// Logits asks for the next-token logits after each prompt's last token; it costs the whole pass.
+	Logits bool
+}
+
+// Forward runs the prompts through the network. It returns the logits [B][Vocab] when asked, nil
+// otherwise. Errors: ErrTooLong, what Emit returned, ctx's error, or libtorch's.
+func (m *Model) Forward(ctx context.Context, r Request) (logits [][]float32, err error) {
+	if err := m.check(r); err != nil {
+		return nil, err
+	}
+	p := pass{m: m, r: r, wanted: map[tap.Tap]int{}, last: -1}
+	for i, t := range r.Taps {
+		p.wanted[t] = i
+		p.last = max(p.last, t.Layer)
+	}
+	if r.Logits {
+		p.last = m.info.Layers - 1
+	}
+	err = torch.Do(func(s *torch.Scope) error { return p.run(ctx, s) })
+	return p.logits, err
+}
+
+func (m *Model) check(r Request) error {
+	for i, ids := range r.IDs {
+		if len(ids) == 0 {
+			return fmt.Errorf("prompt %d of the batch is empty", i)
+		}
+		if len(ids) > m.info.MaxPositions {
+			return fmt.Errorf("%w: %d tokens, %s has %d positions", ErrTooLong, len(ids), m.info.Name, m.info.MaxPositions)
+		}
+		for _, id := range ids {
+			if id < 0 || int(id) >= m.info.Vocab {
+				return fmt.Errorf("token id %d is outside the vocabulary of %s (0..%d); is this its tokenizer.json?", id, m.info.Name, m.info.Vocab-1)
+			}
+		}
+	}
+	for _, t := range r.Taps {
+		if t.Layer < 0 || t.Layer >= m.info.Layers {
+			return fmt.Errorf("tap %s: %s has layers 0..%d", t.Column(""), m.info.Name, m.info.Layers-1)
+		}
+	}
+	return nil
+}
+
+// pass is the state of one Forward call.
+type pass struct {
+	m      *Model
+	r      Request
+	wanted map[tap.Tap]int
+	last   int // last block to compute
+	err    error
+	logits [][]float32
+}
+
+func (p *pass) run(ctx context.Context, s *torch.Scope) error {
+	ids, steps := pad(p.r.IDs)
+	x := p.m.net.Embed(s, torch.FromInt64(s, ids, int64(len(p.r.IDs)), int64(steps)))
+	for i := 0; i <= p.last; i++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		x = s.Sub(func(s *torch.Scope) *torch.Tensor {
+			next := p.m.net.Block(s, i, x, func(site tap.Site, y *torch.Tensor) { p.emit(tap.Tap{Site: site, Layer: i}, y) })
+			p.emit(tap.Tap{Site: tap.Resid, Layer: i}, next)
+			return next
+		})
+		if p.err != nil {
+			return p.err
+		}
+	}
+	if p.r.Logits {
+		p.readLogits(s, x)
+	}
+	return nil
+}
+
+// emit hands a tapped output on; after the first error nothing is handed on any more.
+func (p *pass) emit(t tap.Tap, y *torch.Tensor) {
+	i, ok := p.wanted[t]
+	if !ok || p.err != nil {
+		return
+	}
+	shape := y.Shape()
+	p.err = p.r.Emit(i, View{Data: y.Float32s(), T: int(shape[1]), D: int(shape[2])})
+}
+
+// readLogits computes the logits after each prompt's last real token.
+func (p *pass) readLogits(s *torch.Scope, x *torch.Tensor) {
+	shape := x.Shape()
+	at := make([]int64, len(p.r.IDs))
+	for b, ids := range p.r.IDs {
+		at[b] = int64(b)*shape[1] + int64(len(ids)) - 1
+	}
+	rows := s.IndexSelect(s.View(x, shape[0]*shape[1], shape[2]), 0, torch.FromInt64(s, at, int64(len(at))))
+	all := p.m.net.Logits(s, rows).Float32s()
+	for b := range p.r.IDs {
+		p.logits = append(p.logits, append([]float32(nil), all[b*p.m.info.Vocab:(b+1)*p.m.info.Vocab]...))
+	}
+}
+
+// pad lays the prompts out as [B, T], filled up on the right with token 0: under a causal mask what
+// stands to the right of a position never reaches it.
+func pad(prompts [][]int32) (ids []int64, steps int) {
+	for _, p := range prompts {
+		steps = max(steps, len(p))
+	}
+	ids = make([]int64, len(prompts)*steps)
+	for b, p := range prompts {
+		for t, id := range p {
+			ids[b*steps+t] = int64(id)
+		}
+	}
+	return ids, steps
+}

@@ -1,0 +1,55 @@
+package layer
+
+import "actfleet/internal/torch"
+
+// Linear is y = x Wᵀ + b, with W of shape [out, in] and b of shape [out] or absent.
+type Linear struct {
+	Weight, Bias *torch.Tensor
+}
+
+// LoadLinear reads name.weight and, with bias set, name.bias.
+func LoadLinear(s *torch.Scope, src *Source, name string, in, out int, bias bool) (Linear, error) {
+	return LoadFused(s, src, []string{name}, in, []int{out}, bias)
+}
+
+// LoadFused stacks several linear maps of the same input into one, so that one matmul serves all of
+// them: the output is their outputs side by side, in the order of names.
+func LoadFused(s *torch.Scope, src *Source, names []string, in int, outs []int, bias bool) (Linear, error) {
+	var ws, bs []*torch.Tensor
+	for i, name := range names {
+		w, err := src.Tensor(s, name+".weight", outs[i], in)
+		if err != nil {
+			return Linear{}, err
+		}
+		ws = append(ws, w)
+		if !bias {
+			continue
+		}
+		b, err := src.Tensor(s, name+".bias", outs[i])
+		if err != nil {
+			return Linear{}, err
+		}
+		bs = append(bs, b)
+	}
+	return Linear{Weight: join(s, ws), Bias: join(s, bs)}, nil
+}
+
+// join concatenates kept tensors along their first dimension and frees the parts.
+func join(s *torch.Scope, parts []*torch.Tensor) *torch.Tensor {
+	switch len(parts) {
+	case 0:
+		return nil
+	case 1:
+		return parts[0]
+	}
+	whole := s.Keep(s.Cat(parts, 0))
+	for _, p := range parts {
+		p.Free()
+	}
+	return whole
+}
+
+// Forward maps x [.., in] to [.., out].
+func (l Linear) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	return s.Linear(x, l.Weight, l.Bias)
+}

@@ -1,0 +1,98 @@
+package layer
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"actfleet/collector/model/safetensors"
+	"actfleet/internal/torch"
+)
+
+// ErrMismatch says that a checkpoint's weights and its config.json contradict each other: a missing or
+// unused weight, or one of another shape.
+var ErrMismatch = errors.New("weights do not fit config.json")
+
+// Source hands out the weights of one checkpoint as kept fp32 tensors and remembers which were taken.
+type Source struct {
+	ckpt  *safetensors.Checkpoint
+	infos map[string]safetensors.Info
+	taken map[string]bool
+}
+
+// NewSource starts reading from an open checkpoint, which must stay open until Done.
+func NewSource(ckpt *safetensors.Checkpoint) *Source {
+	src := &Source{ckpt: ckpt, infos: map[string]safetensors.Info{}, taken: map[string]bool{}}
+	for _, info := range ckpt.Tensors() {
+		src.infos[info.Name] = info
+	}
+	return src
+}
+
+// Has says whether the checkpoint holds a weight of this name.
+func (src *Source) Has(name string) bool { _, ok := src.infos[name]; return ok }
+
+// Tensor returns the named weight as an fp32 tensor that the scope keeps (the caller owns it).
+// It fails with ErrMismatch when the weight is absent or has another shape than dims.
+func (src *Source) Tensor(s *torch.Scope, name string, dims ...int) (*torch.Tensor, error) {
+	info, ok := src.infos[name]
+	if !ok {
+		return nil, fmt.Errorf("%w: config.json asks for weight %s, the checkpoint has none", ErrMismatch, name)
+	}
+	want := int64s(dims)
+	if !slices.Equal(info.Shape, want) {
+		return nil, fmt.Errorf("%w: weight %s is %v, config.json says %v", ErrMismatch, name, info.Shape, want)
+	}
+	dtype, err := torchDtype(info.Dtype)
+	if err != nil {
+		return nil, fmt.Errorf("weight %s: %w", name, err)
+	}
+	raw, err := src.ckpt.Bytes(name)
+	if err != nil {
+		return nil, err
+	}
+	src.taken[name] = true
+	t := torch.Wrap(s, raw, dtype, want...)
+	if dtype == torch.F32 {
+		return s.Keep(s.Clone(t)), nil
+	}
+	return s.Keep(s.To(t, torch.F32)), nil
+}
+
+// Done fails with ErrMismatch when the checkpoint holds weights that no layer took, except those for
+// which ignore returns true (buffers some files carry along).
+func (src *Source) Done(ignore func(name string) bool) error {
+	var left []string
+	for name := range src.infos {
+		if !src.taken[name] && !ignore(name) {
+			left = append(left, name)
+		}
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	sort.Strings(left)
+	return fmt.Errorf("%w: no layer uses %d weights, among them %s", ErrMismatch, len(left), strings.Join(left[:min(3, len(left))], ", "))
+}
+
+func torchDtype(d safetensors.Dtype) (torch.Dtype, error) {
+	switch d {
+	case safetensors.F32:
+		return torch.F32, nil
+	case safetensors.F16:
+		return torch.F16, nil
+	case safetensors.BF16:
+		return torch.BF16, nil
+	}
+	return 0, fmt.Errorf("dtype %s cannot hold a model's weights (F32, F16 and BF16 can)", d)
+}
+
+func int64s(dims []int) []int64 {
+	out := make([]int64, len(dims))
+	for i, d := range dims {
+		out[i] = int64(d)
+	}
+	return out
+}

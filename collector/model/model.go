@@ -1,0 +1,119 @@
+package model
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"actfleet/collector/model/arch"
+	"actfleet/collector/model/layer"
+	"actfleet/collector/model/safetensors"
+	"actfleet/collector/model/tap"
+	"actfleet/internal/torch"
+)
+
+// maxConfigBytes bounds config.json before it is read; real ones have a few kilobytes.
+const maxConfigBytes = 1 << 20
+
+// Info says which checkpoint a model is.
+type Info struct {
+	Name   string // the last element of its directory
+	Arch   string // model_type of config.json
+	Digest string // SHA-256, hex, over config.json and every weight's name, shape, type and bytes
+	arch.Shape
+}
+
+// Model is one checkpoint in memory. Forward may be called from several goroutines at a time.
+type Model struct {
+	info Info
+	net  arch.Network
+}
+
+// Load reads config.json and the safetensors weights of dir. Errors: arch.ErrUnsupported,
+// layer.ErrMismatch, safetensors.ErrCorrupt, or what the file system says.
+func Load(dir string) (*Model, error) {
+	config, ckpt, err := open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer ckpt.Close()
+	m := &Model{}
+	if m.info, err = identify(dir, config, ckpt); err != nil {
+		return nil, err
+	}
+	err = torch.Do(func(s *torch.Scope) error {
+		src := layer.NewSource(ckpt)
+		if m.net, err = arch.Load(s, config, src); err != nil {
+			return err
+		}
+		return src.Done(func(string) bool { return false })
+	})
+	if err != nil {
+		return nil, fmt.Errorf("load model %s: %w", dir, err)
+	}
+	m.info.Shape = m.net.Shape()
+	return m, nil
+}
+
+// Identify returns the Info that Load would, without its Shape and without building the network.
+func Identify(dir string) (Info, error) {
+	config, ckpt, err := open(dir)
+	if err != nil {
+		return Info{}, err
+	}
+	defer ckpt.Close()
+	return identify(dir, config, ckpt)
+}
+
+func open(dir string) ([]byte, *safetensors.Checkpoint, error) {
+	config, err := readConfig(filepath.Join(dir, "config.json"))
+	if err != nil {
+		return nil, nil, fmt.Errorf("load model %s: %w", dir, err)
+	}
+	ckpt, err := safetensors.OpenDir(dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("load model %s: %w", dir, err)
+	}
+	return config, ckpt, nil
+}
+
+func readConfig(path string) ([]byte, error) {
+	stat, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("no config.json there; --model wants a directory with config.json, tokenizer.json and *.safetensors: %w", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if stat.Size() > maxConfigBytes {
+		return nil, fmt.Errorf("%s has %d bytes; a config.json has at most %d", path, stat.Size(), maxConfigBytes)
+	}
+	return os.ReadFile(path)
+}
+
+func identify(dir string, config []byte, ckpt *safetensors.Checkpoint) (Info, error) {
+	kind, err := arch.ModelType(config)
+	if err != nil {
+		return Info{}, fmt.Errorf("load model %s: %w", dir, err)
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return Info{}, err
+	}
+	weights, err := ckpt.Digest()
+	if err != nil {
+		return Info{}, fmt.Errorf("hash model %s: %w", dir, err)
+	}
+	sum := sha256.Sum256(append(append([]byte{}, config...), weights...))
+	return Info{Name: filepath.Base(abs), Arch: kind, Digest: hex.EncodeToString(sum[:])}, nil
+}
+
+// Info says which checkpoint this is.
+func (m *Model) Info() Info { return m.info }
+
+// Width is the number of channels D at a tap.
+func (m *Model) Width(t tap.Tap) int { return m.net.Width(t.Site) }

@@ -1,0 +1,111 @@
+package modeltest
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"actfleet/collector/model"
+	"actfleet/collector/model/arch"
+	"actfleet/collector/model/tap"
+)
+
+// Fake is a model whose activations have a closed form (Value), so that whatever carries them can be
+// checked exactly. Its zero Layers, Hidden and so on are not usable; see NewFake.
+type Fake struct {
+	Shape arch.Shape
+	// Spoil, when set, may change an activation on its way out: a NaN, a value too large for fp16.
+	Spoil func(t tap.Tap, id int32, pos, channel int, x float32) float32
+	// Before, when set, runs at the start of each Forward and may fail it.
+	Before func(ctx context.Context) error
+}
+
+// NewFake returns a fake of 3 layers, 8 channels, 100 tokens and 64 positions.
+func NewFake() *Fake {
+	return &Fake{Shape: arch.Shape{Layers: 3, Hidden: 8, Vocab: 100, MaxPositions: 64}}
+}
+
+// Info is the fake's; its digest depends on nothing.
+func (f *Fake) Info() model.Info {
+	return model.Info{Name: "fake", Arch: "fake", Digest: "fake", Shape: f.Shape}
+}
+
+// Width is 3 × Hidden at Wqkv, 4 × Hidden at fc1 and Hidden elsewhere.
+func (f *Fake) Width(t tap.Tap) int {
+	switch t.Site {
+	case tap.Wqkv:
+		return 3 * f.Shape.Hidden
+	case tap.FC1:
+		return 4 * f.Shape.Hidden
+	}
+	return f.Shape.Hidden
+}
+
+// Value is the fake's activation at a tap: a number that fp16 holds exactly, different for neighbours
+// in token, position, layer, site and channel.
+func Value(t tap.Tap, id int32, pos, channel int) float32 {
+	site := 0
+	for i, s := range tap.Sites {
+		if s == t.Site {
+			site = i
+		}
+	}
+	n := (int(id)*7 + pos*131 + t.Layer*17 + site*29 + channel*3) % 1999
+	return float32(n-999) / 16
+}
+
+// Forward emits Value for every tap; pads hold NaN, so that a pad that leaks is seen. The logits favour
+// the token after the prompt's last.
+func (f *Fake) Forward(ctx context.Context, r model.Request) ([][]float32, error) {
+	if f.Before != nil {
+		if err := f.Before(ctx); err != nil {
+			return nil, err
+		}
+	}
+	steps := 0
+	for _, ids := range r.IDs {
+		steps = max(steps, len(ids))
+	}
+	if steps > f.Shape.MaxPositions {
+		return nil, fmt.Errorf("%w: %d", model.ErrTooLong, steps)
+	}
+	for i, t := range r.Taps {
+		if err := r.Emit(i, f.view(t, r.IDs, steps)); err != nil {
+			return nil, err
+		}
+	}
+	if !r.Logits {
+		return nil, ctx.Err()
+	}
+	return f.logits(r.IDs), ctx.Err()
+}
+
+func (f *Fake) view(t tap.Tap, prompts [][]int32, steps int) model.View {
+	v := model.View{T: steps, D: f.Width(t), Data: make([]float32, len(prompts)*steps*f.Width(t))}
+	for i := range v.Data {
+		v.Data[i] = nan
+	}
+	for b, ids := range prompts {
+		for pos, id := range ids {
+			row := v.Row(b, pos)
+			for d := range row {
+				row[d] = Value(t, id, pos, d)
+				if f.Spoil != nil {
+					row[d] = f.Spoil(t, id, pos, d, row[d])
+				}
+			}
+		}
+	}
+	return v
+}
+
+func (f *Fake) logits(prompts [][]int32) [][]float32 {
+	out := make([][]float32, len(prompts))
+	for b, ids := range prompts {
+		out[b] = make([]float32, f.Shape.Vocab)
+		out[b][(int(ids[len(ids)-1])+1)%f.Shape.Vocab] = 3
+	}
+	return out
+}
+
+var nan = float32(math.NaN())
