@@ -1,0 +1,23 @@
+// Package collector runs prompts through a model and publishes the tapped activations as shards.
+//
+// Vocabulary (DESIGN's glossary): a plan is the immutable description of a run, a unit a range of
+// data-set rows, a shard the one Parquet file a unit becomes, a row one kept token position. A batch
+// is a few prompts of a unit that go through the model together; a block is one row group in memory.
+//
+// The way of a unit:
+//
+//	coordinator.Next ─► rows of the unit, stably sorted by length ─► batches by token budget
+//	  ─► model.Forward ─► each tap packed straight into blocks ─► full blocks to the writer
+//	  ─► shard.Writer ─► store.Pending.Commit (put if absent) ─► coordinator.Done
+//
+// Computing never waits for the disk unless the writer is a whole unit behind: the writer of a unit
+// runs beside it, and its fsync and commit run beside the next unit.
+//
+// Guarantees: the bytes of a shard are a function of (plan, unit) alone, on one kind of device; a
+// unit is either committed whole or leaves nothing; a value that is not finite stops the run and is
+// named by row, position, site and layer; a value too large for fp16 makes its column fp32 in that
+// shard (plan dtype auto) or stops the run (f16).
+//
+// Non-guarantees: a unit may be computed twice (the store keeps the first); the log is for people
+// and pictures and is never read to decide anything.
+package collector

@@ -1,0 +1,102 @@
+package collector
+
+import (
+	"fmt"
+
+	"actfleet/collector/dataset"
+	"actfleet/collector/model/tap"
+	"actfleet/shard"
+)
+
+// batchTokens is the padded size of a batch in tokens. Half as many leave a matmul's kernel idle on
+// two cores; twice as many gain nothing measurable and double the memory of a batch.
+const batchTokens = 1024
+
+// A unit is worth about this many bytes: small enough that a dead node costs seconds and the last
+// units of a fleet end together, large enough that a commit's fsync is lost in the computing.
+const (
+	minUnitBytes = 8 << 20
+	maxUnitBytes = 256 << 20
+	unitsPerRun  = 48 // aimed at between the two bounds
+)
+
+// Ask is what a user wants collected.
+type Ask struct {
+	Sites     []tap.Site
+	Layers    []int
+	Tokens    tap.Rule
+	Dtype     string // auto, f16 or f32
+	Template  string
+	Choices   []string // the word for no, then the one for yes; or none
+	MaxTokens int
+	Limit     int
+	KeepText  bool
+}
+
+// NewPlan describes the run that does what was asked with this model and input. It is a function of
+// its arguments alone, so every node of a fleet makes the same plan. dataName and inputKey are the
+// data set's base name and the key its tokenised rows have in the run.
+func NewPlan(a Ask, m Model, in *dataset.Input, dataName, inputKey string) (shard.Plan, error) {
+	info := m.Info()
+	p := shard.Plan{
+		Format: shard.PlanFormat,
+		Model:  shard.ModelRef{Name: info.Name, Arch: info.Arch, Digest: info.Digest, Layers: info.Layers, Hidden: info.Hidden, MaxPositions: info.MaxPositions},
+		Data:   shard.DataRef{Name: dataName, Digest: in.Digest, Rows: int64(len(in.IDs)), Input: inputKey},
+		Sites:  names(a.Sites), Layers: a.Layers, Tokens: a.Tokens.String(), Dtype: a.Dtype,
+		Template: a.Template, Choices: a.Choices, MaxTokens: a.MaxTokens, Limit: int64(a.Limit), KeepText: a.KeepText,
+		Compute: "f32", Device: "cpu", BatchTokens: batchTokens,
+	}
+	dtype := shard.F16
+	if a.Dtype == "f32" {
+		dtype = shard.F32
+	}
+	for _, t := range tap.Cross(a.Sites, a.Layers) {
+		p.Vectors = append(p.Vectors, shard.Vector{Name: t.Column(""), Width: m.Width(t), Dtype: dtype})
+	}
+	own, err := ownScalars(in, a.KeepText)
+	if err != nil {
+		return p, err
+	}
+	p.Scalars = append(append(shard.BaseScalars(), own...), choiceScalars(a.Choices)...)
+	p.Units = cutUnits(in, a.Tokens, rowBytes(p.Vectors))
+	if p.Units[len(p.Units)-1] == 0 {
+		return p, fmt.Errorf("the token rule %s keeps no position of any prompt", a.Tokens)
+	}
+	return p, nil
+}
+
+func choiceScalars(choices []string) []shard.Scalar {
+	if len(choices) == 0 {
+		return nil
+	}
+	return []shard.Scalar{{Name: "p_no", Type: shard.Float32}, {Name: "p_yes", Type: shard.Float32}, {Name: "choice_cov", Type: shard.Float32}}
+}
+
+// rowBytes is what one kept position costs on disk, all vector columns together.
+func rowBytes(vectors []shard.Vector) (total int64) {
+	for _, v := range vectors {
+		total += int64(v.Width * v.Dtype.Size())
+	}
+	return total
+}
+
+// cutUnits returns the boundaries of the units in data-set rows: consecutive rows, about equally many
+// bytes each.
+func cutUnits(in *dataset.Input, rule tap.Rule, perRow int64) []int64 {
+	sizes := make([]int64, len(in.IDs))
+	var total int64
+	for i, ids := range in.IDs {
+		sizes[i] = int64(len(rule.Positions(len(ids)))) * perRow
+		total += sizes[i]
+	}
+	target := min(max(total/unitsPerRun, minUnitBytes), maxUnitBytes)
+	cuts := []int64{0}
+	var filled int64
+	for i, size := range sizes {
+		filled += size
+		if filled >= target && i+1 < len(sizes) {
+			cuts, filled = append(cuts, int64(i+1)), 0
+		}
+	}
+	return append(cuts, int64(len(sizes)))
+}
