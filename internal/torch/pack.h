@@ -1,0 +1,23 @@
+// pack.h: fp32 to fp16 with statistics, compiled into the program (it needs no libtorch).
+#ifndef ACTFLEET_PACK_H
+#define ACTFLEET_PACK_H
+#include <stdint.h>
+
+// State between runs: lane i of sumsq has the values whose index is i modulo 8.
+typedef struct {
+  double sumsq[8];
+  int64_t count; // values so far
+  int64_t nonfinite, overflow;
+  float maxabs;
+} af_pack;
+
+void af_pack_f16(af_pack *p, uint16_t *dst, const float *src, int64_t n, int fast);
+void af_pack_f32(af_pack *p, float *dst, const float *src, int64_t n);
+// rows: src has rows of stride floats; those in index, width floats each, go to dst one after the other.
+void af_pack_rows_f16(af_pack *p, uint16_t *dst, const float *src, int64_t stride, int64_t width, const int32_t *index,
+                      int64_t rows, int fast);
+void af_pack_rows_f32(af_pack *p, float *dst, const float *src, int64_t stride, int64_t width, const int32_t *index,
+                      int64_t rows);
+int af_pack_fast(void); // whether this CPU has AVX2 and F16C
+
+#endif

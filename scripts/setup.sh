@@ -1,0 +1,281 @@
+#!/usr/bin/env bash
+# setup.sh makes the tensor library ready, once per checkout:
+#   finds a libtorch (or installs one), compiles build/lib/libtch.so for it, writes go.work.
+# After it, plain `go build ./...` and `go test ./...` work without any environment.
+#
+#   scripts/setup.sh              everything; takes under a second when nothing changed
+#   scripts/setup.sh --shim-only  only build/lib/libtch.so: for a machine with its own libtorch but
+#                                 without Go, beside a program built elsewhere (bin/actfleet finds
+#                                 libtch.so beside itself, in ../lib or in ../build/lib)
+#
+# Read from the environment:
+#   LIBTORCH  directory with include/ and lib/ of a libtorch to use (first choice)
+#   PYTHON    the Python whose installed torch is the second choice (default python3)
+#   BUILD     where to build (default build); a second build directory has a go.work of its own
+#   GOTCH     directory with gotch's sources, where Go is missing
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root"
+build=$(realpath -m "${BUILD:-build}")
+shim_only=
+gotch_version=$(awk '$1 == "github.com/sugarme/gotch" {print $2}' go.mod)
+began=$SECONDS
+
+say() { printf 'setup: %s\n' "$*"; }
+die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+case "${1:-}" in
+"") ;;
+--shim-only) shim_only=yes ;;
+-h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0"; exit 0 ;;
+*) die "unknown argument $1 (there is --shim-only)" ;;
+esac
+
+# --- a libtorch: includes, libraries, where it came from ------------------------------------------------
+
+multiarch() { gcc -print-multiarch 2>/dev/null || true; }
+
+# use DIR: a directory laid out like the official archives and the wheels.
+use() {
+	[ -f "$1/include/torch/script.h" ] && [ -e "$1/lib/libtorch_cpu.so" ] || return 1
+	includes=("$1/include" "$1/include/torch/csrc/api/include")
+	libdir=$1/lib
+}
+
+use_system() {
+	local dir
+	[ -f /usr/include/torch/script.h ] || return 1
+	for dir in "/usr/lib/$(multiarch)" /usr/lib64 /usr/lib; do
+		[ -e "$dir/libtorch_cpu.so" ] || continue
+		includes=(/usr/include /usr/include/torch/csrc/api/include)
+		libdir=$dir
+		return 0
+	done
+	return 1
+}
+
+# python_torch PYTHON: the folder of an installed torch, without importing it (that takes seconds).
+python_torch() {
+	"$1" -c 'import importlib.util as u; s = u.find_spec("torch"); print(s.submodule_search_locations[0] if s else "")' 2>/dev/null || true
+}
+
+find_libtorch() {
+	local dir
+	if [ -n "${LIBTORCH:-}" ]; then
+		use "$(realpath -m "$LIBTORCH")" || die "LIBTORCH=$LIBTORCH has no include/torch/script.h and lib/libtorch_cpu.so; point it at an unpacked libtorch or at a wheel's torch folder"
+		source='$LIBTORCH'
+		return
+	fi
+	dir=$(python_torch "${PYTHON:-python3}")
+	if [ -n "$dir" ] && use "$dir"; then source="Python's torch"; return; fi
+	if use_system; then source="the system's"; return; fi
+	if use "$build/torch"; then source="installed by this script"; return; fi
+	return 1
+}
+
+install_libtorch() {
+	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-cache show libtorch-dev >/dev/null 2>&1; then
+		say "no libtorch found: installing Debian's (apt-get install libtorch-dev libopenblas0-pthread)"
+		apt-get install -y --no-install-recommends libtorch-dev libopenblas0-pthread >"$build/apt.log" 2>&1 ||
+			die "apt-get install libtorch-dev libopenblas0-pthread did not work, see $build/apt.log"
+		return
+	fi
+	install_wheel
+}
+
+# install_wheel unpacks PyTorch's wheel and the two small CUDA libraries its CPU library is linked with.
+install_wheel() {
+	local python=${PYTHON:-python3}
+	"$python" -m pip --version >/dev/null 2>&1 ||
+		die "no libtorch found, and no pip to install one: install libtorch-dev (Debian, Ubuntu) or PyTorch (pip install torch), or set LIBTORCH"
+	say "no libtorch found: downloading PyTorch's wheel into $build/torch (a few minutes)"
+	"$python" -m pip download --quiet --no-deps --dest "$build/wheels" torch || die "pip download torch did not work"
+	"$python" -m zipfile -e "$build"/wheels/torch-*.whl "$build/wheels/site"
+	local need
+	need=$("$python" - "$build"/wheels/site/torch-*.dist-info/METADATA <<-'PY'
+		import re, sys
+		text = open(sys.argv[1]).read()
+		for line in re.findall(r"^Requires-Dist: (nvidia-cuda-(?:runtime|cupti)[^;\n]*)", text, re.M):
+		    print(line.replace(" ", "").replace("(", "").replace(")", ""))
+	PY
+	)
+	local one
+	for one in $need; do
+		"$python" -m pip download --quiet --no-deps --dest "$build/wheels" "$one" || die "pip download $one did not work"
+	done
+	for one in "$build"/wheels/nvidia_*.whl; do
+		[ -e "$one" ] && "$python" -m zipfile -e "$one" "$build/wheels/site"
+	done
+	ln -sfn wheels/site/torch "$build/torch"
+}
+
+# version_of the libtorch in use, from its headers.
+version_of() {
+	local file dir
+	for dir in "${includes[@]}"; do
+		for file in "$dir/torch/version.h" "$dir/torch/headeronly/version.h"; do
+			[ -f "$file" ] || continue
+			awk '/define TORCH_VERSION_(MAJOR|MINOR|PATCH)/ {v = v (v == "" ? "" : ".") $3} END {if (v == "") exit 1; print v}' "$file" && return
+		done
+	done
+	die "cannot read the version of the libtorch in ${includes[0]}"
+}
+
+# flags_of the libtorch in use: the C++ standard its headers ask for, and its string ABI.
+flags_of() {
+	local all=torch/csrc/api/include/torch/all.h
+	flags=(-std=c++17)
+	grep -q 202002L "${includes[0]}/$all" 2>/dev/null && flags=(-std=c++20)
+	# grep -c, not -q: that one would end nm by a broken pipe, which pipefail reports as "no match".
+	[ "$(nm -D --defined-only "$libdir/libc10.so" | grep -c __cxx11)" != 0 ] || flags+=(-D_GLIBCXX_USE_CXX11_ABI=0)
+	flags+=(-fPIC -w -g0)
+	local dir
+	for dir in "${includes[@]}"; do
+		[ "$dir" = /usr/include ] || flags+=(-I"$dir")
+	done
+}
+
+# --- gotch's sources ------------------------------------------------------------------------------------
+
+gotch_dir() {
+	if [ -n "${GOTCH:-}" ]; then echo "$GOTCH"; return; fi
+	if [ -f "$build/src/torch_api.cpp" ] && ! command -v go >/dev/null; then echo "$build/src/.."; return; fi
+	command -v go >/dev/null || die "no Go here and no gotch sources: copy $build/src from a machine where setup.sh ran, or set GOTCH to gotch $gotch_version"
+	GOWORK=off GOFLAGS=-mod=mod go mod download github.com/sugarme/gotch || die "cannot download the module github.com/sugarme/gotch"
+	GOWORK=off GOFLAGS=-mod=mod go list -m -f '{{.Dir}}' github.com/sugarme/gotch
+}
+
+copy_gotch() {
+	local dir
+	mkdir -p "$build/src" "$build/gotch/libtch"
+	dir=$(gotch_dir)
+	if [ "$dir" != "$build/src/.." ]; then
+		cp -f "$dir"/libtch/*.{h,cpp} "$dir"/LICENSE "$build/src/"
+		chmod -R u+w "$build/src"
+	fi
+	[ -n "$shim_only" ] && return
+	local work
+	work=$(mktemp -d "$build/gotch.XXXXXX")
+	mkdir "$work/libtch"
+	cp "$dir"/libtch/*.go "$dir"/libtch/torch_api.h "$dir"/libtch/torch_api_generated.h scripts/setup/load.c "$work/libtch/"
+	cp "$dir/LICENSE" "$work/"
+	chmod -R u+w "$work"
+	printf 'module github.com/sugarme/gotch\n\ngo 1.20\n' >"$work/go.mod"
+	cat >"$work/libtch/lib.go" <<-GO
+		package libtch
+
+		// #cgo CFLAGS: -I\${SRCDIR}
+		// #cgo LDFLAGS: -ldl
+		import "C"
+	GO
+	names | awk -v arch="$(uname -m)" -v path="$build/lib/libtch.so" -f scripts/setup/jumps.awk >"$work/libtch/jumps.S"
+	rm -rf "$build/gotch"
+	mv "$work" "$build/gotch"
+	chmod 755 "$build/gotch"
+}
+
+# names of the C functions a program calls: gotch's and our own.
+names() {
+	cat "$build"/src/torch_api.h "$build"/src/torch_api_generated.h internal/torch/shim/shim.h |
+		grep -oE '^[a-z][a-z0-9_ ]*[ *]+((at[a-z]*|af)_[A-Za-z0-9_]+|get_and_reset_last_err)\(' |
+		sed -E 's/\($//; s/.*[ *]//' | sort -u
+}
+
+# --- libtch.so ------------------------------------------------------------------------------------------
+
+# compile OBJECT KEY COMMAND…: runs the command unless OBJECT was made from the same KEY.
+compile() {
+	local object=$1 key=$2 start=$SECONDS
+	shift 2
+	[ -f "$object" ] && [ "$(cat "$object.key" 2>/dev/null)" = "$key" ] && return
+	rm -f "$object.key"
+	"$@" || return
+	printf '%s' "$key" >"$object.key"
+	say "compiled $(basename "$object") ($((SECONDS - start)) s)"
+}
+
+hash_of() { cat "$@" | sha256sum | cut -c1-16; }
+
+compile_shim() { g++ "${flags[@]}" -O2 -c "$1" -o "$2"; }
+
+# compile_api compiles gotch's torch_api.cpp. Operators that this libtorch lacks do not compile; they are
+# replaced by a throw, so that using one is an error at run time and the rest works.
+compile_api() {
+	local object=$1 src=$build/src work=$build/obj/api pass
+	rm -rf "$work"
+	mkdir -p "$work"
+	cp "$src"/*.h "$src/torch_api.cpp" "$work/"
+	: >"$build/obj/stubbed"
+	for pass in 1 2 3 4 5 6; do
+		if g++ "${flags[@]}" -O1 -fmax-errors=0 -I"$work" -c "$work/torch_api.cpp" -o "$object" 2>"$work/errors"; then
+			return
+		fi
+		blank_operators "$work" || die "gotch's torch_api.cpp does not compile against this libtorch: $(grep -m1 error: "$work/errors" || head -1 "$work/errors") (all of it: $work/errors)"
+	done
+	die "gotch's torch_api.cpp does not compile against this libtorch after $pass passes, see $work/errors"
+}
+
+blank_operators() {
+	local work=$1 lines
+	lines=$(grep -oE 'torch_api_generated\.cpp\.h:[0-9]+:[0-9]+: (fatal )?error:' "$work/errors" | cut -d: -f2 | sort -un | tr '\n' ' ')
+	[ -n "$lines" ] || return 1
+	! grep -qE 'torch_api\.cpp:[0-9]+:[0-9]+: (fatal )?error:' "$work/errors" || return 1
+	awk -v lines="$lines" -v names="$work/names" -f scripts/setup/blank.awk "$work/torch_api_generated.cpp.h" >"$work/blanked"
+	mv "$work/blanked" "$work/torch_api_generated.cpp.h"
+	cat "$work/names" >>"$build/obj/stubbed"
+}
+
+build_library() {
+	mkdir -p "$build/obj" "$build/lib"
+	local base key f objects=("$build/obj/torch_api.o")
+	base="$version ${flags[*]} $(g++ -dumpfullversion)"
+	key="$base $gotch_version $(hash_of scripts/setup/blank.awk)"
+	compile "$build/obj/torch_api.o" "$key" compile_api "$build/obj/torch_api.o" &
+	local api=$!
+	for f in internal/torch/shim/*.cpp; do
+		key="$base $(hash_of "$f" internal/torch/shim/*.h)"
+		objects+=("$build/obj/$(basename "$f" .cpp).o")
+		compile "${objects[-1]}" "$key" compile_shim "$f" "${objects[-1]}" || die "$f does not compile against libtorch $version"
+	done
+	wait $api || exit 1
+	# The new library replaces the old one whole: programs that run keep the one they opened.
+	g++ -shared -o "$build/lib/libtch.so.new" "${objects[@]}" -L"$libdir" -Wl,--enable-new-dtags \
+		-Wl,-rpath,"$libdir" -Wl,-rpath,'$ORIGIN' -Wl,-z,defs -Wl,--no-as-needed -ltorch_cpu -lc10 ||
+		die "linking libtch.so against $libdir did not work"
+	mv "$build/lib/libtch.so.new" "$build/lib/libtch.so"
+}
+
+# --- go.work --------------------------------------------------------------------------------------------
+
+write_work() {
+	local file=$root/go.work
+	[ "$build" = "$root/build" ] || file=$build/go.work
+	printf 'go %s\n\nuse %s\n\nreplace github.com/sugarme/gotch => %s\n' \
+		"$(awk '$1 == "go" {print $2}' go.mod)" "$(relative "$root" "$file")" "$(relative "$build/gotch" "$file")" >"$file"
+	say "wrote $file"
+}
+
+relative() { local r; r=$(realpath -m --relative-to="$(dirname "$2")" "$1"); case $r in ..* | .) echo "$r" ;; *) echo "./$r" ;; esac; }
+
+# --- all of it ------------------------------------------------------------------------------------------
+
+command -v g++ >/dev/null || die "g++ is missing: apt-get install g++ (Debian, Ubuntu) or your system's C++ compiler"
+mkdir -p "$build"
+if ! find_libtorch; then
+	install_libtorch
+	find_libtorch || die "libtorch was installed but is not found: set LIBTORCH to its directory"
+fi
+version=$(version_of)
+stamp="$libdir $version gotch $gotch_version $(g++ -dumpfullversion) ${shim_only:-all} $(hash_of "$0" scripts/setup/* internal/torch/shim/*) $root"
+if [ "$(cat "$build/stamp" 2>/dev/null)" = "$stamp" ] && [ -f "$build/lib/libtch.so" ] && { [ -n "$shim_only" ] || [ -f "$build/gotch/go.mod" ]; }; then
+	say "up to date: libtorch $version ($source, $libdir)"
+	exit 0
+fi
+rm -f "$build/stamp"
+say "libtorch $version: $source, $libdir"
+flags_of
+copy_gotch
+build_library
+[ -n "$shim_only" ] || write_work
+printf '%s' "$stamp" >"$build/stamp"
+say "done in $((SECONDS - began)) s: libtorch $version, $(wc -l <"$build/obj/stubbed") operators it lacks stubbed, $build/lib/libtch.so"
