@@ -87,16 +87,19 @@ type pass struct {
 
 func (p *pass) run(ctx context.Context, s *torch.Scope) error {
 	ids, steps := pad(p.r.IDs)
-	x := p.m.net.Embed(s, torch.FromInt64(s, ids, int64(len(p.r.IDs)), int64(steps)))
+	x := s.Keep(p.m.net.Embed(s, torch.FromInt64(s, ids, int64(len(p.r.IDs)), int64(steps))))
+	defer func() { x.Free() }()
 	for i := 0; i <= p.last; i++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		x = s.Sub(func(s *torch.Scope) *torch.Tensor {
+		out := s.Keep(s.Sub(func(s *torch.Scope) *torch.Tensor {
 			next := p.m.net.Block(s, i, x, func(site tap.Site, y *torch.Tensor) { p.emit(tap.Tap{Site: site, Layer: i}, y) })
 			p.emit(tap.Tap{Site: tap.Resid, Layer: i}, next)
 			return next
-		})
+		}))
+		x.Free() // one block's states at a time, however deep the model
+		x = out
 		if p.err != nil {
 			return p.err
 		}
