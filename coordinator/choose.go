@@ -19,7 +19,7 @@ type choice struct {
 // first: ranking every unit of a large run would cost units × nodes logarithms at
 // each look. An owned unit almost surely stands there (its own score is the highest
 // of all nodes); if not, it is found when the list has shrunk.
-const shortlist = 256
+const shortlist = 64
 
 // choose picks the unit to start next, or to wait for. It reads nothing but its
 // arguments.
@@ -47,18 +47,22 @@ type candidate struct {
 // chooseOpen picks among the units that nobody alive has claimed: whatever may
 // start soonest, of those the best rank, then by turn, then by score.
 func chooseOpen(cfg *Config, l *look) choice {
-	list := openUnits(l)
-	for i := range list {
-		list[i].judge(cfg, l)
+	best := candidate{unit: -1}
+	for _, c := range openUnits(l) {
+		c.judge(cfg, l)
+		if best.unit < 0 || c.better(&best) {
+			best = c
+		}
+		if c.rank == 0 && c.turn == 0 && len(l.opened) == 0 {
+			break // they come by score: none after it can be better
+		}
 	}
-	if len(list) == 0 {
-		return choice{unit: -1}
-	}
-	best := slices.MinFunc(list, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.wait, b.wait), cmp.Compare(a.rank, b.rank),
-			cmp.Compare(a.turn, b.turn), cmp.Compare(b.score, a.score))
-	})
 	return choice{unit: best.unit, at: best.at, attempt: 1 + number(best.reopened)}
+}
+
+func (c *candidate) better(o *candidate) bool {
+	return cmp.Or(cmp.Compare(c.wait, o.wait), cmp.Compare(c.rank, o.rank),
+		cmp.Compare(c.turn, o.turn), cmp.Compare(o.score, c.score)) < 0
 }
 
 func number(b bool) int {
@@ -68,7 +72,7 @@ func number(b bool) int {
 	return 0
 }
 
-// openUnits lists the unclaimed open units of highest own score.
+// openUnits lists the unclaimed open units of highest own score, best first.
 func openUnits(l *look) []candidate {
 	me := l.nodes[0]
 	var list []candidate

@@ -96,7 +96,7 @@ func appendUnits(b []byte, units []int, n int) []byte {
 	return b
 }
 
-func appendNode(b []byte, n NodeState) []byte {
+func appendNode(b []byte, n *NodeState) []byte {
 	b = appendString(b, string(n.Node))
 	b = appendString(b, n.Host)
 	b = appendTime(b, n.Started)

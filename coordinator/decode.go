@@ -38,7 +38,7 @@ func (r *reader) state() *State {
 		if r.err != nil {
 			return nil
 		}
-		s.nodes[n.Node] = n
+		s.nodes[n.Node] = &n
 	}
 	return s
 }

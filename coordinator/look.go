@@ -100,7 +100,7 @@ func (c *Coordinator) knownDone(s *State) bitmap {
 // it is a member. One that was never yet seen as a member counts as live for a
 // while after each of its signs: in a mass start its claims travel faster than its
 // membership.
-func (c *Coordinator) live(s *State, now time.Time) []NodeState {
+func (c *Coordinator) live(s *State, now time.Time) []*NodeState {
 	members := map[NodeID]bool{}
 	for _, m := range c.peers.Members() {
 		if !m.Observer && m.Node != c.cfg.Node {
@@ -108,7 +108,8 @@ func (c *Coordinator) live(s *State, now time.Time) []NodeState {
 			c.mem.member[m.Node] = true
 		}
 	}
-	out := []NodeState{c.self()}
+	self := c.self()
+	out := []*NodeState{&self}
 	for _, id := range slices.Sorted(maps.Keys(s.nodes)) {
 		n := s.nodes[id]
 		if id == c.cfg.Node {
@@ -121,13 +122,13 @@ func (c *Coordinator) live(s *State, now time.Time) []NodeState {
 		delete(members, id)
 	}
 	for _, id := range slices.Sorted(maps.Keys(members)) {
-		out = append(out, NodeState{Node: id})
+		out = append(out, &NodeState{Node: id})
 	}
 	return out
 }
 
 // noteNews returns how long ago the entry last changed.
-func (c *Coordinator) noteNews(n NodeState, now time.Time) time.Duration {
+func (c *Coordinator) noteNews(n *NodeState, now time.Time) time.Duration {
 	v := c.mem.news[n.Node]
 	if v.started != n.Started.UnixNano() || v.seq != n.Seq {
 		v = version{started: n.Started.UnixNano(), seq: n.Seq, at: now}
@@ -138,7 +139,7 @@ func (c *Coordinator) noteNews(n NodeState, now time.Time) time.Duration {
 
 // weigh gives each live node its weight and expected unit time; a node that has not
 // measured yet is taken to be like the mean of those that have.
-func (c *Coordinator) weigh(live []NodeState) []peer {
+func (c *Coordinator) weigh(live []*NodeState) []peer {
 	speed, unit, n := 0.0, 0.0, 0.0
 	for _, s := range live {
 		if s.Speed > 0 && s.UnitTime > 0 {
@@ -171,7 +172,7 @@ func (c *Coordinator) spareStarted(s *State) int {
 }
 
 // noteClaims adds the claims of live node i to the look and to seen.
-func (c *Coordinator) noteClaims(l *look, i int, n NodeState, seen map[claimKey]time.Time) {
+func (c *Coordinator) noteClaims(l *look, i int, n *NodeState, seen map[claimKey]time.Time) {
 	for _, cl := range n.Claims {
 		if cl.Unit >= c.cfg.Units || l.done.has(cl.Unit) {
 			continue

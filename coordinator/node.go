@@ -3,6 +3,7 @@ package coordinator
 import (
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -76,8 +77,21 @@ type NodeState struct {
 // free reports whether the node could start a unit at once.
 func (n *NodeState) free() bool { return n.Waiting || len(n.Claims) == 0 }
 
+// equal reports whether two versions say the same.
+func (n *NodeState) equal(o *NodeState) bool {
+	return n.Node == o.Node && n.Host == o.Host && n.Started.Equal(o.Started) && n.Seq == o.Seq &&
+		n.Beat.Equal(o.Beat) && n.Speed == o.Speed && n.UnitTime == o.UnitTime &&
+		n.Done == o.Done && n.Lost == o.Lost && n.Spare == o.Spare && n.Waiting == o.Waiting && n.Left == o.Left &&
+		slices.EqualFunc(n.Claims, o.Claims, Claim.equal)
+}
+
+func (c Claim) equal(o Claim) bool {
+	return c.Unit == o.Unit && c.Attempt == o.Attempt && c.Started.Equal(o.Started)
+}
+
 // clone returns a copy that shares nothing.
-func (n NodeState) clone() NodeState {
-	n.Claims = append([]Claim(nil), n.Claims...)
-	return n
+func (n *NodeState) clone() NodeState {
+	c := *n
+	c.Claims = slices.Clone(n.Claims)
+	return c
 }

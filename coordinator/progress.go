@@ -36,7 +36,8 @@ func (c *Coordinator) Progress() Progress {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.peers.State()
-	s.nodes[c.cfg.Node] = c.self()
+	me := c.self()
+	s.nodes[c.cfg.Node] = &me
 	p := Summarize(s, c.peers.Members(), c.cfg.Node, c.cfg.Now())
 	p.Done = c.knownDone(s).count()
 	p.ETA = eta(p)

@@ -39,7 +39,7 @@ type State struct {
 	plan  string
 	units int
 	done  bitmap
-	nodes map[NodeID]NodeState
+	nodes map[NodeID]*NodeState // what they point to never changes; states share it
 }
 
 // Delta is a change of a State: units newly done and new versions of nodes.
@@ -51,7 +51,7 @@ type Delta struct {
 // NewState returns the state in which nothing is known of a plan with so many
 // units.
 func NewState(plan string, units int) *State {
-	return &State{plan: plan, units: units, done: newBitmap(units), nodes: map[NodeID]NodeState{}}
+	return &State{plan: plan, units: units, done: newBitmap(units), nodes: map[NodeID]*NodeState{}}
 }
 
 // Plan returns the id of the plan the state is about.
@@ -68,8 +68,10 @@ func (s *State) NumDone() int { return s.done.count() }
 
 // Node returns the latest word of a node.
 func (s *State) Node(id NodeID) (NodeState, bool) {
-	n, ok := s.nodes[id]
-	return n, ok
+	if n, ok := s.nodes[id]; ok {
+		return n.clone(), true
+	}
+	return NodeState{}, false
 }
 
 // Nodes returns the latest word of every node ever seen, by node id.
@@ -81,7 +83,7 @@ func (s *State) Nodes() []NodeState {
 	return out
 }
 
-// Clone returns a copy that shares nothing that changes.
+// Clone returns a copy, to which changes of s do not show.
 func (s *State) Clone() *State {
 	return &State{plan: s.plan, units: s.units, done: slices.Clone(s.done), nodes: maps.Clone(s.nodes)}
 }
@@ -93,8 +95,8 @@ func (s *State) Merge(o *State) (bool, error) {
 		return false, fmt.Errorf("%w: %.12s with %d units, here %.12s with %d", ErrOtherPlan, o.plan, o.units, s.plan, s.units)
 	}
 	changed := s.done.union(o.done)
-	for _, id := range slices.Sorted(maps.Keys(o.nodes)) {
-		changed = s.mergeNode(o.nodes[id]) || changed
+	for _, n := range o.nodes {
+		changed = s.mergeNode(n) || changed
 	}
 	return changed, nil
 }
@@ -109,28 +111,33 @@ func (s *State) Apply(d Delta) bool {
 		}
 	}
 	for _, n := range d.Nodes {
-		changed = s.mergeNode(n) || changed
+		own := n.clone()
+		changed = s.mergeNode(&own) || changed
 	}
 	return changed
 }
 
-func (s *State) mergeNode(n NodeState) bool {
+// mergeNode keeps the newer version.
+func (s *State) mergeNode(n *NodeState) bool {
 	old, ok := s.nodes[n.Node]
 	if ok && !newer(n, old) || !ok && len(s.nodes) >= MaxNodes {
 		return false
 	}
-	s.nodes[n.Node] = n.clone()
+	s.nodes[n.Node] = n
 	return true
 }
 
 // newer orders the versions of a node. Equal versions with different contents are
 // two processes under one name; their bytes decide, so that the order stays total.
-func newer(a, b NodeState) bool {
+func newer(a, b *NodeState) bool {
 	if !a.Started.Equal(b.Started) {
 		return a.Started.After(b.Started)
 	}
 	if a.Seq != b.Seq {
 		return a.Seq > b.Seq
+	}
+	if a.equal(b) {
+		return false
 	}
 	return bytes.Compare(appendNode(nil, a), appendNode(nil, b)) > 0
 }

@@ -157,6 +157,10 @@ func (p *Peer) receive(msg []byte) {
 	if err != nil {
 		panic(err) // our own encoding
 	}
+	p.take(s)
+}
+
+func (p *Peer) take(s *coordinator.State) {
 	if changed, err := p.Merge(s); err == nil && changed {
 		p.changed()
 	}
@@ -179,12 +183,16 @@ func (n *Network) exchange(p *Peer) {
 			return
 		}
 		if o := n.partner(p); o != nil && !n.mute {
-			a, b := p.Encode(), o.Encode()
-			o.receive(a)
-			p.receive(b)
+			swap(p, o)
 		}
 		n.exchange(p)
 	})
+}
+
+// swap makes two nodes know what either knows.
+func swap(a, b *Peer) {
+	a.take(b.State())
+	b.take(a.State())
 }
 
 func (n *Network) partner(p *Peer) *Peer {
@@ -285,9 +293,7 @@ func (n *Network) notice(p, o *Peer) {
 	}
 	p.sees[o.id] = reach
 	if reach && !n.mute { // what either had to say while it saw nobody
-		a, b := p.Encode(), o.Encode()
-		p.receive(b)
-		o.receive(a)
+		swap(p, o)
 	}
 	p.Touch()
 	p.changed()
