@@ -1,0 +1,127 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"actfleet/analysis/evaluate"
+)
+
+const (
+	maxConfigBytes  = 4 << 20
+	maxMetricsBytes = 256 << 20
+)
+
+// coderConfig is the part of a coder's cfg.json that the report shows.
+type coderConfig struct {
+	Kind  string `json:"kind"`
+	Arch  string `json:"arch"`
+	Site  string `json:"site"`
+	Layer int    `json:"layer"`
+	Width int    `json:"width"`
+	DIn   int    `json:"d_in"`
+}
+
+// LoadCurves reads cfg.json and metrics.jsonl of a coder's folder. Steps that a
+// resumed training repeated appear once, as they were last written. A folder
+// without metrics yet has no points.
+func LoadCurves(dir string) (Coder, error) {
+	path := filepath.Join(dir, "cfg.json")
+	data, err := readBounded(path, maxConfigBytes)
+	if err != nil {
+		return Coder{}, fmt.Errorf("read coder: %w", err)
+	}
+	var cfg coderConfig
+	if err := json.Unmarshal(data, &cfg); err != nil {
+		return Coder{}, fmt.Errorf("read %s: %w", path, err)
+	}
+	c := Coder{Name: baseName(dir), Kind: cfg.Kind, Arch: cfg.Arch, Site: cfg.Site, Layer: cfg.Layer, Width: cfg.Width, DIn: cfg.DIn}
+	path = filepath.Join(dir, "metrics.jsonl")
+	data, err = readBounded(path, maxMetricsBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, nil
+	}
+	if err != nil {
+		return Coder{}, fmt.Errorf("read coder: %w", err)
+	}
+	c.Points = parseMetrics(data)
+	return c, nil
+}
+
+// LoadProbes reads results.json of a probe folder.
+func LoadProbes(dir string) (Sweep, error) {
+	t, err := evaluate.ReadTable(dir)
+	if err != nil {
+		return Sweep{}, err
+	}
+	return Sweep{Name: baseName(dir), Table: t}, nil
+}
+
+// parseMetrics leaves out what is not a JSON object, such as a line that is
+// still being written.
+func parseMetrics(data []byte) []Point {
+	var points []Point
+	for line := range bytes.Lines(data) {
+		var fields map[string]any
+		if json.Unmarshal(line, &fields) != nil {
+			continue
+		}
+		p := Point{Values: map[string]float64{}}
+		p.Eval = fields["split"] == "eval"
+		for key, v := range fields {
+			number, ok := v.(float64)
+			switch {
+			case !ok:
+			case key == "step":
+				p.Step = int64(number)
+			case key == "tokens":
+				p.Tokens = int64(number)
+			case key == "seconds":
+				p.Seconds = number
+			default:
+				p.Values[key] = number
+			}
+		}
+		points = append(rewind(points, p), p)
+	}
+	return points
+}
+
+// rewind drops the points that a training resumed before p had written beyond.
+func rewind(points []Point, p Point) []Point {
+	for i := len(points) - 1; i >= 0; i-- {
+		if points[i].Step < p.Step || points[i].Step == p.Step && points[i].Eval != p.Eval {
+			return points[:i+1]
+		}
+	}
+	return points[:0]
+}
+
+func baseName(dir string) string {
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	return filepath.Base(dir)
+}
+
+func readBounded(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("read %s: more than %s", path, size(limit))
+	}
+	return data, nil
+}

@@ -1,0 +1,150 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"html/template"
+	"math"
+	"slices"
+)
+
+type familyView struct {
+	ID, Title, kind string
+	Legend          []entry
+	Panels          []template.HTML
+	Metrics         []string
+	Rows            []coderRow
+}
+
+type coderRow struct{ Text, Numbers []string }
+
+var familyTitles = map[string]string{"sae": "Sparse autoencoders: training", "vq": "Activation tokenizers: training", "probe": "Probes: training"}
+
+// families groups the coders by kind, SAEs first; those without points are
+// listed too, their row shows that nothing was measured.
+func families(coders []Coder) (out []familyView) {
+	var order []string
+	by := map[string][]Coder{}
+	for _, c := range coders {
+		if len(by[c.Kind]) == 0 {
+			order = append(order, c.Kind)
+		}
+		by[c.Kind] = append(by[c.Kind], c)
+	}
+	slices.Sort(order)
+	for _, kind := range order {
+		out = append(out, familyOf(kind, by[kind]))
+	}
+	return out
+}
+
+func familyOf(kind string, coders []Coder) familyView {
+	f := familyView{kind: kind, Title: cmp.Or(familyTitles[kind], kind+": training"), Panels: panelsOf(coders)}
+	shown := metricsOf(coders)
+	for _, m := range shown {
+		f.Metrics = append(f.Metrics, m.key)
+	}
+	for i, c := range coders {
+		f.Legend = append(f.Legend, entry{seriesClass(i), c.Name})
+		f.Rows = append(f.Rows, coderRowOf(c, shown))
+	}
+	return f
+}
+
+func coderRowOf(c Coder, shown []metric) coderRow {
+	r := coderRow{Text: []string{c.Name, c.Arch, c.Site}, Numbers: []string{fmt.Sprint(c.Layer), whole(int64(c.Width)), whole(int64(c.DIn))}}
+	var last Point
+	if n := len(c.Points); n > 0 {
+		last = c.Points[n-1]
+	}
+	seconds := 0.0
+	for _, p := range c.Points {
+		seconds = math.Max(seconds, p.Seconds)
+	}
+	r.Numbers = append(r.Numbers, whole(last.Step), whole(last.Tokens), span(secondsOf(seconds)))
+	for _, m := range shown {
+		r.Numbers = append(r.Numbers, lastValue(c.Points, m.key))
+	}
+	return r
+}
+
+func lastValue(points []Point, key string) string {
+	for _, eval := range []bool{true, false} {
+		for _, p := range slices.Backward(points) {
+			if v, ok := p.Values[key]; ok && p.Eval == eval {
+				return short(v)
+			}
+		}
+	}
+	return "–"
+}
+
+type fleetView struct {
+	ID, Name string
+	Legend   []entry
+	SVG      template.HTML
+	Outcomes []Outcome
+	Rows     []nodeRow
+	Skipped  int
+}
+
+type nodeRow struct {
+	Node, Host, PID, Alive string
+	Counts                 []int
+	Rows, Bytes, Rate, End string
+}
+
+func fleetOf(f Fleet, id string) fleetView {
+	v := fleetView{ID: id, Name: f.Name, SVG: timeline(f), Outcomes: Outcomes, Skipped: f.Skipped}
+	for _, o := range Outcomes {
+		v.Legend = append(v.Legend, entry{string(o), string(o)})
+	}
+	for _, n := range f.Nodes {
+		v.Rows = append(v.Rows, nodeRowOf(n))
+	}
+	return v
+}
+
+func nodeRowOf(n Node) nodeRow {
+	r := nodeRow{Node: n.Name, Host: n.Host, PID: fmt.Sprint(n.PID), Alive: span(n.End.Sub(n.Start)), Counts: make([]int, len(Outcomes)), Rate: "–", End: "left"}
+	if !n.Left {
+		r.End = "no leave, last word " + n.End.UTC().Format("15:04:05")
+	}
+	if n.Error != "" {
+		r.End += ": " + n.Error
+	}
+	rows, bytes, seconds := int64(0), int64(0), 0.0
+	for _, s := range n.Spans {
+		r.Counts[slices.Index(Outcomes, s.Outcome)]++
+		if s.Outcome == Won {
+			rows, bytes, seconds = rows+s.Rows, bytes+s.Bytes, seconds+cmp.Or(s.Seconds, s.End.Sub(s.Start).Seconds())
+		}
+	}
+	r.Rows, r.Bytes = whole(rows), size(bytes)
+	if seconds > 0 && rows > 0 {
+		r.Rate = short(float64(rows) / seconds)
+	}
+	return r
+}
+
+type normsView struct {
+	ID, Name string
+	Legend   []entry
+	SVG      template.HTML
+	Rows     []normRow
+	Open     bool
+}
+
+type normRow struct{ Site, Layer, Width, RMS, Value, Max, Bad string }
+
+func normsOf(n Norms, id string) normsView {
+	v := normsView{ID: id, Name: n.Name, SVG: normsChart(n), Open: len(n.Columns) <= openRows}
+	_, names := normCurves(n)
+	for i, name := range names {
+		v.Legend = append(v.Legend, entry{seriesClass(i), name})
+	}
+	for _, c := range n.Columns {
+		v.Rows = append(v.Rows, normRow{normName(c), fmt.Sprint(c.Layer), whole(int64(c.Width)), short(c.RMS), short(c.RMS / math.Sqrt(float64(c.Width))), short(c.MaxAbs), whole(c.Bad)})
+	}
+	return v
+}
