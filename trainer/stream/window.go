@@ -79,8 +79,8 @@ func (w *window) loadSlot(i int, g group) error {
 // read fetches the column of a group: a view where the shard is mapped, else into buf.
 func (p *part) read(g group, buf []byte) (newBuf, raw []byte, err error) {
 	size := g.rows * p.width * p.dtype.Size()
-	if cap(buf) < size {
-		buf = make([]byte, size)
+	if cap(buf) < size { // room for the page headers too, or the reader grows it anew each time
+		buf = make([]byte, size, size+size/8+1<<16)
 	}
 	raw, err = p.Vector(g.index, p.column, buf[:size])
 	if err == nil && len(raw) != size {
@@ -150,9 +150,7 @@ func (s *slot) decode(dst []float32, row int32) {
 		shard.UnpackF16(dst, raw)
 		return
 	}
-	for i := range dst {
-		dst[i] = math.Float32frombits(le32(raw[4*i:]))
-	}
+	shard.UnpackF32(dst, raw)
 }
 
 func (w *window) key(r ref) Key {
