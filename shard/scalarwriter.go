@@ -41,7 +41,7 @@ func newScalarWriter(scalars []Scalar) *scalarWriter {
 		column, _ := schema.Lookup(c.Name)
 		w.leaf[i] = column.ColumnIndex
 	}
-	w.file = parquet.NewGenericWriter[any](&w.buf, schema, parquet.DataPageVersion(2), parquet.DataPageStatistics(false), parquet.WriteBufferSize(0))
+	w.file = parquet.NewGenericWriter[any](&w.buf, schema, parquet.DataPageVersion(2), parquet.DataPageStatistics(true), parquet.WriteBufferSize(0))
 	return w
 }
 

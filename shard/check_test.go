@@ -1,0 +1,181 @@
+package shard
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"actfleet/shard/store"
+	"actfleet/shard/store/mem"
+)
+
+func check(t testing.TB, st store.Store) Report {
+	t.Helper()
+	r, err := Check(t.Context(), st, CheckOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestCheckSound(t *testing.T) {
+	for _, rule := range []string{"last", "all", "every:3", "pos:-1", "pos:4"} {
+		p := testPlan()
+		p.Tokens = rule
+		st := newRun(t, p)
+		if _, complete, err := Finish(t.Context(), st, p); err != nil || !complete {
+			t.Fatal(complete, err)
+		}
+		var done, total int64
+		r, err := Check(t.Context(), st, CheckOptions{Progress: func(d, n int64) { done, total = d, n }})
+		if err != nil || !r.Sound() || !r.Complete || r.Committed != 3 || r.Rows == 0 {
+			t.Errorf("%s: %+v, %v", rule, r, err)
+		}
+		if done != total || total != r.Bytes || total == 0 {
+			t.Errorf("progress ended at %d of %d", done, total)
+		}
+	}
+}
+
+func TestCheckIncomplete(t *testing.T) {
+	r := check(t, newRun(t, testPlan(), 1))
+	if !r.Sound() || r.Complete || !slices.Equal(r.Missing, []int{1}) || r.Committed != 2 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// Every seeded fault of a producer is found, and named.
+func TestCheckFindsWrongRows(t *testing.T) {
+	tests := []struct {
+		name, want string
+		change     func(b []*Block)
+	}{
+		{"twice", "is there twice", func(b []*Block) { copyRow(b[0], 8, 7) }},
+		{"missing row", "are not there", func(b []*Block) { b[len(b)-1].Rows -= 60; b[len(b)-1].Measure(testPlan().Schema()) }},
+		{"missing position", "expects", func(b []*Block) { cutRow(b[len(b)-1]) }},
+		{"other position", "rule every:3 expects", func(b []*Block) { b[0].Scalars[1].([]int32)[0] = 5 }},
+		{"outside", "outside", func(b []*Block) { b[0].Scalars[0].([]int64)[3] = 999 }},
+		{"length", "n_tokens is", func(b []*Block) { b[0].Scalars[2].([]int32)[0] = 33 }},
+		{"two lengths", "n_tokens is", func(b []*Block) { b[0].Scalars[2].([]int32)[4]++ }},
+		{"nan", "not finite", func(b []*Block) { spoil(b[0], math.NaN()) }},
+		{"infinite", "not finite", func(b []*Block) { spoil(b[0], math.Inf(1)) }},
+		{"statistics", "statistics", func(b []*Block) { b[0].Stats[1].SumSq = math.Nextafter(b[0].Stats[1].SumSq, 0) }},
+		{"max", "statistics", func(b []*Block) { b[0].Stats[0].MaxAbs++ }},
+	}
+	for _, tt := range tests {
+		p := testPlan()
+		st := newRun(t, p, 0)
+		putUnit(t, st, p, 0, tt.change)
+		r := check(t, st)
+		if lines := strings.Join(r.Damage, "\n"); !strings.HasPrefix(lines, UnitKey(0)) || !strings.Contains(lines, tt.want) {
+			t.Errorf("%s: damage %q", tt.name, r.Damage)
+		}
+	}
+}
+
+func copyRow(b *Block, dst, src int) {
+	b.Scalars[0].([]int64)[dst] = b.Scalars[0].([]int64)[src]
+	b.Scalars[1].([]int32)[dst] = b.Scalars[1].([]int32)[src]
+	b.Scalars[2].([]int32)[dst] = b.Scalars[2].([]int32)[src]
+}
+
+// cutRow gives the last data row of unit 0, which has 1 token and 1 position, a length at which the rule expects 2.
+func cutRow(b *Block) {
+	n := b.Rows - 1
+	b.Scalars[2].([]int32)[n] = 4
+}
+
+func spoil(b *Block, x float64) {
+	binary.LittleEndian.PutUint32(b.Vectors[1][40:], math.Float32bits(float32(x)))
+}
+
+func TestCheckFindsForeignFiles(t *testing.T) {
+	p := testPlan()
+	st := newRun(t, p, 2)
+	for _, key := range []string{"acts/unit-000003.parquet", "acts/copy.parquet"} {
+		if err := store.Put(t.Context(), st, key, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := p
+	other.Dtype = "f16"
+	putUnit(t, st, other, 2, nil)
+	r := check(t, st)
+	if len(r.Damage) != 3 {
+		t.Errorf("damage %q", r.Damage)
+	}
+}
+
+func TestCheckFindsWhatIsGone(t *testing.T) {
+	p := testPlan()
+	st := newRun(t, p)
+	if _, _, err := Finish(t.Context(), st, p); err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Delete(t.Context(), UnitKey(1)); err != nil {
+		t.Fatal(err)
+	}
+	r := check(t, st)
+	if len(r.Damage) != 1 || !strings.Contains(r.Damage[0], "is gone") || !slices.Equal(r.Missing, []int{1}) {
+		t.Errorf("%+v", r)
+	}
+}
+
+// Whatever bit of a shard flips, the manifest tells.
+func TestCheckFindsFlippedBits(t *testing.T) {
+	p := testPlan()
+	st := newRun(t, p)
+	if _, _, err := Finish(t.Context(), st, p); err != nil {
+		t.Fatal(err)
+	}
+	good, err := store.Get(t.Context(), st, UnitKey(1), 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		bad := bytes.Clone(good)
+		bad[rapid.IntRange(0, len(bad)-1).Draw(rt, "at")] ^= 1 << rapid.IntRange(0, 7).Draw(rt, "bit")
+		replace(t, st, UnitKey(1), bad)
+		if r := check(t, st); r.Sound() {
+			rt.Fatal("the damage was not found")
+		}
+	})
+}
+
+func replace(t testing.TB, st store.Store, key string, data []byte) {
+	t.Helper()
+	if err := st.Delete(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Put(t.Context(), st, key, data); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCheckNeedsAPlan(t *testing.T) {
+	if _, err := Check(t.Context(), mem.New(nil), CheckOptions{}); err == nil {
+		t.Error("an empty store is a run")
+	}
+}
+
+// The fast sums are those of the definition, bit for bit.
+func TestMeasureFast(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := Vector{Width: rapid.IntRange(1, 40).Draw(t, "width"), Dtype: rapid.SampledFrom([]Dtype{F16, F32}).Draw(t, "dtype")}
+		rows := rapid.IntRange(0, 5).Draw(t, "rows")
+		values := rapid.SliceOfN(rapid.Byte(), rows*v.RowBytes(), rows*v.RowBytes()).Draw(t, "values")
+		var fast, slow VectorStats
+		measureInto(&fast, values, v)
+		for r := range rows {
+			slow.Merge(measureRow(values[r*v.RowBytes():(r+1)*v.RowBytes()], v.Dtype))
+		}
+		if fast != slow {
+			t.Fatalf("fast %+v, slow %+v", fast, slow)
+		}
+	})
+}

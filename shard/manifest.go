@@ -1,0 +1,150 @@
+package shard
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"actfleet/shard/store"
+)
+
+// Manifest lists the shards of a complete run.
+type Manifest struct {
+	PlanID string     `json:"plan_id"`
+	Units  []UnitFile `json:"units"`
+}
+
+// UnitFile is one shard of a complete run.
+type UnitFile struct {
+	Key    string `json:"key"`
+	Size   int64  `json:"size"`
+	Rows   int64  `json:"rows"`
+	SHA256 string `json:"sha256"`
+}
+
+// Rows is the number of rows of the run.
+func (m Manifest) Rows() (n int64) {
+	for _, u := range m.Units {
+		n += u.Rows
+	}
+	return n
+}
+
+// ReadManifest reads the manifest of a run; store.ErrNotFound means that the run is not complete.
+func ReadManifest(ctx context.Context, st store.Store) (Manifest, error) {
+	var m Manifest
+	data, err := store.Get(ctx, st, KeyManifest, maxPlan)
+	if err != nil {
+		return m, err
+	}
+	if err := json.Unmarshal(data, &m); err != nil {
+		return m, fmt.Errorf("read %s in %s: %w: %w", KeyManifest, st, ErrCorrupt, err)
+	}
+	return m, nil
+}
+
+// Finish writes the manifest if every unit is committed, and reports whether the run has one. It reads every shard
+// once to hash it. Several nodes may call it at the same time: the content is the same.
+func Finish(ctx context.Context, st store.Store, p Plan) (Manifest, bool, error) {
+	m, err := ReadManifest(ctx, st)
+	if err == nil && m.PlanID != p.ID() {
+		return m, false, fmt.Errorf("%s in %s belongs to plan %.12s, not %.12s: %w", KeyManifest, st, m.PlanID, p.ID(), ErrOtherPlan)
+	}
+	if err == nil || !errors.Is(err, store.ErrNotFound) {
+		return m, err == nil, err
+	}
+	done, err := Committed(ctx, st, p)
+	if err != nil || slices.Contains(done, false) {
+		return Manifest{}, false, err
+	}
+	if m, err = describe(ctx, st, p); err != nil {
+		return Manifest{}, false, err
+	}
+	return publish(ctx, st, m)
+}
+
+func publish(ctx context.Context, st store.Store, m Manifest) (Manifest, bool, error) {
+	data := canonicalJSON(m)
+	err := store.Put(ctx, st, KeyManifest, data)
+	if !errors.Is(err, store.ErrExists) {
+		return m, err == nil, err
+	}
+	there, err := ReadManifest(ctx, st)
+	if err == nil && !bytes.Equal(canonicalJSON(there), data) {
+		err = fmt.Errorf("%s in %s was written meanwhile and lists other shards: %w", KeyManifest, st, ErrCorrupt)
+	}
+	return there, err == nil, err
+}
+
+// describe hashes every unit, several at a time.
+func describe(ctx context.Context, st store.Store, p Plan) (Manifest, error) {
+	m := Manifest{PlanID: p.ID(), Units: make([]UnitFile, p.NumUnits())}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for u := range m.Units {
+		g.Go(func() (err error) {
+			m.Units[u], err = describeUnit(ctx, st, m.PlanID, u)
+			return err
+		})
+	}
+	return m, g.Wait()
+}
+
+func describeUnit(ctx context.Context, st store.Store, planID string, u int) (UnitFile, error) {
+	f := UnitFile{Key: UnitKey(u)}
+	o, err := st.Open(ctx, f.Key)
+	if err != nil {
+		return f, err
+	}
+	defer o.Close()
+	f.Size = o.Size()
+	r, err := NewReader(o, f.Size)
+	if err != nil {
+		return f, fmt.Errorf("%s in %s: %w", f.Key, st, err)
+	}
+	if id := (Identity{PlanID: planID, Unit: u}); r.Identity() != id {
+		return f, fmt.Errorf("%s in %s: %w: it says it is unit %d of plan %.12s", f.Key, st, ErrCorrupt, r.Identity().Unit, r.Identity().PlanID)
+	}
+	f.Rows = r.NumRows()
+	f.SHA256, err = hashObject(ctx, o, nil)
+	return f, err
+}
+
+// hashStep is how much is hashed between two looks at the context.
+const hashStep = 4 << 20
+
+// hashObject is the SHA-256 of an object; progress, if any, is told how many bytes are done.
+func hashObject(ctx context.Context, o store.Object, progress func(n int64)) (string, error) {
+	h := sha256.New()
+	for off := int64(0); off < o.Size(); off += hashStep {
+		if err := ctx.Err(); err != nil {
+			return "", err
+		}
+		n := min(hashStep, o.Size()-off)
+		if err := hashPart(h, o, off, n); err != nil {
+			return "", err
+		}
+		if progress != nil {
+			progress(n)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+func hashPart(h io.Writer, o store.Object, off, n int64) error {
+	if m, ok := o.(store.Mapped); ok && int64(len(m.Bytes())) == o.Size() {
+		_, err := h.Write(m.Bytes()[off : off+n])
+		return err
+	}
+	_, err := io.Copy(h, io.NewSectionReader(o, off, n))
+	return err
+}

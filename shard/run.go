@@ -1,0 +1,139 @@
+package shard
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"actfleet/shard/store"
+)
+
+// maxPlan bounds plan.json and manifest.json: a million units take some 200 MB of manifest.
+const maxPlan = 256 << 20
+
+// CreatePlan puts the plan into a new run, or finds that it is there already (created is then false). Where another
+// plan is there it returns a *PlanMismatch.
+func CreatePlan(ctx context.Context, st store.Store, p Plan) (created bool, err error) {
+	if err := p.Validate(); err != nil {
+		return false, err
+	}
+	err = store.Put(ctx, st, KeyPlan, p.Bytes())
+	if !errors.Is(err, store.ErrExists) {
+		return err == nil, err
+	}
+	there, err := ReadPlan(ctx, st)
+	if err != nil {
+		return false, err
+	}
+	if !bytes.Equal(there.Bytes(), p.Bytes()) {
+		return false, &PlanMismatch{Run: st.String(), Lines: p.Difference(there)}
+	}
+	return false, nil
+}
+
+// ReadPlan reads the plan of a run; store.ErrNotFound means that there is none.
+func ReadPlan(ctx context.Context, st store.Store) (Plan, error) {
+	var p Plan
+	data, err := store.Get(ctx, st, KeyPlan, maxPlan)
+	if err != nil {
+		return p, err
+	}
+	var head struct{ Format int }
+	if json.Unmarshal(data, &head) == nil && head.Format > PlanFormat {
+		return p, fmt.Errorf("read %s in %s: %w: format %d, this program reads %d", KeyPlan, st, ErrSchema, head.Format, PlanFormat)
+	}
+	if err := json.Unmarshal(data, &p); err != nil {
+		return p, fmt.Errorf("read %s in %s: %w: %w", KeyPlan, st, ErrCorrupt, err)
+	}
+	if err := p.Validate(); err != nil {
+		return p, fmt.Errorf("read %s in %s: %w", KeyPlan, st, err)
+	}
+	if !bytes.Equal(p.Bytes(), data) {
+		return p, fmt.Errorf("read %s in %s: %w: it was edited, its bytes are not canonical", KeyPlan, st, ErrCorrupt)
+	}
+	return p, nil
+}
+
+// Committed tells for each unit whether its shard is there.
+func Committed(ctx context.Context, st store.Store, p Plan) ([]bool, error) {
+	infos, err := st.List(ctx, actsPrefix)
+	if err != nil {
+		return nil, err
+	}
+	done := make([]bool, p.NumUnits())
+	for _, info := range infos {
+		if u, ok := parseUnitKey(info.Key); ok && u < len(done) {
+			done[u] = true
+		}
+	}
+	return done, nil
+}
+
+// PlanMismatch says that a run holds another plan than the one asked for. It is an ErrOtherPlan.
+type PlanMismatch struct {
+	Run   string
+	Lines []string // of Difference
+}
+
+// Error names the run and every difference.
+func (e *PlanMismatch) Error() string {
+	return fmt.Sprintf("%s holds another plan (give another directory, or the options it was started with): %s", e.Run, strings.Join(e.Lines, "; "))
+}
+
+// Unwrap is ErrOtherPlan.
+func (e *PlanMismatch) Unwrap() error { return ErrOtherPlan }
+
+// Difference lists what differs between this plan and that of a run, one line per field, such as
+// "max_tokens: 128 here, 256 in the run".
+func (p Plan) Difference(run Plan) []string {
+	here, there := flatten(p), flatten(run)
+	var lines []string
+	for _, field := range slices.Sorted(maps.Keys(here)) {
+		if a, b := here[field], there[field]; a != b {
+			lines = append(lines, fmt.Sprintf("%s: %s here, %s in the run", field, brief(a), brief(b)))
+		}
+	}
+	return lines
+}
+
+// flatten turns a plan into its fields: dotted names and JSON values.
+func flatten(p Plan) map[string]string {
+	var tree map[string]json.RawMessage
+	out := map[string]string{}
+	if err := json.Unmarshal(p.Bytes(), &tree); err != nil {
+		panic(err) // our own bytes
+	}
+	for name, value := range tree {
+		var branch map[string]json.RawMessage
+		if json.Unmarshal(value, &branch) != nil {
+			out[name] = compactJSON(value)
+			continue
+		}
+		for leaf, value := range branch {
+			out[name+"."+leaf] = compactJSON(value)
+		}
+	}
+	return out
+}
+
+func compactJSON(b []byte) string {
+	var out bytes.Buffer
+	if err := json.Compact(&out, b); err != nil {
+		panic(err) // our own bytes
+	}
+	return out.String()
+}
+
+// brief shortens a long value for a message, and says how long it is so that two long values look different.
+func brief(s string) string {
+	const most = 70
+	if len(s) <= most {
+		return s
+	}
+	return fmt.Sprintf("%s… (%d characters)", s[:most], len(s))
+}
