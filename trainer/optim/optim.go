@@ -1,11 +1,15 @@
 package optim
 
 import (
+	"errors"
 	"math"
 
 	"actfleet/trainer/parallel"
 	"actfleet/trainer/state"
 )
+
+// ErrNonFinite says that an Inf or NaN turned up in training.
+var ErrNonFinite = errors.New("not finite")
 
 // Param is an array that is trained and the gradient it gets, of equal length.
 type Param struct {

@@ -1,0 +1,135 @@
+package sae
+
+import (
+	"fmt"
+
+	"actfleet/internal/torch"
+	"actfleet/trainer/parallel"
+	"actfleet/trainer/state"
+)
+
+// Model is a trained TopK autoencoder of vectors of length D.
+type Model struct {
+	D, M, K int
+	WEnc    []float32 // [M, D]: row i is e_i (the file holds the transpose)
+	BEnc    []float32 // [M]
+	WDec    []float32 // [M, D]: row i is d_i
+	BDec    []float32 // [D]
+
+	scale float32 // s; 1 in a model from a file
+}
+
+func newModel(d, m, k int) *Model {
+	return &Model{D: d, M: m, K: k, scale: 1, WEnc: make([]float32, m*d), BEnc: make([]float32, m),
+		WDec: make([]float32, m*d), BDec: make([]float32, d)}
+}
+
+// centre writes z = s·x − b_d for n rows.
+func (m *Model) centre(z, x []float32, n int) {
+	parallel.For(n, rowGrain, func(lo, hi int) {
+		for b := lo; b < hi; b++ {
+			src, dst := x[b*m.D:(b+1)*m.D], z[b*m.D:(b+1)*m.D]
+			for j, v := range src {
+				dst[j] = m.scale*v - m.BDec[j]
+			}
+		}
+	})
+}
+
+// encode computes the pre-activations a = W_e z + b_e of n rows and hands them to
+// use; they live only during the call.
+func (m *Model) encode(z []float32, n int, use func(pre []float32)) error {
+	return torch.Do(func(s *torch.Scope) error {
+		x := torch.WrapFloat32(s, z[:n*m.D], int64(n), int64(m.D))
+		w := torch.WrapFloat32(s, m.WEnc, int64(m.M), int64(m.D))
+		b := torch.WrapFloat32(s, m.BEnc, int64(m.M))
+		use(s.Linear(x, w, b).Float32s()) // [n, M]
+		return nil
+	})
+}
+
+// Reconstruct encodes n rows of x [n, D], writes their reconstructions to xhat and
+// their codes to c.
+func (m *Model) Reconstruct(x, xhat []float32, n int, c *Codes) error {
+	if len(x) < n*m.D || len(xhat) < n*m.D {
+		return fmt.Errorf("sae: %d rows of %d need %d values, got %d and %d", n, m.D, n*m.D, len(x), len(xhat))
+	}
+	c.reset(n, m.K)
+	m.centre(xhat, x, n)
+	if err := m.encode(xhat, n, func(pre []float32) { c.choose(pre, m.M) }); err != nil {
+		return err
+	}
+	parallel.For(n, rowGrain, func(lo, hi int) {
+		for b := lo; b < hi; b++ {
+			dst := xhat[b*m.D : (b+1)*m.D]
+			copy(dst, m.BDec)
+			c.addDecoded(dst, m.WDec, b)
+			if m.scale != 1 {
+				for j := range dst {
+					dst[j] /= m.scale
+				}
+			}
+		}
+	})
+	return nil
+}
+
+// folded is the same function with s = 1. It shares W_enc and W_dec.
+func (m *Model) folded() *Model {
+	f := *m
+	f.scale = 1
+	f.BEnc, f.BDec = divided(m.BEnc, m.scale), divided(m.BDec, m.scale)
+	return &f
+}
+
+func divided(v []float32, by float32) []float32 {
+	out := make([]float32, len(v))
+	for i := range v {
+		out[i] = v[i] / by
+	}
+	return out
+}
+
+// Save writes W_enc [d, M], b_enc [M], W_dec [M, d] and b_dec [d].
+func (m *Model) Save(path string) error {
+	f := m.folded()
+	t := transpose(f.WEnc, f.M, f.D)
+	return f.files(t).Save(path, map[string]string{"format": "pt"})
+}
+
+// Load reads what Save wrote.
+func Load(path string, d, m, k int) (*Model, error) {
+	if d < 1 || m < 1 || k < 1 || k > m || d > maxSize || m > maxSize {
+		return nil, fmt.Errorf("load %s: d %d, width %d, k %d do not make an autoencoder", path, d, m, k)
+	}
+	f := newModel(d, m, k)
+	t := make([]float32, d*m)
+	if err := f.files(t).Load(path); err != nil {
+		return nil, err
+	}
+	f.WEnc = transpose(t, d, m)
+	return f, nil
+}
+
+// maxSize bounds the sizes a file may ask for.
+const maxSize = 1 << 24
+
+func (m *Model) files(wEncT []float32) *state.Set {
+	s := &state.Set{}
+	state.Add(s, "W_enc", wEncT, m.D, m.M)
+	state.Add(s, "b_enc", m.BEnc)
+	state.Add(s, "W_dec", m.WDec, m.M, m.D)
+	state.Add(s, "b_dec", m.BDec)
+	return s
+}
+
+// transpose of a [rows, cols] matrix.
+func transpose(a []float32, rows, cols int) []float32 {
+	out := make([]float32, len(a))
+	for i := range rows {
+		for j := range cols {
+			out[j*rows+i] = a[i*cols+j]
+		}
+	}
+	return out
+}

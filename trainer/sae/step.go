@@ -1,0 +1,124 @@
+package sae
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"actfleet/trainer/optim"
+	"actfleet/trainer/parallel"
+)
+
+// Step ends the window: one optimizer step with the gradients of all its rows
+// divided by their number. It returns the window's metrics.
+func (l *Learner) Step(lr float64) (map[string]float64, error) {
+	if l.win.n == 0 {
+		return nil, errors.New("sae: a step without rows")
+	}
+	inv := 1 / float64(l.win.n)
+	l.biasGradient()
+	l.project()
+	norm := optim.Norm(l.params) * inv
+	if math.IsNaN(norm) || math.IsInf(norm, 0) {
+		return nil, fmt.Errorf("sae: the gradient of %s: %w", optim.NonFinite(l.params), optim.ErrNonFinite)
+	}
+	l.adam.Step(lr, inv*optim.Clip(norm, l.cfg.Clip))
+	l.unitRows()
+	m := l.metrics(norm)
+	l.endWindow()
+	return m, nil
+}
+
+// biasGradient completes ∂b_d = Σ g − W_eᵀ ∂b_e.
+func (l *Learner) biasGradient() {
+	g := 2 / l.consts[constVariance]
+	for j, r := range l.win.sumR {
+		l.grad.BDec[j] = float32(g * r)
+	}
+	for i, v := range l.grad.BEnc {
+		if v != 0 {
+			axpy(-v, l.WEnc[i*l.D:(i+1)*l.D], l.grad.BDec)
+		}
+	}
+}
+
+// project takes from every ∂d_i its part along d_i.
+func (l *Learner) project() {
+	l.eachDirection(func(d, g []float32) {
+		axpy(-dot(d, g), d, g)
+	})
+}
+
+// unitRows makes every d_i a unit vector.
+func (l *Learner) unitRows() {
+	l.eachDirection(func(d, _ []float32) {
+		n := math.Sqrt(squareNorm(d))
+		inv := float32(1 / max(n, 1e-12))
+		for j := range d {
+			d[j] *= inv
+		}
+	})
+}
+
+func (l *Learner) eachDirection(f func(d, g []float32)) {
+	parallel.For(l.M, rowGrain, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			f(l.WDec[i*l.D:(i+1)*l.D], l.grad.WDec[i*l.D:(i+1)*l.D])
+		}
+	})
+}
+
+func (l *Learner) metrics(norm float64) map[string]float64 {
+	n, w := float64(l.win.n), &l.win
+	m := map[string]float64{
+		"loss": w.loss / (n * l.consts[constVariance]),
+		"fvu":  w.loss / deviation(w.square, w.sumZ, n),
+		"l0":   float64(w.active) / n,
+		"dead": float64(len(l.dead)),
+		"grad": norm,
+	}
+	if a := l.consts[constAuxVar]; a > 0 && w.auxLoss > 0 {
+		m["aux"] = w.auxLoss / (n * a)
+		m["loss"] += l.cfg.AuxCoef * m["aux"]
+	}
+	return m
+}
+
+// deviation is Σ‖v−v̄‖² from Σ‖v‖² and Σv.
+func deviation(square float64, sum []float64, n float64) float64 {
+	var m float64
+	for _, v := range sum {
+		m += v * v
+	}
+	return square - m/n
+}
+
+// endWindow moves the dead counters on, fixes V_a for the next window and empties
+// the sums.
+func (l *Learner) endWindow() {
+	n := float64(l.win.n)
+	l.consts[constAuxVar] = deviation(l.win.loss, l.win.sumR, n) / n
+	for i, fired := range l.win.fired {
+		l.since[i] += int64(l.win.n)
+		if fired {
+			l.since[i] = 0
+		}
+	}
+	l.findDead()
+	for _, p := range l.params {
+		clear(p.Grad)
+	}
+	clear(l.win.sumZ)
+	clear(l.win.sumR)
+	clear(l.win.fired)
+	l.win = window{sumZ: l.win.sumZ, sumR: l.win.sumR, fired: l.win.fired}
+}
+
+func (l *Learner) findDead() {
+	l.dead = l.dead[:0]
+	for i, n := range l.since {
+		if n >= int64(l.cfg.DeadTokens) {
+			l.dead = append(l.dead, int32(i))
+		}
+	}
+}
