@@ -15,11 +15,9 @@ type choice struct {
 	spare bool
 }
 
-// shortlist bounds the units that are ranked against all nodes, best own score
-// first: ranking every unit of a large run would cost units × nodes logarithms at
-// each look. An owned unit almost surely stands there (its own score is the highest
-// of all nodes); if not, it is found when the list has shrunk.
-const shortlist = 64
+// maxShortlist bounds the units of others that are judged in full, those with the best
+// own scores: far more than there are idle nodes to compete for them.
+const maxShortlist = 64
 
 // choose picks the unit to start next, or to wait for. It reads nothing but its
 // arguments.
@@ -48,21 +46,32 @@ type candidate struct {
 // start soonest, of those the best rank, then by turn, then by score.
 func chooseOpen(cfg *Config, l *look) choice {
 	best := candidate{unit: -1}
-	for _, c := range openUnits(l) {
+	consider := func(u int) {
+		c := candidate{unit: u, score: l.score(u)}
 		c.judge(cfg, l)
 		if best.unit < 0 || c.better(&best) {
 			best = c
 		}
-		if c.rank == 0 && c.turn == 0 && len(l.opened) == 0 {
-			break // they come by score: none after it can be better
+	}
+	if u := l.bestOwned(); u >= 0 {
+		consider(u)
+	}
+	for u := range l.opened {
+		if l.open(u) {
+			consider(u)
+		}
+	}
+	if best.unit < 0 || best.rank > 0 {
+		for _, u := range l.shortlist() {
+			consider(u)
 		}
 	}
 	return choice{unit: best.unit, at: best.at, attempt: 1 + number(best.reopened)}
 }
 
 func (c *candidate) better(o *candidate) bool {
-	return cmp.Or(cmp.Compare(c.wait, o.wait), cmp.Compare(c.rank, o.rank),
-		cmp.Compare(c.turn, o.turn), cmp.Compare(o.score, c.score)) < 0
+	return cmp.Or(cmp.Compare(c.wait, o.wait), cmp.Compare(c.rank, o.rank), cmp.Compare(c.turn, o.turn),
+		cmp.Compare(o.score, c.score), cmp.Compare(c.unit, o.unit)) < 0
 }
 
 func number(b bool) int {
@@ -72,26 +81,68 @@ func number(b bool) int {
 	return 0
 }
 
-// openUnits lists the unclaimed open units of highest own score, best first.
-func openUnits(l *look) []candidate {
-	me := l.nodes[0]
-	var list []candidate
-	for u := range l.units {
-		if _, mine := l.mine[u]; mine || l.done.has(u) || len(l.held[u]) > 0 {
-			continue
-		}
-		list = append(list, candidate{unit: u, score: score(me.seed, u, me.weight)})
-		if len(list) == 4*shortlist {
-			list = shorten(list)
-		}
-	}
-	return shorten(list)
+// open reports whether nobody alive works on a unit that is not done.
+func (l *look) open(u int) bool {
+	_, mine := l.mine[u]
+	return !mine && !l.done.has(u) && len(l.held[u]) == 0
 }
 
-// shorten keeps the candidates of highest score.
-func shorten(list []candidate) []candidate {
-	slices.SortFunc(list, func(a, b candidate) int { return cmp.Compare(b.score, a.score) })
-	return list[:min(len(list), shortlist)]
+// score is this node's own for a unit.
+func (l *look) score(u int) float64 { return score(l.nodes[0].seed, u, l.nodes[0].weight) }
+
+// owns reports whether this node is the owner of a unit.
+func (l *look) owns(u int) bool {
+	me, mine := &l.nodes[0], l.score(u)
+	for i := range l.nodes[1:] {
+		if n := &l.nodes[i+1]; before(score(n.seed, u, n.weight), mine, n.id, me.id) {
+			return false
+		}
+	}
+	return true
+}
+
+// bestOwned returns the never claimed unit of highest own score among those this
+// node owns, -1 for none. Each node thus goes through its units in an order of its own, and
+// those it is most surely the owner of come first.
+func (l *look) bestOwned() int {
+	best, top := -1, 0.0
+	for u := range l.units {
+		if _, reopened := l.opened[u]; reopened || !l.open(u) {
+			continue
+		}
+		if s := l.score(u); (best < 0 || s > top) && l.owns(u) {
+			best, top = u, s
+		}
+	}
+	return best
+}
+
+// shortlist returns the open units of highest own score.
+func (l *look) shortlist() []int {
+	type scored struct {
+		unit  int
+		score float64
+	}
+	var list []scored
+	shorten := func() {
+		slices.SortFunc(list, func(a, b scored) int { return cmp.Compare(b.score, a.score) })
+		list = list[:min(len(list), maxShortlist)]
+	}
+	for u := range l.units {
+		if !l.open(u) {
+			continue
+		}
+		list = append(list, scored{u, l.score(u)})
+		if len(list) == 8*maxShortlist {
+			shorten()
+		}
+	}
+	shorten()
+	out := make([]int, len(list))
+	for i, s := range list {
+		out[i] = s.unit
+	}
+	return out
 }
 
 // judge fills in rank and time.

@@ -24,6 +24,7 @@ type Coordinator struct {
 
 	mu      sync.Mutex
 	held    map[int]Claim // units this node works on
+	peak    map[int]int   // of those, the most units held at a time meanwhile
 	seq     uint64
 	counts  counts
 	took    ewma // seconds of one unit
@@ -62,7 +63,7 @@ func New(cfg Config, ledger Ledger, peers Peers) (*Coordinator, error) {
 	}
 	return &Coordinator{
 		cfg: cfg, ledger: ledger, peers: peers, start: cfg.Now(),
-		held: map[int]Claim{}, mem: newMemory(), seeds: map[NodeID]uint64{},
+		held: map[int]Claim{}, peak: map[int]int{}, mem: newMemory(), seeds: map[NodeID]uint64{},
 		truth: newBitmap(cfg.Units), refuted: newBitmap(cfg.Units),
 	}, nil
 }
@@ -183,6 +184,9 @@ func (c *Coordinator) pick(l *look) step {
 // claim takes a unit and says so; c.mu is held.
 func (c *Coordinator) claim(best choice, now time.Time) {
 	c.held[best.unit] = Claim{Unit: best.unit, Attempt: best.attempt, Started: now}
+	for u := range c.held {
+		c.peak[u] = max(c.peak[u], len(c.held))
+	}
 	if best.spare {
 		c.counts.spare++
 	}
@@ -198,17 +202,17 @@ func (c *Coordinator) confirm(ctx context.Context, unit int) (bool, error) {
 	defer c.mu.Unlock()
 	switch {
 	case err != nil:
-		delete(c.held, unit)
+		c.release(unit)
 		c.publish()
 		return false, fmt.Errorf("ask whether unit %d is committed: %w", unit, err)
 	case done:
-		delete(c.held, unit)
+		c.release(unit)
 		c.truth.set(unit)
 		c.stale = true
 		c.publish(unit)
 		return false, nil
 	case c.outranked(unit):
-		delete(c.held, unit)
+		c.release(unit)
 		c.publish()
 		return false, nil
 	}
@@ -274,9 +278,9 @@ func (c *Coordinator) Done(unit int, took time.Duration, won bool) {
 	defer c.mu.Unlock()
 	if took > 0 {
 		c.took.add(took.Seconds())
-		c.workers.add(float64(max(1, len(c.held))))
+		c.workers.add(float64(max(1, c.peak[unit])))
 	}
-	delete(c.held, unit)
+	c.release(unit)
 	c.truth.set(unit)
 	if won {
 		c.counts.done++
@@ -293,8 +297,14 @@ func (c *Coordinator) Drop(unit int) {
 	if _, ok := c.held[unit]; !ok {
 		return
 	}
-	delete(c.held, unit)
+	c.release(unit)
 	c.publish()
+}
+
+// release forgets a claim; c.mu is held.
+func (c *Coordinator) release(unit int) {
+	delete(c.held, unit)
+	delete(c.peak, unit)
 }
 
 // Leave drops all units and says that this node is going. Next must not be called

@@ -67,7 +67,8 @@ type node struct {
 	left   time.Duration // work still to do when it was paused
 	due    time.Time     // when the unit is finished
 	finish int           // counts plans to finish; older ones are void
-	wake   int           // counts plans to look again
+	wake   int           // counts plans to look again; older ones are void
+	lookAt time.Time     // when the plan is due; zero without one
 }
 
 // New makes a fleet whose nodes begin when Run is called.
@@ -104,7 +105,7 @@ func (f *Fleet) Add() int {
 	if n.coord, err = coordinator.New(cfg, f.Store, n.peer); err != nil {
 		f.err = err
 	}
-	n.peer.news = func() { n.lookIn(0) }
+	n.peer.news = func() { n.lookIn(coalesce) }
 	f.nodes = append(f.nodes, n)
 	n.lookIn(0)
 	return i
@@ -208,12 +209,22 @@ func (f *Fleet) ideal() time.Duration {
 	return time.Duration(float64(time.Second) / rate)
 }
 
-// lookIn plans to ask the coordinator; an older plan is void.
+// coalesce is how long a node takes to wake up on news, so that a burst of messages
+// costs it one look.
+const coalesce = 20 * time.Millisecond
+
+// lookIn plans to ask the coordinator, unless that is planned sooner.
 func (n *node) lookIn(d time.Duration) {
+	at := n.fleet.Clock.Now().Add(d)
+	if !n.lookAt.IsZero() && !at.Before(n.lookAt) {
+		return
+	}
+	n.lookAt = at
 	n.wake++
 	wake := n.wake
 	n.fleet.Clock.Later(d, func() {
 		if wake == n.wake {
+			n.lookAt = time.Time{}
 			n.look()
 		}
 	})
