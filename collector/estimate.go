@@ -59,7 +59,7 @@ func Predict(ctx context.Context, cfg Config) (Estimate, error) {
 		return Estimate{}, err
 	}
 	e.Seconds = perToken * float64(padded)
-	peak, err := peakMemory()
+	peak, err := PeakMemory()
 	e.Memory = peak + int64(e.Blocks)*e.BlockBytes
 	return e, err
 }
@@ -77,7 +77,7 @@ func (us *units) sample(ctx context.Context, now func() time.Time, work []batch)
 			if need := len(kept) * vec.RowBytes(); cap(scratch) < need {
 				scratch = make([]byte, need)
 			}
-			pack(scratch[:len(kept)*vec.RowBytes()], vec.Dtype, v, kept)
+			pack(new(shard.VectorStats), scratch[:len(kept)*vec.RowBytes()], vec.Dtype, v, kept)
 			return nil
 		}
 		for try := range 2 {
@@ -94,8 +94,8 @@ func (us *units) sample(ctx context.Context, now func() time.Time, work []batch)
 	return took.Seconds() / float64(max(tokens, 1)), nil
 }
 
-// peakMemory is the most memory this process ever held, in bytes.
-func peakMemory() (int64, error) {
+// PeakMemory is the most memory this process ever held, in bytes.
+func PeakMemory() (int64, error) {
 	text, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return 0, fmt.Errorf("ask for this process's memory: %w", err)

@@ -42,7 +42,7 @@ func NewPlan(a Ask, m Model, in *dataset.Input, dataName, inputKey string) (shar
 		Format: shard.PlanFormat,
 		Model:  shard.ModelRef{Name: info.Name, Arch: info.Arch, Digest: info.Digest, Layers: info.Layers, Hidden: info.Hidden, MaxPositions: info.MaxPositions},
 		Data:   shard.DataRef{Name: dataName, Digest: in.Digest, Rows: int64(len(in.IDs)), Input: inputKey},
-		Sites:  names(a.Sites), Layers: a.Layers, Tokens: a.Tokens.String(), Dtype: a.Dtype,
+		Sites:  a.Sites, Layers: a.Layers, Tokens: a.Tokens.String(), Dtype: a.Dtype,
 		Template: a.Template, Choices: a.Choices, MaxTokens: a.MaxTokens, Limit: int64(a.Limit), KeepText: a.KeepText,
 		Compute: "f32", Device: "cpu", BatchTokens: batchTokens,
 	}
@@ -58,8 +58,7 @@ func NewPlan(a Ask, m Model, in *dataset.Input, dataName, inputKey string) (shar
 		return p, err
 	}
 	p.Scalars = append(append(shard.BaseScalars(), own...), choiceScalars(a.Choices)...)
-	p.Units = cutUnits(in, a.Tokens, rowBytes(p.Vectors))
-	if p.Units[len(p.Units)-1] == 0 {
+	if p.Units = cutUnits(in, a.Tokens, rowBytes(p.Vectors)); p.Units == nil {
 		return p, fmt.Errorf("the token rule %s keeps no position of any prompt", a.Tokens)
 	}
 	return p, nil
@@ -81,13 +80,16 @@ func rowBytes(vectors []shard.Vector) (total int64) {
 }
 
 // cutUnits returns the boundaries of the units in data-set rows: consecutive rows, about equally many
-// bytes each.
+// bytes each; nil when no position is kept at all.
 func cutUnits(in *dataset.Input, rule tap.Rule, perRow int64) []int64 {
 	sizes := make([]int64, len(in.IDs))
 	var total int64
 	for i, ids := range in.IDs {
 		sizes[i] = int64(len(rule.Positions(len(ids)))) * perRow
 		total += sizes[i]
+	}
+	if total == 0 {
+		return nil
 	}
 	target := min(max(total/unitsPerRun, minUnitBytes), maxUnitBytes)
 	cuts := []int64{0}

@@ -182,17 +182,15 @@ func (p *packer) pack(i int, v model.View, b batch, segments []segment) error {
 	for _, s := range segments {
 		size := vec.Width * vec.Dtype.Size()
 		dst := s.block.Vectors[i][s.at*size : (s.at+len(s.flat))*size]
-		stats := pack(dst, vec.Dtype, v, s.flat)
+		stats := &s.block.Stats[i]
+		pack(stats, dst, vec.Dtype, v, s.flat)
 		if stats.NonFinite > 0 {
 			return p.locate(i, v, b, s.flat)
 		}
-		if stats.Overflow > 0 {
-			if p.plan.Dtype == "f16" {
-				return fmt.Errorf("%w: column %s has a value of %g; collect with --dtype auto or f32", ErrOverflow, vec.Name, stats.MaxAbs)
-			}
-			p.overflow[i] = true
+		if stats.Overflow > 0 && p.plan.Dtype == "f16" {
+			return fmt.Errorf("%w: column %s holds a magnitude of 65520 or more; collect with --dtype auto or f32", ErrOverflow, vec.Name)
 		}
-		s.block.Stats[i].Merge(stats)
+		p.overflow[i] = p.overflow[i] || stats.Overflow > 0
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func Check(ctx context.Context, st store.Store, opt CheckOptions) (Report, error
 	if err != nil {
 		return Report{}, err
 	}
-	c := &checker{store: st, plan: p, schema: p.Schema(), report: Report{PlanID: p.ID(), Units: p.NumUnits()}, progress: opt.Progress}
+	c := &checker{store: st, plan: p, report: Report{PlanID: p.ID(), Units: p.NumUnits()}, progress: opt.Progress}
 	if c.rule, err = tap.ParseRule(p.Tokens); err != nil {
 		return Report{}, err
 	}
@@ -73,7 +73,6 @@ func Check(ctx context.Context, st store.Store, opt CheckOptions) (Report, error
 type checker struct {
 	store    store.Store
 	plan     Plan
-	schema   Schema
 	rule     tap.Rule
 	manifest map[string]UnitFile // nil without one
 	progress func(done, total int64)

@@ -88,6 +88,18 @@ func (p Plan) Schema() Schema { return Schema{Scalars: p.Scalars, Vectors: p.Vec
 // NumUnits is the number of shards of the complete run.
 func (p Plan) NumUnits() int { return max(len(p.Units)-1, 0) }
 
+// fits reports whether a shard of this plan may have the schema s: the plan's own, but for vector columns that became
+// F32 because a value of the unit does not fit F16, where the plan's dtype allows that.
+func (p Plan) fits(s Schema) bool {
+	s.Vectors = slices.Clone(s.Vectors)
+	for i := range min(len(s.Vectors), len(p.Vectors)) {
+		if p.Dtype == "auto" && p.Vectors[i].Dtype == F16 {
+			s.Vectors[i].Dtype = F16
+		}
+	}
+	return s.Equal(p.Schema())
+}
+
 // UnitRange is the data rows of unit u: lo ≤ row < hi.
 func (p Plan) UnitRange(u int) (lo, hi int64) { return p.Units[u], p.Units[u+1] }
 
