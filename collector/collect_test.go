@@ -9,6 +9,7 @@ import (
 	"math"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"actfleet/coordinator"
 	"actfleet/shard"
 	"actfleet/shard/store"
+	"actfleet/shard/store/fault"
 	"actfleet/shard/store/mem"
 )
 
@@ -307,6 +309,42 @@ func TestChoices(t *testing.T) {
 		case math.Abs(float64(yes+no)-1) > 1e-6:
 			t.Errorf("row %d: p_yes + p_no = %v", row, yes+no)
 		}
+	}
+}
+
+// Every operation on the store fails once, before or after it was done; the same run again finishes.
+func TestStoreFaultsLeaveNothingAndTheNextRunFinishes(t *testing.T) {
+	in := prompts(200)
+	for _, after := range []bool{false, true} {
+		for at := 1; ; at++ {
+			st := mem.New(time.Now)
+			cfg := config(t, st, modeltest.NewFake(), ask(t, "last"), in)
+			broken := fault.Wrap(st, fault.Faults{FailAt: at, After: after})
+			cfg.Store, cfg.Fleet = broken, alone(t, broken, cfg.Plan)
+			_, err := Collect(t.Context(), cfg)
+			if !broken.Fired() {
+				break
+			}
+			if err != nil && !errors.Is(err, fault.ErrInjected) {
+				t.Fatalf("operation %d: %v", at, err)
+			}
+			cfg.Store, cfg.Fleet = st, alone(t, st, cfg.Plan)
+			if _, err := Collect(t.Context(), cfg); err != nil {
+				t.Fatalf("after operation %d failed: %v", at, err)
+			}
+			wantClean(t, st)
+		}
+	}
+}
+
+func TestFullDisk(t *testing.T) {
+	st := mem.New(time.Now)
+	cfg := config(t, st, modeltest.NewFake(), ask(t, "all"), prompts(200))
+	full := fault.Wrap(st, fault.Faults{Space: 100_000})
+	cfg.Store, cfg.Fleet = full, alone(t, full, cfg.Plan)
+	_, err := Collect(t.Context(), cfg)
+	if !errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("error %q, want one line that says the disk is full", err)
 	}
 }
 
