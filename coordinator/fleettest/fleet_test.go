@@ -155,6 +155,35 @@ func TestJoinAndLeave(t *testing.T) {
 	}
 }
 
+// TestDuplicatesAreFew bounds the work done twice in runs of 200 units: 2 % (what
+// may be spent on slow nodes at the end) and a collision in a quiet fleet, 10 % when
+// nodes crash and pause.
+func TestDuplicatesAreFew(t *testing.T) {
+	const units = 200
+	quiet, rough := 0, 0
+	for seed := range uint64(30) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		nodes := 3 + r.IntN(8)
+		sc := Scenario{Nodes: nodes, Options: Options{Units: units, Seed: seed}, UnitTime: uneven(seed)}
+		calm := run(t, New(sc))
+		f := New(sc)
+		for i := 1; i < nodes; i += 2 {
+			at := time.Duration(r.Int64N(int64(30 * time.Minute)))
+			f.At(at, func() { f.Pause(i) })
+			if r.IntN(2) == 0 {
+				f.At(at, func() { f.Crash(i) })
+			}
+			f.At(at+time.Duration(r.Int64N(int64(10*time.Minute))), func() { f.Resume(i) })
+		}
+		storm := run(t, f)
+		if calm.Duplicates > units/50+1 || storm.Duplicates > units/10 {
+			t.Errorf("seed %d, %d nodes: %d duplicates quiet, %d rough", seed, nodes, calm.Duplicates, storm.Duplicates)
+		}
+		quiet, rough = max(quiet, calm.Duplicates), max(rough, storm.Duplicates)
+	}
+	t.Logf("at most %d duplicates of %d in a quiet fleet, %d in a rough one", quiet, units, rough)
+}
+
 // TestFaults is the promise of the package coordinator: whatever happens, the run
 // ends, every unit is committed, and little work is done twice.
 func TestFaults(t *testing.T) {

@@ -206,13 +206,19 @@ func TestPeek(t *testing.T) {
 	}
 }
 
-func TestSeedMayStartAlone(t *testing.T) {
-	probe, err := net.Listen("tcp", "127.0.0.1:0")
+// freeAddr returns a loopback address that nobody used a moment ago.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := probe.Addr().String()
-	probe.Close()
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func TestSeedMayStartAlone(t *testing.T) {
+	addr := freeAddr(t)
 	cfg := testConfig(t, "a", addr)
 	cfg.Bind = addr
 	if a := start(t, cfg); a.Addr() != addr {
