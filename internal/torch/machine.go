@@ -5,21 +5,23 @@ package torch
 */
 import "C"
 
-import "sync/atomic"
+import (
+	"runtime"
+	"sync/atomic"
+)
 
-// threads is the wanted number of threads of an operator; 0 leaves libtorch's choice. libtorch keeps the number
-// per OS thread, so Do sets it on the thread it holds.
+// threads is with how many threads an operator computes. libtorch keeps the number per OS thread, and starts with 1
+// or with the number of cores depending on what else is loaded, so Do sets it on the thread it holds.
 var threads atomic.Int32
 
-// SetThreads sets with how many threads an operator computes, from the next [Do] on. libtorch's own choice is
-// the number of cores. Waiting threads sleep, so several processes share a machine in peace.
+func init() { threads.Store(int32(runtime.NumCPU())) }
+
+// SetThreads sets with how many threads an operator computes, from the next [Do] on; at first the number of cores
+// this process may use. Waiting threads sleep, so several processes share a machine in peace.
 func SetThreads(n int) { threads.Store(int32(max(n, 1))) }
 
-// Threads is with how many threads operators compute; 0 when libtorch cannot be opened.
-func Threads() (n int) {
-	_ = Do(func(*Scope) error { n = int(C.af_threads()); return nil })
-	return n
-}
+// Threads is with how many threads operators compute.
+func Threads() int { return int(threads.Load()) }
 
 // Seed sets libtorch's default generator, which no operator of this package uses; custom ones may.
 func Seed(n int64) {

@@ -6,6 +6,13 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
+#include <c10/util/Logging.h>
+
+// Messages reach the user without the C++ stack, which takes milliseconds to gather.
+static bool no_stacks = [] {
+  c10::SetStackTraceFetcher(std::function<std::string()>([] { return std::string(); }));
+  return true;
+}();
 
 extern thread_local char *torch_last_err; // gotch's
 

@@ -1,0 +1,244 @@
+package torch
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+
+	"pgregory.net/rapid"
+)
+
+// packed is what a packing path gives.
+type packed struct {
+	bytes               []byte
+	sumsq, maxabs       float64
+	nonfinite, overflow int64
+}
+
+func packF16(src []float32, fast bool) (p packed) {
+	defer setFastPack(setFastPack(fast))
+	p.bytes = make([]byte, 2*len(src))
+	p.sumsq, p.maxabs, p.nonfinite, p.overflow = PackF16(p.bytes, src)
+	return p
+}
+
+// referenceF16 is PackF16 in slow, readable Go: every fp16 value is tried by arithmetic on float64.
+func referenceF16(src []float32) packed {
+	p := packed{bytes: []byte{}}
+	var lanes [8]float64
+	largestSource, largestStored := 0.0, 0.0
+	for i, x := range src {
+		h := toHalf(x)
+		p.bytes = binary.LittleEndian.AppendUint16(p.bytes, h)
+		f := float64(x)
+		if math.IsNaN(f) || math.IsInf(f, 0) {
+			p.nonfinite++
+			continue
+		}
+		largestSource = max(largestSource, math.Abs(f))
+		if h&0x7c00 == 0x7c00 {
+			p.overflow++
+			continue
+		}
+		y := fromHalf(h)
+		largestStored = max(largestStored, math.Abs(y))
+		lanes[i%8] += y * y
+	}
+	for _, lane := range lanes {
+		p.sumsq += lane
+	}
+	p.maxabs = largestStored
+	if p.overflow > 0 {
+		p.maxabs = largestSource
+	}
+	return p
+}
+
+func fromHalf(h uint16) float64 {
+	exp, m := int(h>>10&31), float64(h&0x3ff)
+	y := math.Ldexp(1+m/1024, exp-15)
+	if exp == 0 {
+		y = math.Ldexp(m, -24)
+	}
+	return math.Copysign(y, 1-2*float64(h>>15))
+}
+
+// toHalf rounds in units of fp16's last place, 2^(exponent-10) and at least 2^-24.
+func toHalf(x float32) uint16 {
+	b := math.Float32bits(x)
+	sign := uint16(b >> 16 & 0x8000)
+	f := math.Abs(float64(x))
+	switch {
+	case math.IsNaN(f):
+		return sign | 0x7e00 | uint16(b>>13&0x3ff)
+	case f == 0:
+		return sign
+	case f >= 65520:
+		return sign | 0x7c00
+	}
+	_, e := math.Frexp(f)
+	unit := max(e-11, -24)
+	m := uint16(math.RoundToEven(math.Ldexp(f, -unit))) // 1024..2048, or less below 2^-14
+	// An exponent field of 1 means units of 2^-24 too; a carry to 2048 moves into the exponent by itself.
+	return sign | (uint16(unit+24)<<10 + m)
+}
+
+func comparePacked(t interface{ Errorf(string, ...any) }, what string, got, want packed) {
+	if !bytes.Equal(got.bytes, want.bytes) {
+		for i := 0; i < len(want.bytes); i += 2 {
+			if !bytes.Equal(got.bytes[i:i+2], want.bytes[i:i+2]) {
+				t.Errorf("%s: value %d is %x, want %x", what, i/2, got.bytes[i:i+2], want.bytes[i:i+2])
+				return
+			}
+		}
+	}
+	if got.sumsq != want.sumsq || got.maxabs != want.maxabs || got.nonfinite != want.nonfinite || got.overflow != want.overflow {
+		t.Errorf("%s: %v %v %v %v, want %v %v %v %v", what, got.sumsq, got.maxabs, got.nonfinite, got.overflow, want.sumsq, want.maxabs, want.nonfinite, want.overflow)
+	}
+}
+
+// corners are values where rounding to fp16 changes its mind, and those around them.
+func corners() (out []float32) {
+	nan := math.Float32frombits
+	for _, x := range []float32{0, 1, 65504, 65519.996, 65520, 65536, 1e30, math.MaxFloat32, 0x1p-14, 0x1p-24, 0x1p-25, 0x1p-26, 1.5 * 0x1p-24,
+		0x1p-126, 0x1p-149, 2049, 2051, 0x1.ffcp-15, 0x1.ffep-15, float32(math.Inf(1)), nan(0x7fc00000), nan(0x7f800001), nan(0x7fbfe000), nan(0x7fffffff)} {
+		b := math.Float32bits(x)
+		for _, near := range []uint32{b, b + 1, b - 1} {
+			out = append(out, nan(near&0x7fffffff), nan(near|0x80000000))
+		}
+	}
+	return out
+}
+
+func TestPackF16Corners(t *testing.T) {
+	values := corners()
+	for start := range 9 { // every corner at every place of the eight
+		src := values[start:]
+		want := referenceF16(src)
+		comparePacked(t, "fast", packF16(src, true), want)
+		comparePacked(t, "plain", packF16(src, false), want)
+	}
+}
+
+func TestPackF16EveryHalf(t *testing.T) {
+	src := make([]float32, 0, 3*65536)
+	for h := range 65536 {
+		y := float32(fromHalf(uint16(h)))
+		if h&0x7c00 == 0x7c00 {
+			y = math.Float32frombits(uint32(h&0x8000)<<16 | 0x7f800000 | uint32(h&0x3ff)<<13)
+		}
+		b := math.Float32bits(y)
+		src = append(src, y, math.Float32frombits(b+0x1000), math.Float32frombits(b+0x0fff)) // itself, the tie above, just below it
+	}
+	want := referenceF16(src)
+	comparePacked(t, "fast", packF16(src, true), want)
+	comparePacked(t, "plain", packF16(src, false), want)
+}
+
+func TestPackF16Property(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		bits := rapid.SliceOfN(rapid.Uint32(), 0, 100).Draw(t, "bits")
+		src := unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(bits))), len(bits))
+		want := referenceF16(src)
+		comparePacked(t, "fast", packF16(src, true), want)
+		comparePacked(t, "plain", packF16(src, false), want)
+	})
+}
+
+func FuzzPackF16(f *testing.F) {
+	f.Add([]byte{0, 0, 128, 127, 0, 0, 192, 255, 1, 2, 3, 4})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		src := make([]float32, len(data)/4)
+		for i := range src {
+			src[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
+		}
+		want := referenceF16(src)
+		comparePacked(t, "fast", packF16(src, true), want)
+		comparePacked(t, "plain", packF16(src, false), want)
+	})
+}
+
+// normals are n numbers like activations, a few of them large.
+func normals(n int) []float32 {
+	rng := rand.New(rand.NewPCG(1, 2))
+	src := make([]float32, n)
+	for i := range src {
+		src[i] = float32(rng.NormFloat64() * math.Exp(3*rng.NormFloat64()))
+	}
+	return src
+}
+
+// TestPackRows gathers rows of any width and stride and compares with packing them joined.
+func TestPackRows(t *testing.T) {
+	src := normals(2000)
+	for _, c := range []struct{ stride, width int }{{16, 16}, {16, 8}, {13, 13}, {17, 5}, {1, 1}} {
+		index := []int32{3, 0, 0, 7, 2, 50}
+		var joined []float32
+		for _, i := range index {
+			joined = append(joined, src[int(i)*c.stride:int(i)*c.stride+c.width]...)
+		}
+		for _, fast := range []bool{true, false} {
+			func() {
+				defer setFastPack(setFastPack(fast))
+				got := packed{bytes: make([]byte, 2*len(joined))}
+				got.sumsq, got.maxabs, got.nonfinite, got.overflow = PackRowsF16(got.bytes, src, c.stride, c.width, index)
+				comparePacked(t, "rows", got, referenceF16(joined))
+			}()
+		}
+		got, want := packed{bytes: make([]byte, 4*len(joined))}, packed{bytes: make([]byte, 4*len(joined))}
+		got.sumsq, got.maxabs, got.nonfinite, _ = PackRowsF32(got.bytes, src, c.stride, c.width, index)
+		want.sumsq, want.maxabs, want.nonfinite, _ = PackF32(want.bytes, joined)
+		comparePacked(t, "fp32 rows", got, want)
+	}
+}
+
+func TestPackF32(t *testing.T) {
+	src := append(corners(), 3, -4)
+	dst := make([]byte, 4*len(src))
+	_, maxabs, nonfinite, overflow := PackF32(dst, src)
+	bad := int64(0)
+	for i, x := range src {
+		if b := binary.LittleEndian.Uint32(dst[4*i:]); b != math.Float32bits(x) {
+			t.Errorf("value %d is %x, want %x", i, b, math.Float32bits(x))
+		}
+		if f := float64(x); math.IsNaN(f) || math.IsInf(f, 0) {
+			bad++
+		}
+	}
+	if nonfinite != bad || overflow != 0 || maxabs != math.MaxFloat32 {
+		t.Errorf("%d not finite, %d overflows, largest %g", nonfinite, overflow, maxabs)
+	}
+	if sumsq, _, _, _ := PackF32(dst, []float32{3, -4}); sumsq != 25 {
+		t.Errorf("sum of squares %g", sumsq)
+	}
+}
+
+func TestPackNothing(t *testing.T) {
+	if s, m, n, o := PackF16(nil, nil); s != 0 || m != 0 || n != 0 || o != 0 {
+		t.Error("statistics of nothing")
+	}
+}
+
+func BenchmarkPackF16(b *testing.B) {
+	src := normals(64 << 10) // 256 kB: lies in L2
+	dst := make([]byte, 2*len(src))
+	for name, fast := range map[string]bool{"fast": true, "plain": false} {
+		b.Run(name, func(b *testing.B) {
+			defer setFastPack(setFastPack(fast))
+			b.SetBytes(int64(4 * len(src)))
+			for b.Loop() {
+				PackF16(dst, src)
+			}
+		})
+	}
+	b.Run("fp32", func(b *testing.B) {
+		dst := make([]byte, 4*len(src))
+		b.SetBytes(int64(4 * len(src)))
+		for b.Loop() {
+			PackF32(dst, src)
+		}
+	})
+}
