@@ -81,7 +81,7 @@ func readFooter(r io.ReaderAt, size int64) (*rawFooter, error) {
 }
 
 func readFull(r io.ReaderAt, b []byte, off int64) error {
-	if n, err := r.ReadAt(b, off); n < len(b) {
+	if n, err := r.ReadAt(b, off); n < len(b) || err != nil && err != io.EOF {
 		return fmt.Errorf("read %d bytes of the shard at %d: %w", len(b), off, err)
 	}
 	return nil
