@@ -1,0 +1,261 @@
+package trainer
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+)
+
+// Config is everything that decides what a training gives, apart from the data.
+// Its keys, in files and on the command line, are those of fields.
+type Config struct {
+	// What is read.
+	Tokens    string
+	Where     []string
+	Holdout   float64
+	HoldoutBy string
+	Window    int
+	Seed      uint64
+
+	// The loop.
+	Batch, Micro               int
+	Steps, Epochs              int
+	LR, Warmup, Cooldown, Clip float64
+	InitRows                   int
+	EvalRows, EvalSteps        int
+	LogSteps, CheckpointSteps  int
+
+	// Sparse autoencoders.
+	Width, K, AuxK int
+	AuxCoef        float64
+	DeadTokens     int
+	Scale          bool
+
+	// Tokenizers.
+	Codes               int
+	Decay, Beta, Revive float64
+	Lloyd               int
+
+	// Probes.
+	Kinds               []string
+	L2                  []float64
+	Label, Group, Split string
+	MaxIter, Directions int
+}
+
+// Kinds of coders.
+const (
+	SAE   = "sae"
+	VQ    = "vq"
+	Probe = "probe"
+)
+
+// Auto, as the value of an integer key, lets the data decide; the effective Config
+// holds the number that was taken.
+const Auto = -1
+
+// Default is the Config of a kind. It trains about a million rows, for example 20
+// epochs of 50,000: under a minute on two cores at width 256.
+func Default(kind string) Config {
+	c := Config{Tokens: "all", Holdout: 0.05, HoldoutBy: "auto", Window: 64,
+		Batch: 2048, Micro: 1024, Steps: 500, LR: 2e-3, Warmup: 0.05, Cooldown: 0.2, Clip: 1,
+		InitRows: 8192, EvalRows: 16384, EvalSteps: 100, LogSteps: 10, CheckpointSteps: 100,
+		Width: 2048, K: 32, AuxK: Auto, AuxCoef: 1. / 32, DeadTokens: Auto, Scale: true,
+		Codes: 512, Decay: 0.95, Beta: 0.25, Revive: 0.1, Lloyd: 5,
+		Kinds: []string{"lr", "mm"}, L2: []float64{1e-3, 1e-2, 1e-1, 1}, Label: "label", Group: "group", Split: "split",
+		MaxIter: 1000, Directions: 100}
+	if kind == Probe {
+		c.Tokens, c.Holdout = "last", 0
+	}
+	return c
+}
+
+// field is one key of a Config.
+type field struct {
+	key   string
+	kinds string // the kinds that have it, separated by spaces
+	value any    // pointer into the Config
+	check func() string
+	help  string
+}
+
+const (
+	anyKind = "sae vq probe"
+	learned = "sae vq"
+)
+
+// fields lists the keys in the order they are shown.
+func (c *Config) fields() []field {
+	return []field{
+		{"tokens", anyKind, &c.Tokens, nil, "token rule: last, all, every:N, pos:N"},
+		{"where", anyKind, &c.Where, nil, "conditions column=value, all must hold"},
+		{"seed", anyKind, &c.Seed, nil, "of the order, the start and the holdout"},
+		{"holdout", learned, &c.Holdout, within(&c.Holdout, 0, 0.9), "share of the data kept for evaluation"},
+		{"holdout_by", learned, &c.HoldoutBy, nil, "column whose equal values stay together; auto is group, else row"},
+		{"window", learned, &c.Window, atLeast(&c.Window, 1), "row groups mixed together"},
+		{"batch", learned, &c.Batch, atLeast(&c.Batch, 1), "rows of an optimizer step"},
+		{"micro", learned, &c.Micro, atLeast(&c.Micro, 1), "rows computed at once; changes memory, not the result"},
+		{"steps", learned, &c.Steps, atLeast(&c.Steps, 0), "optimizer steps; 0 when epochs decides"},
+		{"epochs", learned, &c.Epochs, atLeast(&c.Epochs, 0), "passes over the data, instead of steps"},
+		{"init_rows", learned, &c.InitRows, atLeast(&c.InitRows, 2), "rows looked at before the first step"},
+		{"eval_rows", learned, &c.EvalRows, atLeast(&c.EvalRows, 1), "held-out rows of an evaluation"},
+		{"eval_steps", learned, &c.EvalSteps, atLeast(&c.EvalSteps, 1), "steps between evaluations"},
+		{"log_steps", learned, &c.LogSteps, atLeast(&c.LogSteps, 1), "steps between lines of metrics.jsonl"},
+		{"checkpoint_steps", learned, &c.CheckpointSteps, atLeast(&c.CheckpointSteps, 1), "steps between checkpoints"},
+		{"width", SAE, &c.Width, atLeast(&c.Width, 1), "latents"},
+		{"k", SAE, &c.K, atLeast(&c.K, 1), "active latents of a row"},
+		{"lr", SAE, &c.LR, within(&c.LR, 0, 1), "learning rate of Adam"},
+		{"warmup", SAE, &c.Warmup, within(&c.Warmup, 0, 1), "share of the steps over which the rate rises"},
+		{"cooldown", SAE, &c.Cooldown, within(&c.Cooldown, 0, 1), "share of the steps over which the rate falls to 0"},
+		{"clip", SAE, &c.Clip, within(&c.Clip, 0, 1e9), "limit of the gradient's norm; 0 is none"},
+		{"aux_k", SAE, &c.AuxK, atLeast(&c.AuxK, Auto), "dead latents of the auxiliary loss; -1 is half the vector's length"},
+		{"aux_coef", SAE, &c.AuxCoef, within(&c.AuxCoef, 0, 1e3), "weight of the auxiliary loss"},
+		{"dead_tokens", SAE, &c.DeadTokens, atLeast(&c.DeadTokens, Auto), "rows without firing that make a latent dead; -1 is a tenth of the training, at most ten million"},
+		{"scale", SAE, &c.Scale, nil, "bring the vectors' mean square to 1 (folded into the weights at the end)"},
+		{"codes", VQ, &c.Codes, atLeast(&c.Codes, 2), "entries of the codebook"},
+		{"decay", VQ, &c.Decay, within(&c.Decay, 1e-9, 1-1e-9), "of the moving averages"},
+		{"beta", VQ, &c.Beta, within(&c.Beta, 0, 1e3), "weight of the commitment loss"},
+		{"revive", VQ, &c.Revive, within(&c.Revive, 0, 1), "share of the mean use below which a code is dead; 0 is never"},
+		{"lloyd", VQ, &c.Lloyd, atLeast(&c.Lloyd, 1), "steps of k-means before the first step"},
+		{"kinds", Probe, &c.Kinds, nil, "lr (logistic regression), mm (mass mean)"},
+		{"l2", Probe, &c.L2, nil, "penalties tried; the validation split chooses"},
+		{"label", Probe, &c.Label, nil, "column with the label, 0 or 1"},
+		{"group", Probe, &c.Group, nil, "column whose equal values may not cross splits"},
+		{"split", Probe, &c.Split, nil, "column with train, val or test; without it groups are split by hash"},
+		{"max_iter", Probe, &c.MaxIter, atLeast(&c.MaxIter, 1), "iterations before a fit counts as not converged"},
+		{"directions", Probe, &c.Directions, atLeast(&c.Directions, 0), "random directions of the baseline"},
+	}
+}
+
+func atLeast(v *int, least int) func() string {
+	return func() string {
+		if *v < least {
+			return fmt.Sprintf("is %d, must be at least %d", *v, least)
+		}
+		return ""
+	}
+}
+
+func within(v *float64, lo, hi float64) func() string {
+	return func() string {
+		if !(*v >= lo && *v <= hi) {
+			return fmt.Sprintf("is %v, must be between %v and %v", *v, lo, hi)
+		}
+		return ""
+	}
+}
+
+// of are the fields of a kind.
+func (c *Config) of(kind string) []field {
+	return slices.DeleteFunc(c.fields(), func(f field) bool { return !slices.Contains(strings.Fields(f.kinds), kind) })
+}
+
+// Keys lists the keys of a kind with their meaning, for help texts.
+func Keys(kind string) (keys [][2]string) {
+	c := Default(kind)
+	for _, f := range c.of(kind) {
+		keys = append(keys, [2]string{f.key, fmt.Sprintf("%s (%v)", f.help, show(f.value))})
+	}
+	return keys
+}
+
+// LoadConfig is the default of a kind, changed by a YAML file (none when path is
+// empty) and then by settings "key=value". All problems are reported at once.
+func LoadConfig(kind, path string, sets []string) (Config, error) {
+	c := Default(kind)
+	if !slices.Contains(strings.Fields(anyKind), kind) {
+		return c, fmt.Errorf("unknown kind of coder %q: want %s", kind, strings.ReplaceAll(anyKind, " ", ", "))
+	}
+	var errs []error
+	if path != "" {
+		values, err := readYAML(path)
+		if err != nil {
+			return c, err
+		}
+		for _, key := range slices.Sorted(maps.Keys(values)) {
+			if err := c.set(kind, key, values[key]); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", path, err))
+			}
+		}
+	}
+	for _, s := range sets {
+		errs = append(errs, c.setText(kind, s))
+	}
+	errs = append(errs, c.Validate(kind))
+	return c, errors.Join(errs...)
+}
+
+// maxConfig bounds a configuration file.
+const maxConfig = 1 << 20
+
+func readYAML(path string) (map[string]any, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("read config: %w", err)
+	}
+	if info.Size() > maxConfig {
+		return nil, fmt.Errorf("read config %s: %d bytes are more than %d", path, info.Size(), maxConfig)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read config: %w", err)
+	}
+	var values map[string]any
+	if err := yaml.Unmarshal(text, &values); err != nil {
+		return nil, fmt.Errorf("read config %s: %s", path, strings.ReplaceAll(strings.TrimSpace(yaml.FormatError(err, false, false)), "\n", " "))
+	}
+	return values, nil
+}
+
+// Validate reports every value that a kind cannot have.
+func (c Config) Validate(kind string) error {
+	var errs []error
+	for _, f := range c.of(kind) {
+		if f.check != nil {
+			if problem := f.check(); problem != "" {
+				errs = append(errs, fmt.Errorf("%s %s", f.key, problem))
+			}
+		}
+	}
+	return errors.Join(append(errs, c.together(kind))...)
+}
+
+// together checks values against each other.
+func (c Config) together(kind string) error {
+	var errs []error
+	if kind != Probe && c.Steps == 0 && c.Epochs == 0 {
+		errs = append(errs, errors.New("steps and epochs are both 0: nothing would be trained"))
+	}
+	if kind == SAE && c.K > c.Width {
+		errs = append(errs, fmt.Errorf("k is %d, but width is only %d", c.K, c.Width))
+	}
+	if kind == VQ && c.InitRows < c.Codes {
+		errs = append(errs, fmt.Errorf("init_rows is %d, must be at least codes, %d", c.InitRows, c.Codes))
+	}
+	if kind == Probe {
+		errs = append(errs, c.probeProblems()...)
+	}
+	return errors.Join(errs...)
+}
+
+func (c Config) probeProblems() (errs []error) {
+	for _, k := range c.Kinds {
+		if k != "lr" && k != "mm" {
+			errs = append(errs, fmt.Errorf("kinds: unknown probe %q: want lr, mm", k))
+		}
+	}
+	if len(c.Kinds) == 0 || len(c.L2) == 0 {
+		errs = append(errs, errors.New("kinds and l2 must not be empty"))
+	}
+	for _, v := range c.L2 {
+		if !(v >= 0 && v < 1e9) {
+			errs = append(errs, fmt.Errorf("l2: %v is not a penalty", v))
+		}
+	}
+	return errs
+}

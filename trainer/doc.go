@@ -1,0 +1,3 @@
+// Package trainer streams shards into a learner, checkpoints it and reports metrics:
+// one visible loop.
+package trainer
