@@ -26,7 +26,7 @@ const (
 	String              // []string
 )
 
-// String names the type as in error messages.
+// String names the type as in error messages and in an input file.
 func (t Type) String() string {
 	names := [...]string{"int64", "float64", "bool", "string"}
 	if int(t) < len(names) {
@@ -42,12 +42,36 @@ type Column struct {
 	Values any // []int64, []float64, []bool or []string, by Type; one per row
 }
 
+// Set is a source in memory, its rows in order.
+type Set struct {
+	Rows    int
+	Text    []string  // per row, template applied; "" where there is none
+	IDs     [][]int32 // per row: ids the source gave, nil where it gave a text
+	Columns []Column  // the source's own columns, in the order of its first mention
+
+	path   string
+	digest string
+	lines  []int // line of each row from 1; nil where the source has no lines
+}
+
+// Digest is the hex SHA-256 of the source file's bytes.
+func (s *Set) Digest() string { return s.digest }
+
+// Where names the place of a row for an error: "data.jsonl:17", or "data.parquet
+// row 16" where there are no lines.
+func (s *Set) Where(row int) string {
+	if s.lines == nil {
+		return fmt.Sprintf("%s row %d", s.path, row)
+	}
+	return fmt.Sprintf("%s:%d", s.path, s.lines[row])
+}
+
 // Input is a data set as the model reads it. IDs[i], Text[i] and every column's
 // value i belong to row i.
 type Input struct {
 	Digest  string // hex SHA-256 of the source file
 	IDs     [][]int32
-	Text    []string // as tokenised, template applied; "" where the source gave ids
+	Text    []string // as tokenised, template applied; "" where the source gave ids only
 	Columns []Column // the data set's own columns, in the source's order
 }
 

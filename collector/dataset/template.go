@@ -1,0 +1,60 @@
+package dataset
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// slot is where a template takes the row's text.
+const slot = "{text}"
+
+// templates are the prompt formats that checkpoints were tuned on, by name.
+var templates = map[string]string{
+	// Nothing around the text.
+	"none": slot,
+	// https://huggingface.co/microsoft/phi-2, "QA Format".
+	"phi-qa": "Instruct: {text}\nOutput:",
+	// https://github.com/tatsu-lab/stanford_alpaca, the prompt without an input.
+	"alpaca": "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n### Instruction:\n{text}\n\n### Response:",
+	// OpenAI's Chat Markup Language; its markers must be tokens of the model.
+	"chatml": "<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n",
+	// https://github.com/lm-sys/FastChat, vicuna_v1.1 without a system prompt.
+	"vicuna": "USER: {text} ASSISTANT:",
+}
+
+// Templates lists the names of the templates.
+func Templates() []string { return slices.Sorted(maps.Keys(templates)) }
+
+// parseTemplate finds a template by name, "" being none. A string with {text} in
+// it is a template of its own.
+func parseTemplate(name string) (string, error) {
+	if name == "" {
+		return slot, nil
+	}
+	if t, ok := templates[name]; ok {
+		return t, nil
+	}
+	if strings.Count(name, slot) == 1 {
+		return name, nil
+	}
+	return "", fmt.Errorf("template %q: want one of %s, or a text with %s in it once", name, strings.Join(Templates(), ", "), slot)
+}
+
+// render puts the template around every row's text. A row that came as ids has no
+// text to put it around.
+func (s *Set) render(template string) error {
+	if template == slot {
+		return nil
+	}
+	for i, text := range s.Text {
+		if s.IDs[i] != nil {
+			return fmt.Errorf("%s: %w: %s are used as they are; no template goes around them", s.Where(i), ErrPrompt, idsColumn)
+		}
+		if text != "" {
+			s.Text[i] = strings.Replace(template, slot, text, 1)
+		}
+	}
+	return nil
+}
