@@ -113,7 +113,7 @@ func (c *Coordinator) Try(ctx context.Context) (Turn, error) {
 				return Turn{}, err
 			}
 		case doStart:
-			if ok, err := c.confirm(ctx, s.unit); err != nil || ok {
+			if ok, err := c.confirm(ctx, s.unit, s.spare); err != nil || ok {
 				return Turn{Start: ok, Unit: s.unit}, err
 			}
 		}
@@ -122,9 +122,10 @@ func (c *Coordinator) Try(ctx context.Context) (Turn, error) {
 
 // step is what Try should do next.
 type step struct {
-	do   int
-	unit int
-	wait time.Duration
+	do    int
+	unit  int
+	spare bool
+	wait  time.Duration
 }
 
 const (
@@ -163,7 +164,7 @@ func (c *Coordinator) pick(l *look) step {
 	best := choose(&c.cfg, l)
 	if best.unit >= 0 && !best.at.After(l.now) && len(c.held) < MaxClaims {
 		c.claim(best, l.now)
-		return step{do: doStart, unit: best.unit}
+		return step{do: doStart, unit: best.unit, spare: best.spare}
 	}
 	wait := c.listed.Add(c.cfg.relist(l.nodes[0].expect)).Sub(l.now)
 	if wait <= 0 {
@@ -185,37 +186,35 @@ func (c *Coordinator) claim(best choice, now time.Time) {
 	for u := range c.held {
 		c.peak[u] = max(c.peak[u], len(c.held))
 	}
-	if best.spare {
-		c.counts.spare++
-	}
+	c.counts.spare += number(best.spare)
 	c.waiting = false
 	c.publish()
 }
 
 // confirm asks the ledger about a claimed unit right before it is handed out, and
 // gives way to a node of better rank that claimed it meanwhile.
-func (c *Coordinator) confirm(ctx context.Context, unit int) (bool, error) {
+func (c *Coordinator) confirm(ctx context.Context, unit int, spare bool) (bool, error) {
 	done, err := c.ledger.Committed(ctx, unit)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case err != nil:
-		c.release(unit)
+	if err == nil && !done && !c.outranked(unit) {
+		c.idle = time.Time{}
+		return true, nil
+	}
+	c.release(unit)
+	c.counts.spare -= number(spare)
+	if err != nil {
 		c.publish()
 		return false, fmt.Errorf("ask whether unit %d is committed: %w", unit, err)
-	case done:
-		c.release(unit)
-		c.truth.set(unit)
-		c.stale = true
-		c.publish(unit)
-		return false, nil
-	case c.outranked(unit):
-		c.release(unit)
+	}
+	if !done {
 		c.publish()
 		return false, nil
 	}
-	c.idle = time.Time{}
-	return true, nil
+	c.truth.set(unit)
+	c.stale = true // gossip missed a commit, and perhaps more of them
+	c.publish(unit)
+	return false, nil
 }
 
 // outranked reports whether a live node that goes before this one has claimed the
