@@ -22,8 +22,8 @@ type leaf struct {
 }
 
 // leavesOf lists the columns: plain ones, and the one of name list as a list.
-func leavesOf(f *parquet.File, list string) ([]leaf, error) {
-	var out []leaf
+func leavesOf(f *parquet.File, list string) (out []leaf, err error) {
+	defer rescue(&err)
 	for _, path := range f.Schema().Columns() {
 		col, ok := f.Schema().Lookup(path...)
 		if !ok {

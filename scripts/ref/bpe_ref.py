@@ -116,8 +116,9 @@ PIECES = [
 
 def texts(rng, n):
     yield from ["", " ", "  ", "\n", "a", "a\n\nb", "foo\n\n\nbar", "\t\t", "\t\tx", "a  b", "hi  ", "x   = 1", "'", "'s", " 's", "''s", "\u0301",
-                "a" + "\u0301" * 40, "q" + "\u0323\u0307" * 33 + "b", "é" * 40, "x" * 300, "ab" * 400]
-    for _ in range(n - 22):
+                "a" + "\u0301" * 40, "q" + "\u0323\u0307" * 33 + "b", "é" * 40, "x" * 300, "ab" * 400,
+                "\U000e0075\u0301", "e\U000e0075\u0301\u0308 u\u0301", "\U00011099\u0301\U000110ba", "\U0001d15e\U0001d165"]
+    for _ in range(n - 26):
         yield "".join(rng.choice(PIECES)(rng) for _ in range(rng.randint(1, rng.choice([3, 8, 20]))))
 
 

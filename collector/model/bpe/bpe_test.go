@@ -187,6 +187,9 @@ func TestSlowNFC(t *testing.T) {
 func TestNFC(t *testing.T) {
 	for text, want := range map[string]string{
 		"plain":                               "plain",
+		"\U000e0075\u0301e\u0301":             "\U000e0075\u0301é",
+		"\U00011099\u0301\U000110ba":          "\U0001109a\u0301",
+		"\U00011099\U000110ba":                "\U0001109a",
 		"cafe\u0301":                          "café",
 		"a\xffe\u0301":                        "a\xffé",
 		"e" + strings.Repeat("\u0301", 40):    "é" + strings.Repeat("\u0301", 39),

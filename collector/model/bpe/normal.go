@@ -17,29 +17,34 @@ const longRun = 30
 
 // nfc is Unicode's canonical composition. Bytes that are no UTF-8 stay.
 func nfc(text string) string {
-	if hasLongRun(text) {
+	if isHard(text) {
 		return slowNFC(text)
 	}
 	return norm.NFC.String(text)
 }
 
-// hasLongRun reports whether the decomposed text might hold longRun combining
-// characters in a row; it counts a character for as many as it decomposes to.
-func hasLongRun(text string) bool {
-	n := 0
+// isHard reports whether golang.org/x/text may compose the text otherwise than
+// Unicode does: where longRun combining characters might stand in a row (each
+// counted for as many as it decomposes to), and where something combines with a
+// character beyond U+FFFF, which x/text v0.40 mistakes for the one with the same
+// lower 16 bits.
+func isHard(text string) bool {
+	row, high := 0, false // combining characters in a row; whether the last character is beyond U+FFFF
 	for at := 0; at < len(text); {
 		if text[at] < utf8.RuneSelf {
-			n = 0
+			row, high = 0, false
 			at++
 			continue
 		}
 		p := norm.NFD.PropertiesString(text[at:])
 		if p.CCC() == 0 && p.LeadCCC() == 0 && p.TrailCCC() == 0 {
-			n = 0
+			row = 0
 		} else {
-			n += max(1, utf8.RuneCount(p.Decomposition()))
+			row += max(1, utf8.RuneCount(p.Decomposition()))
 		}
-		if n >= longRun {
+		wasHigh := high
+		high = p.Size() == 4
+		if row >= longRun || (high || wasHigh) && !norm.NFC.PropertiesString(text[at:]).BoundaryBefore() {
 			return true
 		}
 		at += max(1, p.Size())
@@ -91,8 +96,8 @@ func compose(in []rune) []rune {
 	for _, r := range in {
 		class := int(ccc(r))
 		if starter >= 0 && last < class {
-			if joined := []rune(norm.NFC.String(string(out[starter]) + string(r))); len(joined) == 1 {
-				out[starter] = joined[0]
+			if joined, ok := join(out[starter], r); ok {
+				out[starter] = joined
 				continue
 			}
 		}
@@ -103,4 +108,13 @@ func compose(in []rune) []rune {
 		}
 	}
 	return out
+}
+
+// join is the character that a and b compose to. What x/text says is believed only
+// if it decomposes to the same.
+func join(a, b rune) (rune, bool) {
+	two := string(a) + string(b)
+	joined := norm.NFC.String(two)
+	r, n := utf8.DecodeRuneInString(joined)
+	return r, n == len(joined) && norm.NFD.String(joined) == norm.NFD.String(two)
 }
