@@ -4,26 +4,39 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"unsafe"
 )
 
 // Vector returns the values of vector column col in row group g: GroupRows(g) rows of Width values, little-endian, row
 // after row. Where the file is mapped and the row group is one page (it is when it fits into 1 MiB) the result is a
 // slice of the file and buf is not used; otherwise it is a slice of buf, which grows if it must. The result must not be
-// changed.
+// changed, and must not be passed as buf later: a mapped file cannot be written to.
 func (r *Reader) Vector(g, col int, buf []byte) ([]byte, error) {
 	l, pages, file, buf, err := r.chunkBytes(g, col, buf)
 	if err != nil {
 		return nil, err
 	}
 	if len(pages) == 1 && r.mapped != nil {
-		return file[len(pages[0].prefix):], nil
+		return slices.Clip(file[len(pages[0].prefix):]), nil
 	}
 	n := int(r.groups[g].rows) * l.rowBytes
+	if r.owns(buf) {
+		buf = nil
+	}
 	out := slices.Grow(buf[:0], n)[:n]
 	for _, p := range pages {
 		copy(out[p.first*l.rowBytes:], l.values(p, file)) // without a map, downwards inside of buf
 	}
 	return out, nil
+}
+
+// owns reports whether buf lies in the mapped file.
+func (r *Reader) owns(buf []byte) bool {
+	if len(r.mapped) == 0 || cap(buf) == 0 {
+		return false
+	}
+	at, start := uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(unsafe.Pointer(unsafe.SliceData(r.mapped)))
+	return at >= start && at < start+uintptr(len(r.mapped))
 }
 
 // Pages yields the values of vector column col in row group g page by page, whole rows at a time, without a copy where
@@ -84,3 +97,6 @@ func (r *Reader) bytes(c rawChunk, buf []byte) (file, grown []byte, err error) {
 	}
 	return buf, buf, nil
 }
+
+// Mapped reports whether the file lies in memory, so that one-page row groups are read without a copy.
+func (r *Reader) Mapped() bool { return r.mapped != nil }
