@@ -48,7 +48,6 @@ class Sampler:
         for p in make_data.ALL_PHRASINGS:
             if p.seen:
                 self.phrasings[(p.topic, p.form)].append(p)
-        # Cities have few facts per country and opposites have no other clue: a bit more than their share.
         self.topics = list(make_data.TOPICS)
         self.weights = [len(self.by_topic[t]) for t in self.topics]
 
@@ -315,11 +314,18 @@ def evaluate(args):
     print("|---|---|---|---|---|---|")
     _, states = last_logits(model, tok, [r["text"] for r in rows], hidden=True)
     label = torch.tensor([float(r["label"]) for r in rows])
+    bag = torch.zeros(len(rows), tok.get_vocab_size())
+    for i, r in enumerate(rows):
+        for t in tok.encode(r["text"], add_special_tokens=False).ids:
+            bag[i, t] += 1
+    number = torch.tensor([r["topic"] == "number" for r in rows])
     for kind, forms in (("affirmative", ("affirmative",)), ("affirmative and negated", ("affirmative", "negated")), ("questions", ("question",))):
         fit = torch.tensor([r["split"] == "train" and r["form"] in forms for r in rows])
         test = torch.tensor([r["split"] == "test" and r["form"] in forms for r in rows])
         new = torch.tensor([not r["seen"] for r in rows]) & test
         old = torch.tensor([r["seen"] for r in rows]) & fit
+        words = [auroc(fit_logistic(bag[fit & n], label[fit & n])(bag[test & n]), label[test & n]) for n in (~number, number)]
+        print("| words alone | %s | | %.3f (numbers: %.3f) | | |" % (kind, *words))
         for layer in range(states.shape[1]):
             x = states[:, layer]
             direction = x[fit & (label == 1)].mean(0) - x[fit & (label == 0)].mean(0)
@@ -333,12 +339,12 @@ def evaluate(args):
 def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument("--evaluate", action="store_true")
-    ap.add_argument("--steps", type=int, default=4000)
-    ap.add_argument("--batch", type=int, default=256)
-    ap.add_argument("--lr", type=float, default=1.5e-3)
+    ap.add_argument("--steps", type=int, default=4200)
+    ap.add_argument("--batch", type=int, default=128)
+    ap.add_argument("--lr", type=float, default=1.2e-3)
     ap.add_argument("--answer-weight", type=float, default=5.0)
-    ap.add_argument("--facts-only", type=int, default=500, help="steps of learning the facts before anything is asked about them")
-    ap.add_argument("--resume", metavar="FILE", help="keep the state here and go on from it (batches differ by nothing)")
+    ap.add_argument("--facts-only", type=int, default=768, help="steps of learning the facts before anything is asked about them")
+    ap.add_argument("--resume", metavar="FILE", help="keep the state here and go on from it, with the same batches")
     ap.add_argument("--seed", type=int, default=7)
     ap.add_argument("--threads", type=int, default=2)
     args = ap.parse_args()
