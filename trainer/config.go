@@ -94,8 +94,8 @@ func (c *Config) fields() []field {
 	return []field{
 		{"tokens", anyKind, &c.Tokens, nil, "token rule: last, all, every:N, pos:N"},
 		{"where", anyKind, &c.Where, nil, "conditions column=value, all must hold"},
-		{"seed", anyKind, &c.Seed, nil, "of the order, the start and the holdout"},
-		{"holdout", learned, &c.Holdout, within(&c.Holdout, 0, 0.9), "share of the data kept for evaluation"},
+		{"seed", anyKind, &c.Seed, nil, "of the order and the start"},
+		{"holdout", learned, &c.Holdout, within(&c.Holdout, 0, 0.9), "share of the data kept for evaluation, the same for every seed and run"},
 		{"holdout_by", learned, &c.HoldoutBy, nil, "column whose equal values stay together; auto is group, else row"},
 		{"window", learned, &c.Window, atLeast(&c.Window, 1), "row groups mixed together"},
 		{"batch", learned, &c.Batch, atLeast(&c.Batch, 1), "rows of an optimizer step"},

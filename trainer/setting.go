@@ -114,15 +114,15 @@ func wanted(p any) string {
 	return "a text"
 }
 
-// number also reads a number that the YAML reader took for text, such as 1e-3.
+// number also reads a number that the YAML reader took for text, such as 1e-3, and
+// JSON's numbers.
 func number(v any) (float64, bool) {
-	if s, ok := v.(string); ok {
-		n, err := strconv.ParseFloat(s, 64)
-		return n, err == nil
-	}
 	switch r := reflect.ValueOf(v); {
 	case !r.IsValid():
 		return 0, false
+	case r.Kind() == reflect.String:
+		n, err := strconv.ParseFloat(r.String(), 64)
+		return n, err == nil
 	case r.CanInt():
 		return float64(r.Int()), true
 	case r.CanUint():
@@ -134,16 +134,11 @@ func number(v any) (float64, bool) {
 }
 
 func assignUint(p *uint64, v any) bool {
-	r := reflect.ValueOf(v)
-	switch {
-	case r.IsValid() && r.CanUint():
-		*p = r.Uint()
-		return true
-	case r.IsValid() && r.CanInt() && r.Int() >= 0:
-		*p = uint64(r.Int())
-		return true
+	n, err := strconv.ParseUint(fmt.Sprint(v), 10, 64)
+	if err == nil {
+		*p = n
 	}
-	return false
+	return err == nil
 }
 
 func text(v any) (string, bool) {
@@ -209,6 +204,9 @@ func (c Config) Effective(kind string) map[string]any {
 	out := map[string]any{}
 	for _, f := range c.of(kind) {
 		out[f.key] = show(f.value)
+		if list, ok := out[f.key].([]string); ok && list == nil {
+			out[f.key] = []string{} // null is no list
+		}
 	}
 	return out
 }

@@ -224,3 +224,14 @@ func TestResumeFiltered(t *testing.T) {
 		t.Error("the remainder differs")
 	}
 }
+
+func TestCount(t *testing.T) {
+	for _, f := range []Filter{{}, {Tokens: "last"}, {Where: []string{"label=1"}}} {
+		s := open(t, fixedUnits(3, 900), Config{Column: "fc1_0", Batch: 100, Window: 2, Epochs: 1, Filter: f})
+		defer closeStream(t, s)
+		keys, _, _ := drain(t, s, 1000)
+		if n, err := s.Count(t.Context()); err != nil || n != int64(len(keys)) {
+			t.Errorf("%+v: Count %d, %v; %d rows came", f, n, err, len(keys))
+		}
+	}
+}

@@ -1,0 +1,93 @@
+package trainer
+
+import (
+	"fmt"
+	"math"
+
+	"actfleet/trainer/sae"
+	"actfleet/trainer/state"
+	"actfleet/trainer/vq"
+)
+
+// Learner is a coder while it is trained. One goroutine uses it.
+type Learner interface {
+	// Init prepares the first step from n sample rows [n, D].
+	Init(sample []float32, n int) error
+	// Micro adds the gradients and statistics of n rows x [n, D], as sums, to the
+	// window of the current step.
+	Micro(x []float32, n int) error
+	// Step ends the window with one optimizer step and returns its metrics.
+	Step(lr float64) (map[string]float64, error)
+	// State is everything that training goes on from, between two steps; Restored
+	// takes over what was loaded into it.
+	State() *state.Set
+	Restored() error
+}
+
+var (
+	_ Learner = (*sae.Learner)(nil)
+	_ Learner = (*vq.Learner)(nil)
+)
+
+// Meter measures a coder on rows.
+type Meter interface {
+	Add(x []float32, n int) error
+	Metrics() map[string]float64
+}
+
+// newLearner makes the learner of a kind for vectors of length d.
+func newLearner(kind string, d int, c Config) (Learner, error) {
+	switch kind {
+	case SAE:
+		return sae.New(d, sae.Config{Width: c.Width, K: c.K, AuxK: c.AuxK, AuxCoef: c.AuxCoef,
+			DeadTokens: c.DeadTokens, Clip: c.Clip, Scale: c.Scale, Seed: c.Seed})
+	case VQ:
+		return vq.New(d, vq.Config{Codes: c.Codes, Decay: c.Decay, Beta: c.Beta, Dead: c.Revive,
+			Lloyd: c.Lloyd, Batch: c.Batch, Seed: c.Seed})
+	}
+	return nil, fmt.Errorf("coders of kind %q are not trained step by step", kind)
+}
+
+// newMeter measures a learner as it is now.
+func newMeter(l Learner) Meter {
+	switch l := l.(type) {
+	case *sae.Learner:
+		return &sae.Eval{Model: l.Export()}
+	case *vq.Learner:
+		return &vq.Eval{Model: l.Export()}
+	}
+	return nil
+}
+
+// export writes the weights of a learner.
+func export(l Learner, path string) error {
+	switch l := l.(type) {
+	case *sae.Learner:
+		return l.Export().Save(path)
+	case *vq.Learner:
+		return l.Export().Save(path)
+	}
+	return fmt.Errorf("export %T: unknown learner", l)
+}
+
+// The greatest dead_tokens that Auto gives: what most published trainings use.
+const maxDeadTokens = 10_000_000
+
+// resolve replaces what the data decide: steps from epochs, aux_k from the vector's
+// length, dead_tokens from the length of the training.
+func (c *Config) resolve(kind string, d int, rows int64) {
+	if c.Epochs > 0 {
+		perEpoch := (rows + int64(c.Batch) - 1) / int64(c.Batch)
+		c.Steps = int(perEpoch) * c.Epochs
+	}
+	if kind != SAE {
+		return
+	}
+	if c.AuxK == Auto {
+		c.AuxK = max(d/2, 1)
+	}
+	if c.DeadTokens == Auto {
+		total := float64(c.Steps) * float64(c.Batch)
+		c.DeadTokens = int(math.Min(maxDeadTokens, math.Max(total/10, float64(8*c.Batch))))
+	}
+}

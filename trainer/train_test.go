@@ -1,0 +1,278 @@
+package trainer
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"actfleet/shard"
+	"actfleet/shard/store/mem"
+	"actfleet/trainer/runtest"
+	"actfleet/trainer/stream"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const width = 16
+
+// made is a run of sparse sums of directions, in four units.
+func made(t testing.TB) stream.Source {
+	r := runtest.Run{Tokens: "all", Units: 4, Rows: make([]runtest.Row, 600),
+		Vectors: []shard.Vector{{Name: "fc2_3", Width: width, Dtype: shard.F16}},
+		Fill: func(_ int, row int64, pos int32, dst []float32) {
+			for j := range dst {
+				dst[j] = 1
+			}
+			for a := range 2 {
+				i := (int(row)*int(row) + int(pos)*13 + a*5*int(row%7)) % 24
+				for j := range dst {
+					dst[j] += float32(math.Sin(float64(i*width+j)*1.7)) * (1 + 0.3*float32(a))
+				}
+			}
+		}}
+	for i := range r.Rows {
+		r.Rows[i] = runtest.Row{Tokens: 2 + i%9, Group: string(rune('a' + i%50)), Split: "train"}
+	}
+	return r.Write(t, mem.New(time.Now))
+}
+
+func job(t testing.TB, kind, dir string, src stream.Source) Job {
+	c := Default(kind)
+	c.Width, c.K, c.Codes, c.InitRows = 48, 3, 24, 500
+	c.Batch, c.Micro, c.Steps, c.Window = 128, 50, 60, 3
+	c.CheckpointSteps, c.EvalSteps, c.LogSteps, c.EvalRows = 7, 25, 5, 300
+	c.DeadTokens = 1000
+	return Job{Kind: kind, Dir: dir, Runs: []stream.Source{src}, Column: "fc2_3", Config: c, Now: time.Now}
+}
+
+func weights(t testing.TB, dir string) string {
+	t.Helper()
+	sum, err := hashFile(filepath.Join(dir, WeightsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sum
+}
+
+// events is metrics.jsonl without the times.
+func events(t testing.TB, dir string) (lines []string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, MetricsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range bytes.Lines(text) {
+		var m map[string]any
+		if err := json.Unmarshal(line, &m); err != nil {
+			t.Fatal(err)
+		}
+		delete(m, "seconds")
+		delete(m, "starved")
+		out, _ := json.Marshal(m)
+		lines = append(lines, string(out))
+	}
+	return lines
+}
+
+// A training that is interrupted again and again ends with the weights, the metrics
+// and the checkpoint of one that was not.
+func TestResumeBitForBit(t *testing.T) {
+	for _, kind := range []string{SAE, VQ} {
+		t.Run(kind, func(t *testing.T) {
+			src := made(t)
+			whole := t.TempDir()
+			res, err := Train(t.Context(), job(t, kind, whole, src))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if res.Steps != 60 || res.Eval["fvu"] == 0 && kind == SAE || res.Eval["fvu"] > 0.9 {
+				t.Errorf("result %+v", res)
+			}
+			parts := t.TempDir()
+			for stops := 0; ; stops++ {
+				j := job(t, kind, parts, src)
+				j.Resume = true
+				ctx, cancel := context.WithCancel(t.Context())
+				seen := 0
+				j.Progress = func(e Event) {
+					if seen++; seen == 4 { // in the middle of nowhere
+						cancel()
+					}
+				}
+				_, err := Train(ctx, j)
+				cancel()
+				if err == nil {
+					if stops < 2 {
+						t.Errorf("interrupted only %d times", stops)
+					}
+					break
+				}
+				if !errors.Is(err, ErrInterrupted) {
+					t.Fatal(err)
+				}
+			}
+			if weights(t, whole) != weights(t, parts) {
+				t.Error("the weights differ")
+			}
+			if a, b := events(t, whole), events(t, parts); !slices.Equal(a, b) {
+				t.Errorf("metrics differ:\n%s\nand\n%s", strings.Join(a, "\n"), strings.Join(b, "\n"))
+			}
+			a, _ := hashFile(filepath.Join(whole, CkptDir, ckptName(60), stateFile))
+			b, _ := hashFile(filepath.Join(parts, CkptDir, ckptName(60), stateFile))
+			if a == "" || a != b {
+				t.Error("the last checkpoints differ")
+			}
+		})
+	}
+}
+
+// Killed without a last checkpoint, the training goes on from the one before and
+// still ends the same; a damaged newest checkpoint is passed over.
+func TestResumeAfterCrash(t *testing.T) {
+	src := made(t)
+	whole, parts := t.TempDir(), t.TempDir()
+	if _, err := Train(t.Context(), job(t, SAE, whole, src)); err != nil {
+		t.Fatal(err)
+	}
+	j := job(t, SAE, parts, src)
+	crash := errors.New("crash")
+	func() {
+		defer func() {
+			if recover() != crash {
+				t.Error("no crash")
+			}
+		}()
+		j.Progress = func(e Event) {
+			if e.Step == 40 {
+				panic(crash)
+			}
+		}
+		_, _ = Train(t.Context(), j)
+	}()
+	root := filepath.Join(parts, CkptDir)
+	names, err := checkpoints(root)
+	if err != nil || !slices.Equal(names, []string{ckptName(35), ckptName(28)}) {
+		t.Fatalf("checkpoints %v, %v", names, err)
+	}
+	path := filepath.Join(root, ckptName(35), stateFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text[len(text)-5] ^= 1
+	if err := errors.Join(os.WriteFile(path, text, 0o600), os.Mkdir(filepath.Join(root, tempPrefix+"left"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	j.Progress, j.Resume = nil, true
+	if _, err := Train(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	if weights(t, whole) != weights(t, parts) {
+		t.Error("the weights differ")
+	}
+	if !slices.Equal(events(t, whole), events(t, parts)) {
+		t.Error("the metrics differ")
+	}
+	if _, err := os.Stat(filepath.Join(root, tempPrefix+"left")); err == nil {
+		t.Error("what the crash left is still there")
+	}
+}
+
+// Micro-batches change memory, not the result (beyond rounding).
+func TestMicroBatches(t *testing.T) {
+	src := made(t)
+	var loss []float64
+	for _, micro := range []int{128, 50, 7} {
+		j := job(t, SAE, t.TempDir(), src)
+		j.Config.Micro, j.Config.Steps = micro, 15
+		res, err := Train(t.Context(), j)
+		if err != nil {
+			t.Fatal(err)
+		}
+		loss = append(loss, res.Eval["fvu"])
+	}
+	for _, l := range loss[1:] {
+		if math.Abs(l-loss[0]) > 1e-3*loss[0] {
+			t.Errorf("fvu by micro-batch: %v", loss)
+		}
+	}
+}
+
+func TestTrainRefuses(t *testing.T) {
+	src := made(t)
+	dir := t.TempDir()
+	first := job(t, VQ, dir, src)
+	first.Config.Steps = 3
+	if _, err := Train(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Train(t.Context(), first); !errors.Is(err, ErrExists) {
+		t.Errorf("a second training: %v", err)
+	}
+	other := first
+	other.Resume, other.Config.Decay, other.Config.Seed = true, .5, 1<<63+1
+	if _, err := Train(t.Context(), other); !errors.Is(err, ErrOther) ||
+		!strings.Contains(err.Error(), "decay: 0.5 here, 0.95 in the folder") || !strings.Contains(err.Error(), "seed: 9223372036854775809 here, 0") {
+		t.Errorf("another config: %v", err)
+	}
+	again := first
+	again.Resume = true
+	if res, err := Train(t.Context(), again); err != nil || res.Steps != 3 {
+		t.Errorf("resuming what has ended: %+v, %v", res, err)
+	}
+	for name, change := range map[string]func(*Job){
+		"column": func(j *Job) { j.Column = "fc9_9" },
+		"where":  func(j *Job) { j.Config.Where = []string{"split=nowhere"} },
+		"config": func(j *Job) { j.Config.Batch = 0 },
+		"kind":   func(j *Job) { j.Kind = Probe },
+	} {
+		j := job(t, VQ, filepath.Join(t.TempDir(), "new"), src)
+		change(&j)
+		if _, err := Train(t.Context(), j); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+		if _, err := os.Stat(j.Dir); err == nil {
+			t.Errorf("%s: a refused training left a folder", name)
+		}
+	}
+}
+
+// A 64-bit seed survives cfg.json, and Evaluate gives the metrics of the training.
+func TestEvaluate(t *testing.T) {
+	src := made(t)
+	j := job(t, SAE, t.TempDir(), src)
+	j.Config.Seed, j.Config.Steps, j.Config.EvalRows = 1<<63+3, 20, 1<<20
+	res, err := Train(t.Context(), j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, c, err := Evaluate(t.Context(), j.Dir, j.Runs, EvalOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, v := range res.Eval {
+		if math.Abs(m[name]-v) > 1e-4*(1+math.Abs(v)) {
+			t.Errorf("%s: %v from the file, %v in training", name, m[name], v)
+		}
+	}
+	if c.Seed != 1<<63+3 || c.Site != "fc2" || c.Layer != 3 || c.DIn != width || c.PlanIDs[0] != src.Plan.ID() {
+		t.Errorf("coder %+v", c)
+	}
+	all, _, err := Evaluate(t.Context(), j.Dir, j.Runs, EvalOptions{All: true})
+	if err != nil || all["rows"] <= m["rows"] {
+		t.Errorf("all rows: %v, %v", all["rows"], err)
+	}
+	if id, err := ID(j.Dir); err != nil || !strings.HasPrefix(id, "sae_fc2_3_") {
+		t.Errorf("id %q, %v", id, err)
+	}
+}
