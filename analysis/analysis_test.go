@@ -1,0 +1,287 @@
+package analysis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"actfleet/shard"
+)
+
+// one is the only value of the only row.
+func one(t testing.TB, db *DB, text string) string {
+	t.Helper()
+	table := answer(t, db, text)
+	if len(table.Rows) != 1 || len(table.Columns) != 1 {
+		t.Fatalf("%s: %d rows of %d columns, want one value", text, len(table.Rows), len(table.Columns))
+	}
+	return exact(table.Rows[0][0])
+}
+
+func expect(t testing.TB, db *DB, text, want string) {
+	t.Helper()
+	if got := one(t, db, text); got != want {
+		t.Errorf("%s: %s, want %s", text, got, want)
+	}
+}
+
+func TestViews(t *testing.T) {
+	db := openRun(t, whole(), "night-1")
+	if len(db.Notes) != 0 {
+		t.Errorf("notes on a whole run: %q", db.Notes)
+	}
+	for text, want := range map[string]string{
+		"select count(*) from acts":                                                                 "1800",
+		"select count(distinct row) from acts":                                                      "1800",
+		"select min(row)::varchar || '-' || max(row) from acts where unit = 1":                      "600-1199",
+		"select string_agg(distinct l2(fc1_0)::varchar, ' ' order by l2(fc1_0)::varchar) from acts": "10.0 5.0",
+		"select avg(l2(resid_10)) from acts":                                                        "13",
+		"select dot(fc1_0, fc1_0) from acts where row = 1":                                          "100",
+		"select cos(fc1_0, [6.0, 8.0]) from acts where row = 1":                                     "1",
+		"select cos(0.0)": "1",
+		"select array_length(resid_10) from acts limit 1":                                              "3",
+		"select count(*) from codes_lr_fc1":                                                            "1800",
+		"select count(*) from codes_lr_fc1 c join acts a using (row, pos) where c.unit = a.unit":       "1800",
+		"select count(*) from units where outcome = 'committed' and sha256 is not null and rows = 600": "3",
+		"select string_agg(node || ' ' || host, ', ' order by unit) from units":                        "node-1 gpu00, node-2 gpu01, node-1 gpu00",
+		"select started::varchar from units where unit = 2":                                            "2025-11-03 22:00:30",
+		"select first_row::varchar || ' ' || end_row from units where unit = 2":                        "1200 1800",
+		"select value from plan where key = 'model.name'":                                              "tiny",
+		"select value from plan where key = 'data.name'":                                               "truth's.jsonl",
+		"select count(*) from plan where key = 'id' and length(value) = 64":                            "1",
+		"select string_agg(name || ' ' || width || dtype, ', ' order by name) from vectors":            "fc1_0 2f16, fc1_0__ia3 2f16, resid_10 3f32",
+		"select site || ' ' || layer || ' ' || variant from vectors where name = 'fc1_0__ia3'":         "fc1 0 ia3",
+		"select count(*) from log where event = 'commit'":                                              "3",
+		"create temp table t as select row from acts where label = 1; select count(*) from t":          "900",
+		"select count(*) from (select * from acts limit 0)":                                            "0",
+		"select count(*) from (pivot acts on label in (0, 1) using count(*) group by unit)":            "3",
+		"explain analyze select 1; select 7":                                                           "7",
+		"select strftime(max(time), '%H:%M') from log -- comment; with a semicolon":                    "22:01",
+	} {
+		expect(t, db, text, want)
+	}
+}
+
+func TestNamesOfRuns(t *testing.T) {
+	f := fixture{plan: true, units: 1, write: 1, probe: "p"}
+	for _, name := range []string{"it's", `say "x"`, "a*b", "a?b", "[ab]", "label=3", "with space", "per%cent#", "日本", `back\slash`, "{a,b}", "; drop table acts;--", "-dash"} {
+		db := openRun(t, f, name)
+		expect(t, db, "select count(*) from acts", "600")
+		expect(t, db, "select count(*) from codes_p", "600")
+		expect(t, db, "select run from units", name)
+		if len(db.Notes) != 0 {
+			t.Errorf("%s: %q", name, db.Notes)
+		}
+	}
+}
+
+func TestCoderNames(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	f := fixture{plan: true, units: 1, write: 1}
+	f.build(t, dir)
+	for _, coder := range []string{"sae.1", "sae-1", "it's*", ".hidden"} {
+		must(t, os.MkdirAll(filepath.Join(dir, "codes", coder), 0o755))
+		data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(shard.UnitKey(0))))
+		must(t, err)
+		must(t, os.WriteFile(filepath.Join(dir, "codes", coder, unitName(0)), data, 0o644))
+	}
+	must(t, os.MkdirAll(filepath.Join(dir, "codes", "broken"), 0o755))
+	must(t, os.WriteFile(filepath.Join(dir, "codes", "broken", unitName(0)), []byte("PAR1 not really PAR1"), 0o644))
+	db := openDirs(t, dir)
+	expect(t, db, "select string_agg(table_name, ' ' order by table_name) from information_schema.tables where table_name like 'codes%'", "codes_it_s_ codes_sae_1 codes_sae_1_2")
+	if len(db.Notes) != 1 || !strings.Contains(db.Notes[0], `codes of "broken" are left out`) || strings.Contains(db.Notes[0], "\n") {
+		t.Errorf("notes %q", db.Notes)
+	}
+}
+
+func TestSeveralRuns(t *testing.T) {
+	base := t.TempDir()
+	a, b := filepath.Join(base, "a", "run"), filepath.Join(base, "b", "run")
+	whole().build(t, a)
+	other := fixture{plan: true, units: 1, write: 1, probe: "lr-fc1", extra: []shard.Scalar{{Name: "topic", Type: shard.String}}}
+	other.build(t, b)
+	db := openDirs(t, a, b)
+	expect(t, db, "select string_agg(run || ' ' || n, ', ' order by run) from (select run, count(*) n from acts group by run)", "run 1800, run (2) 600")
+	expect(t, db, "select count(topic) from acts", "600")
+	expect(t, db, "select count(*) from codes_lr_fc1 c join acts a using (run, row, pos)", "2400")
+	expect(t, db, "select count(*) from units", "4")
+	expect(t, db, "select avg(l2(resid_10)) from acts", "13")
+	table, err := db.Ask(context.Background(), "probe_score_by_label")
+	must(t, err)
+	if len(table.Rows) != 2 || exact(table.Rows[0][2]) != "1200" {
+		t.Errorf("rows of both runs: %v", table.Rows)
+	}
+}
+
+func TestOwnColumnsWin(t *testing.T) {
+	f := fixture{plan: true, units: 1, write: 1, extra: []shard.Scalar{{Name: "unit", Type: shard.String}, {Name: "filename", Type: shard.String}}}
+	db := openRun(t, f, "run")
+	expect(t, db, `select unit || ', ' || unit_ || ', ' || filename from acts where row = 0`, "unit 0, 0, filename 0")
+}
+
+func TestHalfFinishedRun(t *testing.T) {
+	f := whole()
+	f.write, f.manifest = 2, false
+	db := openRun(t, f, "run")
+	expect(t, db, "select count(*) from acts", "1200")
+	expect(t, db, "select string_agg(outcome || ' ' || coalesce(rows::varchar, '?'), ', ' order by unit) from units", "committed 600, committed 600, open ?")
+	expect(t, db, "select count(*) from units where size > 1000", "2")
+}
+
+func TestBareFiles(t *testing.T) {
+	db := openRun(t, fixture{units: 2, write: 2}, "run") // no plan, manifest, logs or codes
+	expect(t, db, "select count(*) from acts", "1200")
+	expect(t, db, "select sum(rows) from units", "1200")
+	expect(t, db, "select count(*) from log", "0")
+	expect(t, db, "select count(*) from vectors where width is null", "3")
+	if len(db.Notes) != 1 || db.Notes[0] != "run has no plan: tables about it are empty" {
+		t.Errorf("notes %q", db.Notes)
+	}
+}
+
+func TestStrayFilesAreNotRead(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	f := fixture{plan: true, units: 1, write: 1}
+	f.build(t, dir)
+	for _, name := range []string{".pending-1", "unit-000000.parquet.tmp", "unit-1.parquet", "notes.txt", "copy of unit-000000.parquet"} {
+		must(t, os.WriteFile(filepath.Join(dir, "acts", name), []byte("half"), 0o644))
+	}
+	must(t, os.Mkdir(filepath.Join(dir, "acts", "unit-000007.parquet"), 0o755))
+	must(t, os.WriteFile(filepath.Join(dir, "manifest.json"), []byte("{"), 0o644))
+	db := openDirs(t, dir)
+	expect(t, db, "select count(*) from acts", "600")
+	if len(db.Notes) != 1 || !strings.HasPrefix(db.Notes[0], "the manifest of run is not used") {
+		t.Errorf("notes %q", db.Notes)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	base := t.TempDir()
+	file, empty, broken := filepath.Join(base, "file"), filepath.Join(base, "empty"), filepath.Join(base, "broken")
+	must(t, os.WriteFile(file, nil, 0o644))
+	must(t, os.MkdirAll(filepath.Join(broken, "acts"), 0o755))
+	must(t, os.MkdirAll(empty, 0o755))
+	must(t, os.WriteFile(filepath.Join(broken, "acts", unitName(0)), []byte("not a shard"), 0o644))
+	for name, c := range map[string]struct {
+		dirs []string
+		want string
+	}{
+		"none":    {nil, "open runs: none given"},
+		"missing": {[]string{filepath.Join(base, "nowhere")}, "no such file"},
+		"a file":  {[]string{file}, "it is a file, want the directory of a run"},
+		"empty":   {[]string{empty}, "no committed unit: acts/ holds no unit-NNNNNN.parquet yet"},
+		"broken":  {[]string{broken}, "open run " + broken},
+	} {
+		db, err := Open(context.Background(), c.dirs)
+		if err == nil {
+			db.Close()
+			t.Errorf("%s: opened", name)
+		} else if !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %q does not say %q on one line", name, err, c.want)
+		}
+	}
+	if _, err := Open(context.Background(), []string{empty}); !errors.Is(err, ErrEmpty) {
+		t.Errorf("an empty run: %v", err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "actfleet-sql-*")); len(left) > 0 {
+		t.Logf("scratch directories there, perhaps of others: %d", len(left))
+	}
+}
+
+func TestNothingIsWritten(t *testing.T) {
+	db := openRun(t, whole(), "run")
+	unit := db.runs[0].actFiles()[0]
+	secret := filepath.Join(t.TempDir(), "secret.csv")
+	must(t, os.WriteFile(secret, []byte("a,b\n1,2\n"), 0o644))
+	before, err := os.ReadFile(unit)
+	must(t, err)
+	copyTo := fmt.Sprintf("copy (select 1) to '%s' (format csv, use_tmp_file false)", unit)
+	for _, text := range []string{
+		copyTo,
+		"explain analyze " + copyTo,
+		"explain /* hidden */ analyze " + copyTo,
+		"/* first */ explain analyze " + copyTo,
+		"explain (analyze) " + copyTo,
+		"explain explain analyze " + copyTo,
+		"prepare x as " + copyTo + "; execute x",
+		"select 1; " + copyTo,
+		"select E'\\'; " + copyTo + "; select '",
+		"export database '" + filepath.Dir(secret) + "'",
+		"attach '" + filepath.Dir(secret) + "/x.db'",
+		"attach '" + unit + "' as y",
+		"install httpfs", "load httpfs",
+		"pragma enable_profiling='json'",
+		"call enable_logging(storage='file', storage_path='" + filepath.Dir(secret) + "/log')",
+		"select * from enable_logging(storage='file', storage_path='" + filepath.Dir(secret) + "/log')",
+		"select * from \"enable_logging\" (storage='file', storage_path='x')",
+		"select * from query('select * from enable' || '_logging(storage=''file'', storage_path=''x'')')",
+		"from enable_profiling(format='json', save_location='" + filepath.Dir(secret) + "/prof')",
+		"select * from arrow_scan(1, 2, 3)",
+		"set enable_external_access = true", "set allowed_paths = []", "set threads = 1", "reset memory_limit",
+		"select * from read_csv('" + secret + "')", "select * from '" + secret + "'", "select * from glob('/etc/*')",
+		"select * from read_text('/proc/self/environ')", "create secret (type s3)",
+	} {
+		if _, err := db.Query(context.Background(), text); err == nil {
+			t.Errorf("%s: ran", text)
+		} else if strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: error of several lines: %v", text, err)
+		}
+	}
+	after, err := os.ReadFile(unit)
+	must(t, err)
+	if string(before) != string(after) {
+		t.Error("a unit file changed")
+	}
+	if entries, _ := os.ReadDir(filepath.Dir(secret)); len(entries) != 1 {
+		t.Errorf("files appeared: %v", entries)
+	}
+	expect(t, db, "select count(*) from acts", "1800")
+}
+
+func TestErrorsAreOneLine(t *testing.T) {
+	db := openRun(t, whole(), "run")
+	for text, want := range map[string]string{
+		"select lable from acts":            `Candidates: "label"`,
+		"select * from act":                 "Table with name act does not exist",
+		"selec 1":                           `syntax error at or near "selec"`,
+		"select l2(token) from acts":        "list_dot_product",
+		"select 1; select 2 select":         "syntax error",
+		"pivot acts on label":               "a PIVOT must name its values",
+		"select 'abc'::int":                 "Could not convert string 'abc'",
+		"select fc1_0[1] + token from acts": "",
+	} {
+		_, err := db.Query(context.Background(), text)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v; want one line with %q", text, err, want)
+		}
+	}
+}
+
+func TestCancel(t *testing.T) {
+	db := openRun(t, whole(), "run")
+	ctx, cancel := context.WithCancel(context.Background())
+	go cancel()
+	if _, err := db.Query(ctx, "select count(*) from range(1000000000000)"); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled query: %v", err)
+	}
+	expect(t, db, "select 1", "1")
+}
+
+func TestLongAnswersAreCut(t *testing.T) {
+	db := openRun(t, whole(), "run")
+	table := answer(t, db, "select range from range(2000000)")
+	if !table.Cut || len(table.Rows) != maxAnswerRows {
+		t.Errorf("%d rows, cut: %t", len(table.Rows), table.Cut)
+	}
+	if err := table.cutError(); !errors.Is(err, ErrCut) {
+		t.Errorf("cut answers must not pass for whole ones: %v", err)
+	}
+	table = answer(t, db, "select list_resize([1.0], 100000, 0) from range(1000)")
+	if !table.Cut || len(table.Rows) > 200 {
+		t.Errorf("%d rows of 100 000 values, cut: %t", len(table.Rows), table.Cut)
+	}
+}

@@ -1,0 +1,26 @@
+// Package analysis answers questions about runs with SQL: an in-memory DuckDB
+// whose views are the Parquet files of one or more runs as they lie.
+//
+// Vocabulary. Views over files, read when a query needs them: acts (one row per
+// kept token position, with the column unit) and codes_<coder> for every folder
+// of RUN/codes, keyed by the same (row, pos); letters of a coder's id that SQL
+// names cannot have become _. Tables made when the run is opened: units (one row
+// per unit of the plan: key, rows, size, sha256, the node that committed it and
+// when), log (one row per log line), plan (key and value of plan.json), vectors
+// (site, layer, variant, width and dtype of every vector column). Macros: l2(v),
+// dot(a, b), cos(a, b). With several runs, acts and codes have the column run
+// too and take the columns of all runs, matched by name. A question is a query
+// that comes with the program, one file each in queries.
+//
+// Guarantees. Nothing is written: of the statements that DuckDB knows, those
+// that write, attach, load or export are refused before they run, the
+// configuration is locked, and the only files that can be read are the unit
+// files that were committed when the run was opened. A run may be half finished,
+// lack its manifest, logs or plan, and have any name; what could not be read is
+// in Notes. Errors are one line.
+//
+// Not guaranteed. Units committed later are not seen; open the run again. Rows
+// have no order without ORDER BY. A query that is refused by no rule may still
+// take more memory or time than there is: half of the memory is the limit, and
+// cancelling the context ends a query.
+package analysis

@@ -1,0 +1,185 @@
+package analysis
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+const help = `SQL ends with ; and may take several lines. Ctrl-C stops a query or clears the line, Ctrl-D ends.
+.tables          views and tables
+.schema [name]   columns of one, or of all
+.ask [name]      the questions that come with the program, or the answer to one
+.help            this
+.quit            end
+`
+
+// errEnd ends the prompt.
+var errEnd = errors.New("end")
+
+// lines gives the prompt its lines: a terminal or a plain reader.
+type lines interface {
+	read(prompt string) (string, error) // io.EOF at the end, errAborted after Ctrl-C
+	remember(statement string)
+	close() error
+}
+
+var errAborted = errors.New("line aborted")
+
+// Prompt reads statements from in and writes answers to out until the end of in,
+// .quit, or the end of the context. On a terminal it edits lines and keeps their
+// history in the file history, unless that is empty. Ctrl-C (SIGINT) ends the
+// running query only. An error of a statement is written to out and is not the
+// end.
+func (db *DB) Prompt(ctx context.Context, in io.Reader, out io.Writer, history string) (err error) {
+	s := session{db: db, out: out, width: terminalWidth(out)}
+	reader := openLines(in, out, history)
+	defer func() { err = errors.Join(err, reader.close()) }()
+	pending := ""
+	for ctx.Err() == nil {
+		prompt := "sql> "
+		if pending != "" {
+			prompt = "  -> "
+		}
+		line, err := reader.read(prompt)
+		switch {
+		case errors.Is(err, errAborted):
+			pending = ""
+			continue
+		case errors.Is(err, io.EOF):
+			if _, piped := reader.(plainLines); piped { // the last ; may be missing
+				s.run(ctx, pending)
+			}
+			return nil
+		case err != nil:
+			return fmt.Errorf("read prompt: %w", err)
+		}
+		if pending, err = s.take(ctx, pending, line, reader); errors.Is(err, errEnd) {
+			return nil
+		}
+	}
+	return ctx.Err()
+}
+
+// session is a prompt at work.
+type session struct {
+	db    *DB
+	out   io.Writer
+	width int
+}
+
+// take adds a line to what is pending, runs what is complete and returns the
+// rest.
+func (s session) take(ctx context.Context, pending, line string, reader lines) (rest string, err error) {
+	if command := strings.TrimSpace(line); pending == "" && strings.HasPrefix(command, ".") {
+		reader.remember(command)
+		return "", s.command(ctx, strings.TrimSuffix(command, ";"))
+	}
+	statements, rest := split(pending + line + "\n")
+	for _, text := range statements {
+		reader.remember(strings.Join(strings.Fields(text), " ") + ";")
+		s.run(ctx, text)
+	}
+	if strings.TrimSpace(rest) == "" {
+		rest = ""
+	}
+	return rest, nil
+}
+
+// run answers one statement; SIGINT ends it.
+func (s session) run(ctx context.Context, text string) {
+	if strings.TrimSpace(text) == "" {
+		return
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	defer stop()
+	t, err := s.db.Query(ctx, text)
+	s.show(t, err)
+}
+
+func (s session) show(t *Table, err error) {
+	switch {
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(s.out, "stopped")
+	case err != nil:
+		fmt.Fprintln(s.out, err)
+	default:
+		if err := t.Render(s.out, s.width); err != nil {
+			fmt.Fprintln(s.out, err)
+		}
+	}
+}
+
+func (s session) command(ctx context.Context, line string) error {
+	name, argument, _ := strings.Cut(line, " ")
+	argument = strings.TrimSpace(argument)
+	switch name {
+	case ".quit", ".exit", ".q":
+		return errEnd
+	case ".tables":
+		s.show(s.db.Query(ctx, "select table_name as name, table_type as kind from information_schema.tables order by name"))
+	case ".schema":
+		s.schema(ctx, argument)
+	case ".ask":
+		s.ask(ctx, argument)
+	case ".help":
+		fmt.Fprint(s.out, help)
+	default:
+		fmt.Fprintf(s.out, "no command %s; .help lists them\n", name)
+	}
+	return nil
+}
+
+func (s session) schema(ctx context.Context, table string) {
+	where := ""
+	if table != "" {
+		where = " where lower(table_name) = lower(" + quote(table) + ")"
+	}
+	s.show(s.db.Query(ctx, "select table_name as view, column_name as column, data_type as type from information_schema.columns"+where+" order by table_name, ordinal_position"))
+}
+
+func (s session) ask(ctx context.Context, name string) {
+	if name != "" {
+		ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+		defer stop()
+		s.show(s.db.Ask(ctx, name))
+		return
+	}
+	for _, q := range Questions() {
+		fmt.Fprintf(s.out, "%-22s %s\n", q.Name, q.Title)
+	}
+}
+
+// terminalWidth is 0 where out is no terminal.
+func terminalWidth(out io.Writer) int {
+	f, ok := out.(*os.File)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
+// plainLines reads from what is no terminal, such as a pipe, without prompts.
+type plainLines struct{ r *bufio.Reader }
+
+func (p plainLines) read(string) (string, error) {
+	line, err := p.r.ReadString('\n')
+	if errors.Is(err, io.EOF) && line != "" {
+		err = nil
+	}
+	return strings.TrimSuffix(line, "\n"), err
+}
+
+func (p plainLines) remember(string) {}
+func (p plainLines) close() error    { return nil }

@@ -1,0 +1,10 @@
+-- Scores of every probe by label: do the two classes lie apart?
+{{- if not .Scored}}{{none "there are no codes with a score: run encode with a probe first"}}{{end}}
+{{- if not (.Has "label")}}{{none "acts has no column \"label\""}}{{end}}
+select * from (
+{{- $runs := .Has "run"}}
+{{- range $i, $c := .Scored}}
+{{if $i}}union all {{end}}select {{text $c.Coder}} as probe, cast(a.label as varchar) as label, count(*) as rows, avg(c.score) as mean, quantile_cont(c.score, 0.1) as p10, median(c.score) as median, quantile_cont(c.score, 0.9) as p90 from {{ident $c.View}} c join acts a using ({{if $runs}}run, {{end}}row, pos) group by a.label
+{{- end}}
+)
+order by probe, label

@@ -1,0 +1,207 @@
+package analysis
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"actfleet/collector/model/tap"
+)
+
+// vector is a vector column of acts.
+type vector struct {
+	Name, Site, Variant string
+	Layer               int
+}
+
+// codes is a view over what one coder made.
+type codes struct {
+	View    string
+	Coder   string
+	Columns []string
+}
+
+func (r run) actFiles() []string { return r.files("acts", r.units) }
+
+func (r run) codeFiles(coder string) []string {
+	return r.files(r.coded[coder].link, r.coded[coder].units)
+}
+
+// files names the unit files of a linked folder.
+func (r run) files(folder string, units []int) []string {
+	out := make([]string, len(units))
+	for i, u := range units {
+		out[i] = filepath.Join(r.link, folder, unitName(u))
+	}
+	return out
+}
+
+func (r run) logFiles() []string {
+	out := make([]string, len(r.logs))
+	for i, name := range r.logs {
+		out[i] = filepath.Join(r.link, "log", name)
+	}
+	return out
+}
+
+// createMacros defines the few functions that every question about vectors
+// needs. cos keeps its meaning for one number.
+func (db *DB) createMacros(ctx context.Context) error {
+	return db.exec(ctx,
+		"create macro l2(v) as sqrt(list_dot_product(v, v))",
+		"create macro dot(a, b) as list_dot_product(a, b)",
+		"create macro cos(a, b) as list_cosine_similarity(a, b), (x) as system.main.cos(x)",
+	)
+}
+
+func (db *DB) createActs(ctx context.Context) error {
+	var parts []string
+	for _, r := range db.runs {
+		part, err := db.selectFiles(ctx, r, r.actFiles())
+		if err != nil {
+			return fmt.Errorf("open run %s: %w", r.dir, err)
+		}
+		parts = append(parts, part)
+	}
+	if err := db.exec(ctx, "create view acts as "+strings.Join(parts, " union all by name ")); err != nil {
+		return fmt.Errorf("open runs: %w", err)
+	}
+	columns, err := db.columns(ctx, "acts")
+	if err != nil {
+		return err
+	}
+	for _, c := range columns {
+		if t, variant, ok := tap.ParseColumn(c.name); ok && strings.HasSuffix(c.kind, "[]") {
+			db.vectors = append(db.vectors, vector{Name: c.name, Site: string(t.Site), Layer: t.Layer, Variant: variant})
+		}
+	}
+	return nil
+}
+
+// createCodes makes one view per coder. Codes that cannot be read are noted and
+// left out: they must not keep anyone from the activations.
+func (db *DB) createCodes(ctx context.Context) error {
+	coders := map[string]bool{}
+	for _, r := range db.runs {
+		for coder := range r.coded {
+			coders[coder] = true
+		}
+	}
+	for _, coder := range slices.Sorted(maps.Keys(coders)) {
+		if err := db.createCoder(ctx, coder); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			db.note("codes of %q are left out: %v", coder, err)
+		}
+	}
+	return nil
+}
+
+func (db *DB) createCoder(ctx context.Context, coder string) error {
+	var parts []string
+	for _, r := range db.runs {
+		if len(r.coded[coder].units) == 0 {
+			continue
+		}
+		part, err := db.selectFiles(ctx, r, r.codeFiles(coder))
+		if err != nil {
+			return err
+		}
+		parts = append(parts, part)
+	}
+	view := db.viewName(coder)
+	if err := db.exec(ctx, "create view "+ident(view)+" as "+strings.Join(parts, " union all by name ")); err != nil {
+		return err
+	}
+	columns, err := db.columns(ctx, view)
+	if err != nil {
+		return err
+	}
+	c := codes{View: view, Coder: coder}
+	for _, col := range columns {
+		c.Columns = append(c.Columns, col.name)
+	}
+	db.codes = append(db.codes, c)
+	return nil
+}
+
+// viewName is codes_ and the coder's id with everything but letters, digits and
+// _ replaced, and a number where two ids become one.
+func (db *DB) viewName(coder string) string {
+	base := "codes_" + strings.Map(func(c rune) rune {
+		if c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' {
+			return c
+		}
+		return '_'
+	}, coder)
+	name := base
+	for n := 2; slices.ContainsFunc(db.codes, func(c codes) bool { return strings.EqualFold(c.View, name) }); n++ {
+		name = fmt.Sprintf("%s_%d", base, n)
+	}
+	return name
+}
+
+// selectFiles is a query over unit files, with the unit from the file's name
+// and, with several runs, the run. A data set's own column of that name stays
+// and ours gets a _ behind.
+func (db *DB) selectFiles(ctx context.Context, r run, files []string) (string, error) {
+	const fileColumn = "__file"
+	from := fmt.Sprintf("read_parquet(%s, filename = %s, hive_partitioning = false)", quoteList(files), quote(fileColumn))
+	columns, err := db.columns(ctx, from)
+	if err != nil {
+		return "", err
+	}
+	taken := func(name string) bool {
+		return slices.ContainsFunc(columns, func(c column) bool { return strings.EqualFold(c.name, name) })
+	}
+	free := func(name string) string {
+		for taken(name) {
+			name += "_"
+		}
+		return ident(name)
+	}
+	extra := fmt.Sprintf(`cast(regexp_extract(%s, 'unit-(\d+)\.parquet$', 1) as integer) as %s`, ident(fileColumn), free("unit"))
+	if len(db.runs) > 1 {
+		extra = quote(r.name) + " as " + free("run") + ", " + extra
+	}
+	return fmt.Sprintf("select %s, * exclude (%s) from %s", extra, ident(fileColumn), from), nil
+}
+
+// column is a name and a SQL type.
+type column struct{ name, kind string }
+
+// columns describes a view, a table or a table function.
+func (db *DB) columns(ctx context.Context, from string) ([]column, error) {
+	rows, err := db.conn.QueryContext(ctx, "select column_name, column_type from (describe from "+from+")")
+	if err != nil {
+		return nil, db.plainError(err)
+	}
+	defer rows.Close()
+	var out []column
+	for rows.Next() {
+		var c column
+		if err := rows.Scan(&c.name, &c.kind); err != nil {
+			return nil, db.plainError(err)
+		}
+		out = append(out, c)
+	}
+	return out, db.plainError(rows.Err())
+}
+
+// quote writes a SQL string.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// ident writes a SQL name.
+func ident(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
+
+func quoteList(list []string) string {
+	quoted := make([]string, len(list))
+	for i, s := range list {
+		quoted[i] = quote(s)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
