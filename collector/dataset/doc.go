@@ -2,9 +2,9 @@
 // them, and turns them into token ids.
 //
 // A source is a JSONL, CSV or Parquet file of rows; a row has a text (or, instead,
-// input_ids: token ids used as they are) and any number of scalar columns (label,
-// group, id, or anything else), which are carried along under their own names. A
-// template wraps the text. A set is a source in memory; an input is a set as token
+// input_ids: token ids used as they are; a text beside them is only kept) and any
+// number of scalar columns (label, group, id, or anything else), which are carried
+// along under their own names. A template wraps the text. A set is a source in memory; an input is a set as token
 // ids, and the file that carries it to the nodes of a fleet.
 //
 // Guaranteed: rows keep the order of the source and count from 0; a column has one
