@@ -14,7 +14,7 @@ const slot = "{text}"
 var templates = map[string]string{
 	// Nothing around the text.
 	"none": slot,
-	// https://huggingface.co/microsoft/phi-2, "QA Format".
+	// The model card of microsoft/phi-2, "QA Format".
 	"phi-qa": "Instruct: {text}\nOutput:",
 	// https://github.com/tatsu-lab/stanford_alpaca, the prompt without an input.
 	"alpaca": "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n### Instruction:\n{text}\n\n### Response:",
