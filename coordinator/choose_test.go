@@ -12,7 +12,7 @@ var t0 = time.Unix(1000, 0)
 func scene(units int, others ...NodeID) *look {
 	l := &look{now: t0, idle: t0, units: units, done: newBitmap(units), held: map[int][]hold{}, mine: map[int]Claim{}, opened: map[int]time.Time{}, spare: 1}
 	for i, id := range append([]NodeID{"me"}, others...) {
-		l.nodes = append(l.nodes, peer{id: id, seed: nodeSeed("plan", id), weight: 1, expect: time.Minute, known: true, free: i == 0})
+		l.nodes = append(l.nodes, peer{id: id, seed: nodeSeed("plan", id), weight: 1, expect: time.Minute, known: true, own: true, free: i == 0})
 	}
 	return l
 }
@@ -112,7 +112,7 @@ func TestChooseTail(t *testing.T) {
 		t.Errorf("two are at it already: %+v", c)
 	}
 	l = tail(10*time.Second, 5*time.Minute)
-	l.nodes[0].known, l.nodes[1].known = false, false
+	l.nodes[0].known, l.nodes[1].known, l.nodes[1].own = false, false, false
 	if c := choose(&cfg, l); c.spare || c.at.Before(t0.Add(3*5*time.Minute)) {
 		t.Errorf("nothing is measured: %+v", c)
 	}

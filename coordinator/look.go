@@ -31,7 +31,8 @@ type peer struct {
 	seed   uint64
 	weight float64
 	expect time.Duration // of one unit
-	known  bool          // expect rests on a measurement of some node
+	known  bool          // expect rests on a measurement of some node,
+	own    bool          // and even of this one
 	free   bool
 }
 
@@ -154,7 +155,7 @@ func (c *Coordinator) weigh(live []*NodeState) []peer {
 	for i, s := range live {
 		out[i] = peer{id: s.Node, seed: c.seed(s.Node), weight: speed0, expect: unit0, known: n > 0, free: s.free()}
 		if s.Speed > 0 && s.UnitTime > 0 {
-			out[i].weight, out[i].expect = s.Speed, s.UnitTime
+			out[i].weight, out[i].expect, out[i].own = s.Speed, s.UnitTime, true
 		}
 	}
 	return out

@@ -56,13 +56,14 @@ func (l *look) duplicate(cfg *Config, unit int) (choice, time.Duration) {
 	return c, remaining
 }
 
-// unmeasured multiplies the patience while no unit time has been measured at all.
+// unmeasured multiplies the patience with a node that has not finished a unit yet:
+// it may be several times slower than the others.
 const unmeasured = 3
 
 // late is how long this node may work on a unit before it counts as lost.
 func (p *peer) late(cfg *Config) time.Duration {
 	d := time.Duration(cfg.Late * float64(p.expect))
-	if !p.known {
+	if !p.own {
 		d *= unmeasured
 	}
 	return d

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// large is a hundred uneven nodes with ten units each.
-func large(seed uint64) *Fleet {
-	return New(Scenario{Nodes: 100, Options: Options{Units: 1000, Seed: seed}, UnitTime: uneven(seed)})
+// large is a hundred uneven nodes.
+func large(units int, seed uint64) *Fleet {
+	return New(Scenario{Nodes: 100, Options: Options{Units: units, Seed: seed}, UnitTime: uneven(seed)})
 }
 
 // withCrashes lets a tenth of the nodes crash in the first ten minutes.
@@ -25,14 +25,15 @@ func TestHundredNodes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a second of CPU")
 	}
-	r := run(t, large(1))
-	t.Logf("makespan/ideal %.3f, %d duplicates of 1000, %d messages lost", ratio(r), r.Duplicates, r.Drops)
-	if ratio(r) > 1.35 || r.Duplicates > 30 {
+	const units = 400 // four each: a coarse end, but a quick test
+	r := run(t, large(units, 1))
+	t.Logf("makespan/ideal %.3f, %d duplicates of %d, %d messages lost", ratio(r), r.Duplicates, units, r.Drops)
+	if ratio(r) > 1.5 || r.Duplicates > units/25 {
 		t.Errorf("%+v", r)
 	}
-	r = run(t, withCrashes(large(1), 1))
-	t.Logf("with crashes: makespan/ideal %.3f, %d duplicates of 1000, takeover %v", ratio(r), r.Duplicates, r.Takeover)
-	if ratio(r) > 1.6 || r.Duplicates > 100 {
+	r = run(t, withCrashes(large(units, 1), 1))
+	t.Logf("with crashes: makespan/ideal %.3f, %d duplicates of %d, takeover %v", ratio(r), r.Duplicates, units, r.Takeover)
+	if ratio(r) > 1.7 || r.Duplicates > units/10 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -43,7 +44,7 @@ func BenchmarkFleet(b *testing.B) {
 			seed, ratios, dups := uint64(0), 0.0, 0
 			for b.Loop() {
 				seed++
-				f := large(seed)
+				f := large(1000, seed)
 				if crashes {
 					withCrashes(f, seed)
 				}
