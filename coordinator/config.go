@@ -41,12 +41,13 @@ type Config struct {
 	// another one owns, and ten idle nodes are spread over half a unit.
 	Delta float64
 	// MinDelta and MaxDelta bound δ. Default 100 ms and 2 s: gossip brings a claim in
-	// 30-100 ms on one machine and 200-600 ms in a data centre (measured). Less than
+	// 30-100 ms with fast settings and 200-600 ms with slow ones. Less than
 	// that and two nodes start the same unit, more is waiting for nothing.
 	MinDelta, MaxDelta time.Duration
 	// Late is the number of expected times after which a claimed unit counts as lost
-	// although its node lives (paused, hung). Default 3: unit times of one plan vary
-	// by less than 2 on one kind of device.
+	// although its node lives (paused, hung); three times as many for a node that has
+	// not finished any unit yet. Default 3: units are cut to equal numbers of tokens,
+	// so that a factor of 2 is rare; a needless second start costs one unit's work.
 	Late float64
 	// SpareWork is the fraction of the run's units that may be started a second time
 	// only because their node is slow (at least one unit). Default 0.02: the price in
