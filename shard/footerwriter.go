@@ -11,13 +11,14 @@ import (
 
 var compact thrift.CompactProtocol
 
-// writeFooter writes the page indexes, the footer, its length and the magic.
+// writeFooter writes the page indexes, the footer, its length and the magic, in one piece.
 func (w *Writer) writeFooter() error {
-	groups, err := w.writeIndexes()
+	tail := &fileEnd{at: w.offset}
+	groups, err := w.indexes(tail)
 	if err != nil {
 		return err
 	}
-	footer, err := thrift.Marshal(&compact, &format.FileMetaData{
+	_, length, err := tail.add(&format.FileMetaData{
 		Version:          2,
 		Schema:           schemaElements(w.schema),
 		NumRows:          w.rows,
@@ -29,16 +30,29 @@ func (w *Writer) writeFooter() error {
 	if err != nil {
 		return fmt.Errorf("encode footer: %w", err)
 	}
-	if len(footer) > maxFooter {
-		return fmt.Errorf("%w: footer of %d bytes, at most %d: use smaller units or fewer columns", ErrSchema, len(footer), maxFooter)
+	if length > maxFooter {
+		return fmt.Errorf("%w: footer of %d bytes, at most %d: use smaller units or fewer columns", ErrSchema, length, maxFooter)
 	}
-	footer = binary.LittleEndian.AppendUint32(footer, uint32(len(footer)))
-	return w.write(append(footer, parquetMagic...))
+	return w.write(append(binary.LittleEndian.AppendUint32(tail.data, uint32(length)), parquetMagic...))
 }
 
-// writeIndexes writes the column indexes of all chunks, then their offset indexes, and returns the row groups with the
-// places of both.
-func (w *Writer) writeIndexes() (thrift.Slice[format.RowGroup], error) {
+// fileEnd collects what comes after the pages.
+type fileEnd struct {
+	at   int64 // offset in the shard where data will lie
+	data []byte
+}
+
+// add appends a Thrift structure and returns where it will lie.
+func (e *fileEnd) add(v any) (offset int64, length int32, err error) {
+	b, err := thrift.Marshal(&compact, v)
+	offset = e.at + int64(len(e.data))
+	e.data = append(e.data, b...)
+	return offset, int32(len(b)), err
+}
+
+// indexes adds the column indexes of all chunks, then their offset indexes, and returns the row groups with the places
+// of both.
+func (w *Writer) indexes(tail *fileEnd) (thrift.Slice[format.RowGroup], error) {
 	chunks, err := w.scalars.finish()
 	if err != nil {
 		return nil, err
@@ -47,36 +61,22 @@ func (w *Writer) writeIndexes() (thrift.Slice[format.RowGroup], error) {
 	for i, g := range w.groups {
 		chunks[i] = append(chunks[i], g.vectors...)
 		groups[i] = g.footer(i, chunks[i])
-		for j, c := range chunks[i] {
-			if c.columnIndex == nil {
-				continue
+		for j, c := range groups[i].Columns[:len(w.schema.Scalars)] {
+			if c.ColumnIndexOffset, c.ColumnIndexLength, err = tail.add(chunks[i][j].columnIndex); err != nil {
+				return nil, fmt.Errorf("encode column index: %w", err)
 			}
-			at, length, err := w.writeThrift(c.columnIndex)
-			if err != nil {
-				return nil, err
-			}
-			groups[i].Columns[j].ColumnIndexOffset, groups[i].Columns[j].ColumnIndexLength = at, length
+			groups[i].Columns[j] = c
 		}
 	}
-	for i := range chunks {
-		for j := range chunks[i] {
-			at, length, err := w.writeThrift(&chunks[i][j].offsetIndex)
-			if err != nil {
-				return nil, err
+	for i := range groups {
+		for j := range groups[i].Columns {
+			c := &groups[i].Columns[j]
+			if c.OffsetIndexOffset, c.OffsetIndexLength, err = tail.add(&chunks[i][j].offsetIndex); err != nil {
+				return nil, fmt.Errorf("encode offset index: %w", err)
 			}
-			groups[i].Columns[j].OffsetIndexOffset, groups[i].Columns[j].OffsetIndexLength = at, length
 		}
 	}
 	return groups, nil
-}
-
-func (w *Writer) writeThrift(v any) (at int64, length int32, err error) {
-	b, err := thrift.Marshal(&compact, v)
-	if err != nil {
-		return 0, 0, fmt.Errorf("encode page index: %w", err)
-	}
-	at = w.offset
-	return at, int32(len(b)), w.write(b)
 }
 
 func (g group) footer(ordinal int, chunks []chunk) format.RowGroup {
