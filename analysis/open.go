@@ -27,6 +27,8 @@ type DB struct {
 	sql     *sql.DB
 	conn    *sql.Conn // the only connection: temporary tables live in it
 	scratch string    // links to the runs, and DuckDB's spilled data
+
+	maxRows, maxValues int
 }
 
 // Open makes the views over runs, which are local directories.
@@ -34,7 +36,7 @@ func Open(ctx context.Context, runs []string) (*DB, error) {
 	if len(runs) == 0 {
 		return nil, errors.New("open runs: none given")
 	}
-	db := &DB{}
+	db := &DB{maxRows: maxAnswerRows, maxValues: maxAnswerValues}
 	if err := db.open(ctx, runs); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

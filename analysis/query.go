@@ -9,7 +9,7 @@ import (
 	"github.com/duckdb/duckdb-go/v2"
 )
 
-// Bounds of one answer in memory. A vector counts with all its values; 16
+// Bounds of one answer in memory, DB.maxRows and DB.maxValues. A vector counts with all its values; 16
 // million values take about half a gigabyte.
 const (
 	maxAnswerRows   = 1_000_000
@@ -54,7 +54,7 @@ func (db *DB) queryOne(ctx context.Context, statement string) (*Table, error) {
 	}
 	values := 0
 	for rows.Next() {
-		if len(t.Rows) == maxAnswerRows || values > maxAnswerValues {
+		if len(t.Rows) == db.maxRows || values > db.maxValues {
 			t.Cut = true
 			return t, nil
 		}
@@ -117,6 +117,7 @@ func (db *DB) plainError(err error) error {
 	text, _, _ := strings.Cut(e.Msg, "\n\nLINE ")
 	text = strings.TrimSpace(spaces.ReplaceAllString(text, " "))
 	text = strings.ReplaceAll(text, " Candidate bindings:", " Candidates:")
+	text = strings.ReplaceAll(text, "file system operations are disabled by configuration", "queries read the run's own files and write none; to get rows out use the command's output formats")
 	for _, r := range db.runs {
 		text = strings.ReplaceAll(text, r.link, r.dir)
 	}

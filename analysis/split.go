@@ -1,6 +1,10 @@
 package analysis
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
 
 // split cuts a text at the semicolons that end statements: not those within
 // quotes, dollar quotes and comments. rest is what follows the last one.
@@ -19,8 +23,9 @@ func split(text string) (statements []string, rest string) {
 			i++
 			begin, solid = i, false
 		default:
-			solid = solid || !strings.ContainsRune(" \t\r\n", rune(text[i]))
-			i++
+			r, n := utf8.DecodeRuneInString(text[i:])
+			solid = solid || !unicode.IsSpace(r)
+			i += n
 		}
 	}
 	if !solid && !open(text[begin:]) {
