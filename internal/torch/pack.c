@@ -59,80 +59,128 @@ static void one_f16(af_pack *p, uint16_t *dst, float x) {
   measure(p, x, finite ? single(h) : 0, finite);
 }
 
+static void one_f32(af_pack *p, float *dst, float x) {
+  memcpy(dst, &x, 4);
+  measure(p, x, x, 1);
+}
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#define AVX2 __attribute__((target("avx2,f16c")))
+
 int af_pack_fast(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c"); }
 
-// eights packs n values, n and p->count multiples of 8.
-__attribute__((target("avx2,f16c"))) static void eights(af_pack *p, uint16_t *dst, const float *src, int64_t n) {
-  const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
-  const __m256 infinity = _mm256_set1_ps(INFINITY);
-  __m256d low = _mm256_loadu_pd(p->sumsq), high = _mm256_loadu_pd(p->sumsq + 4);
-  __m256 most = _mm256_setzero_ps();
+// The sums of af_pack in registers.
+typedef struct {
+  __m256d low, high;
+  __m256 most;
+} lanes;
+
+AVX2 static inline __m256 magnitude(__m256 x) { return _mm256_and_ps(x, _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff))); }
+
+AVX2 static inline int all_finite(__m256 x) {
+  return _mm256_movemask_ps(_mm256_cmp_ps(magnitude(x), _mm256_set1_ps(INFINITY), _CMP_LT_OQ)) == 0xff;
+}
+
+AVX2 static inline void take_sums(lanes *l, const af_pack *p) {
+  l->low = _mm256_loadu_pd(p->sumsq);
+  l->high = _mm256_loadu_pd(p->sumsq + 4);
+}
+
+AVX2 static inline void put_sums(const lanes *l, af_pack *p) {
+  _mm256_storeu_pd(p->sumsq, l->low);
+  _mm256_storeu_pd(p->sumsq + 4, l->high);
+}
+
+// add measures eight values x that are stored as y, all of them finite.
+AVX2 static inline void add(lanes *l, __m256 x, __m256 y) {
+  __m256d a = _mm256_cvtps_pd(_mm256_castps256_ps128(y)), b = _mm256_cvtps_pd(_mm256_extractf128_ps(y, 1));
+  l->most = _mm256_max_ps(l->most, magnitude(x));
+  l->low = _mm256_add_pd(l->low, _mm256_mul_pd(a, a));
+  l->high = _mm256_add_pd(l->high, _mm256_mul_pd(b, b));
+}
+
+AVX2 static inline void finish(const lanes *l, af_pack *p) {
+  put_sums(l, p);
+  float m[8];
+  _mm256_storeu_ps(m, l->most);
+  for (int j = 0; j < 8; j++)
+    p->maxabs = larger(p->maxabs, m[j]);
+}
+
+// eights_f16 packs n values, n and p->count multiples of 8. Eight values that are not all finite take the plain path.
+AVX2 static void eights_f16(af_pack *p, uint16_t *dst, const float *src, int64_t n) {
+  lanes l = {.most = _mm256_setzero_ps()};
+  take_sums(&l, p);
   for (int64_t i = 0; i < n; i += 8) {
     __m256 x = _mm256_loadu_ps(src + i);
     __m128i h = _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);
-    _mm_storeu_si128((__m128i *)(dst + i), h);
     __m256 y = _mm256_cvtph_ps(h);
-    __m256 finite = _mm256_cmp_ps(_mm256_and_ps(y, magnitude), infinity, _CMP_LT_OQ);
-    if (__builtin_expect(_mm256_movemask_ps(finite) != 0xff, 0)) {
-      _mm256_storeu_pd(p->sumsq, low);
-      _mm256_storeu_pd(p->sumsq + 4, high);
+    if (__builtin_expect(!all_finite(y), 0)) {
+      put_sums(&l, p);
       for (int j = 0; j < 8; j++)
         one_f16(p, dst + i + j, src[i + j]);
-      low = _mm256_loadu_pd(p->sumsq), high = _mm256_loadu_pd(p->sumsq + 4);
+      take_sums(&l, p);
       continue;
     }
-    most = _mm256_max_ps(most, _mm256_and_ps(x, magnitude));
-    __m256d a = _mm256_cvtps_pd(_mm256_castps256_ps128(y)), b = _mm256_cvtps_pd(_mm256_extractf128_ps(y, 1));
-    low = _mm256_add_pd(low, _mm256_mul_pd(a, a));
-    high = _mm256_add_pd(high, _mm256_mul_pd(b, b));
+    _mm_storeu_si128((__m128i *)(dst + i), h);
+    add(&l, x, y);
     p->count += 8;
   }
-  _mm256_storeu_pd(p->sumsq, low);
-  _mm256_storeu_pd(p->sumsq + 4, high);
-  float m[8];
-  _mm256_storeu_ps(m, most);
-  for (int j = 0; j < 8; j++)
-    p->maxabs = larger(p->maxabs, m[j]);
+  finish(&l, p);
+}
+
+AVX2 static void eights_f32(af_pack *p, float *dst, const float *src, int64_t n) {
+  lanes l = {.most = _mm256_setzero_ps()};
+  take_sums(&l, p);
+  for (int64_t i = 0; i < n; i += 8) {
+    __m256 x = _mm256_loadu_ps(src + i);
+    if (__builtin_expect(!all_finite(x), 0)) {
+      put_sums(&l, p);
+      for (int j = 0; j < 8; j++)
+        one_f32(p, dst + i + j, src[i + j]);
+      take_sums(&l, p);
+      continue;
+    }
+    _mm256_storeu_ps(dst + i, x);
+    add(&l, x, x);
+    p->count += 8;
+  }
+  finish(&l, p);
 }
 #else
 int af_pack_fast(void) { return 0; }
 
-static void eights(af_pack *p, uint16_t *dst, const float *src, int64_t n) {
-  for (int64_t i = 0; i < n; i++)
-    one_f16(p, dst + i, src[i]);
-}
+static void eights_f16(af_pack *p, uint16_t *dst, const float *src, int64_t n) {}
+static void eights_f32(af_pack *p, float *dst, const float *src, int64_t n) {}
 #endif
 
-void af_pack_f16(af_pack *p, uint16_t *dst, const float *src, int64_t n, int fast) {
-  int64_t i = 0;
-  if (fast) {
-    for (; i < n && (p->count & 7) != 0; i++)
-      one_f16(p, dst + i, src[i]);
-    int64_t body = (n - i) & ~(int64_t)7;
-    eights(p, dst + i, src + i, body);
-    i += body;
-  }
-  for (; i < n; i++)
-    one_f16(p, dst + i, src[i]);
-}
+// PACK: the plain path up to a count that is a multiple of 8, then eights, then the plain path for the rest.
+#define PACK(one, eights)                                                                                              \
+  int64_t i = 0;                                                                                                       \
+  if (fast) {                                                                                                          \
+    for (; i < n && (p->count & 7) != 0; i++)                                                                          \
+      one(p, dst + i, src[i]);                                                                                         \
+    int64_t body = (n - i) & ~(int64_t)7;                                                                              \
+    eights(p, dst + i, src + i, body);                                                                                 \
+    i += body;                                                                                                         \
+  }                                                                                                                    \
+  for (; i < n; i++)                                                                                                   \
+    one(p, dst + i, src[i]);
 
-void af_pack_f32(af_pack *p, float *dst, const float *src, int64_t n) {
-  memcpy(dst, src, n * sizeof *src);
-  for (int64_t i = 0; i < n; i++)
-    measure(p, src[i], src[i], 1);
-}
+static void pack_f16(af_pack *p, uint16_t *dst, const float *src, int64_t n, int fast) { PACK(one_f16, eights_f16) }
+
+static void pack_f32(af_pack *p, float *dst, const float *src, int64_t n, int fast) { PACK(one_f32, eights_f32) }
 
 void af_pack_rows_f16(af_pack *p, uint16_t *dst, const float *src, int64_t stride, int64_t width, const int32_t *index,
                       int64_t rows, int fast) {
   for (int64_t r = 0; r < rows; r++)
-    af_pack_f16(p, dst + r * width, src + index[r] * stride, width, fast);
+    pack_f16(p, dst + r * width, src + index[r] * stride, width, fast);
 }
 
 void af_pack_rows_f32(af_pack *p, float *dst, const float *src, int64_t stride, int64_t width, const int32_t *index,
-                      int64_t rows) {
+                      int64_t rows, int fast) {
   for (int64_t r = 0; r < rows; r++)
-    af_pack_f32(p, dst + r * width, src + index[r] * stride, width);
+    pack_f32(p, dst + r * width, src + index[r] * stride, width, fast);
 }

@@ -62,7 +62,7 @@ func PackRowsF32(dst []byte, src []float32, stride, width int, index []int32) (s
 	}
 	var p C.af_pack
 	C.af_pack_rows_f32(&p, (*C.float)(unsafe.Pointer(&dst[0])), (*C.float)(&src[0]), C.int64_t(stride), C.int64_t(width),
-		(*C.int32_t)(&index[0]), C.int64_t(len(index)))
+		(*C.int32_t)(&index[0]), C.int64_t(len(index)), fastPack)
 	return total(&p), float64(p.maxabs), int64(p.nonfinite), 0
 }
 

@@ -11,13 +11,11 @@ typedef struct {
   float maxabs;
 } af_pack;
 
-void af_pack_f16(af_pack *p, uint16_t *dst, const float *src, int64_t n, int fast);
-void af_pack_f32(af_pack *p, float *dst, const float *src, int64_t n);
 // rows: src has rows of stride floats; those in index, width floats each, go to dst one after the other.
 void af_pack_rows_f16(af_pack *p, uint16_t *dst, const float *src, int64_t stride, int64_t width, const int32_t *index,
                       int64_t rows, int fast);
 void af_pack_rows_f32(af_pack *p, float *dst, const float *src, int64_t stride, int64_t width, const int32_t *index,
-                      int64_t rows);
+                      int64_t rows, int fast);
 int af_pack_fast(void); // whether this CPU has AVX2 and F16C
 
 #endif

@@ -195,24 +195,37 @@ func TestPackRows(t *testing.T) {
 	}
 }
 
-func TestPackF32(t *testing.T) {
-	src := append(corners(), 3, -4)
-	dst := make([]byte, 4*len(src))
-	_, maxabs, nonfinite, overflow := PackF32(dst, src)
-	bad := int64(0)
+// referenceF32 is PackF32 in slow, readable Go.
+func referenceF32(src []float32) packed {
+	p := packed{bytes: []byte{}}
+	var lanes [8]float64
 	for i, x := range src {
-		if b := binary.LittleEndian.Uint32(dst[4*i:]); b != math.Float32bits(x) {
-			t.Errorf("value %d is %x, want %x", i, b, math.Float32bits(x))
-		}
+		p.bytes = binary.LittleEndian.AppendUint32(p.bytes, math.Float32bits(x))
 		if f := float64(x); math.IsNaN(f) || math.IsInf(f, 0) {
-			bad++
+			p.nonfinite++
+		} else {
+			p.maxabs = max(p.maxabs, math.Abs(f))
+			lanes[i%8] += f * f
 		}
 	}
-	if nonfinite != bad || overflow != 0 || maxabs != math.MaxFloat32 {
-		t.Errorf("%d not finite, %d overflows, largest %g", nonfinite, overflow, maxabs)
+	for _, lane := range lanes {
+		p.sumsq += lane
 	}
-	if sumsq, _, _, _ := PackF32(dst, []float32{3, -4}); sumsq != 25 {
-		t.Errorf("sum of squares %g", sumsq)
+	return p
+}
+
+func TestPackF32(t *testing.T) {
+	values := append(corners(), normals(1000)...)
+	for start := range 9 {
+		for _, fast := range []bool{true, false} {
+			func() {
+				defer setFastPack(setFastPack(fast))
+				src := values[start:]
+				got := packed{bytes: make([]byte, 4*len(src))}
+				got.sumsq, got.maxabs, got.nonfinite, got.overflow = PackF32(got.bytes, src)
+				comparePacked(t, "fp32", got, referenceF32(src))
+			}()
+		}
 	}
 }
 
