@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -130,9 +131,6 @@ func touchPages(b *testing.B, r *Reader) {
 	}
 }
 
-// touched keeps the compiler from dropping the reads.
-var touched uint64
-
 func touch(b []byte) {
 	var s [4]uint64
 	for ; len(b) >= 32; b = b[32:] {
@@ -141,7 +139,7 @@ func touch(b []byte) {
 		s[2] += uint64(b[16]) | uint64(b[23])<<56
 		s[3] += uint64(b[24]) | uint64(b[31])<<56
 	}
-	touched += s[0] + s[1] + s[2] + s[3]
+	runtime.KeepAlive(s)
 }
 
 func BenchmarkUnpackF16(b *testing.B) {

@@ -179,3 +179,36 @@ func TestMeasureFast(t *testing.T) {
 		}
 	})
 }
+
+// Under dtype auto a unit may store a column as F32 where its values do not fit; under f16 it may not.
+func TestCheckAllowsWidening(t *testing.T) {
+	for dtype, sound := range map[string]bool{"auto": true, "f16": false} {
+		p := testPlan()
+		p.Dtype = dtype
+		st := newRun(t, p, 1)
+		wide := p
+		wide.Vectors = []Vector{{"fc2_3", 16, F32}, {"resid_3", 12, F32}}
+		pending, err := st.Create(t.Context(), UnitKey(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := NewWriter(pending, wide.Schema(), p.Identity(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range unitBlocks(t, wide, 1) {
+			if err := w.WriteBlock(b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := pending.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if r := check(t, st); r.Sound() != sound {
+			t.Errorf("dtype %s: %q", dtype, r.Damage)
+		}
+	}
+}

@@ -18,7 +18,7 @@ type columnDecoder struct {
 
 func (d *columnDecoder) page(p rawPage, body []byte) error {
 	switch {
-	case p.kind == format.DictionaryPage && (p.encoding == format.Plain || p.encoding == format.PlainDictionary) && d.dictionary == nil:
+	case p.kind == format.DictionaryPage && p.encoding == format.Plain && d.dictionary == nil:
 		values, err := plain(body, d.t, p.values)
 		d.dictionary = values
 		return err
@@ -40,7 +40,7 @@ func (d *columnDecoder) data(p rawPage, body []byte) (any, error) {
 	switch p.encoding {
 	case format.Plain:
 		return plain(body, d.t, p.values)
-	case format.RLEDictionary, format.PlainDictionary:
+	case format.RLEDictionary:
 		indexes, err := hybrid(body, int(p.values))
 		if err != nil {
 			return nil, err
