@@ -15,6 +15,7 @@ import (
 	"slices"
 
 	"actfleet/collector/model/tap"
+	"actfleet/trainer/probe"
 	"actfleet/trainer/sae"
 	"actfleet/trainer/vq"
 )
@@ -42,6 +43,7 @@ type Coder struct {
 	Seed    uint64         `json:"seed"`
 	Config  map[string]any `json:"config"` // effective, with every key of the kind
 	Program string         `json:"program,omitempty"`
+	Probes  []probe.Probe  `json:"probes,omitempty"` // of a probe folder, in the order of its scores
 }
 
 // newCoder describes a training before it begins.
@@ -136,9 +138,9 @@ func (c Coder) Difference(there Coder) (lines []string) {
 }
 
 // flat is the coder as JSON values by key, config's keys among them. The program's
-// version is no difference.
+// version is no difference, and results are none.
 func (c Coder) flat() map[string]any {
-	c.Program = ""
+	c.Program, c.Probes = "", nil
 	out := map[string]any{}
 	text, err := json.Marshal(c)
 	if err == nil {

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+
+	"actfleet/trainer/probe"
 )
 
 // Config is everything that decides what a training gives, apart from the data.
@@ -67,7 +69,7 @@ func Default(kind string) Config {
 		InitRows: 8192, EvalRows: 16384, EvalSteps: 100, LogSteps: 10, CheckpointSteps: 100,
 		Width: 2048, K: 32, AuxK: Auto, AuxCoef: 1. / 32, DeadTokens: Auto, Scale: true,
 		Codes: 512, Decay: 0.95, Beta: 0.25, Revive: 0.1, Lloyd: 5,
-		Kinds: []string{"lr", "mm"}, L2: []float64{1e-3, 1e-2, 1e-1, 1}, Label: "label", Group: "group", Split: "split",
+		Kinds: []string{probe.Logistic, probe.MassMean}, L2: []float64{1e-3, 1e-2, 1e-1, 1}, Label: "label", Group: "group", Split: "split",
 		MaxIter: 1000, Directions: 100}
 	if kind == Probe {
 		c.Tokens, c.Holdout = "last", 0
@@ -122,7 +124,7 @@ func (c *Config) fields() []field {
 		{"beta", VQ, &c.Beta, within(&c.Beta, 0, 1e3), "weight of the commitment loss"},
 		{"revive", VQ, &c.Revive, within(&c.Revive, 0, 1), "share of the mean use below which a code is dead; 0 is never"},
 		{"lloyd", VQ, &c.Lloyd, atLeast(&c.Lloyd, 1), "steps of k-means before the first step"},
-		{"kinds", Probe, &c.Kinds, nil, "lr (logistic regression), mm (mass mean)"},
+		{"kinds", Probe, &c.Kinds, nil, "logistic (regression), mass_mean"},
 		{"l2", Probe, &c.L2, nil, "penalties tried; the validation split chooses"},
 		{"label", Probe, &c.Label, nil, "column with the label, 0 or 1"},
 		{"group", Probe, &c.Group, nil, "column whose equal values may not cross splits"},
@@ -245,8 +247,8 @@ func (c Config) together(kind string) error {
 
 func (c Config) probeProblems() (errs []error) {
 	for _, k := range c.Kinds {
-		if k != "lr" && k != "mm" {
-			errs = append(errs, fmt.Errorf("kinds: unknown probe %q: want lr, mm", k))
+		if k != probe.Logistic && k != probe.MassMean {
+			errs = append(errs, fmt.Errorf("kinds: unknown probe %q: want %s, %s", k, probe.Logistic, probe.MassMean))
 		}
 	}
 	if len(c.Kinds) == 0 || len(c.L2) == 0 {

@@ -29,8 +29,8 @@ func TestLoadConfig(t *testing.T) {
 	if !slices.Equal(c.Where, []string{"a=b", "c=01"}) {
 		t.Errorf("where %q", c.Where)
 	}
-	p, err := LoadConfig(Probe, "", []string{"l2=0.1,1", "kinds=mm", "label=truth"})
-	if err != nil || !slices.Equal(p.L2, []float64{.1, 1}) || !slices.Equal(p.Kinds, []string{"mm"}) || p.Label != "truth" {
+	p, err := LoadConfig(Probe, "", []string{"l2=0.1,1", "kinds=mass_mean", "label=truth"})
+	if err != nil || !slices.Equal(p.L2, []float64{.1, 1}) || !slices.Equal(p.Kinds, []string{"mass_mean"}) || p.Label != "truth" {
 		t.Errorf("probe: %+v, %v", p, err)
 	}
 	if p, err = LoadConfig(Probe, "", []string{"l2=0.5"}); err != nil || !slices.Equal(p.L2, []float64{.5}) {

@@ -51,8 +51,8 @@ func (m *Model) encode(z []float32, n int, use func(pre []float32)) error {
 // Reconstruct encodes n rows of x [n, D], writes their reconstructions to xhat and
 // their codes to c.
 func (m *Model) Reconstruct(x, xhat []float32, n int, c *Codes) error {
-	if len(x) < n*m.D || len(xhat) < n*m.D {
-		return fmt.Errorf("sae: %d rows of %d need %d values, got %d and %d", n, m.D, n*m.D, len(x), len(xhat))
+	if len(x) != n*m.D || len(xhat) != n*m.D {
+		return fmt.Errorf("sae: %d rows of %d are %d values, got %d and %d", n, m.D, n*m.D, len(x), len(xhat))
 	}
 	c.reset(n, m.K)
 	m.centre(xhat, x, n)

@@ -183,6 +183,9 @@ func (h Holdout) holds(col any, i int) bool {
 	return float64(u>>11)/(1<<53) < h.Fraction
 }
 
+// Held tells whether a value of a text column is set aside.
+func (h Holdout) Held(value string) bool { return h.holds([]string{value}, 0) }
+
 func hashValue(col any, i int) uint64 {
 	switch c := col.(type) {
 	case []int64:

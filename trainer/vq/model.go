@@ -75,8 +75,8 @@ func (m *Model) code(k int) []float32 { return m.Codes[k*m.D : (k+1)*m.D] }
 
 // Encode writes the code of every row of x [n, D].
 func (m *Model) Encode(x []float32, n int, codes []int32) error {
-	if len(x) < n*m.D || len(codes) < n {
-		return fmt.Errorf("vq: %d rows of %d need %d values, got %d and room for %d codes", n, m.D, n*m.D, len(x), len(codes))
+	if len(x) != n*m.D || len(codes) < n {
+		return fmt.Errorf("vq: %d rows of %d are %d values, got %d and room for %d codes", n, m.D, n*m.D, len(x), len(codes))
 	}
 	return m.nearest(m.centred(x, n), n, codes)
 }

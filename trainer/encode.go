@@ -1,0 +1,140 @@
+package trainer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"actfleet/shard"
+	"actfleet/shard/store"
+	"actfleet/trainer/sae"
+	"actfleet/trainer/stream"
+	"actfleet/trainer/vq"
+)
+
+// encoder makes codes of the rows of one row group.
+type encoder interface {
+	// schema is the columns of the code shards: row, pos, then the coder's own.
+	schema() shard.Schema
+	// columns are the vector columns the coder reads.
+	columns() []string
+	// encode fills the block's own columns from x[i] [n, D], one for every column.
+	encode(x [][]float32, n int, b *shard.Block) error
+}
+
+// Encode writes what a coder makes of every row its token rule and conditions keep,
+// as shards RUN/codes/<id>/unit-….parquet keyed by the same (row, pos), and returns
+// the id. Units whose codes are there already are left as they are: the id holds the
+// hash of the weights.
+//
+//	vq     code int32, err float32 (‖x−x̂‖²)
+//	sae    l0 int32, err float32, and lists latents and values of length k as f32,
+//	       filled with −1 and 0 behind the active ones
+//	probe  score float32 of the best probe on val, and score_<probe id> of each
+func Encode(ctx context.Context, dir string, src stream.Source, progress func(unit, units int)) (id string, err error) {
+	id, err = ID(dir)
+	if err != nil {
+		return "", err
+	}
+	c, err := ReadCoder(dir)
+	if err != nil {
+		return "", err
+	}
+	e, err := newEncoder(dir, c)
+	if err != nil {
+		return "", err
+	}
+	cfg, err := c.config()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", dir, err)
+	}
+	f := stream.Filter{Tokens: cfg.Tokens, Where: cfg.Where}
+	for u := range src.Plan.NumUnits() {
+		if err := encodeUnit(ctx, src, u, id, e, f); err != nil {
+			return id, fmt.Errorf("encode unit %d of %s: %w", u, src.Store, err)
+		}
+		if progress != nil {
+			progress(u+1, src.Plan.NumUnits())
+		}
+	}
+	return id, nil
+}
+
+func newEncoder(dir string, c Coder) (encoder, error) {
+	path := filepath.Join(dir, WeightsFile)
+	switch c.Kind {
+	case SAE:
+		m, err := sae.Load(path, c.DIn, c.Width, c.K)
+		return &saeEncoder{model: m, column: c.Column}, err
+	case VQ:
+		m, err := vq.Load(path, c.DIn, c.Width)
+		return &vqEncoder{model: m, column: c.Column}, err
+	case Probe:
+		return newProbeEncoder(path, c)
+	}
+	return nil, fmt.Errorf("%s holds a coder of unknown kind %q", dir, c.Kind)
+}
+
+// encodeUnit writes the codes of one unit unless they are there.
+func encodeUnit(ctx context.Context, src stream.Source, u int, id string, e encoder, f stream.Filter) (err error) {
+	key := shard.CodesKey(id, u)
+	if there, err := exists(ctx, src.Store, key); there || err != nil {
+		return err
+	}
+	r, err := shard.Open(ctx, src.Store, shard.UnitKey(u))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	out, err := src.Store.Create(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Abort()) }()
+	if err := writeCodes(ctx, out, r, e, f, src.Plan.Identity(u)); err != nil {
+		return err
+	}
+	if err := out.Commit(ctx); !errors.Is(err, store.ErrExists) {
+		return err
+	}
+	return nil // another process was first, with the same weights
+}
+
+func exists(ctx context.Context, st store.Store, key string) (bool, error) {
+	o, err := st.Open(ctx, key)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, o.Close()
+}
+
+// writeCodes encodes row group by row group and writes full blocks.
+func writeCodes(ctx context.Context, out store.Pending, r *shard.Reader, e encoder, f stream.Filter, id shard.Identity) error {
+	s := e.schema()
+	w, err := shard.NewWriter(out, s, id)
+	if err != nil {
+		return err
+	}
+	t := transcriber{reader: r, encoder: e, writer: w, schema: s, part: shard.NewBlock(s), full: shard.NewBlock(s)}
+	for g := range r.NumGroups() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		rows, err := stream.Select(r, g, f)
+		if err == nil && len(rows) > 0 {
+			err = t.group(g, rows)
+		}
+		if err != nil {
+			return fmt.Errorf("row group %d: %w", g, err)
+		}
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	_, err = w.Close()
+	return err
+}

@@ -1,0 +1,142 @@
+package trainer
+
+import (
+	"math"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"actfleet/shard"
+	"actfleet/shard/store/mem"
+	"actfleet/trainer/runtest"
+	"actfleet/trainer/stream"
+)
+
+// codes reads every row of a run's code shards by key.
+func codes(t testing.TB, src stream.Source, id string, use func(r *shard.Reader, g int, cols []any, i int)) (rows int) {
+	t.Helper()
+	seen := map[[2]int64]bool{}
+	for u := range src.Plan.NumUnits() {
+		r, err := shard.Open(t.Context(), src.Store, shard.CodesKey(id, u))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		if r.Identity() != src.Plan.Identity(u) {
+			t.Errorf("unit %d says it is %+v", u, r.Identity())
+		}
+		for g := range r.NumGroups() {
+			cols, err := r.Scalars(g)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range r.GroupRows(g) {
+				key := [2]int64{cols[0].([]int64)[i], int64(cols[1].([]int32)[i])}
+				if seen[key] {
+					t.Fatalf("%v twice", key)
+				}
+				seen[key] = true
+				use(r, g, cols, i)
+				rows++
+			}
+		}
+	}
+	return rows
+}
+
+func TestEncode(t *testing.T) {
+	src := made(t)
+	total := 0
+	for i := range 600 {
+		total += 2 + i%9
+	}
+	for kind, check := range map[string]func(r *shard.Reader, g int, cols []any, i int){
+		VQ: func(_ *shard.Reader, _ int, cols []any, i int) {
+			if k := cols[2].([]int32)[i]; k < 0 || k >= 24 {
+				t.Fatalf("code %d", k)
+			}
+		},
+		SAE: func(r *shard.Reader, g int, cols []any, i int) {
+			latents := make([]float32, r.GroupRows(g)*3)
+			raw, err := r.Vector(g, 0, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			shard.UnpackF32(latents, raw)
+			for j, l := range latents[i*3 : i*3+3] {
+				if active := j < int(cols[2].([]int32)[i]); active != (l >= 0) || l >= 48 {
+					t.Fatalf("latent %d of %d active is %v", j, cols[2].([]int32)[i], l)
+				}
+			}
+		},
+	} {
+		j := job(t, kind, filepath.Join(t.TempDir(), kind), src)
+		j.Config.Steps = 5
+		if _, err := Train(t.Context(), j); err != nil {
+			t.Fatal(err)
+		}
+		units := 0
+		id, err := Encode(t.Context(), j.Dir, src, func(int, int) { units++ })
+		if err != nil || units != 4 || !strings.HasPrefix(id, kind+"_fc2_3_") {
+			t.Fatalf("%q, %d units, %v", id, units, err)
+		}
+		if n := codes(t, src, id, check); n != total {
+			t.Errorf("%s: %d rows, want %d", kind, n, total)
+		}
+		if again, err := Encode(t.Context(), j.Dir, src, nil); again != id || err != nil {
+			t.Errorf("a second time: %q, %v", again, err)
+		}
+	}
+	if _, err := Encode(t.Context(), t.TempDir(), src, nil); err == nil {
+		t.Error("an empty folder is accepted")
+	}
+}
+
+func TestFitProbes(t *testing.T) {
+	run := runtest.Run{Tokens: "all", Units: 2, Rows: make([]runtest.Row, 300),
+		Vectors: []shard.Vector{{Name: "resid_0", Width: 8, Dtype: shard.F16}, {Name: "resid_1", Width: 8, Dtype: shard.F16}},
+		Fill: func(c int, row int64, pos int32, dst []float32) {
+			for j := range dst {
+				dst[j] = float32(math.Sin(float64(row*17 + int64(j)*int64(pos+5))))
+			}
+			dst[2] += float32(c) * 3 * float32(row%2)
+		}}
+	for i := range run.Rows {
+		run.Rows[i] = runtest.Row{Tokens: 2 + i%5, Label: int32(i % 2), Group: string(rune('A' + i/6)), Split: []string{"train", "train", "val", "test", "train"}[i/6%5]}
+	}
+	src := run.Write(t, mem.New(time.Now))
+	j := ProbeJob{Dir: filepath.Join(t.TempDir(), "probes"), Runs: []stream.Source{src}, Columns: []string{"resid_0", "resid_1"}, Config: Default(Probe)}
+	rep, c, err := FitProbes(t.Context(), j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if best := rep.Best(); rep.Probes[best].Column != "resid_1" || c.Kind != Probe || len(c.Probes) != 4 {
+		t.Errorf("best %s of %d", rep.Probes[best].ID, len(c.Probes))
+	}
+	id, err := Encode(t.Context(), j.Dir, src, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[int64]int{}
+	for i, row := range rep.Rows.Row {
+		want[row] = i
+	}
+	n := codes(t, src, id, func(r *shard.Reader, _ int, cols []any, i int) {
+		at := want[cols[0].([]int64)[i]]
+		for p := range rep.Probes {
+			if got := cols[3+p].([]float32)[i]; math.Abs(float64(got)-rep.Scores[p][at]) > 1e-6 {
+				t.Fatalf("%s: score %v, want %v", rep.Probes[p].ID, got, rep.Scores[p][at])
+			}
+		}
+		if cols[2].([]float32)[i] != cols[3+rep.Best()].([]float32)[i] {
+			t.Fatal("score is not the best probe's")
+		}
+	})
+	if n != 300 {
+		t.Errorf("%d rows, want one a prompt", n)
+	}
+	if _, _, err := FitProbes(t.Context(), j); err == nil {
+		t.Error("a second sweep into the folder is accepted")
+	}
+}

@@ -1,0 +1,143 @@
+package trainer
+
+import (
+	"fmt"
+	"slices"
+
+	"actfleet/shard"
+	"actfleet/trainer/probe"
+	"actfleet/trainer/sae"
+	"actfleet/trainer/vq"
+)
+
+// keyed is a schema with the key and more scalars.
+func keyed(more ...shard.Scalar) shard.Schema {
+	return shard.Schema{Scalars: append([]shard.Scalar{{Name: "row", Type: shard.Int64}, {Name: "pos", Type: shard.Int32}}, more...)}
+}
+
+// squaredErrors is ‖x−x̂‖² of n rows.
+func squaredErrors(x, xhat []float32, n int, out []float32) {
+	d := len(x) / n
+	for i := range n {
+		var sum float64
+		for j := i * d; j < (i+1)*d; j++ {
+			r := float64(x[j]) - float64(xhat[j])
+			sum += r * r
+		}
+		out[i] = float32(sum)
+	}
+}
+
+type vqEncoder struct {
+	model  *vq.Model
+	column string
+}
+
+func (e *vqEncoder) columns() []string { return []string{e.column} }
+
+func (e *vqEncoder) schema() shard.Schema {
+	return keyed(shard.Scalar{Name: "code", Type: shard.Int32}, shard.Scalar{Name: "err", Type: shard.Float32})
+}
+
+func (e *vqEncoder) encode(x [][]float32, n int, b *shard.Block) error {
+	codes := b.Scalars[2].([]int32)
+	if err := e.model.Encode(x[0], n, codes); err != nil {
+		return err
+	}
+	xhat := make([]float32, len(x[0]))
+	e.model.Decode(codes, xhat, n)
+	squaredErrors(x[0], xhat, n, b.Scalars[3].([]float32))
+	return nil
+}
+
+type saeEncoder struct {
+	model  *sae.Model
+	column string
+	codes  sae.Codes
+}
+
+func (e *saeEncoder) columns() []string { return []string{e.column} }
+
+func (e *saeEncoder) schema() shard.Schema {
+	s := keyed(shard.Scalar{Name: "l0", Type: shard.Int32}, shard.Scalar{Name: "err", Type: shard.Float32})
+	s.Vectors = []shard.Vector{{Name: "latents", Width: e.model.K, Dtype: shard.F32}, {Name: "values", Width: e.model.K, Dtype: shard.F32}}
+	return s
+}
+
+func (e *saeEncoder) encode(x [][]float32, n int, b *shard.Block) error {
+	xhat := make([]float32, len(x[0]))
+	if err := e.model.Reconstruct(x[0], xhat, n, &e.codes); err != nil {
+		return err
+	}
+	squaredErrors(x[0], xhat, n, b.Scalars[3].([]float32))
+	k := e.model.K
+	latents, values := make([]float32, n*k), make([]float32, n*k)
+	for i := range n {
+		count := int(e.codes.Count[i])
+		b.Scalars[2].([]int32)[i] = int32(count)
+		for j := range k {
+			latents[i*k+j] = -1
+			if j < count {
+				latents[i*k+j], values[i*k+j] = float32(e.codes.Idx[i*k+j]), e.codes.Val[i*k+j]
+			}
+		}
+	}
+	shard.PackF32(b.Vectors[0], latents)
+	shard.PackF32(b.Vectors[1], values)
+	return nil
+}
+
+type probeEncoder struct {
+	probes []probe.Probe // converged
+	reads  []string
+	best   int
+}
+
+func newProbeEncoder(path string, c Coder) (*probeEncoder, error) {
+	if err := probe.Load(path, c.Probes); err != nil {
+		return nil, err
+	}
+	e := &probeEncoder{best: -1}
+	for _, p := range c.Probes {
+		if !p.Converged {
+			continue
+		}
+		if e.best < 0 || p.ValLoss < e.probes[e.best].ValLoss {
+			e.best = len(e.probes)
+		}
+		e.probes = append(e.probes, p)
+		if !slices.Contains(e.reads, p.Column) {
+			e.reads = append(e.reads, p.Column)
+		}
+	}
+	if e.best < 0 {
+		return nil, fmt.Errorf("%s: no probe converged", path)
+	}
+	return e, nil
+}
+
+func (e *probeEncoder) columns() []string { return e.reads }
+
+func (e *probeEncoder) schema() shard.Schema {
+	s := keyed(shard.Scalar{Name: "score", Type: shard.Float32})
+	for _, p := range e.probes {
+		s.Scalars = append(s.Scalars, shard.Scalar{Name: "score_" + p.ID, Type: shard.Float32})
+	}
+	return s
+}
+
+func (e *probeEncoder) encode(x [][]float32, n int, b *shard.Block) error {
+	for i, p := range e.probes {
+		v := x[slices.Index(e.reads, p.Column)]
+		if len(v) != n*p.D {
+			return fmt.Errorf("probe %s reads vectors of %d, the run has %d", p.ID, p.D, len(v)/n)
+		}
+		for j, s := range p.Score(v) {
+			b.Scalars[3+i].([]float32)[j] = float32(s)
+			if i == e.best {
+				b.Scalars[2].([]float32)[j] = float32(s)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,25 @@
+// Package probe fits linear truth probes on the vectors of last tokens: data,
+// splits, fits and scores. Measures and intervals are analysis/evaluate's.
+//
+// Vocabulary. x ∈ ℝ^D is the vector of a row at one column (tap and variant),
+// y ∈ {0,1} its label, σ(t) = 1/(1+e^(−t)). A probe says P(y=1) = σ(w·x + b).
+//
+//	logistic   min_w,b (1/n) Σ log(1+e^(−y± (w·z+b))) + (l2/2)‖w‖²,  z = (x−mean)/std
+//	           mean, std of the train rows; by L-BFGS until the gradient's largest
+//	           part is below 1e-5; scikit-learn's C is 1/(n·l2)
+//	mass_mean  θ = μ₁−μ₀, w = g·θ/v, b = −w·(μ₁+μ₀)/2: the threshold lies midway, and
+//	           g = ‖θ‖² over the pooled variance v of θ·x makes the score a probability
+//	           where both classes are normal along θ (Marks and Tegmark 2023,
+//	           arXiv:2310.06824, for θ)
+//
+// Splits come from a column (train, val, test and any other name), else from a hash
+// of the group: 60 %, 20 %, 20 %. Without val a fifth of the train groups becomes
+// val. Only val chooses among penalties; no other split is looked at in a fit.
+//
+// Guaranteed: statistics of standardisation come from train rows alone; a group that
+// lies in two splits is refused (ErrLeak); a fit that did not converge says so, has
+// no scores, and is never chosen; scores are a pure function of (rows, Config);
+// memory is bounded by the matrices of the columns fitted at once.
+// Not guaranteed: that equal texts in different groups are found (evaluate.CheckSplits
+// looks for them where the run keeps its texts).
+package probe

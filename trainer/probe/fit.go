@@ -1,0 +1,214 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"actfleet/trainer/stream"
+)
+
+// The kinds of probes.
+const (
+	Logistic = "logistic"
+	MassMean = "mass_mean"
+)
+
+// Config says what is fitted.
+type Config struct {
+	Columns []string // vector columns, one probe of every kind for each
+	Kinds   []string // Logistic, MassMean
+	L2      []float64
+	MaxIter int
+	Seed    uint64
+	Filter  stream.Filter // Tokens "last" keeps one row a prompt
+	Scalars Columns
+
+	// Each, when set, is called once a column with the vectors of all rows [N, D], for
+	// baselines that need them. Calls do not overlap; x is invalid afterwards.
+	Each func(column string, x []float32, d int, rows *Rows) error
+}
+
+// Probe is a fitted probe: P(y=1) = σ(W·x + B).
+type Probe struct {
+	ID         string    `json:"id"` // kind and column
+	Kind       string    `json:"kind"`
+	Column     string    `json:"column"`
+	D          int       `json:"d"`
+	W          []float64 `json:"-"` // [D]
+	B          float64   `json:"-"`
+	L2         float64   `json:"l2,omitempty"`
+	Converged  bool      `json:"converged"`
+	Iterations int       `json:"iterations,omitempty"`
+	Gradient   float64   `json:"gradient,omitempty"` // its largest part at the end
+	TrainLoss  float64   `json:"train_loss"`         // mean −log P(y) of the train rows
+	ValLoss    float64   `json:"val_loss"`
+
+	mean, std []float64 // of the train rows; nil for MassMean
+}
+
+// Baseline is what the rows give without a probe: a score, the probability of label
+// 1, for every row. It is fitted on the train rows.
+type Baseline struct {
+	Name   string
+	Scores []float64
+}
+
+// Report is the outcome of Fit. Scores[i] belongs to Probes[i] and is nil when that
+// did not converge.
+type Report struct {
+	Rows      Rows
+	Probes    []Probe
+	Scores    [][]float64
+	Baselines []Baseline
+}
+
+// Fit fits every kind of probe on every column.
+func Fit(ctx context.Context, runs []stream.Source, c Config) (rep *Report, err error) {
+	if len(runs) == 0 || len(c.Columns) == 0 || len(c.Kinds) == 0 {
+		return nil, errors.New("probe: no runs, columns or kinds")
+	}
+	d, err := collect(ctx, runs, c.Filter, c.Scalars)
+	if err != nil {
+		return nil, fmt.Errorf("probe: %w", err)
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	if err := d.assignSplits(c.Seed); err != nil {
+		return nil, fmt.Errorf("probe: %w", err)
+	}
+	rep = &Report{Rows: d.Rows, Baselines: d.baselines()}
+	fits, err := d.fitAll(ctx, c)
+	for _, f := range fits {
+		rep.Probes, rep.Scores = append(rep.Probes, f.probes...), append(rep.Scores, f.scores...)
+	}
+	return rep, err
+}
+
+// tapFit is the probes of one column.
+type tapFit struct {
+	probes []Probe
+	scores [][]float64
+}
+
+// fitAll fits columns side by side, as many as there are cores.
+func (d *data) fitAll(ctx context.Context, c Config) ([]tapFit, error) {
+	out := make([]tapFit, len(c.Columns))
+	each := make(chan struct{}, 1)
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, column := range c.Columns {
+		g.Go(func() (err error) {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			out[i], err = d.fitColumn(column, c, each)
+			return err
+		})
+	}
+	return out, g.Wait()
+}
+
+func (d *data) fitColumn(column string, c Config, each chan struct{}) (t tapFit, err error) {
+	x, width, err := d.vectors(column)
+	if err != nil {
+		return t, fmt.Errorf("probe %s: %w", column, err)
+	}
+	if i := nonFinite(x); i >= 0 {
+		r := i / width
+		return t, fmt.Errorf("probe %s: the vector of row %d at pos %d is not finite; collect that column with --dtype f32", column, d.Row[r], d.Pos[r])
+	}
+	for _, kind := range c.Kinds {
+		p, err := d.fitKind(kind, x, width, c)
+		if err != nil {
+			return t, err
+		}
+		p.ID, p.Kind, p.Column, p.D = kind+"_"+column, kind, column, width
+		var scores []float64
+		if p.Converged {
+			scores = p.Score(x)
+			p.TrainLoss, p.ValLoss = d.logLoss(scores, Train), d.logLoss(scores, Val)
+		}
+		t.probes, t.scores = append(t.probes, p), append(t.scores, scores)
+	}
+	if c.Each != nil {
+		each <- struct{}{}
+		defer func() { <-each }()
+		return t, c.Each(column, x, width, &d.Rows)
+	}
+	return t, nil
+}
+
+func nonFinite(x []float32) int {
+	return slices.IndexFunc(x, func(v float32) bool { return v-v != 0 })
+}
+
+func (d *data) fitKind(kind string, x []float32, width int, c Config) (Probe, error) {
+	switch train := d.In(Train); kind {
+	case MassMean:
+		f := massMean(x, width, train, d.Label)
+		return Probe{W: f.w, B: f.b, Converged: f.converged}, nil
+	case Logistic:
+		return d.fitLogistic(x, width, train, c), nil
+	}
+	return Probe{}, fmt.Errorf("probe: unknown kind %q: want %s or %s", kind, Logistic, MassMean)
+}
+
+// fitLogistic tries the penalties from the strongest on, each from the solution of
+// the one before, and takes the converged fit with the least loss on val.
+func (d *data) fitLogistic(x []float32, width int, train []int, c Config) Probe {
+	s := newScaling(x, width, train)
+	p := newLogistic(s.apply(x, width, train), len(train), width, pick(d.Label, train))
+	theta := make([]float64, width+1)
+	best := Probe{ValLoss: math.Inf(1), mean: s.mean, std: s.std}
+	penalties := slices.Sorted(slices.Values(c.L2))
+	slices.Reverse(penalties)
+	for _, l2 := range penalties {
+		f := p.minimise(l2, theta, c.MaxIter)
+		w, b := s.fold(theta)
+		q := Probe{W: w, B: b, L2: l2, Converged: f.converged, Iterations: f.iterations, Gradient: f.gradient, mean: s.mean, std: s.std}
+		q.ValLoss = d.logLoss(q.Score(x), Val)
+		if q.Converged && q.ValLoss < best.ValLoss || !best.Converged && !q.Converged {
+			best = q
+		}
+	}
+	return best
+}
+
+// Score is P(y=1) of the rows of x [n, D].
+func (p Probe) Score(x []float32) []float64 {
+	out := make([]float64, len(x)/max(len(p.W), 1))
+	for i := range out {
+		out[i] = sigmoid(project(x[i*len(p.W):(i+1)*len(p.W)], p.W) + p.B)
+	}
+	return out
+}
+
+// logLoss is the mean of −log P(y) over a split.
+func (d *data) logLoss(scores []float64, split string) (sum float64) {
+	rows := d.In(split)
+	for _, i := range rows {
+		s := scores[i]
+		if !d.Label[i] {
+			s = 1 - s
+		}
+		sum -= math.Log(max(s, 1e-300))
+	}
+	return sum / float64(len(rows))
+}
+
+// Best is the index of the converged probe with the least loss on val, -1 if none
+// converged.
+func (r *Report) Best() int {
+	best := -1
+	for i, p := range r.Probes {
+		if p.Converged && (best < 0 || p.ValLoss < r.Probes[best].ValLoss) {
+			best = i
+		}
+	}
+	return best
+}

@@ -1,0 +1,66 @@
+package trainer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"actfleet/trainer/probe"
+	"actfleet/trainer/stream"
+)
+
+// ProbeJob is one sweep of probes.
+type ProbeJob struct {
+	Dir     string // the coder's folder; made if need be
+	Runs    []stream.Source
+	Columns []string
+	Config  Config // of kind Probe
+	Program string
+
+	// Each, when set, is called once a column with the vectors of all rows [N, D]: for
+	// baselines that need them. Calls do not overlap.
+	Each func(column string, x []float32, d int, rows *probe.Rows) error
+}
+
+// FitProbes fits probes and leaves cfg.json and coder.safetensors in the folder.
+// Measuring their scores, and results.json, are the caller's.
+func FitProbes(ctx context.Context, j ProbeJob) (*probe.Report, Coder, error) {
+	if err := j.Config.Validate(Probe); err != nil {
+		return nil, Coder{}, err
+	}
+	if _, err := os.Stat(filepath.Join(j.Dir, CfgFile)); !errors.Is(err, fs.ErrNotExist) {
+		return nil, Coder{}, errors.Join(err, fmt.Errorf("%s: %w; choose another --out", j.Dir, ErrExists))
+	}
+	rep, err := probe.Fit(ctx, j.Runs, j.config())
+	if err != nil {
+		return nil, Coder{}, err
+	}
+	if err := os.MkdirAll(j.Dir, 0o755); err != nil {
+		return nil, Coder{}, fmt.Errorf("probe: %w", err)
+	}
+	c := j.coder(rep)
+	if err := rep.Save(filepath.Join(j.Dir, WeightsFile)); err != nil {
+		return nil, c, err
+	}
+	return rep, c, WriteCoder(j.Dir, c)
+}
+
+func (j ProbeJob) config() probe.Config {
+	c := j.Config
+	return probe.Config{Columns: j.Columns, Kinds: c.Kinds, L2: c.L2, MaxIter: c.MaxIter, Seed: c.Seed,
+		Filter:  stream.Filter{Tokens: c.Tokens, Where: c.Where},
+		Scalars: probe.Columns{Label: c.Label, Group: c.Group, Split: c.Split}, Each: j.Each}
+}
+
+func (j ProbeJob) coder(rep *probe.Report) Coder {
+	first := ""
+	if len(j.Columns) == 1 {
+		first = j.Columns[0]
+	}
+	c := newCoder(Job{Kind: Probe, Runs: j.Runs, Column: first, Program: j.Program}, j.Config, rep.Probes[0].D)
+	c.Arch, c.Width, c.Probes = "linear", len(rep.Probes), rep.Probes
+	return c
+}
