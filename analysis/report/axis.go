@@ -47,10 +47,15 @@ func (s scale) ticks(n int) []float64 {
 	if s.log {
 		return logTicks(s.lo, s.hi, n)
 	}
+	if !(s.hi > s.lo) {
+		return []float64{s.lo}
+	}
 	step := niceStep((s.hi - s.lo) / float64(n))
+	first := math.Ceil(s.lo/step - 1e-9)
+	count := int(math.Floor(s.hi/step+1e-9)-first) + 1
 	var out []float64
-	for i := math.Ceil(s.lo/step - 1e-9); i*step <= s.hi+1e-9*step; i++ {
-		out = append(out, i*step)
+	for i := range min(count, 2*n) { // more only where floats are too coarse for the range
+		out = append(out, (first+float64(i))*step)
 	}
 	return out
 }
@@ -77,7 +82,8 @@ func logTicks(lo, hi float64, n int) []float64 {
 			return t
 		}
 	}
-	if every := int(math.Ceil(math.Log10(hi/lo) / float64(n))); every >= 1 && hi/lo > 10 {
+	if span := math.Log10(hi) - math.Log10(lo); span > 1 {
+		every := int(math.Ceil(span / float64(n)))
 		return decades(lo, hi, []float64{1}, every)
 	}
 	return scale{lo: lo, hi: hi}.ticks(n)
@@ -105,7 +111,9 @@ func short(v float64) string {
 	case math.IsNaN(v) || math.IsInf(v, 0):
 		return "–"
 	case a >= 1e15 || a > 0 && a < 1e-4:
-		return strings.Replace(strconv.FormatFloat(v, 'e', 1, 64), ".0e", "e", 1)
+		mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(v, 'e', 1, 64), "e")
+		n, _ := strconv.Atoi(exponent) // written by FormatFloat
+		return strings.TrimSuffix(mantissa, ".0") + "e" + strconv.Itoa(n)
 	case a >= 1e12:
 		return trim(v/1e12) + "T"
 	case a >= 1e9:

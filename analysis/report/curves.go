@@ -26,6 +26,10 @@ var metrics = []metric{
 
 const maxPanels = 12
 
+// drawable bounds the numbers of a panel; what lies beyond has diverged, and
+// differences of such numbers overflow.
+const drawable = 1e100
+
 // panelsOf draws one small multiple for each metric that any coder has.
 func panelsOf(coders []Coder) []template.HTML {
 	var out []template.HTML
@@ -118,7 +122,7 @@ func curvesOf(coders []Coder, key string, byTokens bool) []curve {
 			k := curve{coder: i, eval: eval}
 			for _, p := range coder.Points {
 				v, ok := p.Values[key]
-				if p.Eval != eval || !ok || math.IsInf(v, 0) {
+				if p.Eval != eval || !ok || math.Abs(v) > drawable {
 					continue
 				}
 				x := float64(p.Step)
@@ -150,7 +154,7 @@ func scalesOf(curves []curve, m metric) (x, y scale) {
 		x, y = scale{hi: 1}, scale{hi: 1}
 	}
 	x.lo = math.Min(0, x.lo)
-	y.log = m.log && y.lo > 0 && y.hi/y.lo > 8
+	y.log = m.log && y.lo > 1/drawable && y.hi/y.lo > 8
 	if !y.log && y.lo >= 0 && y.lo < y.hi/2 {
 		y.lo = 0
 	}

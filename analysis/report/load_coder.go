@@ -79,9 +79,9 @@ func parseMetrics(data []byte) []Point {
 			switch {
 			case !ok:
 			case key == "step":
-				p.Step = int64(number)
+				p.Step = count(number)
 			case key == "tokens":
-				p.Tokens = int64(number)
+				p.Tokens = count(number)
 			case key == "seconds":
 				p.Seconds = number
 			default:
@@ -93,14 +93,19 @@ func parseMetrics(data []byte) []Point {
 	return points
 }
 
-// rewind drops the points that a training resumed before p had written beyond.
+// count is a number of steps or tokens; none is below zero or beyond 2⁵³.
+func count(v float64) int64 { return int64(min(max(v, 0), 1<<53)) }
+
+// rewind drops the points that a training resumed before p had written at or
+// beyond p's step.
 func rewind(points []Point, p Point) []Point {
-	for i := len(points) - 1; i >= 0; i-- {
-		if points[i].Step < p.Step || points[i].Step == p.Step && points[i].Eval != p.Eval {
-			return points[:i+1]
+	keep := len(points)
+	for i := len(points) - 1; i >= 0 && points[i].Step >= p.Step; i-- {
+		if points[i].Step > p.Step || points[i].Eval == p.Eval {
+			keep = i
 		}
 	}
-	return points[:0]
+	return points[:keep]
 }
 
 func baseName(dir string) string {

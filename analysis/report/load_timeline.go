@@ -39,7 +39,7 @@ const (
 // last one of a killed node, are counted in Skipped. A run without logs has no
 // nodes.
 func LoadTimeline(ctx context.Context, run store.Store) (Fleet, error) {
-	f := Fleet{Name: path.Base(run.String())}
+	f := Fleet{Name: runName(run)}
 	infos, err := run.List(ctx, "log/")
 	if err != nil {
 		return f, fmt.Errorf("list logs of %s: %w", run, err)

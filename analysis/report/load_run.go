@@ -1,0 +1,198 @@
+package report
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"path"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"actfleet/collector/model/tap"
+	"actfleet/shard"
+	"actfleet/shard/store"
+)
+
+// AddRun appends the header, the timeline and the norms of a run. A unit that
+// cannot be read becomes a note, as it does not keep the others from being
+// shown. Only footers are read, never activations.
+func (r *Report) AddRun(ctx context.Context, run store.Store) error {
+	plan, err := shard.ReadPlan(ctx, run)
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("report on %s: no plan.json there: is it the directory of a run?", run)
+	}
+	if err != nil {
+		return fmt.Errorf("report on %s: %w", run, err)
+	}
+	fleet, err := LoadTimeline(ctx, run)
+	if err != nil {
+		return fmt.Errorf("report on %s: %w", run, err)
+	}
+	units, damaged, err := readUnits(ctx, run, plan)
+	if err != nil {
+		return fmt.Errorf("report on %s: %w", run, err)
+	}
+	if len(damaged) > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%s: %d units cannot be read and are left out, the first: %v. Run check.", runName(run), len(damaged), damaged[0]))
+	}
+	r.Runs = append(r.Runs, runOf(run, plan, units, fleet))
+	r.Timelines = append(r.Timelines, fleet)
+	r.Norms = append(r.Norms, Norms{Name: runName(run), Columns: normsFrom(plan, units)})
+	return nil
+}
+
+// AddProbes appends the sweep of a probe folder.
+func (r *Report) AddProbes(dir string) error {
+	s, err := LoadProbes(dir)
+	if err != nil {
+		return err
+	}
+	r.Probes = append(r.Probes, s)
+	return nil
+}
+
+// AddCoder appends the training curves of a coder's folder.
+func (r *Report) AddCoder(dir string) error {
+	c, err := LoadCurves(dir)
+	if err != nil {
+		return err
+	}
+	r.Coders = append(r.Coders, c)
+	return nil
+}
+
+// unitFacts is what a shard's footer says.
+type unitFacts struct {
+	read  bool
+	rows  int64
+	bytes int64
+	stats []shard.VectorStats // per vector of the plan
+}
+
+// readUnits reads the footers of the committed units, several at a time.
+func readUnits(ctx context.Context, run store.Store, plan shard.Plan) (units []unitFacts, damaged []error, err error) {
+	infos, err := run.List(ctx, "acts/")
+	if err != nil {
+		return nil, nil, err
+	}
+	sizes := map[string]int64{}
+	for _, info := range infos {
+		sizes[info.Key] = info.Size
+	}
+	done, err := shard.Committed(ctx, run, plan)
+	if err != nil {
+		return nil, nil, err
+	}
+	units = make([]unitFacts, len(done))
+	failed := make([]error, len(done))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for u, committed := range done {
+		if committed {
+			g.Go(func() error {
+				units[u], failed[u] = readUnit(ctx, run, plan, u)
+				units[u].bytes = sizes[shard.UnitKey(u)]
+				return ctx.Err()
+			})
+		}
+	}
+	err = g.Wait()
+	return units, slices.DeleteFunc(failed, func(e error) bool { return e == nil }), err
+}
+
+func readUnit(ctx context.Context, run store.Store, plan shard.Plan, u int) (unitFacts, error) {
+	s, err := shard.Open(ctx, run, shard.UnitKey(u))
+	if err != nil {
+		return unitFacts{}, err
+	}
+	defer s.Close()
+	if !s.Schema().Equal(plan.Schema()) {
+		return unitFacts{}, fmt.Errorf("%s has other columns than the plan", shard.UnitKey(u))
+	}
+	f := unitFacts{read: true, rows: s.NumRows()}
+	for c := range plan.Vectors {
+		f.stats = append(f.stats, s.Stats(c))
+	}
+	return f, nil
+}
+
+func runOf(run store.Store, p shard.Plan, units []unitFacts, fleet Fleet) Run {
+	r := Run{
+		Name: runName(run), PlanID: p.ID(), Model: p.Model.Name, Data: p.Data.Name, Template: p.Template, Tokens: p.Tokens, Dtype: p.Dtype, Compute: joinWords(p.Compute, p.Device),
+		Layers: layerRanges(p.Layers), DataRows: p.Data.Rows, Units: p.NumUnits(),
+	}
+	if p.Model.Arch != "" {
+		r.Model += " (" + p.Model.Arch + ")"
+	}
+	for _, a := range p.Adapters {
+		r.Adapters = append(r.Adapters, a.Name)
+	}
+	var sites []string
+	for _, s := range p.Sites {
+		sites = append(sites, string(s))
+	}
+	r.Sites = strings.Join(sites, ", ")
+	for _, u := range units {
+		if u.read {
+			r.Committed, r.Rows, r.Bytes = r.Committed+1, r.Rows+u.rows, r.Bytes+u.bytes
+		}
+	}
+	for _, n := range fleet.Nodes {
+		if r.Started.IsZero() || n.Start.Before(r.Started) {
+			r.Started = n.Start
+		}
+		if n.End.After(r.Ended) {
+			r.Ended = n.End
+		}
+	}
+	return r
+}
+
+func normsFrom(p shard.Plan, units []unitFacts) (out []Norm) {
+	for c, v := range p.Vectors {
+		t, variant, ok := tap.ParseColumn(v.Name)
+		if !ok {
+			continue
+		}
+		var sum shard.VectorStats
+		for _, u := range units {
+			if u.read {
+				sum.Merge(u.stats[c])
+			}
+		}
+		if sum.Count > 0 {
+			out = append(out, Norm{Site: string(t.Site), Layer: t.Layer, Variant: variant, Width: v.Width,
+				RMS: math.Sqrt(sum.SumSq / float64(sum.Count)), MaxAbs: sum.MaxAbs, Bad: sum.NonFinite + sum.Overflow})
+		}
+	}
+	return out
+}
+
+func runName(run store.Store) string { return path.Base(run.String()) }
+
+func joinWords(words ...string) string {
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " on ")
+}
+
+// layerRanges writes ascending layers as "0–3, 7, 9–11".
+func layerRanges(layers []int) string {
+	var parts []string
+	for i := 0; i < len(layers); {
+		j := i
+		for j+1 < len(layers) && layers[j+1] == layers[j]+1 {
+			j++
+		}
+		part := strconv.Itoa(layers[i])
+		if j > i {
+			part += "–" + strconv.Itoa(layers[j])
+		}
+		parts = append(parts, part)
+		i = j + 1
+	}
+	return strings.Join(parts, ", ")
+}
