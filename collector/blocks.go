@@ -18,7 +18,6 @@ type segment struct {
 type blocks struct {
 	free chan *shard.Block
 	open *shard.Block // partly filled, nil when none
-	full chan<- *shard.Block
 }
 
 func newBlocks(s shard.Schema, count int) *blocks {
@@ -55,12 +54,12 @@ func (b *blocks) place(ctx context.Context, flat []int32) ([]segment, error) {
 }
 
 // release hands the blocks that a batch has filled up to the writer.
-func (b *blocks) release(ctx context.Context, segments []segment) error {
+func (b *blocks) release(ctx context.Context, full chan<- *shard.Block, segments []segment) error {
 	for _, s := range segments {
 		if s.block.Rows < shard.RowGroupRows {
 			continue
 		}
-		if err := b.send(ctx, s.block); err != nil {
+		if err := send(ctx, full, s.block); err != nil {
 			return err
 		}
 	}
@@ -68,18 +67,18 @@ func (b *blocks) release(ctx context.Context, segments []segment) error {
 }
 
 // flush hands the last, partly filled block to the writer.
-func (b *blocks) flush(ctx context.Context) error {
+func (b *blocks) flush(ctx context.Context, full chan<- *shard.Block) error {
 	if b.open == nil {
 		return nil
 	}
 	last := b.open
 	b.open = nil
-	return b.send(ctx, last)
+	return send(ctx, full, last)
 }
 
-func (b *blocks) send(ctx context.Context, full *shard.Block) error {
+func send(ctx context.Context, full chan<- *shard.Block, block *shard.Block) error {
 	select {
-	case b.full <- full:
+	case full <- block:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)

@@ -52,7 +52,7 @@ func Predict(ctx context.Context, cfg Config) (Estimate, error) {
 		e.Tokens += int64(len(ids))
 	}
 	e.Bytes = e.Rows * rowBytes(us.plan.Vectors)
-	e.Blocks = us.blockCount(work)
+	e.Blocks = us.blockCount()
 	e.BlockBytes = rowBytes(us.plan.Vectors) * shard.RowGroupRows
 	perToken, err := us.sample(ctx, cfg.Now, work)
 	if err != nil {

@@ -38,6 +38,7 @@ type units struct {
 	rule    tap.Rule
 	choices *choices // nil when the plan has none
 	token   func(id int32) string
+	blocks  *blocks // for the plan's own schema, made by the first unit and used by all
 }
 
 // written is what became of a unit's file before it is committed.
@@ -76,9 +77,9 @@ func (us *units) attempt(ctx context.Context, st store.Store, u int, schema shar
 	}
 	lo, hi := us.plan.UnitRange(u)
 	work := batches(us.input, int(lo), int(hi), us.plan.BatchTokens)
-	p := &packer{units: us, schema: schema, overflow: make([]bool, len(schema.Vectors)), blocks: newBlocks(schema, us.blockCount(work))}
+	p := &packer{units: us, schema: schema, overflow: make([]bool, len(schema.Vectors)), blocks: us.blocksFor(schema)}
 	full := make(chan *shard.Block, 1)
-	p.blocks.full = full
+	p.full = full
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return write(w, full, p.blocks) })
 	err = p.run(gctx, work)
@@ -100,12 +101,29 @@ func (us *units) attempt(ctx context.Context, st store.Store, u int, schema shar
 	return finish, nil, nil
 }
 
-// blockCount is how many row groups a unit needs in memory at a time: those one batch can touch, one
-// being written and one on its way to the writer.
-func (us *units) blockCount(work []batch) int {
-	most := 0
-	for _, b := range work {
-		most = max(most, len(us.kept(b)))
+// blocksFor are the row groups a unit of this schema is packed into. Those of the plan's own schema are
+// used again by every unit: fresh memory costs more than the packing.
+func (us *units) blocksFor(s shard.Schema) *blocks {
+	if !s.Equal(us.plan.Schema()) {
+		return newBlocks(s, us.blockCount())
+	}
+	if us.blocks == nil {
+		us.blocks = newBlocks(s, us.blockCount())
+	}
+	return us.blocks
+}
+
+// blockCount is how many row groups the node needs in memory: those one batch can touch, one being
+// written and one on its way to the writer.
+func (us *units) blockCount() int {
+	shortest, kept, whole := us.plan.BatchTokens, 0, 0
+	for _, ids := range us.input.IDs {
+		shortest, whole = min(shortest, len(ids)), max(whole, len(ids))
+		kept = max(kept, len(us.rule.Positions(len(ids))))
+	}
+	most := max(us.plan.BatchTokens, whole) // every position of a full batch
+	if kept == 1 {
+		most = max(1, us.plan.BatchTokens/shortest) // one row a prompt
 	}
 	return blocksPerBatch(most) + 2
 }
@@ -147,7 +165,8 @@ type packer struct {
 	*units
 	schema   shard.Schema
 	blocks   *blocks
-	overflow []bool // per vector column
+	full     chan<- *shard.Block // to the writer
+	overflow []bool              // per vector column
 }
 
 func (p *packer) run(ctx context.Context, work []batch) error {
@@ -156,7 +175,7 @@ func (p *packer) run(ctx context.Context, work []batch) error {
 			return err
 		}
 	}
-	return p.blocks.flush(ctx)
+	return p.blocks.flush(ctx, p.full)
 }
 
 func (p *packer) batch(ctx context.Context, b batch) error {
@@ -173,7 +192,7 @@ func (p *packer) batch(ctx context.Context, b batch) error {
 	for _, s := range segments {
 		fill.segment(s)
 	}
-	return p.blocks.release(ctx, segments)
+	return p.blocks.release(ctx, p.full, segments)
 }
 
 // pack writes the kept rows of one tap's output into their blocks.
