@@ -184,7 +184,7 @@ func fixtureTable(d dims, rng *rand.Rand) evaluate.Table {
 
 func measureAt(auroc float64) evaluate.Measure {
 	v := func(x float64) evaluate.Value { return evaluate.Value(math.Round(math.Min(x, 1)*1000) / 1000) }
-	return evaluate.Measure{N: 1500, Groups: 750, AUROC: v(auroc), AUROCLo: v(auroc - .026), AUROCHi: v(auroc + .023), Acc: v(auroc - .07), AccLo: v(auroc - .095), AccHi: v(auroc - .047), ECE: v(.04)}
+	return evaluate.Measure{N: 1500, Groups: 750, AUROC: v(auroc), AUROCLo: v(auroc - .026), AUROCHi: v(auroc + .023), Acc: v(auroc - .07), AccLo: v(auroc - .095), AccHi: v(auroc - .047), ECE: v(.04), Recall: v(auroc / 3)}
 }
 
 func fixtureNorms(d dims) (out []Norm) {

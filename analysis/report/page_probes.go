@@ -37,7 +37,7 @@ type probeRow struct {
 	Cells                    []cellView
 }
 
-type cellView struct{ N, AUROC, AUROCInterval, Acc, AccInterval, ECE string }
+type cellView struct{ N, AUROC, AUROCInterval, Acc, AccInterval, ECE, Recall string }
 
 // openRows is how long a table may be to stand open on the page.
 const openRows = 40
@@ -164,9 +164,12 @@ func rowsOf(t evaluate.Table, splits []string, chosen string) (rows []probeRow) 
 func baselineRow(t evaluate.Table, name string, splits []string) probeRow {
 	r := probeRow{Class: "base", Kind: name, Site: "–", Layer: "–"}
 	for _, split := range splits {
-		c := cellView{N: "–", AUROC: "–", Acc: "–", ECE: "–"}
+		c := cellView{N: "–", AUROC: "–", Acc: "–", ECE: "–", Recall: "–"}
 		for _, b := range t.Baselines {
 			if b.Name == name && b.Split == split {
+				if b.N > 0 {
+					c.N = whole(int64(b.N))
+				}
 				c.AUROC, c.AUROCInterval = plain(b.AUROC), limits(b.Lo, b.Hi)
 				c.Acc, c.AccInterval = plain(b.Acc), limits(b.AccLo, b.AccHi)
 			}
@@ -183,12 +186,12 @@ func rowOf(p evaluate.Probe, splits []string, chosen bool) probeRow {
 	}
 	for _, split := range splits {
 		m, ok := p.Splits[split]
-		c := cellView{N: "–", AUROC: "–", Acc: "–", ECE: "–"}
+		c := cellView{N: "–", AUROC: "–", Acc: "–", ECE: "–", Recall: "–"}
 		switch {
 		case ok && !p.Converged:
 			c.AUROC = "not converged"
 		case ok:
-			c = cellView{fmt.Sprintf("%s / %s", whole(int64(m.N)), whole(int64(m.Groups))), plain(m.AUROC), limits(m.AUROCLo, m.AUROCHi), plain(m.Acc), limits(m.AccLo, m.AccHi), plain(m.ECE)}
+			c = cellView{fmt.Sprintf("%s / %s", whole(int64(m.N)), whole(int64(m.Groups))), plain(m.AUROC), limits(m.AUROCLo, m.AUROCHi), plain(m.Acc), limits(m.AccLo, m.AccHi), plain(m.ECE), plain(m.Recall)}
 		}
 		r.Cells = append(r.Cells, c)
 	}
