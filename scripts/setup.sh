@@ -69,44 +69,38 @@ find_libtorch() {
 	dir=$(python_torch "${PYTHON:-python3}")
 	if [ -n "$dir" ] && use "$dir"; then source="Python's torch"; return; fi
 	if use_system; then source="the system's"; return; fi
-	if use "$build/torch"; then source="installed by this script"; return; fi
+	if use "$build/site/torch"; then source="installed by this script"; return; fi
 	return 1
 }
 
 install_libtorch() {
-	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-cache show libtorch-dev >/dev/null 2>&1; then
-		say "no libtorch found: installing Debian's (apt-get install libtorch-dev libopenblas0-pthread)"
-		apt-get install -y --no-install-recommends libtorch-dev libopenblas0-pthread >"$build/apt.log" 2>&1 ||
-			die "apt-get install libtorch-dev libopenblas0-pthread did not work, see $build/apt.log"
-		return
+	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+		say "no libtorch found: installing the system's (apt-get install libtorch-dev libopenblas0-pthread)"
+		{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends libtorch-dev libopenblas0-pthread; } >"$build/apt.log" 2>&1 && return
+		say "apt-get did not work, see $build/apt.log"
 	fi
 	install_wheel
 }
 
-# install_wheel unpacks PyTorch's wheel and the two small CUDA libraries its CPU library is linked with.
+# install_wheel puts PyTorch's wheel into build/site. A wheel built for CUDA links its CPU library with two small CUDA
+# libraries; the large ones are needed, and installed, only where there is a GPU.
 install_wheel() {
-	local python=${PYTHON:-python3}
+	local python=${PYTHON:-python3} pip cuda suffix=
+	pip=("$python" -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target "$build/site")
 	"$python" -m pip --version >/dev/null 2>&1 ||
 		die "no libtorch found, and no pip to install one: install libtorch-dev (Debian, Ubuntu) or PyTorch (pip install torch), or set LIBTORCH"
-	say "no libtorch found: downloading PyTorch's wheel into $build/torch (a few minutes)"
-	"$python" -m pip download --quiet --no-deps --dest "$build/wheels" torch || die "pip download torch did not work"
-	"$python" -m zipfile -e "$build"/wheels/torch-*.whl "$build/wheels/site"
-	local need
-	need=$("$python" - "$build"/wheels/site/torch-*.dist-info/METADATA <<-'PY'
-		import re, sys
-		text = open(sys.argv[1]).read()
-		for line in re.findall(r"^Requires-Dist: (nvidia-cuda-(?:runtime|cupti)[^;\n]*)", text, re.M):
-		    print(line.replace(" ", "").replace("(", "").replace(")", ""))
-	PY
-	)
-	local one
-	for one in $need; do
-		"$python" -m pip download --quiet --no-deps --dest "$build/wheels" "$one" || die "pip download $one did not work"
-	done
-	for one in "$build"/wheels/nvidia_*.whl; do
-		[ -e "$one" ] && "$python" -m zipfile -e "$one" "$build/wheels/site"
-	done
-	ln -sfn wheels/site/torch "$build/torch"
+	say "no libtorch found: installing PyTorch's wheel into $build/site (some minutes)"
+	rm -rf "$build/site"
+	if [ -e /proc/driver/nvidia ]; then
+		"${pip[@]}" torch || die "pip install torch did not work"
+		return
+	fi
+	"${pip[@]}" --no-deps torch || die "pip install torch did not work"
+	cuda=$(sed -n "s/^cuda.*= '\([0-9]*\.[0-9]*\).*/\1/p" "$build/site/torch/version.py")
+	[ -n "$cuda" ] || return 0
+	[ "${cuda%.*}" -ge 13 ] || suffix=-cu${cuda%.*}
+	"${pip[@]}" --no-deps "nvidia-cuda-runtime$suffix==$cuda.*" "nvidia-cuda-cupti$suffix==$cuda.*" ||
+		die "pip install of the CUDA $cuda runtime, which this PyTorch needs, did not work"
 }
 
 # version_of the libtorch in use, from its headers.
@@ -237,7 +231,7 @@ build_library() {
 		objects+=("$build/obj/$(basename "$f" .cpp).o")
 		compile "${objects[-1]}" "$key" compile_shim "$f" "${objects[-1]}" || die "$f does not compile against libtorch $version"
 	done
-	wait $api || exit 1
+	wait $api || die "gotch's torch_api.cpp was not compiled"
 	# The new library replaces the old one whole: programs that run keep the one they opened.
 	g++ -shared -o "$build/lib/libtch.so.new" "${objects[@]}" -L"$libdir" -Wl,--enable-new-dtags \
 		-Wl,-rpath,"$libdir" -Wl,-rpath,'$ORIGIN' -Wl,-z,defs -Wl,--no-as-needed -ltorch_cpu -lc10 ||
@@ -250,9 +244,17 @@ build_library() {
 write_work() {
 	local file=$root/go.work
 	[ "$build" = "$root/build" ] || file=$build/go.work
+	GOWORK=$file
 	printf 'go %s\n\nuse %s\n\nreplace github.com/sugarme/gotch => %s\n' \
 		"$(awk '$1 == "go" {print $2}' go.mod)" "$(relative "$root" "$file")" "$(relative "$build/gotch" "$file")" >"$file"
 	say "wrote $file"
+}
+
+# warm_go compiles the Go side of gotch, a minute of one core's time, while g++ has the others.
+warm_go() {
+	local start=$SECONDS
+	export GOWORK
+	go build github.com/sugarme/gotch/libtch && say "compiled gotch's Go side ($((SECONDS - start)) s)"
 }
 
 relative() { local r; r=$(realpath -m --relative-to="$(dirname "$2")" "$1"); case $r in ..* | .) echo "$r" ;; *) echo "./$r" ;; esac; }
@@ -260,7 +262,12 @@ relative() { local r; r=$(realpath -m --relative-to="$(dirname "$2")" "$1"); cas
 # --- all of it ------------------------------------------------------------------------------------------
 
 command -v g++ >/dev/null || die "g++ is missing: apt-get install g++ (Debian, Ubuntu) or your system's C++ compiler"
+[ -n "$shim_only" ] || command -v go >/dev/null || die "Go is missing: install Go $(awk '$1 == "go" {print $2}' go.mod) or newer (--shim-only does without)"
 mkdir -p "$build"
+if command -v flock >/dev/null; then # two set-ups at once would take each other's objects
+	exec 9>"$build/lock"
+	flock 9
+fi
 if ! find_libtorch; then
 	install_libtorch
 	find_libtorch || die "libtorch was installed but is not found: set LIBTORCH to its directory"
@@ -275,7 +282,12 @@ rm -f "$build/stamp"
 say "libtorch $version: $source, $libdir"
 flags_of
 copy_gotch
+if [ -z "$shim_only" ]; then
+	write_work
+	warm_go &
+	warming=$!
+fi
 build_library
-[ -n "$shim_only" ] || write_work
+[ -n "$shim_only" ] || wait $warming || die "gotch's Go side does not compile, see above"
 printf '%s' "$stamp" >"$build/stamp"
 say "done in $((SECONDS - began)) s: libtorch $version, $(wc -l <"$build/obj/stubbed") operators it lacks stubbed, $build/lib/libtch.so"
