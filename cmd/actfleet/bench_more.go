@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"actfleet/internal/torch"
+	"actfleet/shard/storebench"
+	"actfleet/trainer/stream"
+	"actfleet/trainer/trainbench"
+)
+
+func newBenchStore() *cobra.Command {
+	var dir string
+	var jsonOut bool
+	c := &cobra.Command{
+		Use:   "store",
+		Short: "Writer and readers of shards beside write(2), a touch and a copy",
+		Args:  usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return runBenchStore(c.Context(), dir, jsonOut, c.OutOrStdout())
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", benchDir(), "where to write meanwhile")
+	c.Flags().BoolVar(&jsonOut, "json", false, "print JSON")
+	return c
+}
+
+// benchDir is a file system in memory where there is one: the format is to be measured, not the disk.
+func benchDir() string {
+	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
+		return "/dev/shm"
+	}
+	return os.TempDir()
+}
+
+func runBenchStore(ctx context.Context, dir string, jsonOut bool, out io.Writer) error {
+	var lines []benchLine
+	err := storebench.Run(ctx, dir, func(r storebench.Result) error {
+		lines = append(lines, benchLine{Name: r.Name, Value: r.Value, Unit: r.Unit, Limit: r.Bound, Ratio: r.Ratio, Of: r.Limit})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return printBench(out, jsonOut, lines)
+}
+
+func newBenchStream() *cobra.Command {
+	var run, column string
+	var rounds int
+	var jsonOut bool
+	c := &cobra.Command{
+		Use:   "stream --from RUN [--column resid_2]",
+		Short: "The training stream on one core beside a plain touch of the same bytes",
+		Args:  usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return runBenchStream(c.Context(), run, column, rounds, jsonOut, c.OutOrStdout())
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&run, "from", "demo/run", "the run to read")
+	f.StringVar(&column, "column", "fc1_2", "vector column")
+	f.IntVar(&rounds, "rounds", 5, "how often each side runs")
+	f.BoolVar(&jsonOut, "json", false, "print JSON")
+	return c
+}
+
+func runBenchStream(ctx context.Context, run, column string, rounds int, jsonOut bool, out io.Writer) error {
+	st, plan, err := openRun(ctx, run)
+	if err != nil {
+		return err
+	}
+	if _, ok := plan.Schema().VectorIndex(column); !ok {
+		var names []string
+		for _, v := range plan.Vectors {
+			names = append(names, v.Name)
+		}
+		return fmt.Errorf("%w: %s has no column %s; it has %s", errUsage, run, column, strings.Join(names, ", "))
+	}
+	r, err := trainbench.Stream(ctx, stream.Source{Store: st, Plan: plan}, column, rounds)
+	if err != nil {
+		return err
+	}
+	return printBench(out, jsonOut, []benchLine{{Name: "stream " + column + ", one core", Value: r.Ours / 1e9, Unit: "GB/s", Limit: r.Limit / 1e9, Ratio: r.Ratio, Of: "touching the bytes"}})
+}
+
+func newBenchSAE() *cobra.Command {
+	var d, m, k, batch, rounds, threads int
+	var jsonOut bool
+	c := &cobra.Command{
+		Use:   "sae",
+		Short: "A TopK step beside its encoder's matrix product",
+		Args:  usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if threads > 0 {
+				torch.SetThreads(threads)
+			}
+			r, err := trainbench.SAE(d, m, k, batch, rounds)
+			if err != nil {
+				return err
+			}
+			name := fmt.Sprintf("step d=%d M=%d k=%d B=%d", d, m, k, batch)
+			return printBench(c.OutOrStdout(), jsonOut, []benchLine{{Name: name, Value: r.Ours * 1e3, Unit: "ms", Limit: r.Limit * 1e3, Ratio: r.Ratio, Of: "the encoder's product"}})
+		},
+	}
+	f := c.Flags()
+	f.IntVar(&d, "d", 512, "width of the vectors")
+	f.IntVar(&m, "width", 8192, "latents")
+	f.IntVar(&k, "k", 32, "active latents")
+	f.IntVar(&batch, "batch", 2048, "rows of a step")
+	f.IntVar(&rounds, "rounds", 5, "how often each side runs")
+	f.IntVar(&threads, "threads", 0, "compute threads (0: all cores)")
+	f.BoolVar(&jsonOut, "json", false, "print JSON")
+	return c
+}

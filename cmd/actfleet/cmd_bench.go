@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"actfleet/collector"
+	"actfleet/collector/collectbench"
+	"actfleet/internal/torch"
+)
+
+// benchLine is one measured number beside its limit.
+type benchLine struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit"`
+	Limit float64 `json:"limit,omitempty"` // in the same unit, measured in the same run
+	Ratio float64 `json:"ratio"`
+	Of    string  `json:"of"` // what the ratio is to
+}
+
+func newBench() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "bench collect|store|stream|sae",
+		Short: "Measure this machine, each number beside its physical limit in the same run",
+		Long:  "Runs both sides of each comparison in turn and prints medians.\n" + exitCodes,
+	}
+	c.AddCommand(newBenchCollect(), newBenchStore(), newBenchStream(), newBenchSAE())
+	return c
+}
+
+func printBench(out io.Writer, jsonOut bool, lines []benchLine) error {
+	if jsonOut {
+		return printJSON(out, lines)
+	}
+	for _, l := range lines {
+		fmt.Fprintf(out, "%-28s %10.4g %-10s %6.3f × %s", l.Name, l.Value, l.Unit, l.Ratio, l.Of)
+		if l.Limit > 0 {
+			fmt.Fprintf(out, " (%.4g %s)", l.Limit, l.Unit)
+		}
+		fmt.Fprintln(out)
+	}
+	return nil
+}
+
+func newBenchCollect() *cobra.Command {
+	var o collectOptions
+	var rounds int
+	c := &cobra.Command{
+		Use:   "collect --model DIR --data FILE",
+		Short: "What taps and writing cost over the bare forward pass",
+		Args:  usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return runBenchCollect(c.Context(), o, rounds, c.OutOrStdout())
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.model, "model", "examples/tiny-phi", "directory of the model")
+	f.StringVar(&o.data, "data", "examples/tiny-phi/statements.jsonl", "prompts")
+	f.StringVar(&o.out, "dir", os.TempDir(), "where to write meanwhile")
+	f.StringVar(&o.sites, "sites", "all", "as of collect")
+	f.StringVar(&o.layers, "layers", "all", "as of collect")
+	f.StringVar(&o.tokens, "tokens", "all", "as of collect")
+	f.IntVar(&o.limit, "limit", 1500, "prompts")
+	f.IntVar(&o.threads, "threads", 0, "compute threads (0: all cores)")
+	f.IntVar(&rounds, "rounds", 5, "how often each side runs")
+	f.BoolVar(&o.jsonOut, "json", false, "print JSON")
+	o.template, o.dtype = "none", "auto"
+	return c
+}
+
+func runBenchCollect(ctx context.Context, o collectOptions, rounds int, out io.Writer) error {
+	j, err := newJob(ctx, o)
+	if err != nil {
+		return err
+	}
+	if o.threads > 0 {
+		torch.SetThreads(o.threads)
+	}
+	before, err := collector.PeakMemory()
+	if err != nil {
+		return err
+	}
+	r, err := collectbench.Run(ctx, collectbench.Config{Dir: o.out, Rounds: rounds, Collect: collector.Config{
+		Plan: j.plan, Input: j.input, Model: j.model, Token: j.text.Token, Now: time.Now,
+		Encode: func(s string) []int32 { return j.text.Encode(s, false) },
+	}})
+	if err != nil {
+		return err
+	}
+	after, err := collector.PeakMemory()
+	if err != nil {
+		return err
+	}
+	return printBench(out, o.jsonOut, []benchLine{
+		{Name: "collect, all taps, written", Value: r.FullSeconds, Unit: "s", Limit: r.BareSeconds, Ratio: r.Ratio, Of: "the bare forward"},
+		{Name: "rows", Value: r.RowsPerSec, Unit: "rows/s", Limit: float64(r.Rows) / r.BareSeconds, Ratio: 1 / r.Ratio, Of: "the bare forward"},
+		{Name: "activations", Value: r.BytesPerSec / 1e6, Unit: "MB/s", Limit: float64(r.Bytes) / r.BareSeconds / 1e6, Ratio: 1 / r.Ratio, Of: "the bare forward"},
+		{Name: "memory over the model", Value: float64(after-before) / 1e6, Unit: "MB", Limit: float64(r.BlockBytes)/1e6 + 300,
+			Ratio: float64(after-before) / (float64(r.BlockBytes) + 300e6), Of: "one row group + 300 MB"},
+	})
+}

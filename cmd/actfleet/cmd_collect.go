@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"actfleet/collector"
+	"actfleet/collector/dataset"
+	"actfleet/collector/model"
+	"actfleet/collector/model/bpe"
+	"actfleet/collector/model/tap"
+	"actfleet/internal/torch"
+	"actfleet/shard"
+	"actfleet/shard/store"
+)
+
+// collectOptions are the flags of collect.
+type collectOptions struct {
+	model, data, out          string
+	sites, layers, tokens     string
+	template, dtype           string
+	choices                   []string
+	maxTokens, limit, threads int
+	keepText, dryRun, jsonOut bool
+	fleet                     fleetOptions
+}
+
+func newCollect() *cobra.Command {
+	var o collectOptions
+	c := &cobra.Command{
+		Use:   "collect --model DIR --data FILE --out RUN",
+		Short: "Run prompts through a model and keep its activations",
+		Long: `Runs every prompt of a data set through a model and writes the chosen activations to RUN as Parquet.
+Every node of a fleet runs the same command, with --join and --bind; a joining node may give --model,
+--out and --join alone. The same command on a half-finished RUN goes on where it stands.
+` + exitCodes,
+		Args: usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error { return runCollect(c.Context(), o, c.OutOrStdout()) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.model, "model", "", "directory with config.json, tokenizer.json and *.safetensors")
+	f.StringVar(&o.data, "data", "", "prompts: JSONL, CSV or Parquet with a column text (or input_ids)")
+	f.StringVar(&o.out, "out", "", "the run: a directory all nodes share")
+	f.StringVar(&o.sites, "sites", "all", "where to read: Wqkv,out_proj,fc1,fc2,resid or all")
+	f.StringVar(&o.layers, "layers", "all", "which layers: all, 0,5,10-20 or -1 (from the end)")
+	f.StringVar(&o.tokens, "tokens", "last", "which positions: last, all, every:N or pos:N")
+	f.StringVar(&o.template, "template", "none", "named template the text is put into")
+	f.StringSliceVar(&o.choices, "choices", nil, "two words, no first (no,yes): adds the model's own answer as p_no, p_yes, choice_cov")
+	f.StringVar(&o.dtype, "dtype", "auto", "of the stored vectors: auto (f16, or f32 where a value overflows), f16 or f32")
+	f.IntVar(&o.maxTokens, "max-tokens", 0, "refuse prompts with more tokens than this (0: the model's positions)")
+	f.IntVar(&o.limit, "limit", 0, "only the first N prompts (0: all)")
+	f.IntVar(&o.threads, "threads", 0, "compute threads (0: the cores, shared among the nodes on this host)")
+	f.BoolVar(&o.keepText, "keep-text", false, "keep the rendered prompt as a column")
+	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be collected, how large, how long and in how much memory; write nothing")
+	f.BoolVar(&o.jsonOut, "json", false, "print the summary as JSON")
+	o.fleet.flags(f)
+	return c
+}
+
+func (o collectOptions) check() error {
+	switch {
+	case o.model == "" || o.out == "":
+		return fmt.Errorf("%w: collect needs --model and --out", errUsage)
+	case o.data == "" && len(o.fleet.join) == 0:
+		return fmt.Errorf("%w: collect needs --data, or --join to take the plan of a running fleet", errUsage)
+	case o.dryRun && o.data == "":
+		return fmt.Errorf("%w: --dry-run needs --data", errUsage)
+	case o.dtype != "auto" && o.dtype != "f16" && o.dtype != "f32":
+		return fmt.Errorf("%w: --dtype %s: want auto, f16 or f32", errUsage, o.dtype)
+	case o.maxTokens < 0 || o.limit < 0 || o.threads < 0:
+		return fmt.Errorf("%w: --max-tokens, --limit and --threads cannot be negative", errUsage)
+	}
+	return nil
+}
+
+func runCollect(ctx context.Context, o collectOptions, out io.Writer) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	j, err := newJob(ctx, o)
+	if err != nil {
+		return err
+	}
+	if o.dryRun {
+		return j.dryRun(ctx, out)
+	}
+	return j.collect(ctx, out)
+}
+
+// job is one collect command on its way from flags to a finished run.
+type job struct {
+	o       collectOptions
+	started time.Time
+	text    *bpe.BPE
+	model   *model.Model
+	input   *dataset.Input
+	plan    shard.Plan
+	store   store.Store
+}
+
+// newJob loads what the flags name and has a plan: its own, or the run's.
+func newJob(ctx context.Context, o collectOptions) (*job, error) {
+	text, err := bpe.Load(modelFile(o.model, "tokenizer.json"))
+	if err != nil {
+		return nil, err
+	}
+	j := &job{o: o, text: text, started: time.Now()}
+	if o.data == "" {
+		return j, j.follow(ctx)
+	}
+	return j, j.prepare()
+}
+
+// prepare reads the data set and the model and makes the plan from the flags.
+func (j *job) prepare() error {
+	sites, err := tap.ParseSites(j.o.sites)
+	if err != nil {
+		return fmt.Errorf("%w: --sites: %w", errUsage, err)
+	}
+	rule, err := tap.ParseRule(j.o.tokens)
+	if err != nil {
+		return fmt.Errorf("%w: --tokens: %w", errUsage, err)
+	}
+	if j.model, err = model.Load(j.o.model); err != nil {
+		return err
+	}
+	info := j.model.Info()
+	layers, err := tap.ParseLayers(j.o.layers, info.Layers)
+	if err != nil {
+		return fmt.Errorf("%w: --layers: %w", errUsage, err)
+	}
+	if err := j.tokenize(info); err != nil {
+		return err
+	}
+	key, err := inputKey(j.input)
+	if err != nil {
+		return err
+	}
+	ask := collector.Ask{Sites: sites, Layers: layers, Tokens: rule, Dtype: j.o.dtype, Template: j.o.template,
+		Choices: j.o.choices, MaxTokens: j.o.maxTokens, Limit: j.o.limit, KeepText: j.o.keepText}
+	j.plan, err = collector.NewPlan(ask, j.model, j.input, baseName(j.o.data), key)
+	return err
+}
+
+func (j *job) tokenize(info model.Info) (err error) {
+	most := info.MaxPositions
+	if j.o.maxTokens > 0 {
+		most = min(most, j.o.maxTokens)
+	}
+	set, err := dataset.Open(j.o.data, dataset.Options{Template: j.o.template, Limit: j.o.limit})
+	if err != nil {
+		return err
+	}
+	j.input, err = dataset.Tokenize(set, j.text, dataset.TokenizeOptions{MaxTokens: most, Vocab: info.Vocab})
+	return err
+}
+
+// threads is how many threads the next unit may use: as asked for, or the fair share of the host.
+func (j *job) threads(f *fleet) int {
+	if j.o.threads > 0 {
+		return j.o.threads
+	}
+	return f.threads()
+}
+
+// collect publishes the plan and the input, then works until the run is whole.
+func (j *job) collect(ctx context.Context, out io.Writer) error {
+	if err := j.publish(ctx); err != nil {
+		return err
+	}
+	fleet, err := j.o.fleet.start(ctx, j.plan, j.store)
+	if err != nil {
+		return err
+	}
+	log, err := openLog(j.o.out, fleet.node, j.started)
+	if err != nil {
+		return err
+	}
+	host, _ := os.Hostname()
+	watch := newProgress(os.Stderr, fleet.coordinator)
+	observe := func(e collector.Event) {
+		if e.Event == "claim" {
+			torch.SetThreads(j.threads(fleet))
+		}
+		log.write(e)
+		watch.event(e)
+	}
+	observe(collector.Event{Time: time.Now(), Event: "start", Host: host, PID: os.Getpid(), Message: version()})
+	sum, err := collector.Collect(ctx, collector.Config{
+		Store: j.store, Plan: j.plan, Input: j.input, Model: j.model, Fleet: fleet.coordinator,
+		Encode: func(s string) []int32 { return j.text.Encode(s, false) }, Token: j.text.Token,
+		Observe: observe, Now: time.Now,
+	})
+	if err == nil {
+		_, _, err = shard.Finish(ctx, j.store, j.plan)
+	}
+	last := collector.Event{Time: time.Now(), Event: "leave"}
+	if err != nil {
+		last.Event, last.Message = "error", err.Error()
+	}
+	observe(last)
+	watch.close()
+	return j.end(out, sum, err, log.close(), fleet.close())
+}

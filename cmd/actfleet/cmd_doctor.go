@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"actfleet/internal/torch"
+	"actfleet/shard/store/local"
+)
+
+// finding is one thing doctor looked at.
+type finding struct {
+	What   string `json:"what"`
+	OK     bool   `json:"ok"`
+	Found  string `json:"found"`
+	Advice string `json:"advice,omitempty"` // what to do when not OK
+}
+
+// errProblem makes doctor fail after it has printed its list.
+var errProblem = errors.New("doctor found problems")
+
+func newDoctor() *cobra.Command {
+	var jsonOut bool
+	var dir string
+	c := &cobra.Command{
+		Use:   "doctor",
+		Short: "Look for what actfleet needs here, and say what to do about each problem",
+		Long:  "Looks at libtorch, devices, matrix library, cores, memory, disk, the store and the network.\n" + exitCodes,
+		Args:  usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return runDoctor(c.Context(), dir, jsonOut, c.OutOrStdout())
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", ".", "directory where runs will be kept")
+	c.Flags().BoolVar(&jsonOut, "json", false, "print JSON")
+	return c
+}
+
+func runDoctor(ctx context.Context, dir string, jsonOut bool, out io.Writer) error {
+	found := []finding{lookTorch(), lookDevices(), lookCores(), lookMemory(), lookDisk(dir), lookStore(ctx, dir), lookPorts()}
+	problems := 0
+	for _, f := range found {
+		if !f.OK {
+			problems++
+		}
+	}
+	if jsonOut {
+		if err := printJSON(out, found); err != nil {
+			return err
+		}
+	} else {
+		printFindings(out, found)
+	}
+	if problems > 0 {
+		return fmt.Errorf("%w: %d", errProblem, problems)
+	}
+	return nil
+}
+
+func printFindings(out io.Writer, found []finding) {
+	for _, f := range found {
+		mark := "ok "
+		if !f.OK {
+			mark = "BAD"
+		}
+		fmt.Fprintf(out, "%s  %-9s %s\n", mark, f.What, f.Found)
+		if f.Advice != "" {
+			fmt.Fprintf(out, "     %-9s → %s\n", "", f.Advice)
+		}
+	}
+}
+
+func lookTorch() finding {
+	f := finding{What: "libtorch"}
+	if err := torch.Load(); err != nil {
+		f.Found, f.Advice = err.Error(), "run scripts/setup.sh; it finds or installs a libtorch and says what it lacks"
+		return f
+	}
+	f.OK, f.Found = true, fmt.Sprintf("%s, matrix products by %s", torch.Version(), torch.BLAS())
+	return f
+}
+
+func lookDevices() finding {
+	f := finding{What: "devices", OK: true, Found: "cpu"}
+	if torch.Load() == nil {
+		if n := torch.CUDA(); n > 0 {
+			f.Found = fmt.Sprintf("cpu, %d CUDA (this version computes on the cpu)", n)
+		}
+	}
+	return f
+}
+
+func lookCores() finding {
+	return finding{What: "cores", OK: true, Found: fmt.Sprintf("%d; nodes on one host share them (--threads)", runtime.NumCPU())}
+}
+
+func lookMemory() finding {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return finding{What: "memory", Found: err.Error()}
+	}
+	free := float64(info.Freeram+info.Bufferram) * float64(info.Unit)
+	total := float64(info.Totalram) * float64(info.Unit)
+	f := finding{What: "memory", OK: total > 2e9, Found: fmt.Sprintf("%s, %s free", bytesText(total), bytesText(free))}
+	if !f.OK {
+		f.Advice = "2 GB are needed to build, and a model in fp32 plus 300 MB to collect"
+	}
+	return f
+}
+
+func lookDisk(dir string) finding {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return finding{What: "disk", Found: fmt.Sprintf("%s: %v", dir, err), Advice: "name an existing directory with --dir"}
+	}
+	free := float64(fs.Bavail) * float64(fs.Bsize)
+	f := finding{What: "disk", OK: free > 1e9, Found: fmt.Sprintf("%s free in %s", bytesText(free), dir)}
+	if !f.OK {
+		f.Advice = "collect --dry-run says how large a run gets; choose a larger disk with --out"
+	}
+	return f
+}
+
+// lookStore commits a small object twice: the second time must lose.
+func lookStore(ctx context.Context, dir string) finding {
+	f := finding{What: "store", Advice: "runs need a directory that can be written and where link(2) works"}
+	tmp, err := os.MkdirTemp(dir, ".actfleet-doctor-")
+	if err != nil {
+		f.Found = err.Error()
+		return f
+	}
+	defer os.RemoveAll(tmp)
+	st, err := local.New(tmp)
+	if err == nil {
+		err = tryStore(ctx, st)
+	}
+	if err != nil {
+		f.Found = err.Error()
+		return f
+	}
+	abs, _ := filepath.Abs(dir)
+	return finding{What: "store", OK: true, Found: "put-if-absent works in " + abs}
+}
+
+func lookPorts() finding {
+	f := finding{What: "network", Advice: "a fleet on one host gossips over loopback; a fleet of one needs no network"}
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		f.Found = err.Error()
+		return f
+	}
+	defer tcp.Close()
+	udp, err := net.ListenPacket("udp", tcp.Addr().String())
+	if err != nil {
+		f.Found = err.Error()
+		return f
+	}
+	defer udp.Close()
+	return finding{What: "network", OK: true, Found: "TCP and UDP on loopback"}
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"actfleet/coordinator"
+	"actfleet/coordinator/gossip"
+	"actfleet/shard"
+)
+
+type statusOptions struct {
+	run            string
+	fleet          fleetOptions
+	watch, jsonOut bool
+}
+
+func newStatus() *cobra.Command {
+	var o statusOptions
+	c := &cobra.Command{
+		Use:   "status RUN | --join HOST:PORT",
+		Short: "Show how far a run is: its units, and with --join its nodes, rates and ETA",
+		Long:  "Reads the run's directory, or asks a node of its fleet.\n" + exitCodes,
+		Args:  usage(cobra.MaximumNArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				o.run = args[0]
+			}
+			if (o.run == "") == (len(o.fleet.join) == 0) {
+				return fmt.Errorf("%w: status needs a RUN or --join HOST:PORT", errUsage)
+			}
+			return runStatus(c.Context(), o, c.OutOrStdout())
+		},
+	}
+	f := c.Flags()
+	f.StringSliceVar(&o.fleet.join, "join", nil, "addresses HOST:PORT of nodes to ask")
+	f.StringVar(&o.fleet.secretFile, "secret-file", "", "file with the fleet's key")
+	f.BoolVar(&o.watch, "watch", false, "show it again every second until the run is complete")
+	f.BoolVar(&o.jsonOut, "json", false, "print JSON")
+	return c
+}
+
+func runStatus(ctx context.Context, o statusOptions, out io.Writer) error {
+	for {
+		p, err := status(ctx, o)
+		if err != nil {
+			return err
+		}
+		if err := printStatus(out, o, p); err != nil {
+			return err
+		}
+		if !o.watch || p.Done == p.Total {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// status asks the fleet, or lists the run.
+func status(ctx context.Context, o statusOptions) (coordinator.Progress, error) {
+	if o.run == "" {
+		secret, err := o.fleet.secret()
+		if err != nil {
+			return coordinator.Progress{}, err
+		}
+		seen, err := gossip.Peek(ctx, o.fleet.join, secret)
+		return seen.Progress(time.Now()), err
+	}
+	st, plan, err := openRun(ctx, o.run)
+	if err != nil {
+		return coordinator.Progress{}, err
+	}
+	units, err := shard.Committed(ctx, st, plan)
+	if err != nil {
+		return coordinator.Progress{}, err
+	}
+	p := coordinator.Progress{Total: len(units), ETA: -1}
+	for _, done := range units {
+		if done {
+			p.Done++
+		}
+	}
+	return p, nil
+}
+
+func printStatus(out io.Writer, o statusOptions, p coordinator.Progress) error {
+	if o.jsonOut {
+		return printJSON(out, p)
+	}
+	line := fmt.Sprintf("%d of %d units committed", p.Done, p.Total)
+	if p.Rate > 0 {
+		line += fmt.Sprintf(", %.3g units/s", p.Rate)
+	}
+	if p.ETA > 0 {
+		line += ", ETA " + timeText(p.ETA)
+	}
+	fmt.Fprintln(out, line)
+	if len(p.Nodes) == 0 {
+		return nil
+	}
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "node\tstate\tunits\tshare\tunits/s\tlast word")
+	for _, n := range p.Nodes {
+		fmt.Fprintf(w, "%s\t%s\t%d\t%.0f %%\t%.3g\t%s ago\n", n.Node, nodeState(n), n.Done, 100*n.Share, n.Speed, timeText(n.Age))
+	}
+	return w.Flush()
+}
+
+func nodeState(n coordinator.NodeProgress) string {
+	switch {
+	case n.Left:
+		return "left"
+	case !n.Live:
+		return "gone"
+	case n.Waiting:
+		return "waiting"
+	}
+	return "working"
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"actfleet/collector/model/bpe"
+)
+
+// maxLine bounds one line of input: no prompt a model can take is longer.
+const maxLine = 64 << 20
+
+func newTokenize() *cobra.Command {
+	var dir string
+	var noSpecial bool
+	c := &cobra.Command{
+		Use:   "tokenize --model DIR < texts.jsonl > ids.jsonl",
+		Short: `Turn {"text":…} lines into {"ids":[…]} lines`,
+		Long:  "Reads one JSON object with a text a line and writes its token ids, as collect would use them.\n" + exitCodes,
+		Args:  usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if dir == "" {
+				return fmt.Errorf("%w: tokenize needs --model", errUsage)
+			}
+			return runTokenize(c.Context(), dir, !noSpecial, c.InOrStdin(), c.OutOrStdout())
+		},
+	}
+	c.Flags().StringVar(&dir, "model", "", "directory with tokenizer.json")
+	c.Flags().BoolVar(&noSpecial, "no-special", false, "leave out the tokens the tokenizer adds by itself (BOS …)")
+	return c
+}
+
+func runTokenize(ctx context.Context, dir string, special bool, in io.Reader, out io.Writer) (err error) {
+	text, err := bpe.Load(modelFile(dir, "tokenizer.json"))
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(out)
+	defer func() { err = errors.Join(err, w.Flush()) }()
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, maxLine)
+	enc := json.NewEncoder(w)
+	for n := 1; lines.Scan(); n++ {
+		var row struct {
+			Text *string `json:"text"`
+		}
+		if err := json.Unmarshal(lines.Bytes(), &row); err != nil {
+			return fmt.Errorf("line %d: %w", n, err)
+		}
+		if row.Text == nil {
+			return fmt.Errorf(`line %d: no "text" in it`, n)
+		}
+		if err := enc.Encode(map[string][]int32{"ids": text.Encode(*row.Text, special)}); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return lines.Err()
+}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sort"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"actfleet/analysis/evaluate"
+	"actfleet/trainer"
+	"actfleet/trainer/probe"
+	"actfleet/trainer/stream"
+)
+
+func newTrainProbe() *cobra.Command {
+	var o trainOptions
+	var noCodes bool
+	c := &cobra.Command{
+		Use:   "probe --from RUN --site all --layers all --out DIR",
+		Short: "Fit linear truth probes on last tokens, one of each kind per site and layer",
+		Long: `Splits come from the data set's column split, else from a hash of the group; a group in two splits is
+refused. Every result stands beside its baselines, with an interval clustered by group. The scores of all
+rows are written back into the run, as a view in SQL.
+Keys for --set and the file of -f, with their defaults:
+` + keyList(trainer.Probe) + exitCodes,
+		Args: usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return runTrainProbe(c.Context(), o, !noCodes, c.OutOrStdout())
+		},
+	}
+	o.flags(c)
+	c.Flags().BoolVar(&noCodes, "no-codes", false, "do not write the scores back into the run")
+	return c
+}
+
+func runTrainProbe(ctx context.Context, o trainOptions, codes bool, out io.Writer) error {
+	cfg, err := trainer.LoadConfig(trainer.Probe, o.config, o.set)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	runs, err := o.sources(ctx)
+	if err != nil {
+		return err
+	}
+	taps, err := o.taps(runs)
+	if err != nil {
+		return err
+	}
+	var columns []string
+	for _, t := range taps {
+		columns = append(columns, t.Column(""))
+	}
+	began := time.Now()
+	random := &randomBaseline{directions: cfg.Directions, seed: cfg.Seed}
+	rep, coder, err := trainer.FitProbes(ctx, trainer.ProbeJob{Dir: o.out, Runs: runs, Columns: columns, Config: cfg, Program: version(), Each: random.add})
+	if err != nil {
+		return err
+	}
+	table, err := probeTable(rep, cfg.Label, coder.PlanIDs, cfg.Seed)
+	if err != nil {
+		return err
+	}
+	table.Baselines = append(table.Baselines, random.worst()...)
+	if err := writeTable(o.out, table); err != nil {
+		return err
+	}
+	if codes {
+		if err := encodeAll(ctx, o.out, runs); err != nil {
+			return err
+		}
+	}
+	if o.jsonOut {
+		return printJSON(out, table)
+	}
+	return printProbes(out, table, o.out, time.Since(began))
+}
+
+func encodeAll(ctx context.Context, dir string, runs []stream.Source) error {
+	for _, run := range runs {
+		if _, err := encodeRun(ctx, dir, run); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeTable puts results.json in place whole.
+func writeTable(dir string, t evaluate.Table) error {
+	data, err := json.MarshalIndent(t, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode the probes' results: %w", err)
+	}
+	path := filepath.Join(dir, evaluate.ResultsFile)
+	if err := os.WriteFile(path+".tmp", append(data, '\n'), 0o644); err != nil {
+		return fmt.Errorf("write the probes' results: %w", err)
+	}
+	return os.Rename(path+".tmp", path)
+}
+
+// randomBaseline measures random directions on every column, for every split but train.
+type randomBaseline struct {
+	directions int
+	seed       uint64
+	found      map[string]evaluate.Baseline // by split: the column where they do best
+}
+
+func (r *randomBaseline) add(column string, x []float32, d int, rows *probe.Rows) error {
+	if r.directions == 0 {
+		return nil
+	}
+	if r.found == nil {
+		r.found = map[string]evaluate.Baseline{}
+	}
+	train := features(x, d, rows, probe.Train)
+	for _, split := range splitNames(rows) {
+		if split == probe.Train {
+			continue
+		}
+		b, err := evaluate.RandomDirections(train, features(x, d, rows, split), split, r.directions, r.seed)
+		if err != nil {
+			return fmt.Errorf("random directions on %s: %w", column, err)
+		}
+		if old, ok := r.found[split]; !ok || b.AUROC > old.AUROC {
+			r.found[split] = b
+		}
+	}
+	return nil
+}
+
+// worst are the random directions of the column where they do best: the hardest to beat.
+func (r *randomBaseline) worst() (out []evaluate.Baseline) {
+	for _, b := range r.found {
+		out = append(out, b)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Split < out[j].Split })
+	return out
+}
+
+func features(x []float32, d int, rows *probe.Rows, split string) evaluate.Features {
+	at := rows.In(split)
+	f := evaluate.Features{D: d, Positive: pick(rows.Label, at), X: make([]float32, 0, len(at)*d)}
+	for _, r := range at {
+		f.X = append(f.X, x[r*d:(r+1)*d]...)
+	}
+	return f
+}
+
+// bestShown is how many probes the summary lists; results.json and the report have all.
+const bestShown = 5
+
+func printProbes(out io.Writer, t evaluate.Table, dir string, took time.Duration) error {
+	unconverged := 0
+	best := make([]evaluate.Probe, 0, len(t.Probes))
+	for _, p := range t.Probes {
+		if !p.Converged {
+			unconverged++
+			continue
+		}
+		best = append(best, p)
+	}
+	if len(best) == 0 {
+		return errors.New("no probe converged; raise max_iter or l2")
+	}
+	// val chooses; test is only looked at.
+	sort.SliceStable(best, func(i, j int) bool {
+		return best[i].Splits[probe.Val].AUROC > best[j].Splits[probe.Val].AUROC
+	})
+	fmt.Fprintf(out, "%s: %d probes on %v rows in %s; %d did not converge and have no result\n", dir, len(t.Probes), t.Splits, timeText(took), unconverged)
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "best on val\tval AUROC\ttest AUROC\t95 % interval\ttest accuracy")
+	for _, p := range best[:min(bestShown, len(best))] {
+		v, s := p.Splits[probe.Val], p.Splits["test"]
+		fmt.Fprintf(w, "%s\t%.3f\t%.3f\t%.3f–%.3f\t%.3f\n", p.ID, v.AUROC, s.AUROC, s.AUROCLo, s.AUROCHi, s.Acc)
+	}
+	for _, b := range t.Baselines {
+		if b.Split == "test" {
+			fmt.Fprintf(w, "baseline: %s\t\t%.3f\t%.3f–%.3f\t%.3f\n", b.Name, b.AUROC, b.Lo, b.Hi, b.Acc)
+		}
+	}
+	return w.Flush()
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"actfleet/collector"
+	"actfleet/collector/dataset"
+	"actfleet/collector/model"
+	"actfleet/coordinator"
+	"actfleet/shard"
+	"actfleet/shard/store"
+)
+
+// inputBytes encodes the tokenised rows; inputKey is where they lie in the run.
+func inputBytes(in *dataset.Input) ([]byte, error) {
+	var b bytes.Buffer
+	if err := dataset.WriteInput(&b, in); err != nil {
+		return nil, fmt.Errorf("encode the tokenised rows: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+func inputKey(in *dataset.Input) (string, error) {
+	b, err := inputBytes(in)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(b)
+	return shard.InputKey(hex.EncodeToString(sum[:])), nil
+}
+
+// publish puts the tokenised rows and then the plan into the run. A run that another plan made is
+// refused with the differences.
+func (j *job) publish(ctx context.Context) (err error) {
+	if j.store == nil {
+		if j.store, err = openStore(j.o.out, true); err != nil {
+			return err
+		}
+	}
+	if j.o.data == "" {
+		return nil
+	}
+	if old, err := shard.ReadPlan(ctx, j.store); err == nil && old.ID() != j.plan.ID() {
+		_, err := shard.CreatePlan(ctx, j.store, j.plan)
+		return err
+	}
+	if err := j.putInput(ctx); err != nil {
+		return err
+	}
+	_, err = shard.CreatePlan(ctx, j.store, j.plan)
+	return err
+}
+
+func (j *job) putInput(ctx context.Context) error {
+	b, err := inputBytes(j.input)
+	if err != nil {
+		return err
+	}
+	if err := store.Put(ctx, j.store, j.plan.Data.Input, b); err != nil && !errors.Is(err, store.ErrExists) {
+		return fmt.Errorf("write the tokenised rows: %w", err)
+	}
+	return nil
+}
+
+// planWait is how long a joining node waits for the run's plan: its first node may still be reading
+// its model.
+const planWait = time.Minute
+
+// follow takes plan and input from the run and checks that the model here is the plan's.
+func (j *job) follow(ctx context.Context) (err error) {
+	if j.store, err = openStore(j.o.out, true); err != nil {
+		return err
+	}
+	if j.plan, err = waitPlan(ctx, j.store); err != nil {
+		return err
+	}
+	if j.input, err = readInput(ctx, j.store, j.plan.Data.Input); err != nil {
+		return err
+	}
+	if j.model, err = model.Load(j.o.model); err != nil {
+		return err
+	}
+	if have := j.model.Info().Digest; have != j.plan.Model.Digest {
+		return fmt.Errorf("the model in %s (digest %.12s) is not the plan's %s (digest %.12s)", j.o.model, have, j.plan.Model.Name, j.plan.Model.Digest)
+	}
+	return nil
+}
+
+func waitPlan(ctx context.Context, st store.Store) (shard.Plan, error) {
+	until := time.Now().Add(planWait)
+	for {
+		plan, err := shard.ReadPlan(ctx, st)
+		if !errors.Is(err, store.ErrNotFound) || time.Now().After(until) {
+			return plan, err
+		}
+		select {
+		case <-ctx.Done():
+			return plan, ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+func readInput(ctx context.Context, st store.Store, key string) (*dataset.Input, error) {
+	o, err := st.Open(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("read the tokenised rows %s: %w", key, err)
+	}
+	defer o.Close()
+	return dataset.ReadInput(o, o.Size())
+}
+
+// collectResult is what collect prints.
+type collectResult struct {
+	Run     string  `json:"run"`
+	Plan    string  `json:"plan"`
+	Units   int     `json:"units"`
+	Won     int     `json:"won"`
+	Lost    int     `json:"lost"`
+	Rows    int64   `json:"rows"`
+	Bytes   int64   `json:"bytes"`
+	Seconds float64 `json:"seconds"`
+}
+
+func (j *job) end(out io.Writer, sum collector.Summary, errs ...error) error {
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	r := collectResult{Run: j.o.out, Plan: j.plan.ID(), Units: j.plan.NumUnits(), Won: sum.Won, Lost: sum.Lost,
+		Rows: sum.Rows, Bytes: sum.Bytes, Seconds: time.Since(j.started).Seconds()}
+	if j.o.jsonOut {
+		return printJSON(out, r)
+	}
+	took := time.Duration(r.Seconds * float64(time.Second))
+	fmt.Fprintf(out, "%s is complete: %d units. This node committed %d of them (%d rows, %s) in %s", j.o.out, r.Units, r.Won, r.Rows, bytesText(float64(r.Bytes)), timeText(took))
+	if r.Lost > 0 {
+		fmt.Fprintf(out, "; %d more were committed by others first", r.Lost)
+	}
+	fmt.Fprintln(out, ".")
+	return nil
+}
+
+// progress shows a collection's state after each event.
+type progress struct {
+	meter *meter
+	fleet *coordinator.Coordinator
+}
+
+func newProgress(f *os.File, c *coordinator.Coordinator) *progress {
+	return &progress{meter: newMeter(f), fleet: c}
+}
+
+func (p *progress) event(e collector.Event) {
+	if e.Event == "commit" || e.Event == "lost" {
+		p.meter.show(p.line())
+	}
+}
+
+func (p *progress) line() string {
+	g := p.fleet.Progress()
+	line := fmt.Sprintf("%d of %d units", g.Done, g.Total)
+	if g.Rate > 0 {
+		line += fmt.Sprintf(", %.3g units/s, ETA %s", g.Rate, timeText(g.ETA))
+	}
+	return line
+}
+
+func (p *progress) close() { p.meter.last(p.line()) }

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"actfleet/collector"
+	"actfleet/coordinator"
+	"actfleet/shard"
+)
+
+// runLog is the file a node leaves in RUN/log. A failing disk is reported once, at close: the log is
+// for people, and a run must not end because of it.
+type runLog struct {
+	mu  sync.Mutex
+	f   *os.File
+	log *collector.Log
+	err error
+}
+
+func openLog(run string, node coordinator.NodeID, started time.Time) (*runLog, error) {
+	path := filepath.Join(run, filepath.FromSlash(shard.LogKey(string(node), started)))
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return nil, fmt.Errorf("make the log's directory: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o666)
+	if err != nil {
+		return nil, fmt.Errorf("open the log: %w", err)
+	}
+	return &runLog{f: f, log: collector.NewLog(f, string(node))}, nil
+}
+
+func (l *runLog) write(e collector.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err == nil {
+		l.err = l.log.Write(e)
+	}
+}
+
+func (l *runLog) close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		l.err = fmt.Errorf("write the log: %w", l.err)
+	}
+	return errors.Join(l.err, l.f.Close())
+}

@@ -1,0 +1,120 @@
+// Command actfleet collects a language model's activations with a fleet of nodes and learns from them.
+//
+// This directory holds flags, wiring and exit codes, one file per command; the work is done in the
+// packages it imports.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"actfleet/trainer"
+)
+
+// The exit codes of every command.
+const (
+	exitDone        = 0
+	exitError       = 1
+	exitUsage       = 2
+	exitDamage      = 3 // check found damage
+	exitInterrupted = 4 // the same command continues
+)
+
+// errDamage makes check exit with exitDamage.
+var errDamage = errors.New("the run is not whole")
+
+// errUsage marks a mistake in flags or arguments.
+var errUsage = errors.New("usage")
+
+const exitCodes = `
+Exit codes: 0 done, 1 error, 2 usage, 3 check found damage, 4 interrupted (the same command continues).`
+
+func main() {
+	os.Exit(run(os.Args[1:]))
+}
+
+func run(args []string) int {
+	ctx, stop := interruptible()
+	defer stop()
+	root := newRoot()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "actfleet: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	return exitCode(ctx, err)
+}
+
+// interruptible returns a context that the first Ctrl-C or SIGTERM cancels; the second one ends the
+// process at once, which loses nothing that was committed.
+func interruptible() (context.Context, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		fmt.Fprintln(os.Stderr, "\nactfleet: stopping; what is committed stays, the same command goes on later (once more to stop at once)")
+		<-signals
+		os.Exit(exitInterrupted)
+	}()
+	release := func() { signal.Stop(signals) }
+	return context.WithValue(ctx, releaseKey{}, release), func() { release(); cancel() }
+}
+
+type releaseKey struct{}
+
+// releaseSignals lets Ctrl-C pass to whoever asks for it next.
+func releaseSignals(ctx context.Context) context.Context {
+	if release, ok := ctx.Value(releaseKey{}).(func()); ok {
+		release()
+	}
+	return ctx
+}
+
+func exitCode(ctx context.Context, err error) int {
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, errDamage):
+		return exitDamage
+	case errors.Is(err, trainer.ErrInterrupted), errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		return exitInterrupted
+	case errors.Is(err, errUsage):
+		return exitUsage
+	}
+	return exitError
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "actfleet",
+		Short:         "Collect every activation of a language model with a fleet, and learn from them",
+		Long:          "actfleet runs language-model checkpoints over a data set on one machine or many, keeps the activations\nasked for as Parquet, and trains sparse autoencoders, activation tokenizers and truth probes on them.\n" + exitCodes,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return fmt.Errorf("%w: %w (see %s --help)", errUsage, err, c.CommandPath())
+	})
+	root.AddCommand(newCollect(), newStatus(), newCheck(), newTokenize(), newTrain(), newEval(), newEncode(),
+		newSQL(), newReport(), newCat(), newDoctor(), newBench())
+	return root
+}
+
+// usage turns cobra's argument checks into usage errors.
+func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if err := check(c, args); err != nil {
+			return fmt.Errorf("%w: %w (see %s --help)", errUsage, err, c.CommandPath())
+		}
+		return nil
+	}
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"actfleet/analysis/evaluate"
+	"actfleet/collector/model/tap"
+	"actfleet/trainer/probe"
+)
+
+// splitNames are the splits of the rows, train first, then val, then the others by name.
+func splitNames(rows *probe.Rows) []string {
+	names := slices.Compact(slices.Sorted(slices.Values(rows.Split)))
+	order := map[string]int{probe.Train: -2, probe.Val: -1}
+	slices.SortStableFunc(names, func(a, b string) int { return order[a] - order[b] })
+	return names
+}
+
+func pick[T any](v []T, at []int) []T {
+	if len(v) == 0 {
+		return nil
+	}
+	out := make([]T, len(at))
+	for i, r := range at {
+		out[i] = v[r]
+	}
+	return out
+}
+
+// probeTable measures every probe on every split, beside the baselines, and refuses splits that leak.
+func probeTable(rep *probe.Report, label string, planIDs []string, seed uint64) (evaluate.Table, error) {
+	rows := &rep.Rows
+	t := evaluate.Table{Label: label, Target: "the data set's column " + label, PlanIDs: planIDs,
+		Splits: map[string]int{}, Fingerprints: map[string]string{}}
+	names := splitNames(rows)
+	var splits []evaluate.Split
+	for _, name := range names {
+		at := rows.In(name)
+		s := evaluate.Split{Name: name, Rows: pick(rows.Row, at), Groups: pick(rows.Group, at), Texts: pick(rows.Texts, at), Labels: pick(rows.Label, at)}
+		t.Splits[name], t.Fingerprints[name] = len(at), s.Fingerprint()
+		splits = append(splits, s)
+	}
+	if err := evaluate.CheckSplits(splits...); err != nil {
+		return t, err
+	}
+	o := evaluate.Options{Bootstrap: evaluate.Bootstrap{Seed: seed}}
+	for i, p := range rep.Probes {
+		line, err := measureProbe(rows, p, rep.Scores[i], names, o)
+		if err != nil {
+			return t, err
+		}
+		t.Probes = append(t.Probes, line)
+	}
+	for _, name := range names {
+		t.Baselines = append(t.Baselines, baselines(rep, name, o)...)
+	}
+	return t, nil
+}
+
+func measureProbe(rows *probe.Rows, p probe.Probe, scores []float64, names []string, o evaluate.Options) (evaluate.Probe, error) {
+	at, variant, ok := tap.ParseColumn(p.Column)
+	if !ok {
+		return evaluate.Probe{}, fmt.Errorf("probe %s: %s is no vector column", p.ID, p.Column)
+	}
+	line := evaluate.Probe{ID: p.ID, Kind: p.Kind, Site: string(at.Site), Layer: at.Layer, Variant: variant, Converged: p.Converged, Splits: map[string]evaluate.Measure{}}
+	for _, name := range names {
+		if scores != nil {
+			line.Splits[name] = evaluate.Evaluate(sample(rows, scores, name), o)
+		}
+	}
+	return line, nil
+}
+
+func sample(rows *probe.Rows, scores []float64, split string) evaluate.Sample {
+	at := rows.In(split)
+	return evaluate.Sample{Score: pick(scores, at), Positive: pick(rows.Label, at), Group: pick(rows.Group, at)}
+}
+
+// baselines measures what a split gives without a probe: the commoner label, the fitted baselines, the
+// words of the prompts and the model's own answer, as far as the run has them.
+func baselines(rep *probe.Report, split string, o evaluate.Options) []evaluate.Baseline {
+	rows := &rep.Rows
+	train, at := rows.In(probe.Train), rows.In(split)
+	out := []evaluate.Baseline{evaluate.Majority(pick(rows.Label, train), sample(rows, make([]float64, rows.Len()), split), split, o)}
+	for _, b := range rep.Baselines {
+		out = append(out, evaluate.Scored(baselineName(b.Name), split, sample(rows, b.Scores, split), o))
+	}
+	if rows.Texts != nil {
+		s := sample(rows, make([]float64, rows.Len()), split)
+		s.Score = evaluate.BagOfWords(pick(rows.Texts, train), pick(rows.Label, train), pick(rows.Texts, at))
+		out = append(out, evaluate.Scored(evaluate.BaselineWords, split, s, o))
+	}
+	return out
+}
+
+// baselineNames are how the report calls the trainer's baselines.
+var baselineNames = map[string]string{"p_yes": evaluate.BaselineModel, "n_tokens": "number of tokens", "token_id": "last token"}
+
+func baselineName(name string) string {
+	if known, ok := baselineNames[name]; ok {
+		return known
+	}
+	return name
+}

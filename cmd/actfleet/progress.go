@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// meter shows how far long work is: one line that is rewritten on a terminal, a line every few seconds
+// elsewhere. Its methods may be called from any goroutine.
+type meter struct {
+	mu       sync.Mutex
+	out      io.Writer
+	terminal bool
+	every    time.Duration
+	shown    time.Time
+	width    int
+}
+
+// newMeter writes to f.
+func newMeter(f *os.File) *meter {
+	m := &meter{out: f, terminal: term.IsTerminal(int(f.Fd())), every: 2 * time.Second}
+	if m.terminal {
+		m.every = 100 * time.Millisecond
+	}
+	return m
+}
+
+// show replaces the line, unless the last one is too young.
+func (m *meter) show(line string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now := time.Now(); now.Sub(m.shown) >= m.every {
+		m.shown = now
+		m.print(line)
+	}
+}
+
+// last shows the line whatever the time, and ends it.
+func (m *meter) last(line string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.print(line)
+	if m.terminal {
+		fmt.Fprintln(m.out)
+	}
+	m.width = 0
+}
+
+func (m *meter) print(line string) {
+	if !m.terminal {
+		fmt.Fprintln(m.out, line)
+		return
+	}
+	fmt.Fprintf(m.out, "\r%s%s", line, strings.Repeat(" ", max(0, m.width-len(line))))
+	m.width = len(line)
+}
+
+// bytesText writes a number of bytes as people read it, in powers of 1000.
+func bytesText(n float64) string {
+	for _, unit := range []string{"B", "kB", "MB", "GB", "TB"} {
+		if n < 1000 || unit == "TB" {
+			return fmt.Sprintf("%.3g %s", n, unit)
+		}
+		n /= 1000
+	}
+	return ""
+}
+
+// timeText writes a duration to the second, or to the tenth below ten seconds.
+func timeText(d time.Duration) string {
+	if d < 10*time.Second {
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
