@@ -39,7 +39,7 @@ var errAborted = errors.New("line aborted")
 // running query only. An error of a statement is written to out and is not the
 // end.
 func (db *DB) Prompt(ctx context.Context, in io.Reader, out io.Writer, history string) (err error) {
-	s := session{db: db, out: out, width: terminalWidth(out)}
+	s := session{db: db, out: out, width: TerminalWidth(out)}
 	reader := openLines(in, out, history)
 	defer func() { err = errors.Join(err, reader.close()) }()
 	pending := ""
@@ -157,8 +157,9 @@ func (s session) ask(ctx context.Context, name string) {
 	}
 }
 
-// terminalWidth is 0 where out is no terminal.
-func terminalWidth(out io.Writer) int {
+// TerminalWidth is the width to Render a table with: that of the terminal that
+// out is, 0 where it is none.
+func TerminalWidth(out io.Writer) int {
 	f, ok := out.(*os.File)
 	if !ok {
 		return 0

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/peterh/liner"
+
+	"actfleet/shard"
 )
 
 func typed(t testing.TB, db *DB, input string) string {
@@ -80,6 +82,15 @@ func TestQuestions(t *testing.T) {
 	}
 	if len(Questions()) != len(want) {
 		t.Errorf("%d questions, %d tested", len(Questions()), len(want))
+	}
+}
+
+func TestScoresOfSplitsStandApart(t *testing.T) {
+	f := fixture{plan: true, units: 1, write: 1, probe: "p", extra: []shard.Scalar{{Name: "split", Type: shard.Bool}}}
+	table, err := openRun(t, f, "run").Ask(context.Background(), "probe_score_by_label")
+	must(t, err)
+	if len(table.Rows) != 2 || table.Columns[1] != "split" {
+		t.Errorf("columns %q, %d rows", table.Columns, len(table.Rows))
 	}
 }
 

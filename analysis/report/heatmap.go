@@ -46,7 +46,7 @@ func drawCell(c *canvas, x, y float64, p evaluate.Probe, split string, chosen bo
 	m, ok := p.Splits[split]
 	class, label, ink := "none", "–", "mute"
 	switch {
-	case ok && !p.Converged:
+	case !p.Converged:
 		class, label = "none", "n. c."
 	case ok && m.AUROC.Defined():
 		class, label = heatClass(float64(m.AUROC)), fmt.Sprintf("%.2f", m.AUROC)
@@ -63,10 +63,10 @@ func cellTip(p evaluate.Probe, split string) string {
 	m, ok := p.Splits[split]
 	head := fmt.Sprintf("%s, %s layer %d, %s", p.Kind, siteName(p), p.Layer, split)
 	switch {
-	case !ok:
-		return head + ": not measured"
 	case !p.Converged:
 		return head + ": the fit did not converge, numbers withheld"
+	case !ok:
+		return head + ": not measured"
 	}
 	return fmt.Sprintf("%s\nAUROC %s\naccuracy %s\nECE %s\n%s rows in %s groups", head,
 		interval(m.AUROC, m.AUROCLo, m.AUROCHi), interval(m.Acc, m.AccLo, m.AccHi), plain(m.ECE), whole(int64(m.N)), whole(int64(m.Groups)))

@@ -188,7 +188,7 @@ func rowOf(p evaluate.Probe, splits []string, chosen bool) probeRow {
 		m, ok := p.Splits[split]
 		c := cellView{N: "–", AUROC: "–", Acc: "–", ECE: "–", Recall: "–"}
 		switch {
-		case ok && !p.Converged:
+		case !p.Converged:
 			c.AUROC = "not converged"
 		case ok:
 			c = cellView{fmt.Sprintf("%s / %s", whole(int64(m.N)), whole(int64(m.Groups))), plain(m.AUROC), limits(m.AUROCLo, m.AUROCHi), plain(m.Acc), limits(m.AccLo, m.AccHi), plain(m.ECE), plain(m.Recall)}
