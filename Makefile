@@ -2,23 +2,52 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help setup build test test-wheel clean
+# Packages that need no set-up: no libtorch, no cgo.
+PURE := ./shard/... ./coordinator/... ./collector/dataset ./collector/model/tap ./collector/model/bpe ./collector/model/safetensors
+
+# Packages whose tests run under the race detector: all that need no libtorch.
+RACE := $(PURE) ./trainer/stream ./trainer/probe ./analysis/evaluate ./analysis/report
+
+.PHONY: help setup build demo test test-pure race test-interop test-wheel fuzz bench clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## find or install libtorch, compile build/lib/libtch.so, write go.work
 	@scripts/setup.sh
 
 build: setup ## bin/actfleet
-	go build -o bin/actfleet ./cmd/actfleet
+	@echo "build: bin/actfleet (three to six minutes the first time, seconds after that)"
+	@time go build -o bin/actfleet ./cmd/actfleet
+
+demo: build ## the main job, end to end: three nodes, one killed, coders, SQL, a report
+	@scripts/demo.sh
 
 test: setup ## all tests
 	go test ./...
 
-test-wheel: ## the tensor tests against the torch of $$LIBTORCH or $$PYTHON, in build/wheel
-	@BUILD=build/wheel scripts/setup.sh
-	GOWORK=$(CURDIR)/build/wheel/go.work go test ./internal/torch
+test-pure: ## the tests that need no set-up at all, without cgo
+	CGO_ENABLED=0 GOWORK=off go test $(PURE)
 
-clean: ## remove what was built
-	rm -rf build bin go.work go.work.sum
+race: ## what needs no libtorch, under the race detector
+	go test -race -short $(RACE)
+
+test-interop: setup ## our files in the hands of pyarrow, DuckDB, Polars, safetensors and tokenizers
+	ACTFLEET_PYTHON="$$(scripts/interop/venv.sh)" go test -count=1 ./shard/... ./collector/... ./trainer/...
+
+test-wheel: ## the tensor tests against the torch of PYTHON or LIBTORCH, in build/wheel
+	@test -n "$$LIBTORCH$$PYTHON" || { echo "test-wheel: set PYTHON to a Python that has torch, or LIBTORCH"; exit 2; }
+	@BUILD=build/wheel scripts/setup.sh
+	GOWORK=$(CURDIR)/build/wheel/go.work go test ./internal/torch ./collector/model/...
+
+fuzz: ## every fuzz target for ten seconds
+	@scripts/fuzz.sh
+
+bench: build ## the numbers of this machine, each beside its limit
+	bin/actfleet bench store
+	bin/actfleet bench collect
+	bin/actfleet bench sae
+	bin/actfleet bench stream
+
+clean: ## remove what was built and the demo
+	rm -rf build bin demo go.work go.work.sum

@@ -59,8 +59,15 @@ func bitsCases() map[string]func(s *Scope) *Tensor {
 }
 
 // TestThreadCountBits records for this machine's libtorch and BLAS which operators give other bits with 2 threads
-// than with 1. It fails only where the difference is no rounding: a plan that promises equal bytes fixes the
-// number of threads (shard.Plan.Threads) because of what it prints.
+// than with 1. It fails only where the difference is no rounding, or where two runs with 2 threads differ. What it
+// printed on one AVX-512 machine:
+//
+//   - Debian's libtorch 1.13.1 with OpenBLAS 0.3.21: Sum over a million elements. None of 385 products
+//     [M, K]x[K, N] with M of 1..260 depended on 1, 2 or 3 threads.
+//   - PyTorch 2.15 with MKL: the same sum, and every product with M of 5, 6, 7, 9, 10 and 11.
+//
+// So a run that promises equal bytes fixes the number of threads in its plan. In both, a row's bits depend on M too:
+// rows of a product with M = 1 or 2 differ from the same rows with M = 512, so it fixes the shapes of batches as well.
 func TestThreadCountBits(t *testing.T) {
 	defer SetThreads(Threads())
 	compute := func(f func(s *Scope) *Tensor, n int) (out []float32) {
