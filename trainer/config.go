@@ -57,15 +57,15 @@ const (
 	Probe = "probe"
 )
 
-// Auto, as the value of an integer key, lets the data decide; the effective Config
-// holds the number that was taken.
+// Auto, as the value of aux_k and dead_tokens, lets the data decide; the effective
+// Config holds the number that was taken.
 const Auto = -1
 
 // Default is the Config of a kind. It trains about a million rows, for example 20
 // epochs of 50,000: under a minute on two cores at width 256.
 func Default(kind string) Config {
 	c := Config{Tokens: "all", Holdout: 0.05, HoldoutBy: "auto", Window: 64,
-		Batch: 2048, Micro: 1024, Steps: 500, LR: 2e-3, Warmup: 0.05, Cooldown: 0.2, Clip: 1,
+		Batch: 2048, Micro: 1024, Steps: 500, Warmup: 0.05, Cooldown: 0.2, Clip: 1,
 		InitRows: 8192, EvalRows: 16384, EvalSteps: 100, LogSteps: 10, CheckpointSteps: 100,
 		Width: 2048, K: 32, AuxK: Auto, AuxCoef: 1. / 32, DeadTokens: Auto, Scale: true,
 		Codes: 512, Decay: 0.95, Beta: 0.25, Revive: 0.1, Lloyd: 5,
@@ -111,7 +111,7 @@ func (c *Config) fields() []field {
 		{"checkpoint_steps", learned, &c.CheckpointSteps, atLeast(&c.CheckpointSteps, 1), "steps between checkpoints"},
 		{"width", SAE, &c.Width, atLeast(&c.Width, 1), "latents"},
 		{"k", SAE, &c.K, atLeast(&c.K, 1), "active latents of a row"},
-		{"lr", SAE, &c.LR, within(&c.LR, 0, 1), "learning rate of Adam"},
+		{"lr", SAE, &c.LR, within(&c.LR, 0, 1), "learning rate of Adam; 0 is 4e-3·√(2048/width)"},
 		{"warmup", SAE, &c.Warmup, within(&c.Warmup, 0, 1), "share of the steps over which the rate rises"},
 		{"cooldown", SAE, &c.Cooldown, within(&c.Cooldown, 0, 1), "share of the steps over which the rate falls to 0"},
 		{"clip", SAE, &c.Clip, within(&c.Clip, 0, 1e9), "limit of the gradient's norm; 0 is none"},

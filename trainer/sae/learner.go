@@ -46,11 +46,11 @@ type Learner struct {
 // window is what a step adds up over its micro-batches.
 type window struct {
 	n             int
-	loss, auxLoss float64 // Σ‖r‖², Σ‖ê−e‖²
-	active        int64   // Σ active latents
-	square        float64 // Σ‖z‖²
-	sumZ, sumR    []float64
-	fired         []bool // [M]
+	loss, auxLoss float64   // Σ‖r‖², Σ‖ê−e‖²
+	active        int64     // Σ active latents
+	square        []float64 // [d] Σz²
+	sumZ, sumR    []float64 // [d]
+	fired         []bool    // [M]
 }
 
 // work is memory used again by every micro-batch.
@@ -70,7 +70,7 @@ func New(d int, cfg Config) (*Learner, error) {
 	}
 	l := &Learner{Model: newModel(d, cfg.Width, cfg.K), cfg: cfg, grad: newModel(d, cfg.Width, cfg.K),
 		since: make([]int64, cfg.Width), consts: make([]float64, consts)}
-	l.win = window{sumZ: make([]float64, d), sumR: make([]float64, d), fired: make([]bool, cfg.Width)}
+	l.win = window{square: make([]float64, d), sumZ: make([]float64, d), sumR: make([]float64, d), fired: make([]bool, cfg.Width)}
 	l.params = []optim.Param{
 		{Name: "W_enc", Shape: []int{l.M, d}, Value: l.WEnc, Grad: l.grad.WEnc},
 		{Name: "b_enc", Shape: []int{l.M}, Value: l.BEnc, Grad: l.grad.BEnc},
@@ -197,12 +197,18 @@ func (l *Learner) collect(n int, loss float64) {
 		for _, i := range idx {
 			win.fired[i] = true
 		}
-		for j, z := range w.z[b*l.D : (b+1)*l.D] {
-			win.square += float64(z) * float64(z)
-			win.sumZ[j] += float64(z)
-			win.sumR[j] += float64(w.r[b*l.D+j])
-		}
 	}
+	parallel.For(l.D, rowGrain, func(lo, hi int) { // columns, each summed by rising row
+		for b := range n {
+			at := b * l.D
+			for j := lo; j < hi; j++ {
+				z, r := float64(w.z[at+j]), float64(w.r[at+j])
+				win.square[j] += z * z
+				win.sumZ[j] += z
+				win.sumR[j] += r
+			}
+		}
+	})
 }
 
 // backward adds the gradients through the codes c for the residuals r, where the

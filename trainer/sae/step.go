@@ -72,7 +72,7 @@ func (l *Learner) metrics(norm float64) map[string]float64 {
 	n, w := float64(l.win.n), &l.win
 	m := map[string]float64{
 		"loss": w.loss / (n * l.consts[constVariance]),
-		"fvu":  w.loss / deviation(w.square, w.sumZ, n),
+		"fvu":  w.loss / deviation(total(w.square), w.sumZ, n),
 		"l0":   float64(w.active) / n,
 		"dead": float64(len(l.dead)),
 		"grad": norm,
@@ -82,6 +82,13 @@ func (l *Learner) metrics(norm float64) map[string]float64 {
 		m["loss"] += l.cfg.AuxCoef * m["aux"]
 	}
 	return m
+}
+
+func total(v []float64) (sum float64) {
+	for _, x := range v {
+		sum += x
+	}
+	return sum
 }
 
 // deviation is Σ‖v−v̄‖² from Σ‖v‖² and Σv.
@@ -108,10 +115,11 @@ func (l *Learner) endWindow() {
 	for _, p := range l.params {
 		clear(p.Grad)
 	}
+	clear(l.win.square)
 	clear(l.win.sumZ)
 	clear(l.win.sumR)
 	clear(l.win.fired)
-	l.win = window{sumZ: l.win.sumZ, sumR: l.win.sumR, fired: l.win.fired}
+	l.win = window{square: l.win.square, sumZ: l.win.sumZ, sumR: l.win.sumR, fired: l.win.fired}
 }
 
 func (l *Learner) findDead() {

@@ -2,14 +2,23 @@ package sae
 
 import "math"
 
-// selector finds the k largest positive values of a row. It keeps up to 2k
-// candidates and raises its threshold whenever they are full.
+// selector finds the k largest positive values of a row. It keeps candidates above a
+// floor, at most spare·k of them, and raises the floor whenever they are full. Where
+// the floor starts is a guess from the row before; it decides the time alone, never
+// the result.
 type selector struct {
-	k    int
-	cand []uint64
+	k     int
+	guess float32
+	cand  []uint64 // in the order of the row
+	rank  []uint64 // work
 }
 
-func newSelector(k int) *selector { return &selector{k: k, cand: make([]uint64, 0, 2*k)} }
+// spare is the room for candidates, in multiples of k.
+const spare = 4
+
+func newSelector(k int) *selector {
+	return &selector{k: k, cand: make([]uint64, 0, spare*k), rank: make([]uint64, spare*k)}
+}
 
 // A candidate orders like (value, then lower index first): positive floats compare
 // as their bits do.
@@ -20,36 +29,73 @@ func candidate(v float32, i int) uint64 {
 func candidateValue(c uint64) float32 { return math.Float32frombits(uint32(c >> 32)) }
 func candidateIndex(c uint64) int32   { return int32(^uint32(c)) }
 
-// top writes indices and values of the k largest positive entries of row, in no
-// particular but a fixed order, and returns how many there are. NaN is never chosen.
+// top writes indices and values of the k largest positive entries of row, by rising
+// index, and returns how many there are. NaN is never chosen.
 func (s *selector) top(row []float32, idx []int32, val []float32) int {
-	s.cand = s.cand[:0]
-	var floor float32
-	for i, v := range row {
-		if v > floor {
-			s.cand = append(s.cand, candidate(v, i))
-			if len(s.cand) == 2*s.k {
-				floor = s.shrink()
-			}
-		}
+	s.scan(row, s.guess)
+	if len(s.cand) < s.k && s.guess > 0 {
+		s.scan(row, 0)
 	}
 	if len(s.cand) > s.k {
 		s.shrink()
 	}
+	least := float32(math.MaxFloat32)
 	for j, c := range s.cand {
 		idx[j], val[j] = candidateIndex(c), candidateValue(c)
+		least = min(least, val[j])
+	}
+	s.guess = 0
+	if len(s.cand) == s.k {
+		s.guess = least * 0.9
 	}
 	return len(s.cand)
 }
 
-// shrink keeps the k greatest candidates and returns the least value among them.
+// scan collects the candidates of a row above a floor. Most values lie below it, so
+// eight are looked at before any is taken up.
+func (s *selector) scan(row []float32, floor float32) {
+	s.cand = s.cand[:0]
+	i := 0
+	for ; i+8 <= len(row); i += 8 {
+		v := (*[8]float32)(row[i:])
+		if v[0] > floor || v[1] > floor || v[2] > floor || v[3] > floor ||
+			v[4] > floor || v[5] > floor || v[6] > floor || v[7] > floor {
+			floor = s.take(v[:], i, floor)
+		}
+	}
+	s.take(row[i:], i, floor)
+}
+
+// take collects the candidates among values that begin at index from of the row, and
+// returns the floor, which may have risen.
+func (s *selector) take(values []float32, from int, floor float32) float32 {
+	for j, v := range values {
+		if v > floor {
+			s.cand = append(s.cand, candidate(v, from+j))
+			if len(s.cand) == cap(s.cand) {
+				floor = s.shrink()
+			}
+		}
+	}
+	return floor
+}
+
+// shrink keeps the k greatest candidates, in their order, and returns the least
+// value among them.
 func (s *selector) shrink() float32 {
-	greatest(s.cand, s.k)
-	s.cand = s.cand[:s.k]
-	least := s.cand[0]
-	for _, c := range s.cand {
+	rank := s.rank[:copy(s.rank, s.cand)]
+	greatest(rank, s.k)
+	least := rank[0]
+	for _, c := range rank[:s.k] {
 		least = min(least, c)
 	}
+	kept := s.cand[:0]
+	for _, c := range s.cand {
+		if c >= least {
+			kept = append(kept, c)
+		}
+	}
+	s.cand = kept
 	return candidateValue(least)
 }
 
