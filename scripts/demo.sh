@@ -56,6 +56,7 @@ for _ in $(seq 1200); do
   kill -0 "$victim" 2>/dev/null || break
   sleep 0.02
 done
+disown "$victim" # or bash would report the death as an error
 kill -9 "$victim" 2>/dev/null && echo "   killed node b with -9 after $(committed) units were committed" || echo "   node b had nothing left to do"
 wait "$(cat "$out/node-a.pid")" || fail "node a ended with an error"
 wait "$(cat "$out/node-c.pid")" || fail "node c ended with an error"
@@ -72,9 +73,9 @@ step "3. Learn from the shards: a TopK SAE on fc2, a tokenizer on resid, a probe
 "$actfleet" train probe --from "$run" --site all --layers all --out "$out/probes"
 
 step "4. Three questions in SQL"
-for question in rows_per_group mean_norm_by_layer probe_score_by_label; do
-  "$actfleet" sql "$run" --ask "$question"
-done
+"$actfleet" sql "$run" --ask rows_per_group | sed -n '1,11p;$p'
+"$actfleet" sql "$run" --ask mean_norm_by_layer
+"$actfleet" sql "$run" --ask probe_score_by_label
 
 step "5. The report"
 "$actfleet" report "$run" --probes "$out/probes" --coders "$out/sae,$out/vq" --out "$out/report.html"

@@ -84,7 +84,7 @@ func (o sqlOptions) print(out io.Writer, t *analysis.Table, err error) error {
 			}
 		}
 	}
-	return t.Render(out, 0)
+	return t.Render(out, analysis.TerminalWidth(out))
 }
 
 // historyFile is where the prompt keeps its lines; none when there is no home.

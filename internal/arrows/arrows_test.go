@@ -18,7 +18,8 @@ const module = "actfleet"
 var may = map[string][]string{
 	"cmd/...":                     {"..."},
 	"scripts/...":                 {"..."},
-	"collector":                   {"coordinator", "shard/...", "collector/model/...", "collector/dataset"},
+	"collector":                   {"coordinator", "shard/...", "collector/model/...", "collector/dataset", "internal/torch"},
+	"collector/collectbench":      {"collector/...", "coordinator", "shard/..."},
 	"collector/dataset":           {},
 	"collector/model":             {"collector/model/...", "internal/torch"},
 	"collector/model/...":         {"collector/model/...", "internal/torch"},
@@ -171,6 +172,8 @@ func decode(t *testing.T, args []string) (all []pkg) {
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, p)
+		if !strings.HasPrefix(p.ImportPath, module+"/build/") {
+			all = append(all, p)
+		}
 	}
 }
