@@ -40,6 +40,7 @@ type Coder struct {
 	K       int            `json:"k,omitempty"`
 	DIn     int            `json:"d_in"`
 	PlanIDs []string       `json:"plan_ids"`
+	Units   []int          `json:"units"` // units that were read, of each run
 	Seed    uint64         `json:"seed"`
 	Config  map[string]any `json:"config"` // effective, with every key of the kind
 	Program string         `json:"program,omitempty"`
@@ -59,7 +60,7 @@ func newCoder(j Job, c Config, d int) Coder {
 		out.Arch, out.Width = "ema", c.Codes
 	}
 	for _, s := range j.Runs {
-		out.PlanIDs = append(out.PlanIDs, s.Plan.ID())
+		out.PlanIDs, out.Units = append(out.PlanIDs, s.Plan.ID()), append(out.Units, len(s.All()))
 	}
 	return out
 }

@@ -32,7 +32,7 @@ type encoder interface {
 //	sae    l0 int32, err float32, and lists latents and values of length k as f32,
 //	       filled with −1 and 0 behind the active ones
 //	probe  score float32 of the best probe on val, and score_<probe id> of each
-func Encode(ctx context.Context, dir string, src stream.Source, progress func(unit, units int)) (id string, err error) {
+func Encode(ctx context.Context, dir string, src stream.Source, progress func(done, units int)) (id string, err error) {
 	id, err = ID(dir)
 	if err != nil {
 		return "", err
@@ -50,12 +50,13 @@ func Encode(ctx context.Context, dir string, src stream.Source, progress func(un
 		return "", fmt.Errorf("%s: %w", dir, err)
 	}
 	f := stream.Filter{Tokens: cfg.Tokens, Where: cfg.Where}
-	for u := range src.Plan.NumUnits() {
+	units := src.All()
+	for i, u := range units {
 		if err := encodeUnit(ctx, src, u, id, e, f); err != nil {
 			return id, fmt.Errorf("encode unit %d of %s: %w", u, src.Store, err)
 		}
 		if progress != nil {
-			progress(u+1, src.Plan.NumUnits())
+			progress(i+1, len(units))
 		}
 	}
 	return id, nil

@@ -45,6 +45,7 @@ type Result struct {
 	Rows    int64
 	Seconds float64
 	Starved float64            // share of Seconds spent waiting for data
+	Dropped int                // rows left out in this session because a value was not finite
 	Eval    map[string]float64 // metrics on held-out rows
 }
 
@@ -247,7 +248,7 @@ func (t *training) finish(ctx context.Context) (Result, error) {
 	if err := t.report("eval", eval); err != nil {
 		return Result{}, err
 	}
-	return Result{Coder: t.coder, Steps: t.Step, Rows: t.Rows, Seconds: t.Seconds, Starved: t.starved(), Eval: eval}, nil
+	return Result{Coder: t.coder, Steps: t.Step, Rows: t.Rows, Seconds: t.Seconds, Starved: t.starved(), Dropped: t.data.Dropped(), Eval: eval}, nil
 }
 
 // rate is the learning rate of the next step.

@@ -276,3 +276,69 @@ func TestEvaluate(t *testing.T) {
 		t.Errorf("id %q, %v", id, err)
 	}
 }
+
+// Where checkpoints cannot be written the training ends with an error that says so,
+// and leaves no weights.
+func TestCheckpointFails(t *testing.T) {
+	j := job(t, VQ, t.TempDir(), made(t))
+	if err := os.WriteFile(filepath.Join(j.Dir, CkptDir), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Train(t.Context(), j); err == nil || !strings.Contains(err.Error(), "checkpoint") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(j.Dir, WeightsFile)); err == nil {
+		t.Error("weights were written")
+	}
+}
+
+// A cfg.json that claims absurd sizes gives an error, not memory.
+func TestHostileCfg(t *testing.T) {
+	src := made(t)
+	j := job(t, SAE, t.TempDir(), src)
+	j.Config.Steps = 2
+	res, err := Train(t.Context(), j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*Coder){
+		"wide":     func(c *Coder) { c.Width, c.DIn = 1<<40, 1<<40 },
+		"deep":     func(c *Coder) { c.K = c.Width + 1 },
+		"kind":     func(c *Coder) { c.Kind = "what" },
+		"vq":       func(c *Coder) { c.Kind, c.Config = VQ, Default(VQ).Effective(VQ) },
+		"negative": func(c *Coder) { c.DIn = -4 },
+		"config":   func(c *Coder) { c.Config = map[string]any{"batch": "many"} },
+	} {
+		c := res.Coder
+		change(&c)
+		if err := WriteCoder(j.Dir, c); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := Evaluate(t.Context(), j.Dir, j.Runs, EvalOptions{}); err == nil {
+			t.Errorf("%s: Evaluate accepts it", name)
+		}
+		if _, err := Encode(t.Context(), j.Dir, src, nil); err == nil {
+			t.Errorf("%s: Encode accepts it", name)
+		}
+	}
+}
+
+func FuzzReadCoder(f *testing.F) {
+	f.Add([]byte(`{"kind":"sae","arch":"topk","width":8,"k":2,"d_in":4,"plan_ids":["x"],"config":{"batch":7,"where":[],"seed":18446744073709551615}}`))
+	f.Add([]byte(`{"config":{"l2":[1,2]},"kind":"probe"}`))
+	f.Add([]byte(`{`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, CfgFile), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := ReadCoder(dir)
+		if err != nil {
+			return
+		}
+		if cfg, err := c.config(); err == nil && cfg.Validate(c.Kind) != nil {
+			t.Error("an invalid config is accepted")
+		}
+		c.Difference(Coder{})
+	})
+}

@@ -87,11 +87,7 @@ func collect(ctx context.Context, runs []stream.Source, f stream.Filter, c Colum
 		return d, err
 	}
 	for run, src := range runs {
-		units := src.Units
-		if units == nil {
-			units = upTo(src.Plan.NumUnits())
-		}
-		for _, u := range units {
+		for _, u := range src.All() {
 			if err := ctx.Err(); err != nil {
 				return d, err
 			}
@@ -109,14 +105,6 @@ func collect(ctx context.Context, runs []stream.Source, f stream.Filter, c Colum
 		return d, stream.ErrEmpty
 	}
 	return d, nil
-}
-
-func upTo(n int) []int {
-	s := make([]int, n)
-	for i := range s {
-		s[i] = i
-	}
-	return s
 }
 
 // wanted are the columns to read; "" is one the runs do not have.

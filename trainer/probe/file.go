@@ -35,8 +35,11 @@ func Load(path string, probes []Probe) error {
 		if !p.Converged {
 			continue
 		}
-		if p.D < 1 || p.D > maxWidth {
+		if p.D < 1 {
 			return fmt.Errorf("load %s: probe %s over vectors of %d", path, p.ID, p.D)
+		}
+		if err := state.Holds(path, 8*float64(p.D)); err != nil {
+			return err
 		}
 		p.W, bias[i] = make([]float64, p.D), make([]float64, 1)
 		state.Add(s, "w_"+p.ID, p.W)
@@ -57,6 +60,3 @@ func Load(path string, probes []Probe) error {
 	}
 	return nil
 }
-
-// maxWidth bounds what a file may ask for.
-const maxWidth = 1 << 24

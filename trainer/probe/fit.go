@@ -132,6 +132,8 @@ func (d *data) fitColumn(column string, c Config, each chan struct{}) (t tapFit,
 		if p.Converged {
 			scores = p.Score(x)
 			p.TrainLoss, p.ValLoss = d.logLoss(scores, Train), d.logLoss(scores, Val)
+		} else {
+			p.TrainLoss, p.ValLoss = 0, 0
 		}
 		t.probes, t.scores = append(t.probes, p), append(t.scores, scores)
 	}

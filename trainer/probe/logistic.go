@@ -100,7 +100,7 @@ func (p *logistic) minimise(l2 float64, theta []float64, maxIter int) fit {
 	p.l2 = l2
 	res, err := optimize.Minimize(optimize.Problem{Func: p.loss, Grad: p.gradient}, theta,
 		&optimize.Settings{GradientThreshold: gradientLimit, MajorIterations: maxIter, Converger: optimize.NeverTerminate{}}, &optimize.LBFGS{})
-	f := fit{l2: l2, gradient: math.Inf(1)}
+	f := fit{l2: l2, gradient: math.MaxFloat64} // JSON has no Inf
 	if res == nil || res.X == nil {
 		return f
 	}
@@ -108,14 +108,22 @@ func (p *logistic) minimise(l2 float64, theta []float64, maxIter int) fit {
 	copy(theta, res.X)
 	grad := make([]float64, len(theta))
 	p.gradient(grad, theta)
-	f.gradient = 0
-	for _, g := range grad {
-		f.gradient = max(f.gradient, math.Abs(g))
-	}
+	f.gradient = min(largest(grad), math.MaxFloat64)
 	f.iterations = res.MajorIterations
 	f.converged = f.gradient <= gradientLimit
 	f.loss = p.dataLoss(theta)
 	return f
+}
+
+// largest is the greatest absolute value, +Inf where there is a NaN.
+func largest(v []float64) (m float64) {
+	for _, x := range v {
+		if math.IsNaN(x) {
+			return math.Inf(1)
+		}
+		m = max(m, math.Abs(x))
+	}
+	return m
 }
 
 // scaling is the mean and standard deviation of every feature of the train rows.

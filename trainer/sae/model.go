@@ -99,8 +99,11 @@ func (m *Model) Save(path string) error {
 
 // Load reads what Save wrote.
 func Load(path string, d, m, k int) (*Model, error) {
-	if d < 1 || m < 1 || k < 1 || k > m || d > maxSize || m > maxSize {
+	if d < 1 || m < 1 || k < 1 || k > m {
 		return nil, fmt.Errorf("load %s: d %d, width %d, k %d do not make an autoencoder", path, d, m, k)
+	}
+	if err := state.Holds(path, 8*float64(d)*float64(m)); err != nil {
+		return nil, err
 	}
 	f := newModel(d, m, k)
 	t := make([]float32, d*m)
@@ -110,9 +113,6 @@ func Load(path string, d, m, k int) (*Model, error) {
 	f.WEnc = transpose(t, d, m)
 	return f, nil
 }
-
-// maxSize bounds the sizes a file may ask for.
-const maxSize = 1 << 24
 
 func (m *Model) files(wEncT []float32) *state.Set {
 	s := &state.Set{}

@@ -11,6 +11,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"unsafe"
 
@@ -87,6 +88,19 @@ func (s *Set) Load(path string) (err error) {
 			return err
 		}
 		copy(t.Data, data)
+	}
+	return nil
+}
+
+// Holds returns ErrMismatch when a file is too short for so many bytes of arrays: to be
+// asked before memory is made for sizes that another file claims.
+func Holds(path string, bytes float64) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if float64(info.Size()) < bytes {
+		return fmt.Errorf("load %s: %w: its %d bytes cannot hold arrays of %.0f", path, ErrMismatch, info.Size(), bytes)
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ const openLimit = 8
 func openParts(ctx context.Context, runs []Source, cfg Config) ([]*part, error) {
 	var parts []*part
 	for r, src := range runs {
-		for _, u := range src.units() {
+		for _, u := range src.All() {
 			parts = append(parts, &part{run: r, number: u})
 		}
 	}
@@ -67,6 +67,9 @@ func openParts(ctx context.Context, runs []Source, cfg Config) ([]*part, error) 
 		g.Go(func() error {
 			src := runs[p.run]
 			r, err := shard.Open(ctx, src.Store, shard.UnitKey(p.number))
+			if errors.Is(err, store.ErrNotFound) {
+				return fmt.Errorf("open unit %d of %s: %w: the run is not complete; collect the rest first", p.number, src.Store, err)
+			}
 			if err != nil {
 				return fmt.Errorf("open unit %d of %s: %w", p.number, src.Store, err)
 			}
@@ -80,7 +83,8 @@ func openParts(ctx context.Context, runs []Source, cfg Config) ([]*part, error) 
 	return parts, nil
 }
 
-func (s Source) units() []int {
+// All lists the units that are read.
+func (s Source) All() []int {
 	if s.Units != nil {
 		return s.Units
 	}

@@ -106,13 +106,13 @@ func (m *Model) Save(path string) error {
 	return m.files(raw).Save(path, map[string]string{"format": "pt"})
 }
 
-// maxSize bounds the sizes a file may ask for.
-const maxSize = 1 << 24
-
 // Load reads what Save wrote.
 func Load(path string, d, k int) (*Model, error) {
-	if d < 1 || k < 1 || d > maxSize || k > maxSize {
+	if d < 1 || k < 1 {
 		return nil, fmt.Errorf("load %s: %d codes of %d do not make a codebook", path, k, d)
+	}
+	if err := state.Holds(path, 4*float64(d)*float64(k)); err != nil {
+		return nil, err
 	}
 	m := newModel(d, k)
 	if err := m.files(m.Codes).Load(path); err != nil {
