@@ -134,6 +134,11 @@ func TestClaims(t *testing.T) {
 			t.Errorf("%s: %d bytes allocated for a file of %d", name, n, len(file))
 		}
 	}
+	many := "[" + strings.Repeat("{},", 100_000) + "{}]"
+	pairs := map[string]string{metaVersion: Version, metaUnit: "0", metaVectors: many}
+	if n := allocated(func() { parseMetadata(pairs) }); n > 1_000_000 {
+		t.Errorf("metadata: %d bytes allocated", n)
+	}
 	file := append([]byte("PAR1"), 0xff, 0xff, 0xff, 0x7f)
 	file = append(file, "PAR1"...)
 	if n := allocated(func() { readAll(bytes.NewReader(file), int64(len(file))) }); n > 100_000 {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
@@ -66,13 +67,28 @@ func parseMetadata(pairs map[string]string) (metadata, error) {
 		return m, fmt.Errorf("%w: metadata %s is %.20q", ErrCorrupt, metaUnit, pairs[metaUnit])
 	}
 	m.id = Identity{PlanID: pairs[metaPlan], Unit: unit}
-	if err := json.Unmarshal([]byte(pairs[metaVectors]), &m.vectors); err != nil {
+	if m.vectors, err = parseVectors(pairs[metaVectors]); err != nil {
 		return m, fmt.Errorf("%w: metadata %s: %w", ErrCorrupt, metaVectors, err)
 	}
-	for _, v := range m.vectors {
-		if v.PageRows < 1 || v.PageRows > RowGroupRows {
-			return m, fmt.Errorf("%w: column %.80q has pages of %d rows", ErrCorrupt, v.Name, v.PageRows)
-		}
-	}
 	return m, nil
+}
+
+// parseVectors reads the JSON list one entry after the other, so that a long list of nothing takes no memory.
+func parseVectors(text string) (vectors []vectorMeta, err error) {
+	d := json.NewDecoder(strings.NewReader(text))
+	if t, err := d.Token(); t != json.Delim('[') {
+		return nil, fmt.Errorf("%.20q is not a list: %v", text, err)
+	}
+	for d.More() {
+		var v vectorMeta
+		if err := d.Decode(&v); err != nil {
+			return nil, err
+		}
+		if v.PageRows < 1 || v.PageRows > RowGroupRows {
+			return nil, fmt.Errorf("column %.80q has pages of %d rows", v.Name, v.PageRows)
+		}
+		vectors = append(vectors, v)
+	}
+	_, err = d.Token()
+	return vectors, err
 }
