@@ -118,7 +118,7 @@ func (n *node) unit(ctx context.Context, u int) error {
 	n.commits.Wait()
 	n.commits.Go(func() {
 		footer, err := commit(ctx, finish)
-		if err = n.settle(u, footer, n.cfg.Now().Sub(started), err); err != nil {
+		if err = n.settle(ctx, u, footer, n.cfg.Now().Sub(started), err); err != nil {
 			n.fail(err)
 		}
 	})
@@ -137,11 +137,13 @@ func commit(ctx context.Context, finish func() (written, error)) (shard.Footer, 
 	return w.footer, nil
 }
 
-// settle tells the fleet and the log how a unit's commit ended. Having lost the race is no error.
-func (n *node) settle(u int, f shard.Footer, took time.Duration, err error) error {
+// settle tells the fleet and the log how a unit's commit ended. Having lost the race is no error, unless
+// the winner's shard is another one.
+func (n *node) settle(ctx context.Context, u int, f shard.Footer, took time.Duration, err error) error {
 	e := Event{Event: "commit", Unit: &u, Rows: f.Rows, Bytes: f.Size, Seconds: took.Seconds()}
 	if errors.Is(err, store.ErrExists) {
-		e.Event, err = "lost", nil
+		e.Event, e.Message = "lost", "duplicate, identical"
+		err = sameAsCommitted(ctx, n.cfg.Store, u, f)
 	}
 	if err != nil {
 		n.drop(u, err)

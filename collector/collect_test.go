@@ -348,6 +348,42 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
+// A node that computes something else than the others is found out when both did the same unit.
+func TestDivergingDuplicate(t *testing.T) {
+	st, in := mem.New(time.Now), prompts(200)
+	honest := config(t, st, modeltest.NewFake(), ask(t, "last"), in)
+	odd := modeltest.NewFake()
+	odd.Spoil = func(at tap.Tap, id int32, pos, d int, x float32) float32 {
+		if at.Site == tap.FC2 && d == 1 {
+			return x + 1./16
+		}
+		return x
+	}
+	committed := make(chan struct{})
+	first := true
+	odd.Before = func(ctx context.Context) error { // works on its first unit while the honest node does them all
+		if first {
+			first = false
+			if _, err := Collect(ctx, honest); err != nil {
+				t.Error(err)
+			}
+			close(committed)
+		}
+		return nil
+	}
+	_, err := Collect(t.Context(), config(t, st, odd, ask(t, "last"), in))
+	<-committed
+	if !errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), "fc2_") {
+		t.Errorf("error %v, want ErrDiverged that names the column", err)
+	}
+	odd.Spoil, first, committed = nil, true, make(chan struct{})
+	st = mem.New(time.Now)
+	honest = config(t, st, modeltest.NewFake(), ask(t, "last"), in)
+	if sum, err := Collect(t.Context(), config(t, st, odd, ask(t, "last"), in)); err != nil || sum.Lost != 1 {
+		t.Errorf("an identical duplicate: lost %d units, error %v; want 1 and none", sum.Lost, err)
+	}
+}
+
 func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	m := modeltest.NewFake()

@@ -31,6 +31,7 @@ type Ask struct {
 	MaxTokens int
 	Limit     int
 	KeepText  bool
+	Threads   int // part of the plan where the bits of a matrix product depend on it; 0 where they do not
 }
 
 // NewPlan describes the run that does what was asked with this model and input. It is a function of
@@ -44,7 +45,7 @@ func NewPlan(a Ask, m Model, in *dataset.Input, dataName, inputKey string) (shar
 		Data:   shard.DataRef{Name: dataName, Digest: in.Digest, Rows: int64(len(in.IDs)), Input: inputKey},
 		Sites:  a.Sites, Layers: a.Layers, Tokens: a.Tokens.String(), Dtype: a.Dtype,
 		Template: a.Template, Choices: a.Choices, MaxTokens: a.MaxTokens, Limit: int64(a.Limit), KeepText: a.KeepText,
-		Compute: "f32", Device: "cpu", BatchTokens: batchTokens,
+		Compute: "f32", Device: "cpu", Threads: a.Threads, BatchTokens: batchTokens,
 	}
 	dtype := shard.F16
 	if a.Dtype == "f32" {

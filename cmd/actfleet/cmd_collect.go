@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -142,7 +144,7 @@ func (j *job) prepare() error {
 		return err
 	}
 	ask := collector.Ask{Sites: sites, Layers: layers, Tokens: rule, Dtype: j.o.dtype, Template: j.o.template,
-		Choices: j.o.choices, MaxTokens: j.o.maxTokens, Limit: j.o.limit, KeepText: j.o.keepText}
+		Choices: j.o.choices, MaxTokens: j.o.maxTokens, Limit: j.o.limit, KeepText: j.o.keepText, Threads: j.planThreads()}
 	j.plan, err = collector.NewPlan(ask, j.model, j.input, baseName(j.o.data), key)
 	return err
 }
@@ -160,8 +162,25 @@ func (j *job) tokenize(info model.Info) (err error) {
 	return err
 }
 
-// threads is how many threads the next unit may use: as asked for, or the fair share of the host.
+// planThreads is the thread count that the plan fixes: none with OpenBLAS, whose products have the same
+// bits with any number (internal/torch's TestThreadCountBits); with another matrix library, whose bits
+// differ for some shapes, the count asked for or all cores.
+func (j *job) planThreads() int {
+	switch {
+	case strings.Contains(torch.BLAS(), "OpenBLAS"):
+		return 0
+	case j.o.threads > 0:
+		return j.o.threads
+	}
+	return runtime.NumCPU()
+}
+
+// threads is how many threads the next unit may use: as the plan fixes or the user asks, or the fair
+// share of the host.
 func (j *job) threads(f *fleet) int {
+	if j.plan.Threads > 0 {
+		return j.plan.Threads
+	}
 	if j.o.threads > 0 {
 		return j.o.threads
 	}

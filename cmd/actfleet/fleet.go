@@ -104,7 +104,11 @@ func (o fleetOptions) peers(ctx context.Context, f *fleet, plan shard.Plan) (coo
 	return f.gossip, nil
 }
 
+// close says goodbye to the fleet.
 func (f *fleet) close() error {
+	if f.coordinator != nil {
+		f.coordinator.Leave()
+	}
 	if f.gossip == nil {
 		return nil
 	}
