@@ -156,18 +156,19 @@ static void eights_f16(af_pack *p, uint16_t *dst, const float *src, int64_t n) {
 static void eights_f32(af_pack *p, float *dst, const float *src, int64_t n) {}
 #endif
 
-// PACK: the plain path up to a count that is a multiple of 8, then eights, then the plain path for the rest.
+// PACK is one row: eights as far as they go, then the plain path. The lanes start anew with each row.
 #define PACK(one, eights)                                                                                              \
-  int64_t i = 0;                                                                                                       \
-  if (fast) {                                                                                                          \
-    for (; i < n && (p->count & 7) != 0; i++)                                                                          \
-      one(p, dst + i, src[i]);                                                                                         \
-    int64_t body = (n - i) & ~(int64_t)7;                                                                              \
-    eights(p, dst + i, src + i, body);                                                                                 \
-    i += body;                                                                                                         \
-  }                                                                                                                    \
+  memset(p->sumsq, 0, sizeof p->sumsq);                                                                                \
+  p->count = 0;                                                                                                        \
+  int64_t i = fast ? n & ~(int64_t)7 : 0;                                                                              \
+  if (i > 0)                                                                                                           \
+    eights(p, dst, src, i);                                                                                            \
   for (; i < n; i++)                                                                                                   \
-    one(p, dst + i, src[i]);
+    one(p, dst + i, src[i]);                                                                                           \
+  double row = 0;                                                                                                      \
+  for (int lane = 0; lane < 8; lane++)                                                                                 \
+    row += p->sumsq[lane];                                                                                             \
+  p->total += row;
 
 static void pack_f16(af_pack *p, uint16_t *dst, const float *src, int64_t n, int fast) { PACK(one_f16, eights_f16) }
 

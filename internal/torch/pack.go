@@ -18,52 +18,51 @@ import (
 // fastPack says whether the CPU has the instructions of the fast path. Tests switch it off.
 var fastPack = C.af_pack_fast()
 
-// PackF16 writes src to dst as little-endian fp16, rounded to nearest, ties to even, and measures it in the same pass:
+// Packed is what packing measures, added up over calls:
 //
-//   - sumsq: Σ x² of the stored values that are finite, in float64. Value i is added to sum i mod 8; the eight sums
-//     are added in order at the end. Fast and plain CPUs give the same bits.
-//   - maxabs: the largest magnitude of the stored values; where values overflowed, of the finite values of src.
-//   - nonfinite: NaNs and infinities of src. overflow: finite values of src that became infinite (65520 and more).
-//
-// len(dst) must be 2·len(src) or more. It never fails and needs no libtorch.
-func PackF16(dst []byte, src []float32) (sumsq, maxabs float64, nonfinite, overflow int64) {
-	return PackRowsF16(dst, src, len(src), len(src), wholeRow[:min(len(src), 1)])
+//   - SumSq: Σ x² of the stored values that are finite, in float64. Value i of a row is added to sum i mod 8; the
+//     eight sums are added in order to the row's sum, the rows' sums in order to SumSq. Fast and plain CPUs give the
+//     same bits, however the rows are divided among calls.
+//   - MaxAbs: the largest magnitude of the stored values; where values overflowed, of the finite values of src.
+//   - NonFinite: NaNs and infinities of src. Overflow: finite values of src that became infinite (65520 and more).
+type Packed struct {
+	SumSq, MaxAbs       float64
+	NonFinite, Overflow int64
 }
 
-// PackF32 is [PackF16] for dst as little-endian fp32: a copy with the same statistics; nothing overflows.
-// len(dst) must be 4·len(src) or more.
-func PackF32(dst []byte, src []float32) (sumsq, maxabs float64, nonfinite, overflow int64) {
-	return PackRowsF32(dst, src, len(src), len(src), wholeRow[:min(len(src), 1)])
-}
-
-var wholeRow = []int32{0}
-
-// PackRowsF16 packs the rows of src at index one after the other into dst, as [PackF16] would pack them joined. Row i
-// of src is the width values from i·stride on: with stride = width, src is [B, T, D] and the index b·T+t.
-func PackRowsF16(dst []byte, src []float32, stride, width int, index []int32) (sumsq, maxabs float64, nonfinite, overflow int64) {
+// RowsF16 packs rows of src one after the other into dst as little-endian fp16, rounded to nearest, ties to even, and
+// measures them in the same pass. The rows are those at index; row i is the width values from i·stride on: with
+// stride = width, src is [B, T, D] and the index b·T+t. It never fails and needs no libtorch.
+func (m *Packed) RowsF16(dst []byte, src []float32, stride, width int, index []int32) {
 	if !packable(dst, 2, src, stride, width, index) {
-		return 0, 0, 0, 0
+		return
 	}
-	var p C.af_pack
+	p := C.af_pack{total: C.double(m.SumSq)}
 	C.af_pack_rows_f16(&p, (*C.uint16_t)(unsafe.Pointer(&dst[0])), (*C.float)(&src[0]), C.int64_t(stride), C.int64_t(width),
 		(*C.int32_t)(&index[0]), C.int64_t(len(index)), fastPack)
+	most := float64(p.maxabs)
 	if p.overflow == 0 {
-		maxabs = roundF16(float64(p.maxabs))
-	} else {
-		maxabs = float64(p.maxabs)
+		most = roundF16(most)
 	}
-	return total(&p), maxabs, int64(p.nonfinite), int64(p.overflow)
+	m.add(&p, most)
 }
 
-// PackRowsF32 is [PackRowsF16] for dst as little-endian fp32.
-func PackRowsF32(dst []byte, src []float32, stride, width int, index []int32) (sumsq, maxabs float64, nonfinite, overflow int64) {
+// RowsF32 is [Packed.RowsF16] for dst as little-endian fp32: a copy with the same statistics; nothing overflows.
+func (m *Packed) RowsF32(dst []byte, src []float32, stride, width int, index []int32) {
 	if !packable(dst, 4, src, stride, width, index) {
-		return 0, 0, 0, 0
+		return
 	}
-	var p C.af_pack
+	p := C.af_pack{total: C.double(m.SumSq)}
 	C.af_pack_rows_f32(&p, (*C.float)(unsafe.Pointer(&dst[0])), (*C.float)(&src[0]), C.int64_t(stride), C.int64_t(width),
 		(*C.int32_t)(&index[0]), C.int64_t(len(index)), fastPack)
-	return total(&p), float64(p.maxabs), int64(p.nonfinite), 0
+	m.add(&p, float64(p.maxabs))
+}
+
+func (m *Packed) add(p *C.af_pack, most float64) {
+	m.SumSq = float64(p.total)
+	m.MaxAbs = max(m.MaxAbs, most)
+	m.NonFinite += int64(p.nonfinite)
+	m.Overflow += int64(p.overflow)
 }
 
 // packable reports whether there is anything to pack; what does not fit is a programmer's error and panics as a
@@ -77,13 +76,6 @@ func packable(dst []byte, size int, src []float32, stride, width int, index []in
 		_ = src[int(i)*stride : int(i)*stride+width]
 	}
 	return true
-}
-
-func total(p *C.af_pack) (sum float64) {
-	for _, lane := range p.sumsq {
-		sum += float64(lane)
-	}
-	return sum
 }
 
 // roundF16 rounds x, 0..65504, to fp16's precision: 11 bits, or multiples of 2⁻²⁴.

@@ -3,10 +3,12 @@
 #define ACTFLEET_PACK_H
 #include <stdint.h>
 
-// State between runs: lane i of sumsq has the values whose index is i modulo 8.
+// What is measured. Lane i of sumsq has the values of the row at hand whose index is i modulo 8; total is the sum of
+// the rows before it, each of which is the sum of its lanes in order.
 typedef struct {
+  double total;
   double sumsq[8];
-  int64_t count; // values so far
+  int64_t count; // values of the row so far
   int64_t nonfinite, overflow;
   float maxabs;
 } af_pack;

@@ -13,19 +13,23 @@ import (
 
 // packed is what a packing path gives.
 type packed struct {
-	bytes               []byte
-	sumsq, maxabs       float64
-	nonfinite, overflow int64
+	bytes []byte
+	Packed
+}
+
+// row packs src as one row.
+func (p *packed) row(src []float32, pack func(m *Packed, dst []byte, src []float32, stride, width int, index []int32)) {
+	pack(&p.Packed, p.bytes, src, len(src), len(src), []int32{0}[:min(len(src), 1)])
 }
 
 func packF16(src []float32, fast bool) (p packed) {
 	defer setFastPack(setFastPack(fast))
 	p.bytes = make([]byte, 2*len(src))
-	p.sumsq, p.maxabs, p.nonfinite, p.overflow = PackF16(p.bytes, src)
+	p.row(src, (*Packed).RowsF16)
 	return p
 }
 
-// referenceF16 is PackF16 in slow, readable Go: every fp16 value is tried by arithmetic on float64.
+// referenceF16 packs one row in slow, readable Go: every fp16 value is tried by arithmetic on float64.
 func referenceF16(src []float32) packed {
 	p := packed{bytes: []byte{}}
 	var lanes [8]float64
@@ -35,12 +39,12 @@ func referenceF16(src []float32) packed {
 		p.bytes = binary.LittleEndian.AppendUint16(p.bytes, h)
 		f := float64(x)
 		if math.IsNaN(f) || math.IsInf(f, 0) {
-			p.nonfinite++
+			p.NonFinite++
 			continue
 		}
 		largestSource = max(largestSource, math.Abs(f))
 		if h&0x7c00 == 0x7c00 {
-			p.overflow++
+			p.Overflow++
 			continue
 		}
 		y := fromHalf(h)
@@ -48,11 +52,11 @@ func referenceF16(src []float32) packed {
 		lanes[i%8] += y * y
 	}
 	for _, lane := range lanes {
-		p.sumsq += lane
+		p.SumSq += lane
 	}
-	p.maxabs = largestStored
-	if p.overflow > 0 {
-		p.maxabs = largestSource
+	p.MaxAbs = largestStored
+	if p.Overflow > 0 {
+		p.MaxAbs = largestSource
 	}
 	return p
 }
@@ -95,8 +99,8 @@ func comparePacked(t interface{ Errorf(string, ...any) }, what string, got, want
 			}
 		}
 	}
-	if got.sumsq != want.sumsq || got.maxabs != want.maxabs || got.nonfinite != want.nonfinite || got.overflow != want.overflow {
-		t.Errorf("%s: %v %v %v %v, want %v %v %v %v", what, got.sumsq, got.maxabs, got.nonfinite, got.overflow, want.sumsq, want.maxabs, want.nonfinite, want.overflow)
+	if got.Packed != want.Packed {
+		t.Errorf("%s: %+v, want %+v", what, got.Packed, want.Packed)
 	}
 }
 
@@ -184,32 +188,48 @@ func TestPackRows(t *testing.T) {
 			func() {
 				defer setFastPack(setFastPack(fast))
 				got := packed{bytes: make([]byte, 2*len(joined))}
-				got.sumsq, got.maxabs, got.nonfinite, got.overflow = PackRowsF16(got.bytes, src, c.stride, c.width, index)
-				comparePacked(t, "rows", got, referenceF16(joined))
+				got.RowsF16(got.bytes, src, c.stride, c.width, index[:2])
+				rest := packed{bytes: got.bytes[2*2*c.width:], Packed: got.Packed}
+				rest.RowsF16(rest.bytes, src, c.stride, c.width, index[2:])
+				got.Packed = rest.Packed
+				comparePacked(t, "rows", got, rowByRow(joined, c.width, referenceF16))
 			}()
 		}
-		got, want := packed{bytes: make([]byte, 4*len(joined))}, packed{bytes: make([]byte, 4*len(joined))}
-		got.sumsq, got.maxabs, got.nonfinite, _ = PackRowsF32(got.bytes, src, c.stride, c.width, index)
-		want.sumsq, want.maxabs, want.nonfinite, _ = PackF32(want.bytes, joined)
-		comparePacked(t, "fp32 rows", got, want)
+		got := packed{bytes: make([]byte, 4*len(joined))}
+		got.RowsF32(got.bytes, src, c.stride, c.width, index)
+		comparePacked(t, "fp32 rows", got, rowByRow(joined, c.width, referenceF32))
 	}
 }
 
-// referenceF32 is PackF32 in slow, readable Go.
+// rowByRow adds up the reference's statistics of each row, in order.
+func rowByRow(joined []float32, width int, reference func([]float32) packed) (all packed) {
+	for len(joined) > 0 {
+		one := reference(joined[:width])
+		all.bytes = append(all.bytes, one.bytes...)
+		all.SumSq += one.SumSq
+		all.MaxAbs = max(all.MaxAbs, one.MaxAbs)
+		all.NonFinite += one.NonFinite
+		all.Overflow += one.Overflow
+		joined = joined[width:]
+	}
+	return all
+}
+
+// referenceF32 packs one row in slow, readable Go.
 func referenceF32(src []float32) packed {
 	p := packed{bytes: []byte{}}
 	var lanes [8]float64
 	for i, x := range src {
 		p.bytes = binary.LittleEndian.AppendUint32(p.bytes, math.Float32bits(x))
 		if f := float64(x); math.IsNaN(f) || math.IsInf(f, 0) {
-			p.nonfinite++
+			p.NonFinite++
 		} else {
-			p.maxabs = max(p.maxabs, math.Abs(f))
+			p.MaxAbs = max(p.MaxAbs, math.Abs(f))
 			lanes[i%8] += f * f
 		}
 	}
 	for _, lane := range lanes {
-		p.sumsq += lane
+		p.SumSq += lane
 	}
 	return p
 }
@@ -222,7 +242,7 @@ func TestPackF32(t *testing.T) {
 				defer setFastPack(setFastPack(fast))
 				src := values[start:]
 				got := packed{bytes: make([]byte, 4*len(src))}
-				got.sumsq, got.maxabs, got.nonfinite, got.overflow = PackF32(got.bytes, src)
+				got.row(src, (*Packed).RowsF32)
 				comparePacked(t, "fp32", got, referenceF32(src))
 			}()
 		}
@@ -230,7 +250,8 @@ func TestPackF32(t *testing.T) {
 }
 
 func TestPackNothing(t *testing.T) {
-	if s, m, n, o := PackF16(nil, nil); s != 0 || m != 0 || n != 0 || o != 0 {
+	var p packed
+	if p.row(nil, (*Packed).RowsF16); p.Packed != (Packed{}) {
 		t.Error("statistics of nothing")
 	}
 }
@@ -243,7 +264,7 @@ func BenchmarkPackF16(b *testing.B) {
 			defer setFastPack(setFastPack(fast))
 			b.SetBytes(int64(4 * len(src)))
 			for b.Loop() {
-				PackF16(dst, src)
+				new(Packed).RowsF16(dst, src, len(src), len(src), []int32{0})
 			}
 		})
 	}
@@ -251,7 +272,7 @@ func BenchmarkPackF16(b *testing.B) {
 		dst := make([]byte, 4*len(src))
 		b.SetBytes(int64(4 * len(src)))
 		for b.Loop() {
-			PackF32(dst, src)
+			new(Packed).RowsF32(dst, src, len(src), len(src), []int32{0})
 		}
 	})
 }
