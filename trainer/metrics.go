@@ -49,9 +49,10 @@ func appendEvent(dir string, e Event) error {
 	return errors.Join(err, f.Close())
 }
 
-// truncateEvents drops the lines after a step, and a last line cut short, so that a
-// resumed training does not report a step twice.
-func truncateEvents(dir string, step int) error {
+// truncateEvents drops the lines after a step, a last line cut short, and the final
+// evaluation after step total, which the end of the training writes anew: so a
+// resumed training reports nothing twice.
+func truncateEvents(dir string, step, total int) error {
 	path := filepath.Join(dir, MetricsFile)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -64,8 +65,12 @@ func truncateEvents(dir string, step int) error {
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	lines.Buffer(nil, len(text)+1)
 	for lines.Scan() {
-		var e struct{ Step *int }
-		if json.Unmarshal(lines.Bytes(), &e) == nil && e.Step != nil && *e.Step <= step {
+		var e struct {
+			Step  *int
+			Split string
+		}
+		ok := json.Unmarshal(lines.Bytes(), &e) == nil && e.Step != nil && *e.Step <= step
+		if ok && !(e.Split == "eval" && *e.Step >= total) {
 			kept = append(append(kept, lines.Bytes()...), '\n')
 		}
 	}

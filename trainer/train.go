@@ -192,7 +192,7 @@ func (t *training) begin(ctx context.Context) error {
 		return t.start(ctx)
 	}
 	t.progress = p
-	return errors.Join(t.learner.Restored(), t.data.Seek(p.Cursor), truncateEvents(t.Dir, p.Step))
+	return errors.Join(t.learner.Restored(), t.data.Seek(p.Cursor), truncateEvents(t.Dir, p.Step, t.Config.Steps))
 }
 
 // start writes cfg.json and lets the learner look at a sample.
@@ -207,7 +207,7 @@ func (t *training) start(ctx context.Context) error {
 	if err := t.learner.Init(x, n); err != nil {
 		return err
 	}
-	return errors.Join(WriteCoder(t.Dir, t.coder), truncateEvents(t.Dir, -1))
+	return errors.Join(WriteCoder(t.Dir, t.coder), truncateEvents(t.Dir, -1, 0))
 }
 
 // sample reads init_rows training rows and goes back to the beginning.

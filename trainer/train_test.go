@@ -225,10 +225,13 @@ func TestTrainRefuses(t *testing.T) {
 		!strings.Contains(err.Error(), "decay: 0.5 here, 0.95 in the folder") || !strings.Contains(err.Error(), "seed: 9223372036854775809 here, 0") {
 		t.Errorf("another config: %v", err)
 	}
-	again := first
+	again, lines := first, events(t, dir)
 	again.Resume = true
 	if res, err := Train(t.Context(), again); err != nil || res.Steps != 3 {
 		t.Errorf("resuming what has ended: %+v, %v", res, err)
+	}
+	if now := events(t, dir); !slices.Equal(now, lines) {
+		t.Errorf("resuming what has ended changes the metrics from %v to %v", lines, now)
 	}
 	for name, change := range map[string]func(*Job){
 		"column": func(j *Job) { j.Column = "fc9_9" },
