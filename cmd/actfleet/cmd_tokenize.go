@@ -56,7 +56,8 @@ func runTokenize(ctx context.Context, dir string, special bool, in io.Reader, ou
 		if row.Text == nil {
 			return fmt.Errorf(`line %d: no "text" in it`, n)
 		}
-		if err := enc.Encode(map[string][]int32{"ids": text.Encode(*row.Text, special)}); err != nil {
+		ids := append([]int32{}, text.Encode(*row.Text, special)...) // an empty text is [], not null
+		if err := enc.Encode(map[string][]int32{"ids": ids}); err != nil {
 			return err
 		}
 		if err := ctx.Err(); err != nil {
