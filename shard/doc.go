@@ -37,7 +37,9 @@
 // a required "element", which is FIXED_LEN_BYTE_ARRAY(2) FLOAT16 or FLOAT. Under the dtype "auto" a column that is FLOAT16 in the plan is FLOAT in
 // the shards of those units where a value does not fit.
 //
-// A row group has 512 rows, except the last. Its chunks lie in the order: scalars (by name), vectors (by column).
+// A row group has 512 rows, except the last. Its chunks lie in the order: scalars (by name), vectors (by column). A vector
+// chunk begins at a multiple of 64 bytes, after as few zeros as needed. So the values of its first page do too, and those
+// of all its pages where page_rows rows are a multiple of 64 bytes: a mapped column can be used as numbers where it lies.
 //
 // Scalar chunks are data pages of version 2, snappy; strings with a dictionary, all else PLAIN; with bounds in the
 // footer, the page header and the column index, but for strings longer than 64 bytes.
@@ -47,7 +49,9 @@
 // at most 512 KiB, and at least 1. A page of n rows of width w is, byte for byte,
 //
 //	header       Thrift compact PageHeader: type DATA_PAGE_V2, both sizes, and DataPageHeaderV2 with num_values n·w,
-//	             num_nulls 0, num_rows n, encoding PLAIN, the two level lengths, is_compressed false; no other field
+//	             num_nulls 0, num_rows n, encoding PLAIN, the two level lengths, is_compressed false; then field
+//	             32767, which Parquet reserves for extensions and every reader skips: as few zeros as make header and
+//	             levels a multiple of 64 bytes; no other field
 //	repetition   RLE of bit width 1, per row: a run of one 0 and a run of w-1 ones; if w is 1, one run of n zeros
 //	definition   RLE of bit width 1: one run of n·w ones
 //	values       n·w values, little-endian, row after row

@@ -81,15 +81,15 @@ func (w *Writer) indexes(tail *fileEnd) (thrift.Slice[format.RowGroup], error) {
 
 func (g group) footer(ordinal int, chunks []chunk) format.RowGroup {
 	r := format.RowGroup{
-		Columns:             make(thrift.Slice[format.ColumnChunk], len(chunks)),
-		NumRows:             int64(g.rows),
-		FileOffset:          g.start,
-		TotalCompressedSize: g.end - g.start,
-		Ordinal:             int16(ordinal),
+		Columns:    make(thrift.Slice[format.ColumnChunk], len(chunks)),
+		NumRows:    int64(g.rows),
+		FileOffset: g.start,
+		Ordinal:    int16(ordinal),
 	}
 	for i, c := range chunks {
 		r.Columns[i] = format.ColumnChunk{MetaData: c.meta}
 		r.TotalByteSize += c.meta.TotalUncompressedSize
+		r.TotalCompressedSize += c.meta.TotalCompressedSize
 	}
 	return r
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"testing"
 
 	"github.com/parquet-go/parquet-go"
@@ -14,24 +15,35 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// Our hand-written page header is what a Thrift library decodes.
+// Our hand-written page header is what a Thrift library decodes, padding and all.
 func TestPageHeader(t *testing.T) {
 	for _, rows := range []int{1, 77, 512} {
-		l := newLayout(Vector{Width: 300, Dtype: F16}, 512)
-		rep, def := repetitionLevels(rows, 300), definitionLevels(rows*300)
-		b := pageHeader(rows, 300, rows*600, len(rep), len(def))
-		var h format.PageHeader
-		if err := thrift.Unmarshal(&compact, b, &h); err != nil {
-			t.Fatal(err)
+		for width := 1; width < 300; width += 7 {
+			wantHeader(t, newLayout(Vector{Width: width, Dtype: F16}, 512).prefix(rows), rows, width)
 		}
-		v2 := h.DataPageHeaderV2.V
-		if h.Type != format.DataPageV2 || int(h.CompressedPageSize) != len(l.prefix(rows))-len(b)+rows*600 || h.CompressedPageSize != h.UncompressedPageSize {
-			t.Errorf("%d rows: %+v", rows, h)
-		}
-		if int(v2.NumValues) != rows*300 || v2.NumNulls != 0 || int(v2.NumRows) != rows || v2.Encoding != format.Plain ||
-			int(v2.DefinitionLevelsByteLength) != len(def) || int(v2.RepetitionLevelsByteLength) != len(rep) || !v2.IsCompressed.Valid || v2.IsCompressed.V {
-			t.Errorf("%d rows: %+v", rows, v2)
-		}
+	}
+}
+
+func wantHeader(t *testing.T, prefix []byte, rows, width int) {
+	t.Helper()
+	rep, def := repetitionLevels(rows, width), definitionLevels(rows*width)
+	header, ok := bytes.CutSuffix(prefix, append(rep, def...))
+	if !ok || len(prefix)%alignment != 0 {
+		t.Fatalf("%d × %d: the levels do not end the %d bytes", rows, width, len(prefix))
+	}
+	want := format.PageHeader{Type: format.DataPageV2}
+	want.CompressedPageSize = int32(len(rep) + len(def) + rows*width*2)
+	want.UncompressedPageSize = want.CompressedPageSize
+	want.DataPageHeaderV2 = thrift.New(format.DataPageHeaderV2{
+		NumValues: int32(rows * width), NumRows: int32(rows), Encoding: format.Plain,
+		DefinitionLevelsByteLength: int32(len(def)), RepetitionLevelsByteLength: int32(len(rep)), IsCompressed: thrift.New(false),
+	})
+	var got format.PageHeader
+	if err := thrift.Unmarshal(&compact, header, &got); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%d × %d: %+v, want %+v, %v", rows, width, got, want, err)
+	}
+	if p, _, _ := readPageHeader(header); p.values != int64(rows*width) || p.encoding != format.Plain || !p.uncompressed {
+		t.Errorf("%d × %d: our own reader gives %+v", rows, width, p)
 	}
 }
 

@@ -52,7 +52,7 @@ func (l layout) prefix(rows int) []byte {
 	}
 	rep, def := repetitionLevels(rows, l.width), definitionLevels(rows*l.width)
 	header := pageHeader(rows, l.width, rows*l.rowBytes, len(rep), len(def))
-	return slices.Concat(header, rep, def)
+	return slices.Concat(padHeader(header, len(rep)+len(def)), rep, def)
 }
 
 // page is one page of a chunk: rows [first, first+rows), whose bytes begin at offset in the chunk.
@@ -127,5 +127,23 @@ func pageHeader(rows, width, data, rep, def int) []byte {
 	b = zigzag(append(b, i32), rep)        // 8.6 repetition_levels_byte_length
 	return append(b, isFalse, 0, 0)        // 8.7 is_compressed, end of 8, end of all
 }
+
+// padHeader lengthens a header so that it and the levels are a multiple of alignment: by a field of the id that Parquet
+// reserves for extensions, which every reader skips, holding zeros.
+func padHeader(header []byte, levels int) []byte {
+	const extension = 32767
+	field := append(header[:len(header)-1:len(header)-1], 8)
+	field = binary.AppendVarint(field, extension)
+	n := gap(int64(len(field) + 1 + 1 + levels)) // with a length of one byte and the end of the header
+	field = append(field, byte(n))
+	return append(field, make([]byte, n+1)...)
+}
+
+// alignment is what the offset of a page's values is a multiple of, where the size of the page before allows it: a cache
+// line. The kernel copies aligned memory faster, and mapped values can be used as numbers where they lie.
+const alignment = 64
+
+// gap is how much is missing at offset to the next multiple of alignment.
+func gap(offset int64) int { return int(-offset & (alignment - 1)) }
 
 func zigzag(b []byte, v int) []byte { return binary.AppendVarint(b, int64(v)) }

@@ -3,6 +3,7 @@ package shard
 import (
 	"bytes"
 	"fmt"
+	"unsafe"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/encoding"
@@ -174,9 +175,14 @@ func boxed(values []parquet.Value, column any, rows int) []parquet.Value {
 	case []bool:
 		return box(values, c[:rows], parquet.BooleanValue)
 	case []string:
-		return box(values, c[:rows], func(s string) parquet.Value { return parquet.ByteArrayValue([]byte(s)) })
+		return box(values, c[:rows], stringValue)
 	}
 	return values
+}
+
+// stringValue shares the string's memory: parquet-go copies it into its dictionary.
+func stringValue(s string) parquet.Value {
+	return parquet.ByteArrayValue(unsafe.Slice(unsafe.StringData(s), len(s)))
 }
 
 func box[T any](values []parquet.Value, column []T, value func(T) parquet.Value) []parquet.Value {

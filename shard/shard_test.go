@@ -246,6 +246,9 @@ func TestZeroCopy(t *testing.T) {
 	if at < 0 || &file[at] != &v[0] {
 		t.Error("the vector is a copy")
 	}
+	if at%alignment != 0 {
+		t.Errorf("the vector begins at byte %d", at)
+	}
 }
 
 func TestMeasure(t *testing.T) {

@@ -27,9 +27,9 @@ type Writer struct {
 
 // group is a row group that is written.
 type group struct {
-	rows       int
-	start, end int64
-	vectors    []chunk
+	rows    int
+	start   int64
+	vectors []chunk
 }
 
 // Footer says what a shard holds, after it is written.
@@ -106,7 +106,6 @@ func (w *Writer) writeGroup(b *Block) error {
 			return err
 		}
 	}
-	g.end = w.offset
 	w.rows += int64(b.Rows)
 	w.groups = append(w.groups, g)
 	return nil
@@ -116,6 +115,11 @@ func (w *Writer) writeGroup(b *Block) error {
 func (w *Writer) writeVectors(col int, values []byte, rows int) (chunk, error) {
 	l := w.layouts[col]
 	pages := l.pages(rows)
+	if n := gap(w.offset); n > 0 {
+		if err := w.write(make([]byte, n)); err != nil {
+			return chunk{}, err
+		}
+	}
 	c := vectorChunk(w.schema.Vectors[col], pages, w.offset, l.chunkSize(rows), rows)
 	for _, p := range pages {
 		if err := w.write(p.prefix); err != nil {
