@@ -204,7 +204,11 @@ func TestFaults(t *testing.T) {
 		if m := f.Store.Missing(); len(m) > 0 {
 			t.Fatalf("missing %v", m)
 		}
-		if limit := 2 + 2*faults*nodes + units/10; loss < 0.5 && r.Duplicates > limit {
+		limit := 2 + 2*faults*nodes + units/10
+		if loss > 0 { // each node may miss one claim before the next push/pull brings it
+			limit += nodes
+		}
+		if loss < 0.5 && r.Duplicates > limit {
 			t.Fatalf("%d duplicates of %d units with %d faults on %d nodes", r.Duplicates, units, faults, nodes)
 		}
 	})
