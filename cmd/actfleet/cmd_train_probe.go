@@ -182,8 +182,16 @@ func printProbes(out io.Writer, t evaluate.Table, dir string, took time.Duration
 	}
 	for _, b := range t.Baselines {
 		if b.Split == "test" {
-			fmt.Fprintf(w, "baseline: %s\t\t%.3f\t%.3f–%.3f\t%.3f\n", b.Name, b.AUROC, b.Lo, b.Hi, b.Acc)
+			fmt.Fprintf(w, "baseline: %s\t\t%.3f\t%.3f–%.3f\t%s\n", b.Name, b.AUROC, b.Lo, b.Hi, defined(b.Acc))
 		}
 	}
 	return w.Flush()
+}
+
+// defined writes a number, or a dash where there is none.
+func defined(v evaluate.Value) string {
+	if !v.Defined() {
+		return "–"
+	}
+	return fmt.Sprintf("%.3f", v)
 }
