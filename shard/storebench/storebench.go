@@ -21,26 +21,17 @@ type Result struct {
 	Aim   float64 `json:"aim"`   // the ratio we want at least; 0 where there is none
 }
 
-// Rounds is how often each pair is measured. Medians of five stand one disturbed round or two.
-const Rounds = 5
+// Rounds is how often each pair is measured: a median of nine stands four disturbed rounds.
+const Rounds = 9
 
 // fileBytes is about the size of the shard that is written and read: a hundred row groups or so, more than any cache.
 const fileBytes = 128 << 20
 
-// groups is the number of row groups that make fileBytes.
-func groups(b *shard.Block) int {
-	n := 0
-	for _, v := range b.Vectors {
-		n += len(v)
-	}
-	return fileBytes / n
-}
-
-// benchSchema has the columns of four sites of a model of width 4096, or of a small one whose row groups are one page.
-func benchSchema(width int) shard.Schema {
+// benchSchema has so many vector columns of one width.
+func benchSchema(columns, width int) shard.Schema {
 	s := shard.Schema{Scalars: shard.BaseScalars()}
-	for _, name := range []string{"Wqkv_0", "out_proj_0", "fc1_0", "fc2_0"} {
-		s.Vectors = append(s.Vectors, shard.Vector{Name: name, Width: width, Dtype: shard.F16})
+	for i := range columns {
+		s.Vectors = append(s.Vectors, shard.Vector{Name: fmt.Sprintf("resid_%d", i), Width: width, Dtype: shard.F16})
 	}
 	return s
 }
