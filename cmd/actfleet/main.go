@@ -1,7 +1,3 @@
-// Command actfleet collects a language model's activations with a fleet of nodes and learns from them.
-//
-// This directory holds flags, wiring and exit codes, one file per command; the work is done in the
-// packages it imports.
 package main
 
 import (

@@ -1,4 +1,3 @@
-// Package storetest is the conformance suite of package store: every implementation and every wrapper must pass it.
 package storetest
 
 import (
