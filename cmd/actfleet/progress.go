@@ -24,7 +24,7 @@ type meter struct {
 
 // newMeter writes to f.
 func newMeter(f *os.File) *meter {
-	m := &meter{out: f, terminal: term.IsTerminal(int(f.Fd())), every: 2 * time.Second}
+	m := &meter{out: f, terminal: term.IsTerminal(int(f.Fd())), every: 5 * time.Second}
 	if m.terminal {
 		m.every = 100 * time.Millisecond
 	}
