@@ -94,7 +94,7 @@ func status(ctx context.Context, o statusOptions) (coordinator.Progress, error) 
 
 func printStatus(out io.Writer, o statusOptions, p coordinator.Progress) error {
 	if o.jsonOut {
-		return printJSON(out, p)
+		return printJSON(out, statusView(p))
 	}
 	line := fmt.Sprintf("%d of %d units committed", p.Done, p.Total)
 	if p.Rate > 0 {
@@ -125,4 +125,36 @@ func nodeState(n coordinator.NodeProgress) string {
 		return "waiting"
 	}
 	return "working"
+}
+
+// statusJSON is what status --json prints. ETASeconds is null while unknown.
+type statusJSON struct {
+	Done           int        `json:"done"`
+	Total          int        `json:"total"`
+	UnitsPerSecond float64    `json:"units_per_second"`
+	ETASeconds     *float64   `json:"eta_seconds"`
+	Nodes          []nodeJSON `json:"nodes"`
+}
+
+type nodeJSON struct {
+	Node            string  `json:"node"`
+	Host            string  `json:"host"`
+	State           string  `json:"state"`
+	Done            int     `json:"done"`
+	Share           float64 `json:"share"`
+	UnitsPerSecond  float64 `json:"units_per_second"`
+	LastWordSeconds float64 `json:"last_word_seconds"`
+}
+
+func statusView(p coordinator.Progress) statusJSON {
+	v := statusJSON{Done: p.Done, Total: p.Total, UnitsPerSecond: p.Rate, Nodes: []nodeJSON{}}
+	if p.ETA >= 0 {
+		left := p.ETA.Seconds()
+		v.ETASeconds = &left
+	}
+	for _, n := range p.Nodes {
+		v.Nodes = append(v.Nodes, nodeJSON{Node: string(n.Node), Host: n.Host, State: nodeState(n), Done: n.Done, Share: n.Share,
+			UnitsPerSecond: n.Speed, LastWordSeconds: n.Age.Seconds()})
+	}
+	return v
 }

@@ -138,6 +138,11 @@ func TestJoining(t *testing.T) {
 	join := func(more ...string) []string {
 		return append([]string{"collect", "--model", tinyModel, "--out", out, "--threads", "1", "--join", seed}, more...)
 	}
+	var seen struct{ Total int }
+	decode(t, wantOK(t, "status", "--join", seed, "--secret-file", key, "--json"), &seen)
+	if seen.Total == 0 {
+		t.Error("status saw no units")
+	}
 	b := start(t, join("--secret-file", key)...)
 	other := copyTiny(t)
 	edit(t, filepath.Join(other, "config.json"), `"layer_norm_eps": 1e-05`, `"layer_norm_eps": 1e-06`)
