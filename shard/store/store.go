@@ -21,6 +21,8 @@ var (
 	ErrKey = errors.New("invalid key")
 	// ErrClosed says that a pending object was written after Commit or Abort.
 	ErrClosed = errors.New("pending object is closed")
+	// ErrUnavailable says that the store could not be reached or was overloaded: the same call may succeed later.
+	ErrUnavailable = errors.New("store is unavailable")
 )
 
 // Store holds immutable objects. All methods may be called from several goroutines at once.
