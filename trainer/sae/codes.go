@@ -36,6 +36,9 @@ func grow[T any](s []T, n int) []T {
 	return s[:n]
 }
 
+// Row is the active latents of row b and their values.
+func (c *Codes) Row(b int) (idx []int32, val []float32) { return c.row(b) }
+
 // row is the active latents of row b.
 func (c *Codes) row(b int) (idx []int32, val []float32) {
 	lo, hi := b*c.K, b*c.K+int(c.Count[b])

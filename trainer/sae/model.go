@@ -8,8 +8,9 @@ import (
 	"actfleet/trainer/state"
 )
 
-// Model is a trained TopK autoencoder of vectors of length D.
+// Model is a trained autoencoder of vectors of length D.
 type Model struct {
+	Arch    Arch
 	D, M, K int
 	WEnc    []float32 // [M, D]: row i is e_i (the file holds the transpose)
 	BEnc    []float32 // [M]
@@ -20,7 +21,7 @@ type Model struct {
 }
 
 func newModel(d, m, k int) *Model {
-	return &Model{D: d, M: m, K: k, scale: 1, WEnc: make([]float32, m*d), BEnc: make([]float32, m),
+	return &Model{Arch: TopK, D: d, M: m, K: k, scale: 1, WEnc: make([]float32, m*d), BEnc: make([]float32, m),
 		WDec: make([]float32, m*d), BDec: make([]float32, d)}
 }
 

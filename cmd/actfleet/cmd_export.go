@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"actfleet/trainer"
+	"actfleet/trainer/export"
+)
+
+type exportOptions struct {
+	format, out, model string
+	jsonOut            bool
+}
+
+func newExport() *cobra.Command {
+	var o exportOptions
+	c := &cobra.Command{
+		Use:   "export DIR --format FORMAT --out OUT",
+		Short: "Write a trained SAE in the layout another program reads",
+		Long:  "The files hold the plain function: every scale is folded into the weights.\n" + exitCodes,
+		Args:  usage(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			return runExport(args[0], o, c.OutOrStdout())
+		},
+	}
+	var names []string
+	for _, f := range export.Formats {
+		names = append(names, string(f))
+	}
+	c.Flags().StringVar(&o.format, "format", "", "one of "+strings.Join(names, ", "))
+	c.Flags().StringVar(&o.out, "out", "", "folder to be made")
+	c.Flags().StringVar(&o.model, "model-name", "", "name of the language model, for the layouts that keep it")
+	c.Flags().BoolVar(&o.jsonOut, "json", false, "print JSON")
+	return c
+}
+
+func runExport(dir string, o exportOptions, out io.Writer) error {
+	if o.out == "" || o.format == "" {
+		return fmt.Errorf("%w: export needs --format and --out", errUsage)
+	}
+	f, err := export.ParseFormat(o.format)
+	if err != nil {
+		return fmt.Errorf("%w: --format: %w", errUsage, err)
+	}
+	m, c, err := trainer.OpenSAE(dir)
+	if err != nil {
+		return err
+	}
+	if err := export.Write(o.out, f, m, export.Origin{Model: o.model, Hook: c.Column, Layer: c.Layer, Program: "actfleet " + version()}); err != nil {
+		return err
+	}
+	if o.jsonOut {
+		return printJSON(out, map[string]any{"format": f, "out": o.out, "arch": m.Arch, "d_in": m.D, "d_sae": m.M})
+	}
+	fmt.Fprintf(out, "%s holds %s (%s, %d latents over vectors of %d) for %s\n", o.out, dir, m.Arch, m.M, m.D, f)
+	return nil
+}

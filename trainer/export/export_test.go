@@ -1,0 +1,180 @@
+package export
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"actfleet/trainer/sae"
+)
+
+// randomModel has no symmetry that would hide a transposed or swapped array.
+func randomModel(seed uint64, d, m int, arch sae.Arch) *sae.Model {
+	r := rand.New(rand.NewPCG(seed, 1))
+	fill := func(n int) []float32 {
+		v := make([]float32, n)
+		for i := range v {
+			v[i] = float32(r.NormFloat64())
+		}
+		return v
+	}
+	model := sae.NewModel(sae.Weights{D: d, M: m, WEnc: fill(m * d), BEnc: fill(m), WDec: fill(m * d), BDec: fill(d)})
+	model.Arch, model.K = arch, max(m/4, 1)
+	return model
+}
+
+func rows(seed uint64, n, d int) []float32 {
+	r := rand.New(rand.NewPCG(seed, 2))
+	x := make([]float32, n*d)
+	for i := range x {
+		x[i] = float32(3*r.NormFloat64() + 1)
+	}
+	return x
+}
+
+// dense is the codes [n, M] and reconstructions [n, D] of rows.
+func dense(t testing.TB, m *sae.Model, x []float32, n int) (f, xhat []float32) {
+	t.Helper()
+	var c sae.Codes
+	xhat = make([]float32, n*m.D)
+	if err := m.Reconstruct(x, xhat, n, &c); err != nil {
+		t.Fatal(err)
+	}
+	f = make([]float32, n*m.M)
+	for b := range n {
+		idx, val := c.Row(b)
+		for j, i := range idx {
+			f[b*m.M+int(i)] = val[j]
+		}
+	}
+	return f, xhat
+}
+
+func apart(a, b []float32) (worst float64) {
+	if len(a) != len(b) {
+		return math.Inf(1)
+	}
+	for i := range a {
+		worst = max(worst, math.Abs(float64(a[i]-b[i])))
+	}
+	return worst
+}
+
+// holds lists what each layout can keep.
+var holds = map[Format][]sae.Arch{
+	SAELens:            {sae.TopK},
+	Sparsify:           {sae.TopK},
+	DictionaryLearning: {sae.TopK},
+	OpenAI:             {sae.TopK},
+	NPZ:                {sae.TopK},
+}
+
+var origin = Origin{Model: "toy", Hook: "fc2_3", Layer: 3, Program: "actfleet test"}
+
+// What was written in any layout reads back as the same function, whatever the shape.
+func TestRoundTrip(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		f := rapid.SampledFrom(Formats).Draw(rt, "format")
+		arch := rapid.SampledFrom(holds[f]).Draw(rt, "arch")
+		d, m := rapid.IntRange(1, 9).Draw(rt, "d"), rapid.IntRange(1, 40).Draw(rt, "m")
+		model := randomModel(rapid.Uint64().Draw(rt, "seed"), d, m, arch)
+		dir := filepath.Join(t.TempDir(), "sub", "out")
+		if err := Write(dir, f, model, origin); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Read(dir, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := rows(7, 20, d)
+		wantF, wantX := dense(t, model, x, 20)
+		gotF, gotX := dense(t, got, x, 20)
+		if f != NPZ && (!slices.Equal(gotF, wantF) || !slices.Equal(gotX, wantX)) {
+			t.Fatalf("%s of %s: codes differ by %g, reconstructions by %g", f, arch, apart(gotF, wantF), apart(gotX, wantX))
+		}
+		if f == NPZ && (apart(gotF, wantF) > 1e-4 || apart(gotX, wantX) > 1e-3) {
+			t.Fatalf("npz of %s: codes differ by %g, reconstructions by %g", arch, apart(gotF, wantF), apart(gotX, wantX))
+		}
+	})
+}
+
+func TestRefusals(t *testing.T) {
+	dir := t.TempDir()
+	m := randomModel(1, 3, 8, sae.TopK)
+	if err := Write(dir, NPZ, m, origin); !errors.Is(err, ErrExists) {
+		t.Errorf("an existing folder: %v", err)
+	}
+	if _, err := ParseFormat("pickle"); err == nil {
+		t.Error("an unknown format is accepted")
+	}
+	m.Arch = "other"
+	for _, f := range Formats {
+		out := filepath.Join(dir, string(f))
+		if err := Write(out, f, m, origin); !errors.Is(err, ErrFormat) {
+			t.Errorf("%s: %v", f, err)
+		}
+		if _, err := Read(out, f); err == nil {
+			t.Errorf("%s: an empty folder is read", f)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("a refused export left %v, %v", left, err)
+	}
+}
+
+// A pickle that calls anything is refused by name.
+func TestNothingIsCalled(t *testing.T) {
+	evil := "\x80\x02cposix\nsystem\nX\x04\x00\x00\x00true\x85R."
+	if d, err := unpickle([]byte(evil), func(string) []byte { return nil }); !errors.Is(err, ErrFormat) {
+		t.Errorf("got %v, %v", d, err)
+	}
+}
+
+func pickled(t testing.TB) []byte {
+	p := &pickler{}
+	d := ofArrays([]array{{"w", []int{2, 1}, []float32{1, 2}}})
+	d.add("n", 1<<40)
+	d.add("minus", -5)
+	p.op(opProto, 2)
+	if err := p.dict(d); err != nil {
+		t.Fatal(err)
+	}
+	p.op(opStop)
+	return p.out
+}
+
+func TestPickle(t *testing.T) {
+	d, err := unpickle(pickled(t), func(string) []byte { return view([]float32{1, 2}) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.get("n") != 1<<40 || d.get("minus") != -5 || !slices.Equal(d.arrays()["w"].shape, []int{2, 1}) {
+		t.Errorf("got %+v", d)
+	}
+}
+
+func FuzzUnpickle(f *testing.F) {
+	f.Add(pickled(f))
+	f.Add([]byte("\x80\x02}q\x00X\x01\x00\x00\x00aK\x01s."))
+	f.Fuzz(func(t *testing.T, code []byte) {
+		if d, err := unpickle(code, func(string) []byte { return make([]byte, 8) }); err == nil && d == nil {
+			t.Error("neither dictionary nor error")
+		}
+	})
+}
+
+func FuzzNPY(f *testing.F) {
+	f.Add(append(npyHeader(array{"a", []int{2}, []float32{1, 2}}), view([]float32{1, 2})...))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		a, err := parseNPY(data)
+		if err == nil && len(a.bytes()) > len(data) {
+			t.Error("more values than bytes")
+		}
+	})
+}

@@ -1,0 +1,114 @@
+package export
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"actfleet/trainer/sae"
+)
+
+// Format is the name of a layout.
+type Format string
+
+// The layouts.
+const (
+	SAELens            Format = "saelens"
+	Sparsify           Format = "sparsify"
+	DictionaryLearning Format = "dictionary_learning"
+	OpenAI             Format = "openai"
+	NPZ                Format = "npz"
+)
+
+// Formats are all layouts, in the order they are shown.
+var Formats = []Format{SAELens, Sparsify, DictionaryLearning, OpenAI, NPZ}
+
+// Errors that a caller decides on.
+var (
+	// ErrFormat says that a layout cannot hold a model, or that a folder does not hold the layout.
+	ErrFormat = errors.New("does not fit the format")
+	// ErrExists says that the folder to be written is there already.
+	ErrExists = errors.New("is there already")
+)
+
+// Origin is what a layout may say about where a model comes from. Empty texts are left open.
+type Origin struct {
+	Model   string // name of the language model
+	Hook    string // where its vectors were taken
+	Layer   int
+	Program string // what wrote the file
+}
+
+// ParseFormat reads the name of a layout.
+func ParseFormat(name string) (Format, error) {
+	var names []string
+	for _, f := range Formats {
+		if string(f) == name {
+			return f, nil
+		}
+		names = append(names, string(f))
+	}
+	return "", fmt.Errorf("unknown format %q: want %s", name, strings.Join(names, ", "))
+}
+
+// layout writes a model into a folder and reads it back.
+type layout struct {
+	write func(dir string, m *sae.Model, o Origin) error
+	read  func(dir string) (*sae.Model, error)
+}
+
+var layouts = map[Format]layout{
+	SAELens:            {writeSAELens, readSAELens},
+	Sparsify:           {writeSparsify, readSparsify},
+	DictionaryLearning: {writeDictionary, readDictionary},
+	OpenAI:             {writeOpenAI, readOpenAI},
+	NPZ:                {writeNPZ, readNPZ},
+}
+
+// Write makes the folder dir with a model in a layout. The model's scale must be folded in, as in
+// one from sae.Load or Learner.Export.
+func Write(dir string, f Format, m *sae.Model, o Origin) error {
+	l, ok := layouts[f]
+	if !ok {
+		return fmt.Errorf("export: unknown format %q", f)
+	}
+	if _, err := os.Lstat(dir); err == nil {
+		return fmt.Errorf("export: %s %w: choose another folder", dir, ErrExists)
+	}
+	dir = filepath.Clean(dir)
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(dir), ".tmp-"+filepath.Base(dir)+"-*")
+	if err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	err = l.write(temp, m, o)
+	if err == nil {
+		err = errors.Join(os.Chmod(temp, 0o755), os.Rename(temp, dir))
+	}
+	if err != nil {
+		return fmt.Errorf("export %s: %w", f, errors.Join(err, os.RemoveAll(temp)))
+	}
+	return nil
+}
+
+// Read reads a model from a folder in a layout.
+func Read(dir string, f Format) (*sae.Model, error) {
+	l, ok := layouts[f]
+	if !ok {
+		return nil, fmt.Errorf("import: unknown format %q", f)
+	}
+	m, err := l.read(dir)
+	if err != nil {
+		return nil, fmt.Errorf("import %s from %s: %w", f, dir, err)
+	}
+	return m, nil
+}
+
+// refuse says that a layout has no place for an architecture.
+func refuse(f Format, m *sae.Model) error {
+	return fmt.Errorf("%w: %s has no place for %s", ErrFormat, f, m.Arch)
+}

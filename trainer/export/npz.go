@@ -1,0 +1,36 @@
+package export
+
+import (
+	"path/filepath"
+
+	"actfleet/trainer/sae"
+)
+
+var npzNames = names{wEnc: "W_enc", bEnc: "b_enc", wDec: "W_dec", bDec: "b_dec", encT: true}
+
+const npzFile = "params.npz"
+
+func writeNPZ(dir string, m *sae.Model, _ Origin) error {
+	list := npzNames.weights(m)
+	list[1].data = m.PlainBias()
+	switch m.Arch {
+	case sae.TopK:
+		list = append(list, array{"k", nil, []int64{int64(m.K)}})
+	default:
+		return refuse(NPZ, m)
+	}
+	return saveNPZ(filepath.Join(dir, npzFile), list)
+}
+
+func readNPZ(dir string) (*sae.Model, error) {
+	a, err := loadNPZ(filepath.Join(dir, npzFile))
+	if err != nil {
+		return nil, err
+	}
+	m, err := npzNames.model(a)
+	if err != nil {
+		return nil, err
+	}
+	m.Centre()
+	return withK(m, a["k"].integer())
+}

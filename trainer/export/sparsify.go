@@ -1,0 +1,58 @@
+package export
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"actfleet/trainer/sae"
+)
+
+var sparsifyNames = names{wEnc: "encoder.weight", bEnc: "encoder.bias", wDec: "W_dec", bDec: "b_dec"}
+
+const (
+	sparsifyCfg     = "cfg.json"
+	sparsifyWeights = "sae.safetensors"
+)
+
+// sparsifyConfig is cfg.json. With transcode the same arrays mean an encoder without x − b_d.
+type sparsifyConfig struct {
+	Activation string `json:"activation"`
+	Expansion  int    `json:"expansion_factor"`
+	Normalize  bool   `json:"normalize_decoder"`
+	Latents    int    `json:"num_latents"`
+	K          int    `json:"k"`
+	MultiTopK  bool   `json:"multi_topk"`
+	Skip       bool   `json:"skip_connection"`
+	Transcode  bool   `json:"transcode"`
+	DIn        int    `json:"d_in"`
+}
+
+func writeSparsify(dir string, m *sae.Model, _ Origin) error {
+	if m.Arch != sae.TopK {
+		return refuse(Sparsify, m)
+	}
+	c := sparsifyConfig{Activation: "topk", Expansion: max(m.M/m.D, 1), Normalize: true, Latents: m.M, K: m.K, DIn: m.D}
+	if err := saveJSON(filepath.Join(dir, sparsifyCfg), c); err != nil {
+		return err
+	}
+	return saveTensors(filepath.Join(dir, sparsifyWeights), sparsifyNames.weights(m))
+}
+
+func readSparsify(dir string) (*sae.Model, error) {
+	c := sparsifyConfig{Activation: "topk"}
+	if err := loadJSON(filepath.Join(dir, sparsifyCfg), &c); err != nil {
+		return nil, err
+	}
+	if c.Activation != "topk" || c.Skip || c.Transcode {
+		return nil, fmt.Errorf("%w: activation %q, skip_connection %v and transcode %v are not read", ErrFormat, c.Activation, c.Skip, c.Transcode)
+	}
+	a, err := loadTensors(filepath.Join(dir, sparsifyWeights))
+	if err != nil {
+		return nil, err
+	}
+	m, err := sparsifyNames.model(a)
+	if err != nil {
+		return nil, err
+	}
+	return withK(m, c.K)
+}

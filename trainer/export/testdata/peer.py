@@ -1,0 +1,60 @@
+"""Reads an exported folder with the package it is meant for and compares with what Go computed.
+
+peer.py FORMAT ARCH DIR CHECK.npz as plain.py; exit status 77 when the package cannot be imported.
+"""
+import os
+import sys
+
+import numpy as np
+import torch
+
+fmt, arch, folder, check = sys.argv[1:]
+check = np.load(check)
+x, f, xhat = (torch.from_numpy(check[k]) for k in ("x", "f", "xhat"))
+
+
+def absent(err):
+    print(f"{fmt}: the package cannot be imported: {err}")
+    sys.exit(77)
+
+
+def saelens():
+    try:
+        from sae_lens import SAE
+    except ImportError as err:
+        absent(err)
+    sae = SAE.load_from_disk(folder, device="cpu")
+    acts = sae.encode(x)
+    return acts.to_dense() if acts.is_sparse else acts, sae.decode(acts)
+
+
+def sparsify():
+    try:
+        from sparsify import SparseCoder
+    except ImportError as err:
+        absent(err)
+    sae = SparseCoder.load_from_disk(folder)
+    out = sae.encode(x)
+    acts = torch.zeros_like(f).scatter_(1, out.top_indices, out.top_acts)
+    return acts, sae.decode(out.top_acts, out.top_indices)
+
+
+def dictionary_learning():
+    try:
+        from dictionary_learning import dictionary
+        from dictionary_learning.trainers.batch_top_k import BatchTopKSAE
+        from dictionary_learning.trainers.top_k import AutoEncoderTopK
+    except ImportError as err:
+        absent(err)
+    classes = {"topk": AutoEncoderTopK, "batchtopk": BatchTopKSAE, "relu": dictionary.AutoEncoder,
+               "relu_april": dictionary.AutoEncoder, "jumprelu": dictionary.JumpReluAutoEncoder,
+               "gated": dictionary.GatedAutoEncoder}
+    sae = classes[arch].from_pretrained(os.path.join(folder, "trainer_0", "ae.pt"))
+    acts = sae.encode(x)
+    return acts, sae.decode(acts)
+
+
+with torch.no_grad():
+    got_f, got_x = globals()[fmt]()
+torch.testing.assert_close(got_f, f, atol=1e-4, rtol=1e-4)
+torch.testing.assert_close(got_x, xhat, atol=1e-3, rtol=1e-4)
