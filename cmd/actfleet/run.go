@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -38,6 +39,9 @@ func openRun(ctx context.Context, run string) (store.Store, shard.Plan, error) {
 		return nil, shard.Plan{}, err
 	}
 	plan, err := shard.ReadPlan(ctx, st)
+	if errors.Is(err, store.ErrNotFound) {
+		err = fmt.Errorf("no run at %s: there is no %s in it", run, shard.KeyPlan)
+	}
 	return st, plan, err
 }
 
