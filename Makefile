@@ -8,10 +8,10 @@ PURE := ./shard/... ./coordinator/... ./collector/dataset ./collector/model/tap 
 # Packages whose tests run under the race detector: all that need no libtorch.
 RACE := $(PURE) ./trainer/stream ./trainer/probe ./analysis/evaluate ./analysis/report
 
-.PHONY: help setup build demo test test-pure race test-interop test-wheel fuzz bench clean
+.PHONY: help setup build demo test test-pure race test-s3 test-interop test-wheel fuzz bench clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## find or install libtorch, compile build/lib/libtch.so, write go.work
 	@scripts/setup.sh
@@ -31,6 +31,9 @@ test-pure: ## the tests that need no set-up at all, without cgo
 
 race: ## what needs no libtorch, under the race detector
 	go test -race -short $(RACE)
+
+test-s3: setup ## the tests against a real S3 server, versitygw, which goes into build/bin
+	ACTFLEET_VERSITYGW="$$(scripts/versitygw.sh)" go test -count=1 ./shard/store/s3 && ACTFLEET_VERSITYGW="$$(scripts/versitygw.sh)" go test -count=1 -run S3 ./cmd/actfleet
 
 test-interop: setup ## our files in the hands of pyarrow, DuckDB, Polars, safetensors and tokenizers
 	ACTFLEET_PYTHON="$$(scripts/interop/venv.sh)" go test -count=1 ./shard/... ./collector/... ./trainer/...

@@ -43,6 +43,8 @@ var only = map[string][]string{
 	"github.com/duckdb":                {"analysis"},
 	"github.com/hashicorp/memberlist":  {"coordinator/gossip"},
 	"github.com/spf13/cobra":           {"cmd/..."},
+	"github.com/minio/minio-go":        {"shard/store/s3"},
+	"github.com/cenkalti/backoff":      {"shard/store/retry"},
 }
 
 // pure lists the packages that must build without cgo, whatever they import.

@@ -1,0 +1,152 @@
+package s3_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"actfleet/shard/store"
+	"actfleet/shard/store/retry"
+	"actfleet/shard/store/s3"
+	"actfleet/shard/store/s3/s3test"
+	"actfleet/shard/store/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const bucket = "fleet"
+
+// config is quick to give up and quick to repeat.
+func config() s3.Config {
+	cfg := s3.FromEnv()
+	cfg.Connect = retry.Policy{First: time.Millisecond, Longest: 100 * time.Millisecond, Most: 2 * time.Second}
+	cfg.Retry = retry.Policy{First: time.Millisecond, Longest: 200 * time.Millisecond, Most: 20 * time.Second}
+	return cfg
+}
+
+func open(t *testing.T, cfg s3.Config, prefix string) *s3.Store {
+	t.Helper()
+	s, err := s3.Open(t.Context(), "s3://"+bucket+"/"+prefix, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+func TestStore(t *testing.T) {
+	s3test.Start(t, bucket)
+	var n atomic.Int64
+	t.Run("bare", func(t *testing.T) {
+		storetest.Run(t, func(t *testing.T) store.Store { return open(t, config(), fmt.Sprint("run", n.Add(1))) })
+	})
+	t.Run("retry", func(t *testing.T) {
+		storetest.Run(t, func(t *testing.T) store.Store {
+			return retry.Wrap(open(t, config(), fmt.Sprint("run", n.Add(1))), config().Retry)
+		})
+	})
+}
+
+// Reads of every size and place give the object's bytes.
+func TestReads(t *testing.T) {
+	s3test.Start(t, bucket)
+	s := open(t, config(), "run")
+	data := make([]byte, 3<<20+17)
+	for i := range data {
+		data[i] = byte(i * i >> 7)
+	}
+	if err := store.Put(t.Context(), s, "k", data); err != nil {
+		t.Fatal(err)
+	}
+	o, err := s.Open(t.Context(), "k")
+	if err != nil || o.Size() != int64(len(data)) {
+		t.Fatal(o.Size(), err)
+	}
+	defer o.Close()
+	for _, size := range []int{1, 100, 64 << 10, 300 << 10, 1 << 20} {
+		for _, off := range []int{0, 1, 1000, 256 << 10, 2 << 20, len(data) - 70_000, len(data) - 10, len(data) - 1} {
+			b := make([]byte, size)
+			n, err := o.ReadAt(b, int64(off))
+			want := data[off:min(off+size, len(data))]
+			if !bytes.Equal(b[:n], want) || (err == io.EOF) != (n < size) || err != nil && err != io.EOF {
+				t.Errorf("ReadAt(%d, %d) = %d, %v", size, off, n, err)
+			}
+		}
+	}
+}
+
+// Writers go on through two crashes of the server: every key has one winner and whole bytes.
+func TestServerRestarts(t *testing.T) {
+	server := s3test.Start(t, bucket)
+	if !server.Atomic() {
+		t.Skip("the temporary directory has no extended attributes")
+	}
+	const writers, keys = 4, 40
+	wins := make([]atomic.Int64, keys)
+	var done atomic.Int64
+	var wg sync.WaitGroup
+	for w := range writers {
+		s := retry.Wrap(open(t, config(), "run"), config().Retry)
+		wg.Go(func() {
+			for k := range keys {
+				err := store.Put(t.Context(), s, fmt.Sprintf("acts/%02d", k), bytes.Repeat([]byte{byte(w)}, 200_000))
+				if err == nil {
+					wins[k].Add(1)
+				} else if !errors.Is(err, store.ErrExists) {
+					t.Errorf("writer %d, key %d: %v", w, k, err)
+				}
+				done.Add(1)
+			}
+		})
+	}
+	for _, at := range []int64{writers * keys / 4, writers * keys / 2} {
+		for done.Load() < at {
+			time.Sleep(time.Millisecond)
+		}
+		server.Kill()
+		time.Sleep(100 * time.Millisecond)
+		server.Launch(t)
+	}
+	wg.Wait()
+	s := open(t, config(), "run")
+	for k := range keys {
+		if n := wins[k].Load(); n != 1 {
+			t.Errorf("key %d has %d winners", k, n)
+		}
+		data, err := store.Get(t.Context(), s, fmt.Sprintf("acts/%02d", k), 1<<20)
+		if err != nil || len(data) != 200_000 || slices.Max(data) != slices.Min(data) {
+			t.Errorf("key %d: %d bytes, %v", k, len(data), err)
+		}
+	}
+}
+
+// A listing of more than one page is whole.
+func TestPages(t *testing.T) {
+	s3test.Start(t, bucket)
+	s := open(t, config(), "")
+	var wg sync.WaitGroup
+	for w := range 8 {
+		wg.Go(func() {
+			for i := w; i < 1100; i += 8 {
+				if err := store.Put(t.Context(), s, "acts/"+strconv.Itoa(i), nil); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	infos, err := s.List(t.Context(), "acts/")
+	if err != nil || len(infos) != 1100 || !slices.IsSortedFunc(infos, func(a, b store.Info) int { return strings.Compare(a.Key, b.Key) }) {
+		t.Errorf("%d objects, %v", len(infos), err)
+	}
+}
