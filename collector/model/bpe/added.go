@@ -117,7 +117,7 @@ func isSpace(r rune) bool { return unicode.Is(unicode.White_Space, r) }
 
 // isWord is \w of Unicode regular expressions (UTS 18, annex C).
 func isWord(r rune) bool {
-	return unicode.In(r, unicode.L, unicode.Nl, unicode.Other_Alphabetic, unicode.M,
+	return unicode.In(r, newLetters, newNumbers, newWordMarks) || unicode.In(r, unicode.L, unicode.Nl, unicode.Other_Alphabetic, unicode.M,
 		unicode.Nd, unicode.Pc, unicode.Join_Control)
 }
 

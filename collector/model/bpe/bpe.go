@@ -11,23 +11,30 @@ type BPE struct {
 	added  map[string]int32 // added tokens by content
 	pieces []string         // the bytes each id stands for; "" for an id without a token
 
-	verbatim    *finder // added tokens searched for in the text as it is
-	normalized  *finder // added tokens searched for after normalising
-	normalise   normaliser
-	prefixSpace bool
-	split       splitter
-	model       model
-	before      []int32 // special ids in front of a prompt
-	after       []int32 // special ids behind it
+	verbatim   *finder // added tokens searched for in the text as it is
+	normalized *finder // added tokens searched for after normalising
+	normalise  normaliser
+	prepare    preparer
+	split      splitter
+	characters bool // symbols are characters with byte fallback, not bytes
+	stripOne   bool // decoding drops one leading space
+	model      model
+	before     []int32 // special ids in front of a prompt
+	after      []int32 // special ids behind it
 
 	pool sync.Pool // of *encoder
 }
 
-// model merges the bytes of a word.
+// A preparer rewrites text without added tokens before it is split; atStart says
+// that no text and no token came before it.
+type preparer func(text string, atStart bool) string
+
+// model merges the bytes or characters of a word.
 type model struct {
 	byteID  [256]int32 // none for a byte outside of the vocabulary
-	unk     int32      // id for such a byte; none drops it
-	fuseUnk bool       // one unk for several such bytes in a row
+	chars   *charTable // nil for a byte-level model
+	unk     int32      // id for what is outside of the vocabulary; none drops it
+	fuseUnk bool       // one unk for several of these in a row
 	whole   map[string]int32
 	pairs   *pairTable
 }
@@ -53,11 +60,15 @@ func (t *BPE) Encode(text string, special bool) []int32 {
 }
 
 // Decode joins the bytes of the tokens. Ids without a token are left out. The
-// result is no valid UTF-8 where the ids cut a character.
+// result is no valid UTF-8 where the ids cut a character. A space that the tokenizer
+// puts in front of a text (Llama 2's) is taken off again, as the file's decoder says.
 func (t *BPE) Decode(ids []int32) string {
 	var b strings.Builder
 	for _, id := range ids {
 		b.WriteString(t.piece(id))
+	}
+	if t.stripOne {
+		return strings.TrimPrefix(b.String(), " ")
 	}
 	return b.String()
 }
@@ -89,16 +100,21 @@ func (t *BPE) ID(token string) (id int32, ok bool) {
 // encoder is the memory of one Encode, used again by later ones.
 type encoder struct {
 	*BPE
-	out    []int32
-	merger merger
-	words  *wordCache
+	out     []int32
+	atStart bool // no text and no added token was encoded yet
+	merger  merger
+	words   *wordCache
 }
 
 // emit appends the id of an added token.
-func (e *encoder) emit(id int32) { e.out = append(e.out, id) }
+func (e *encoder) emit(id int32) {
+	e.out = append(e.out, id)
+	e.atStart = false
+}
 
 // text encodes a whole text: added tokens as they are, the rest normalised.
 func (e *encoder) text(text string) {
+	e.atStart = true
 	if e.verbatim.empty() {
 		e.segment(text)
 		return
@@ -120,9 +136,13 @@ func (e *encoder) segment(text string) {
 
 // plain encodes text without added tokens.
 func (e *encoder) plain(text string) {
-	if e.prefixSpace && text != "" && text[0] != ' ' {
-		text = " " + text
+	if text == "" {
+		return
 	}
+	if e.prepare != nil {
+		text = e.prepare(text, e.atStart)
+	}
+	e.atStart = false
 	for text != "" {
 		n := e.split(text)
 		e.word(text[:n])
@@ -145,6 +165,10 @@ func (e *encoder) word(word string) {
 func (m *model) encode(dst []int32, word string, by *merger) []int32 {
 	if id, ok := m.whole[word]; ok {
 		return append(dst, id)
+	}
+	if m.chars != nil {
+		m.addChars(word, by)
+		return by.run(dst, m.pairs)
 	}
 	unk := false // whether the byte before was outside of the vocabulary
 	for i := range len(word) {

@@ -1,11 +1,18 @@
 package bpe
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // setModel builds the tables of ids, bytes and merges.
 func (t *BPE) setModel(m *modelFile) error {
+	piece := unspell
+	if t.characters {
+		piece = m.pieceOf
+	}
 	for token, id := range m.Vocab {
-		if err := t.place(id, token, unspell(token)); err != nil {
+		if err := t.place(id, token, piece(token)); err != nil {
 			return err
 		}
 	}
@@ -14,12 +21,6 @@ func (t *BPE) setModel(m *modelFile) error {
 		return err
 	}
 	t.model = model{unk: none, fuseUnk: m.FuseUnk, pairs: newPairTable(pairs)}
-	for b := range t.model.byteID {
-		t.model.byteID[b] = none
-		if id, ok := m.Vocab[string(byteRune[b])]; ok {
-			t.model.byteID[b] = id
-		}
-	}
 	if m.Unk != nil {
 		id, ok := m.Vocab[*m.Unk]
 		if !ok {
@@ -27,10 +28,30 @@ func (t *BPE) setModel(m *modelFile) error {
 		}
 		t.model.unk = id
 	}
-	if m.IgnoreMerges {
-		t.model.whole = wholeWords(m.Vocab)
-	}
+	t.model.setAlphabet(m, t.characters)
 	return nil
+}
+
+// setAlphabet finds the ids of single bytes or characters, and of whole words
+// where the file asks for them.
+func (m *model) setAlphabet(f *modelFile, characters bool) {
+	spelling := func(b byte) string { return string(byteRune[b]) }
+	if characters {
+		m.chars = newCharTable(f.Vocab)
+		spelling = func(b byte) string { return fmt.Sprintf("<0x%02X>", b) }
+	}
+	for b := range m.byteID {
+		m.byteID[b] = none
+		if id, ok := f.Vocab[spelling(byte(b))]; ok && (!characters || f.ByteFallback) {
+			m.byteID[b] = id
+		}
+	}
+	switch {
+	case f.IgnoreMerges && characters:
+		m.whole = f.Vocab
+	case f.IgnoreMerges:
+		m.whole = wholeWords(f.Vocab)
+	}
 }
 
 // place records the bytes of an id.
@@ -99,8 +120,8 @@ func (t *BPE) setAdded(tokens []addedToken) error {
 			return fmt.Errorf("%w: added token %q has id %d, and its place is %d", ErrCorrupt, a.Content, a.ID, want)
 		}
 		if inVocab {
-			t.pieces[a.ID] = a.Content
-		} else if err := t.place(a.ID, a.Content, a.Content); err != nil {
+			t.pieces[a.ID] = t.addedPiece(a)
+		} else if err := t.place(a.ID, a.Content, t.addedPiece(a)); err != nil {
 			return err
 		}
 		t.added[a.Content] = a.ID
@@ -109,6 +130,19 @@ func (t *BPE) setAdded(tokens []addedToken) error {
 		}
 	}
 	return nil
+}
+
+// addedPiece is what an added token decodes to: in a model of characters, as in the
+// reference, its normalised form.
+func (t *BPE) addedPiece(a *addedToken) string {
+	if !t.characters {
+		return a.Content
+	}
+	text := a.Content
+	if a.Normalized && t.normalise != nil {
+		text = t.normalise(text)
+	}
+	return strings.ReplaceAll(text, mark, " ")
 }
 
 func (t *BPE) setFinder(a *addedToken) error {

@@ -1,18 +1,24 @@
-// Package bpe turns text into token ids and back with the byte-level BPE that a
-// Hugging Face tokenizer.json describes.
+// Package bpe turns text into token ids and back with the BPE that a Hugging Face
+// tokenizer.json describes.
+//
+// A byte-level model (GPT-2, NeoX, Llama 3, Qwen) merges bytes; a model of
+// characters (Llama 2, Mistral, Gemma) merges characters, writes spaces as marks
+// (U+2581), and falls back to byte tokens for characters it has no token for.
 //
 // An added token is a piece of text that is found before anything else and has an
 // id of its own; what lies between added tokens is normalised, split into words by
-// the pre-tokenizer, and each word's bytes are merged pair by pair, lowest rank
+// the pre-tokenizer, and each word's symbols are merged pair by pair, lowest rank
 // first. Specials are the ids the post-processor puts around a prompt.
 //
 // Guaranteed: the ids are those of Hugging Face's tokenizers library for every
 // text, for every file this package loads; a file that asks for anything the
 // package does not do (another model, normaliser, pre-tokenizer or post-processor)
 // is refused with ErrUnsupported and the name of the thing, never approximated.
-// Decode(Encode(text)) is text for a vocabulary with all 256 bytes and no
-// normaliser, prefix space or stripping added tokens. A BPE is safe for concurrent
-// use.
-// Not guaranteed: a file's truncation and padding settings are not applied, and
-// characters that Unicode versions class differently may split differently.
+// The split patterns, NFC and single_word follow the Unicode versions of tokenizers
+// 0.23, compared character by character in the tests. Decode(Encode(text)) is text
+// for a byte-level vocabulary with all 256 bytes and no normaliser, prefix space or
+// stripping added tokens. A BPE is safe for concurrent use.
+// Not guaranteed: a file's truncation and padding settings are not applied; of its
+// decoder only the dropped leading space is read; text that is no UTF-8, which the
+// reference cannot be given, is split as if each such byte were a symbol.
 package bpe

@@ -30,6 +30,7 @@ type file struct {
 	Normalizer    json.RawMessage `json:"normalizer"`
 	PreTokenizer  json.RawMessage `json:"pre_tokenizer"`
 	PostProcessor json.RawMessage `json:"post_processor"`
+	Decoder       json.RawMessage `json:"decoder"`
 	Model         json.RawMessage `json:"model"`
 }
 
@@ -104,13 +105,13 @@ func Parse(text []byte) (*BPE, error) {
 		return nil, err
 	}
 	t := &BPE{vocab: m.Vocab, added: map[string]int32{}}
-	if err := t.setModel(&m); err != nil {
-		return nil, err
-	}
 	if err := t.setNormalizer(f.Normalizer); err != nil {
 		return nil, err
 	}
-	if err := t.setPreTokenizer(f.PreTokenizer); err != nil {
+	if err := t.setPreTokenizer(f.PreTokenizer, &m); err != nil {
+		return nil, err
+	}
+	if err := t.setModel(&m); err != nil {
 		return nil, err
 	}
 	if err := t.setAdded(f.AddedTokens); err != nil {
@@ -119,6 +120,7 @@ func Parse(text []byte) (*BPE, error) {
 	if err := t.setPostProcessor(f.PostProcessor); err != nil {
 		return nil, err
 	}
+	t.stripOne = stripsOne(f.Decoder)
 	return t, nil
 }
 
@@ -135,7 +137,7 @@ func part(raw json.RawMessage, name string, into any) error {
 
 func isNull(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
 
-// check refuses models and model options other than byte-level BPE's.
+// check refuses models and model options other than BPE's.
 func (m *modelFile) check() error {
 	switch {
 	case m.Type != "BPE" && m.Type != "": // files before 2020 leave the type out
@@ -146,8 +148,6 @@ func (m *modelFile) check() error {
 		return fmt.Errorf("%w: model BPE with continuing_subword_prefix %q", ErrUnsupported, m.Prefix)
 	case m.Suffix != "":
 		return fmt.Errorf("%w: model BPE with end_of_word_suffix %q", ErrUnsupported, m.Suffix)
-	case m.ByteFallback:
-		return fmt.Errorf("%w: model BPE with byte_fallback", ErrUnsupported)
 	case len(m.Vocab) == 0:
 		return fmt.Errorf("%w: model without vocab", ErrCorrupt)
 	}

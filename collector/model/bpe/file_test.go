@@ -20,6 +20,12 @@ func TestParseRefuses(t *testing.T) {
 	post := func(fields string) string {
 		return `{` + okSplit + `,` + okModel + `,"post_processor":{` + fields + `}}`
 	}
+	pre := func(part string) string { return `{` + okModel + `,"pre_tokenizer":` + part + `}` }
+	norm := func(part string) string { return `{` + okSplit + `,` + okModel + `,"normalizer":` + part + `}` }
+	splitBy := func(pattern, behavior, bytes string) string {
+		return `{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"` + pattern + `"},"behavior":"` + behavior +
+			`"},{"type":"ByteLevel","add_prefix_space":false,` + bytes + `}]}`
+	}
 	for name, c := range map[string]struct {
 		text, want string
 		kind       error
@@ -31,7 +37,7 @@ func TestParseRefuses(t *testing.T) {
 		"dropout":           {model(`"dropout":0.1`), "dropout 0.1", ErrUnsupported},
 		"prefix":            {model(`"continuing_subword_prefix":"##"`), `continuing_subword_prefix "##"`, ErrUnsupported},
 		"suffix":            {model(`"end_of_word_suffix":"</w>"`), `end_of_word_suffix "</w>"`, ErrUnsupported},
-		"byte fallback":     {model(`"byte_fallback":true`), "byte_fallback", ErrUnsupported},
+		"byte fallback":     {model(`"byte_fallback":true`), "byte_fallback behind pre_tokenizer ByteLevel", ErrUnsupported},
 		"unk":               {model(`"unk_token":"?"`), `unk_token "?"`, ErrCorrupt},
 		"merge of three":    {strings.Replace(model(`"type":"BPE"`), `[]`, `["a b c"]`, 1), "two tokens", ErrCorrupt},
 		"merge of one":      {strings.Replace(model(`"type":"BPE"`), `[]`, `[["a"]]`, 1), "two tokens", ErrCorrupt},
@@ -41,9 +47,18 @@ func TestParseRefuses(t *testing.T) {
 		"huge id":           {`{` + okSplit + `,"model":{"vocab":{"a":2000000000},"merges":[]}}`, "id 2000000000", ErrCorrupt},
 		"normalizer":        {`{` + okSplit + `,` + okModel + `,"normalizer":{"type":"NFKC"}}`, `normalizer "NFKC"`, ErrUnsupported},
 		"in a sequence":     {`{` + okSplit + `,` + okModel + `,"normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Lowercase"}]}}`, `normalizer "Lowercase"`, ErrUnsupported},
-		"no pre-tokenizer":  {`{` + okModel + `,"pre_tokenizer":null}`, "no pre_tokenizer", ErrUnsupported},
-		"pre-tokenizer":     {`{` + okModel + `,"pre_tokenizer":{"type":"Metaspace"}}`, `pre_tokenizer "Metaspace"`, ErrUnsupported},
-		"split":             {`{` + okModel + `,"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Split"},{"type":"ByteLevel"}]}}`, "[Split ByteLevel]", ErrUnsupported},
+		"pre-tokenizer":     {pre(`{"type":"WhitespaceSplit"}`), `pre_tokenizer "WhitespaceSplit"`, ErrUnsupported},
+		"meta mark":         {pre(`{"type":"Metaspace","replacement":"_"}`), `replacement "_"`, ErrUnsupported},
+		"meta scheme":       {pre(`{"type":"Metaspace","replacement":"▁","prepend_scheme":"last"}`), `prepend_scheme "last"`, ErrUnsupported},
+		"meta contradicts":  {pre(`{"type":"Metaspace","replacement":"▁","add_prefix_space":false}`), "contradict", ErrCorrupt},
+		"split alone":       {pre(`{"type":"Split","pattern":{"String":","},"behavior":"Isolated"}`), `Split by ","`, ErrUnsupported},
+		"split pattern":     {pre(splitBy(`\\w+`, "Isolated", `"use_regex":false`)), "the pattern \"\\\\w+\"", ErrUnsupported},
+		"split behavior":    {pre(splitBy(`\\w+`, "Removed", `"use_regex":false`)), `behavior "Removed", invert false`, ErrUnsupported},
+		"split and regex":   {pre(splitBy(`\\w+`, "Isolated", `"use_regex":true`)), "use_regex", ErrUnsupported},
+		"replace regex":     {norm(`{"type":"Replace","pattern":{"Regex":" +"},"content":""}`), `regular expression " +"`, ErrUnsupported},
+		"replace nothing":   {norm(`{"type":"Replace","pattern":{"String":""},"content":""}`), "without pattern", ErrCorrupt},
+		"prepend nothing":   {norm(`{"type":"Prepend"}`), "without prepend", ErrCorrupt},
+		"split":             {`{` + okModel + `,"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Digits"},{"type":"ByteLevel"}]}}`, "[Digits ByteLevel]", ErrUnsupported},
 		"no prefix space":   {`{` + okModel + `,"pre_tokenizer":{"type":"ByteLevel"}}`, "add_prefix_space", ErrCorrupt},
 		"post-processor":    {post(`"type":"RobertaProcessing"`), `post_processor "RobertaProcessing"`, ErrUnsupported},
 		"template twice":    {post(`"type":"TemplateProcessing","single":[{"Sequence":{"id":"A"}},{"Sequence":{"id":"A"}}]`), "text 2 times", ErrUnsupported},

@@ -64,9 +64,13 @@ func references(t testing.TB, name string) []reference {
 	return out
 }
 
+// pipelines are the tokenizers in testdata, with how many texts each has at least.
+var pipelines = map[string]int{"gpt2": 2000, "neox": 2000, "llama3": 2000, "qwen2": 2000,
+	"llama2": 2000, "mistral": 2000, "gemma": 2000, "gpt4": 300, "odd": 600, "words": 500, "loose": 500}
+
 // TestParity compares with the ids that Hugging Face's tokenizers gave.
 func TestParity(t *testing.T) {
-	for name, least := range map[string]int{"gpt2": 2000, "neox": 1000, "odd": 600} {
+	for name, least := range pipelines {
 		t.Run(name, func(t *testing.T) {
 			b, refs := load(t, name), references(t, name)
 			if len(refs) < least {
@@ -135,22 +139,74 @@ func TestClasses(t *testing.T) {
 	}
 }
 
-func BenchmarkEncode(b *testing.B) {
-	t := load(b, "gpt2")
-	var text strings.Builder
-	for _, r := range references(b, "gpt2") {
-		if len(r.Text) < 200 {
-			text.WriteString(r.Text)
+// TestWordCharacters compares what may not stand beside a single_word token.
+func TestWordCharacters(t *testing.T) {
+	var runs [][2]rune
+	if err := json.Unmarshal(unzip(t, "wordchars.json.gz"), &runs); err != nil {
+		t.Fatal(err)
+	}
+	want := make([]bool, 0x110000)
+	for _, r := range runs {
+		for c := r[0]; c <= r[1]; c++ {
+			want[c] = true
 		}
 	}
-	mixed := text.String()
-	plain := strings.Repeat("The capital of the largest city is not one that you could see, and it's 42 years old.\n", 200)
-	for name, text := range map[string]string{"mixed": mixed, "plain": plain} {
-		b.Run(name, func(b *testing.B) {
-			b.SetBytes(int64(len(text)))
-			for b.Loop() {
-				t.Encode(text, false)
+	for c := range rune(0x110000) {
+		if isWord(c) != want[c] && (c < 0xd800 || c >= 0xe000) {
+			t.Errorf("U+%04X: %t, want %t", c, isWord(c), want[c])
+		}
+	}
+}
+
+// TestNFCIsTheReference compares the combining characters and the compositions with
+// those of the reference, whose tables are of another Unicode version.
+func TestNFCIsTheReference(t *testing.T) {
+	var want struct {
+		Marks    [][2]rune
+		Composed [][2]string
+	}
+	if err := json.Unmarshal(unzip(t, "nfc.json.gz"), &want); err != nil {
+		t.Fatal(err)
+	}
+	marks := map[rune]bool{}
+	for _, r := range want.Marks {
+		for c := r[0]; c <= r[1]; c++ {
+			marks[c] = true
+		}
+	}
+	for c := range rune(0x110000) {
+		if c >= 0xac00 && c < 0xe000 || c == 0x345 {
+			continue
+		}
+		text := "x\u0345" + string(c)
+		if got := nfc(text) != "x\u0345"+nfc(string(c)); got != marks[c] {
+			t.Errorf("U+%04X moves: %t, want %t", c, got, marks[c])
+		}
+	}
+	for _, c := range want.Composed {
+		if got := nfc(c[0]); got != c[1] {
+			t.Errorf("%+q: %+q, want %+q", c[0], got, c[1])
+		}
+	}
+}
+
+func BenchmarkEncode(b *testing.B) {
+	for _, name := range []string{"gpt2", "neox", "llama3", "qwen2", "llama2", "mistral", "gemma", "loose"} {
+		t := load(b, name)
+		var mixed strings.Builder
+		for _, r := range references(b, name) {
+			if len(r.Text) < 200 {
+				mixed.WriteString(r.Text)
 			}
-		})
+		}
+		plain := strings.Repeat("The capital of the largest city is not one that you could see, and it's 42 years old.\n", 200)
+		for kind, text := range map[string]string{"mixed": mixed.String(), "plain": plain} {
+			b.Run(name+"/"+kind, func(b *testing.B) {
+				b.SetBytes(int64(len(text)))
+				for b.Loop() {
+					t.Encode(text, false)
+				}
+			})
+		}
 	}
 }

@@ -3,6 +3,7 @@ package bpe
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // kind is what every part of the pipeline has, with the options of those that are
@@ -14,19 +15,30 @@ type kind struct {
 	Processors     []json.RawMessage `json:"processors"`
 	AddPrefixSpace *bool             `json:"add_prefix_space"`
 	UseRegex       *bool             `json:"use_regex"`
+	PrependScheme  string            `json:"prepend_scheme"` // of Metaspace: always (or absent), first, never
+	Replacement    string            `json:"replacement"`
+	Split          *bool             `json:"split"`
+	Behavior       string            `json:"behavior"`
+	Invert         bool              `json:"invert"`
+	Pattern        pattern           `json:"pattern"`
+	Prepend        *string           `json:"prepend"`
+	Content        *string           `json:"content"`
+	Start          int               `json:"start"`
+	Decoders       []json.RawMessage `json:"decoders"`
 	Single         []templateItem    `json:"single"`
 	SpecialTokens  map[string]struct {
 		IDs []int32 `json:"ids"`
 	} `json:"special_tokens"`
 }
 
-// templateItem is one place of a TemplateProcessing: the text or special ids.
-type templateItem struct {
-	Sequence     *struct{ ID string } `json:"Sequence"`
-	SpecialToken *struct{ ID string } `json:"SpecialToken"`
+// pattern is what Split and Replace look for.
+type pattern struct {
+	String *string `json:"String"`
+	Regex  *string `json:"Regex"`
 }
 
-// setNormalizer knows null, NFC, and a sequence of these.
+// setNormalizer knows null, NFC, Prepend, Replace of a plain text, and a sequence
+// of these.
 func (t *BPE) setNormalizer(raw json.RawMessage) error {
 	if isNull(raw) {
 		return nil
@@ -36,13 +48,53 @@ func (t *BPE) setNormalizer(raw json.RawMessage) error {
 		return err
 	}
 	switch k.Type {
-	case "NFC": // twice is the same as once
-		t.normalise = nfc
+	case "NFC":
+		t.then(nfc)
 		return nil
+	case "Prepend":
+		return t.setPrepend(&k)
+	case "Replace":
+		return t.setReplace(&k)
 	case "Sequence":
 		return each(k.Normalizers, t.setNormalizer)
 	}
 	return fmt.Errorf("%w: normalizer %q", ErrUnsupported, k.Type)
+}
+
+// then adds a step to the normaliser.
+func (t *BPE) then(step normaliser) {
+	before := t.normalise
+	if before == nil {
+		t.normalise = step
+		return
+	}
+	t.normalise = func(text string) string { return step(before(text)) }
+}
+
+func (t *BPE) setPrepend(k *kind) error {
+	if k.Prepend == nil {
+		return fmt.Errorf("%w: normalizer Prepend without prepend", ErrCorrupt)
+	}
+	front := *k.Prepend
+	t.then(func(text string) string {
+		if text == "" {
+			return text
+		}
+		return front + text
+	})
+	return nil
+}
+
+func (t *BPE) setReplace(k *kind) error {
+	switch {
+	case k.Pattern.Regex != nil:
+		return fmt.Errorf("%w: normalizer Replace of the regular expression %q", ErrUnsupported, *k.Pattern.Regex)
+	case k.Pattern.String == nil || *k.Pattern.String == "" || k.Content == nil:
+		return fmt.Errorf("%w: normalizer Replace without pattern or content", ErrCorrupt)
+	}
+	from, to := *k.Pattern.String, *k.Content
+	t.then(func(text string) string { return strings.ReplaceAll(text, from, to) })
+	return nil
 }
 
 // each goes through the members of a sequence.
@@ -51,34 +103,6 @@ func each(members []json.RawMessage, set func(json.RawMessage) error) error {
 		if err := set(m); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// setPreTokenizer knows ByteLevel with or without its own pattern, alone or as
-// the only member of a sequence. Further split patterns go here.
-func (t *BPE) setPreTokenizer(raw json.RawMessage) error {
-	if isNull(raw) {
-		return fmt.Errorf("%w: no pre_tokenizer (byte-level BPE has ByteLevel)", ErrUnsupported)
-	}
-	var k kind
-	if err := part(raw, "pre_tokenizer", &k); err != nil {
-		return err
-	}
-	switch {
-	case k.Type == "Sequence" && len(k.PreTokenizers) == 1:
-		return t.setPreTokenizer(k.PreTokenizers[0])
-	case k.Type == "Sequence":
-		return fmt.Errorf("%w: pre_tokenizer Sequence %s", ErrUnsupported, typesOf(k.PreTokenizers))
-	case k.Type != "ByteLevel":
-		return fmt.Errorf("%w: pre_tokenizer %q", ErrUnsupported, k.Type)
-	case k.AddPrefixSpace == nil:
-		return fmt.Errorf("%w: pre_tokenizer ByteLevel without add_prefix_space", ErrCorrupt)
-	}
-	t.prefixSpace = *k.AddPrefixSpace
-	t.split = gpt2
-	if k.UseRegex != nil && !*k.UseRegex {
-		t.split = func(text string) int { return len(text) }
 	}
 	return nil
 }
@@ -92,68 +116,4 @@ func typesOf(members []json.RawMessage) []string {
 		names = append(names, k.Type)
 	}
 	return names
-}
-
-// setPostProcessor knows null, ByteLevel (which moves offsets only),
-// TemplateProcessing, and a sequence of these.
-func (t *BPE) setPostProcessor(raw json.RawMessage) error {
-	if isNull(raw) {
-		return nil
-	}
-	var k kind
-	if err := part(raw, "post_processor", &k); err != nil {
-		return err
-	}
-	switch k.Type {
-	case "ByteLevel":
-		return nil
-	case "Sequence":
-		return each(k.Processors, t.setPostProcessor)
-	case "TemplateProcessing":
-		return t.setTemplate(&k)
-	}
-	return fmt.Errorf("%w: post_processor %q", ErrUnsupported, k.Type)
-}
-
-// setTemplate reads the template for a single text, which holds the text once.
-func (t *BPE) setTemplate(k *kind) error {
-	if t.before != nil || t.after != nil {
-		return fmt.Errorf("%w: two post_processors TemplateProcessing", ErrUnsupported)
-	}
-	texts := 0
-	for _, item := range k.Single {
-		if item.Sequence != nil {
-			texts++
-			continue
-		}
-		if item.SpecialToken == nil {
-			return fmt.Errorf("%w: post_processor TemplateProcessing: unknown item", ErrCorrupt)
-		}
-		special, ok := k.SpecialTokens[item.SpecialToken.ID]
-		if !ok {
-			return fmt.Errorf("%w: post_processor TemplateProcessing: no ids for %q", ErrCorrupt, item.SpecialToken.ID)
-		}
-		if err := t.checkIDs(special.IDs); err != nil {
-			return err
-		}
-		if texts == 0 {
-			t.before = append(t.before, special.IDs...)
-		} else {
-			t.after = append(t.after, special.IDs...)
-		}
-	}
-	if texts != 1 {
-		return fmt.Errorf("%w: post_processor TemplateProcessing with the text %d times", ErrUnsupported, texts)
-	}
-	return nil
-}
-
-// checkIDs demands that every id has a token.
-func (t *BPE) checkIDs(ids []int32) error {
-	for _, id := range ids {
-		if t.piece(id) == "" {
-			return fmt.Errorf("%w: post_processor TemplateProcessing: no token has id %d", ErrCorrupt, id)
-		}
-	}
-	return nil
 }
