@@ -214,6 +214,12 @@ func TestTemplates(t *testing.T) {
 		"none":         "Is {x} 5?",
 		"phi-qa":       "Instruct: Is {x} 5?\nOutput:",
 		"vicuna":       "USER: Is {x} 5? ASSISTANT:",
+		"llama-2":      "[INST] Is {x} 5? [/INST]",
+		"llama-3":      "<|start_header_id|>user<|end_header_id|>\n\nIs {x} 5?<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
+		"phi":          "<|user|>\nIs {x} 5?<|end|>\n<|assistant|>\n",
+		"gemma":        "<start_of_turn>user\nIs {x} 5?<end_of_turn>\n<start_of_turn>model\n",
+		"zephyr":       "<|user|>\nIs {x} 5?</s>\n<|assistant|>\n",
+		"chatml":       "<|im_start|>user\nIs {x} 5?<|im_end|>\n<|im_start|>assistant\n",
 		"Q: {text} A:": "Q: Is {x} 5? A:",
 	} {
 		s, err := Open(source(t, "x.jsonl", `{"text":"Is {x} 5?"}`), Options{Template: name})
