@@ -65,6 +65,13 @@ type Mapped interface {
 	Bytes() []byte
 }
 
+// Summed is an Object whose store keeps the SHA-256 that its writer gave, in hex, so that nobody need read a whole
+// object to name its digest. It is "" where the store does not know it. Whoever proves a run reads the bytes.
+type Summed interface {
+	Object
+	SHA256() string
+}
+
 // Info describes a committed object.
 type Info struct {
 	Key     string

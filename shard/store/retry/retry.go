@@ -105,6 +105,14 @@ func (o *object) ReadAt(b []byte, off int64) (n int, err error) {
 	return n, err
 }
 
+// SHA256 makes the object a store.Summed, for what the inner object knows.
+func (o *object) SHA256() string {
+	if s, ok := o.Object.(store.Summed); ok {
+		return s.SHA256()
+	}
+	return ""
+}
+
 func (o *object) Close() error {
 	o.stop()
 	return o.Object.Close()

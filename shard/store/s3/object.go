@@ -28,11 +28,14 @@ type object struct {
 	key   string
 	size  int64
 	etag  string // of the object that was opened: a range of another one is refused
+	sum   string // SHA-256 in hex, as its writer gave it
 
 	mu     sync.Mutex
 	tail   window
 	recent window
 }
+
+var _ store.Summed = (*object)(nil)
 
 // window is a range of an object in memory.
 type window struct {
@@ -70,7 +73,7 @@ func (s *Store) Open(ctx context.Context, key string) (store.Object, error) {
 		return nil, s.explain(ctx, "open", key, err)
 	}
 	defer body.Close()
-	obj := &object{store: s, key: key, size: info.Size, etag: info.ETag}
+	obj := &object{store: s, key: key, size: info.Size, etag: info.ETag, sum: info.UserMetadata[sumField]}
 	if _, total, ok := contentRange(header); ok {
 		obj.size = total
 	}
@@ -89,7 +92,7 @@ func (s *Store) openEmpty(ctx context.Context, key string) (store.Object, error)
 	if err != nil {
 		return nil, s.explain(ctx, "open", key, err)
 	}
-	return &object{store: s, key: key, size: info.Size, etag: info.ETag}, nil
+	return &object{store: s, key: key, size: info.Size, etag: info.ETag, sum: info.UserMetadata[sumField]}, nil
 }
 
 // contentRange parses "bytes FIRST-LAST/TOTAL".
@@ -106,6 +109,9 @@ func contentRange(h http.Header) (first, total int64, ok bool) {
 
 func (o *object) Size() int64  { return o.size }
 func (o *object) Close() error { return nil }
+
+// SHA256 is in hex, "" for an object that another program wrote.
+func (o *object) SHA256() string { return o.sum }
 
 // ReadAt asks for one range; small reads are served from memory where they can be.
 func (o *object) ReadAt(b []byte, off int64) (int, error) {

@@ -2,6 +2,8 @@ package s3_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -73,6 +75,9 @@ func TestReads(t *testing.T) {
 		t.Fatal(o.Size(), err)
 	}
 	defer o.Close()
+	if sum := sha256.Sum256(data); o.(store.Summed).SHA256() != hex.EncodeToString(sum[:]) {
+		t.Error("the SHA-256 is another")
+	}
 	for _, size := range []int{1, 100, 64 << 10, 300 << 10, 1 << 20} {
 		for _, off := range []int{0, 1, 1000, 256 << 10, 2 << 20, len(data) - 70_000, len(data) - 10, len(data) - 1} {
 			b := make([]byte, size)
