@@ -31,7 +31,7 @@ const (
 // Coder is cfg.json: everything that made a coder.
 type Coder struct {
 	Kind    string         `json:"kind"` // sae, vq, probe
-	Arch    string         `json:"arch"` // topk, ema, linear
+	Arch    string         `json:"arch"` // of an autoencoder as sae.Arch; ema, linear
 	Site    string         `json:"site,omitempty"`
 	Layer   int            `json:"layer"`
 	Variant string         `json:"variant,omitempty"` // adapter; "" is the base model
@@ -55,7 +55,7 @@ func newCoder(j Job, c Config, d int) Coder {
 	}
 	switch j.Kind {
 	case SAE:
-		out.Arch, out.Width, out.K = "topk", c.Width, c.K
+		out.Arch, out.Width, out.K = c.Arch, c.Width, c.K
 	case VQ:
 		out.Arch, out.Width = "ema", c.Codes
 	}
@@ -209,7 +209,7 @@ func openMeter(dir string, c Coder) (Meter, error) {
 	path := filepath.Join(dir, WeightsFile)
 	switch c.Kind {
 	case SAE:
-		m, err := sae.Load(path, c.DIn, c.Width, c.K)
+		m, err := loadSAE(dir, c)
 		return &sae.Eval{Model: m}, err
 	case VQ:
 		m, err := vq.Load(path, c.DIn, c.Width)

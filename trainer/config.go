@@ -11,6 +11,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"actfleet/trainer/probe"
+	"actfleet/trainer/sae"
 )
 
 // Config is everything that decides what a training gives, apart from the data.
@@ -33,6 +34,9 @@ type Config struct {
 	LogSteps, CheckpointSteps  int
 
 	// Sparse autoencoders.
+	Arch           string
+	Penalty, Rise  float64
+	Band, Theta    float64
 	Width, K, AuxK int
 	AuxCoef        float64
 	DeadTokens     int
@@ -67,6 +71,7 @@ func Default(kind string) Config {
 	c := Config{Tokens: "all", Holdout: 0.05, HoldoutBy: "auto", Window: 64,
 		Batch: 2048, Micro: 1024, Steps: 500, Warmup: 0.05, Cooldown: 0.2, Clip: 1,
 		InitRows: 8192, EvalRows: 16384, EvalSteps: 100, LogSteps: 10, CheckpointSteps: 100,
+		Arch: string(sae.TopK), Penalty: Auto, Rise: 0.05, Band: 0.5, Theta: 0.3,
 		Width: 2048, K: 32, AuxK: Auto, AuxCoef: 1. / 32, DeadTokens: Auto, Scale: true,
 		Codes: 512, Decay: 0.95, Beta: 0.25, Revive: 0.1, Lloyd: 5,
 		Kinds: []string{probe.Logistic, probe.MassMean}, L2: []float64{1e-3, 1e-2, 1e-1, 1}, Label: "label", Group: "group", Split: "split",
@@ -109,8 +114,13 @@ func (c *Config) fields() []field {
 		{"eval_steps", learned, &c.EvalSteps, atLeast(&c.EvalSteps, 1), "steps between evaluations"},
 		{"log_steps", learned, &c.LogSteps, atLeast(&c.LogSteps, 1), "steps between lines of metrics.jsonl"},
 		{"checkpoint_steps", learned, &c.CheckpointSteps, atLeast(&c.CheckpointSteps, 1), "steps between checkpoints"},
+		{"arch", SAE, &c.Arch, nil, "topk, batchtopk, relu, relu_april, jumprelu"},
 		{"width", SAE, &c.Width, atLeast(&c.Width, 1), "latents"},
-		{"k", SAE, &c.K, atLeast(&c.K, 1), "active latents of a row"},
+		{"k", SAE, &c.K, atLeast(&c.K, 1), "active latents of a row, with batchtopk on average; the others' codes list so many"},
+		{"penalty", SAE, &c.Penalty, within(&c.Penalty, Auto, 1e6), "price of a latent's activation, with jumprelu of its being active, where errors are summed over a vector of mean square 1; -1 is 5 for relu_april, else 1"},
+		{"penalty_rise", SAE, &c.Rise, within(&c.Rise, 0, 1), "share of the steps over which the penalty rises"},
+		{"bandwidth", SAE, &c.Band, within(&c.Band, 1e-9, 1e3), "of jumprelu's gradients"},
+		{"threshold", SAE, &c.Theta, within(&c.Theta, 1e-9, 1e3), "of jumprelu at the start"},
 		{"lr", SAE, &c.LR, within(&c.LR, 0, 1), "learning rate of Adam; 0 is 4e-3·√(2048/width)"},
 		{"warmup", SAE, &c.Warmup, within(&c.Warmup, 0, 1), "share of the steps over which the rate rises"},
 		{"cooldown", SAE, &c.Cooldown, within(&c.Cooldown, 0, 1), "share of the steps over which the rate falls to 0"},
@@ -232,6 +242,11 @@ func (c Config) together(kind string) error {
 	var errs []error
 	if kind != Probe && c.Steps == 0 && c.Epochs == 0 {
 		errs = append(errs, errors.New("steps and epochs are both 0: nothing would be trained"))
+	}
+	if kind == SAE {
+		if _, err := sae.ParseArch(c.Arch); err != nil {
+			errs = append(errs, fmt.Errorf("arch: %w", err))
+		}
 	}
 	if kind == SAE && c.K > c.Width {
 		errs = append(errs, fmt.Errorf("k is %d, but width is only %d", c.K, c.Width))

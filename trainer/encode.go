@@ -8,7 +8,6 @@ import (
 
 	"actfleet/shard"
 	"actfleet/shard/store"
-	"actfleet/trainer/sae"
 	"actfleet/trainer/stream"
 	"actfleet/trainer/vq"
 )
@@ -30,7 +29,7 @@ type encoder interface {
 //
 //	vq     code int32, err float32 (‖x−x̂‖²)
 //	sae    l0 int32, err float32, and lists latents and values of length k as f32,
-//	       filled with −1 and 0 behind the active ones
+//	       filled with −1 and 0 behind the active ones; of more than k the greatest
 //	probe  score float32 of the best probe on val, and score_<probe id> of each
 func Encode(ctx context.Context, dir string, src stream.Source, progress func(done, units int)) (id string, err error) {
 	id, err = ID(dir)
@@ -66,7 +65,7 @@ func newEncoder(dir string, c Coder) (encoder, error) {
 	path := filepath.Join(dir, WeightsFile)
 	switch c.Kind {
 	case SAE:
-		m, err := sae.Load(path, c.DIn, c.Width, c.K)
+		m, err := loadSAE(dir, c)
 		return &saeEncoder{model: m, column: c.Column}, err
 	case VQ:
 		m, err := vq.Load(path, c.DIn, c.Width)

@@ -73,18 +73,32 @@ func (e *saeEncoder) encode(x [][]float32, n int, b *shard.Block) error {
 	k := e.model.K
 	latents, values := make([]float32, n*k), make([]float32, n*k)
 	for i := range n {
-		count := int(e.codes.Count[i])
-		b.Scalars[2].([]int32)[i] = int32(count)
-		for j := range k {
-			latents[i*k+j] = -1
-			if j < count {
-				latents[i*k+j], values[i*k+j] = float32(e.codes.Idx[i*k+j]), e.codes.Val[i*k+j]
-			}
-		}
+		b.Scalars[2].([]int32)[i] = e.codes.Count[i]
+		e.list(i, latents[i*k:(i+1)*k], values[i*k:(i+1)*k])
 	}
 	shard.PackF32(b.Vectors[0], latents)
 	shard.PackF32(b.Vectors[1], values)
 	return nil
+}
+
+// list writes the active latents of a row by rising index, the greatest when there are more than fit.
+func (e *saeEncoder) list(row int, latents, values []float32) {
+	idx, val := e.codes.Row(row)
+	least := float32(0)
+	if len(idx) > len(latents) {
+		sorted := slices.Sorted(slices.Values(val))
+		least = sorted[len(sorted)-len(latents)]
+	}
+	n := 0
+	for j, v := range val {
+		if v >= least && n < len(latents) {
+			latents[n], values[n] = float32(idx[j]), v
+			n++
+		}
+	}
+	for ; n < len(latents); n++ {
+		latents[n] = -1
+	}
 }
 
 type probeEncoder struct {

@@ -39,7 +39,8 @@ type Meter interface {
 func newLearner(kind string, d int, c Config) (Learner, error) {
 	switch kind {
 	case SAE:
-		return sae.New(d, sae.Config{Width: c.Width, K: c.K, AuxK: c.AuxK, AuxCoef: c.AuxCoef,
+		return sae.New(d, sae.Config{Arch: sae.Arch(c.Arch), Width: c.Width, K: c.K,
+			Penalty: c.Penalty, Rise: int(c.Rise * float64(c.Steps)), Bandwidth: c.Band, Theta: c.Theta, AuxK: c.AuxK, AuxCoef: c.AuxCoef,
 			DeadTokens: c.DeadTokens, Clip: c.Clip, Scale: c.Scale, Seed: c.Seed})
 	case VQ:
 		return vq.New(d, vq.Config{Codes: c.Codes, Decay: c.Decay, Beta: c.Beta, Dead: c.Revive,
@@ -78,6 +79,9 @@ const maxDeadTokens = 10_000_000
 // directions; it falls with the root of the width as others scale theirs.
 const rateAt2048 = 4e-3
 
+// aprilPenalty is λ of the convention that relu_april is named after.
+const aprilPenalty = 5
+
 // resolve replaces what the data decide: steps from epochs, aux_k from the vector's
 // length, dead_tokens from the length of the training, lr from the width.
 func (c *Config) resolve(kind string, d int, rows int64) {
@@ -90,6 +94,15 @@ func (c *Config) resolve(kind string, d int, rows int64) {
 	}
 	if c.LR == 0 {
 		c.LR = rateAt2048 * math.Sqrt(2048/float64(c.Width))
+	}
+	if c.Penalty == Auto {
+		c.Penalty = 1
+		if sae.Arch(c.Arch) == sae.ReLUApril {
+			c.Penalty = aprilPenalty
+		}
+	}
+	if !sae.Arch(c.Arch).Revives() {
+		c.AuxK = 0
 	}
 	if c.AuxK == Auto {
 		c.AuxK = max(d/2, 1)

@@ -24,5 +24,5 @@ func OpenSAE(dir string) (*sae.Model, Coder, error) {
 }
 
 func loadSAE(dir string, c Coder) (*sae.Model, error) {
-	return sae.Load(filepath.Join(dir, WeightsFile), c.DIn, c.Width, c.K)
+	return sae.Load(filepath.Join(dir, WeightsFile), sae.Arch(c.Arch), c.DIn, c.Width, c.K)
 }

@@ -68,6 +68,9 @@ func (k constants) step(value, grad, m, v []float32) {
 	}
 }
 
+// Steps is the number of steps taken.
+func (a *Adam) Steps() int { return int(a.steps[0]) }
+
 // State is the moments and the step count.
 func (a *Adam) State() *state.Set {
 	s := &state.Set{}

@@ -13,18 +13,21 @@ func axpy(a float32, x, y []float32) { blas.Saxpy(len(x), a, x, 1, y, 1) }
 
 func dot(x, y []float32) float32 { return blas.Sdot(len(x), x, 1, y, 1) }
 
-// Codes are the active latents of N rows, at most K each: row b has Count[b] of
-// them at Idx[b·K:] with the values Val[b·K:], all positive.
+// Codes are the active latents of N rows with their values. Row reads them. With K
+// above 0 they are at most K each: row b has Count[b] of them at Idx[b·K:] with the
+// values Val[b·K:], all positive.
 type Codes struct {
 	N, K  int
 	Count []int32   // [N]
 	Idx   []int32   // [N, K]
 	Val   []float32 // [N, K]
+
+	first, rowOf []int32 // of rows of different lengths; first is nil when all have room for K
 }
 
 // reset makes room for n rows of k latents.
 func (c *Codes) reset(n, k int) {
-	c.N, c.K = n, k
+	c.N, c.K, c.first = n, k, nil
 	c.Count = grow(c.Count, n)
 	c.Idx, c.Val = grow(c.Idx, n*k), grow(c.Val, n*k)
 }
@@ -41,7 +44,8 @@ func (c *Codes) Row(b int) (idx []int32, val []float32) { return c.row(b) }
 
 // row is the active latents of row b.
 func (c *Codes) row(b int) (idx []int32, val []float32) {
-	lo, hi := b*c.K, b*c.K+int(c.Count[b])
+	lo := c.at(b)
+	hi := lo + int(c.Count[b])
 	return c.Idx[lo:hi], c.Val[lo:hi]
 }
 
@@ -90,7 +94,7 @@ func (c *Codes) addDecoded(dst, w []float32, b int) {
 // those of latent i, in row order, so that each latent can be summed on its own.
 type byLatent struct {
 	start   []int32 // [M+1]
-	entries []int32 // index into Codes.Val; the row is entry / K
+	entries []int32 // index into Codes.Val
 }
 
 func (o *byLatent) sort(c *Codes, m int) {
@@ -110,7 +114,7 @@ func (o *byLatent) sort(c *Codes, m int) {
 	for b := range c.N {
 		idx, _ := c.row(b)
 		for j, i := range idx {
-			o.entries[next[i]] = int32(b*c.K + j)
+			o.entries[next[i]] = int32(c.at(b) + j)
 			next[i]++
 		}
 	}

@@ -1,5 +1,5 @@
-// Package sae is the TopK sparse autoencoder with an auxiliary loss for dead
-// latents: equations, initialisation, gradients and metrics. The loop is trainer's.
+// Package sae is sparse autoencoders: equations, initialisation, gradients and metrics.
+// The loop is trainer's.
 //
 // Vocabulary. x ∈ ℝ^d is a vector as stored, M the number of latents, W_e and W_d
 // [M, d] with rows e_i and d_i, ‖d_i‖ = 1, N the rows of an optimizer step:
@@ -7,7 +7,7 @@
 //	z = s·x − b_d                       s fixed before training so that E‖z‖² = d
 //	a = W_e z + b_e
 //	f = ReLU(TopK_k(a))                 ties go to the lower index
-//	ẑ = W_dᵀ f,  r = ẑ − z,  e = −r
+//	ẑ = W_dᵀ f,  r = ẑ − z,  e = −r          (as topk; the others are below)
 //	loss = Σ‖r‖² / (N·V)  +  c · Σ‖ê − sg(e)‖² / (N·V_a)
 //	ê = W_dᵀ ReLU(TopK_{k_aux}(a restricted to the dead latents))
 //
@@ -15,6 +15,23 @@
 // before a step begins, so that sums over micro-batches equal the full batch. A
 // latent is dead when it has not fired for DeadTokens rows. (Gao et al. 2024,
 // arXiv:2406.04093, sections 2.3 and A.2; its code scales c by 1/32.)
+//
+// The other architectures, with λ rising from 0 over the first steps and H(0) = 0:
+//
+//	batchtopk   f keeps the k·N largest positive a of the whole step, ties to the earlier row and
+//	            the lower index; θ is a moving average of the smallest kept one (rate .01, begun
+//	            with the first step). A trained model is f = a·H(a−θ). (Bussmann et al. 2024,
+//	            arXiv:2412.06410.) A step's rows are held in memory until its end
+//	relu        f = ReLU(a);  loss = (Σ‖r‖² + λΣf) / (N·V)
+//	relu_april  f = ReLU(W_e s·x + b_e);  loss = (Σ‖r‖² + λΣ f_i‖d_i‖) / (N·V); d_i of any length,
+//	            begun with 0.1; b_d begins with 0 (the convention of Anthropic's update of April 2024)
+//	jumprelu    f = a·H(a−θ_i), θ = exp of what is learned;  loss = (Σ‖r‖² + λΣH(a−θ_i)) / (N·V);
+//	            ∂f/∂θ = −(θ/ε)K((a−θ)/ε), ∂H/∂θ = −(1/ε)K((a−θ)/ε), K(u) = 1[|u| < ½]
+//	            (Rajamanoharan et al. 2024, arXiv:2407.14435)
+//
+// A published λ is meant for ‖r‖² summed over a vector, as here; the constant V divides all of the
+// loss and changes the meaning of no λ. ε and the first θ count in the scaled vectors' units, whose
+// mean square is 1.
 //
 // Gradients are written out, no [N, M] code matrix exists in the backward pass.
 // With g = 2r/(NV):
@@ -30,6 +47,7 @@
 // Micro calls, beyond rounding; results do not depend on the number of cores beyond
 // libtorch's matrix product; a Model read back gives the codes it gave before.
 // The files hold s folded in: W_enc, W_dec as trained, b_enc/s, b_dec/s, which is
-// exact because ReLU and TopK commute with positive factors.
+// exact because every activation here commutes with positive factors, thresholds
+// divided by s as well. relu_april's b_enc gets W_enc b_dec besides, which makes all files one function.
 // Not guaranteed: bits equal between machines. Training runs on the CPU only.
 package sae

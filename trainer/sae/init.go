@@ -14,6 +14,9 @@ func (l *Learner) Init(sample []float32, n int) error {
 	}
 	sample = sample[:n*d]
 	centre := GeometricMedian(sample, n)
+	if l.Arch.free() {
+		clear(centre)
+	}
 	spread := meanSquare(sample, centre)
 	if !(spread > 0) || math.IsInf(spread, 0) {
 		return fmt.Errorf("sae: the sample's vectors have a spread of %v", spread)
@@ -29,6 +32,7 @@ func (l *Learner) Init(sample []float32, n int) error {
 	s := float64(l.scale)
 	l.consts[constVariance] = s * s * meanSquare(sample, columnMeans(sample, n))
 	l.randomDirections()
+	l.beginArch()
 	return nil
 }
 
@@ -39,8 +43,24 @@ func (l *Learner) randomDirections() {
 		l.WDec[i] = float32(normal(r))
 	}
 	l.unitRows()
+	if l.Arch.free() {
+		shorten(l.WDec, l.D)
+	}
 	copy(l.WEnc, l.WDec)
 	clear(l.BEnc)
+}
+
+// freeLength is the length that directions of any length begin with.
+const freeLength = 0.1
+
+// shorten brings rows of d values to freeLength.
+func shorten(w []float32, d int) {
+	for i := 0; i < len(w); i += d {
+		f := float32(freeLength / max(math.Sqrt(squareNorm(w[i:i+d])), 1e-12))
+		for j := range d {
+			w[i+j] *= f
+		}
+	}
 }
 
 // normal is one normal number by Box and Muller, spelled out because the standard

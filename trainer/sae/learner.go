@@ -11,8 +11,13 @@ import (
 
 // Config says what is trained.
 type Config struct {
+	Arch       Arch    // "" is TopK
 	Width      int     // M
-	K          int     // active latents of a row
+	K          int     // active latents of a row; of TopK and BatchTopK
+	Penalty    float64 // λ of the ReLUs and of JumpReLU
+	Rise       int     // steps over which λ rises from 0
+	Bandwidth  float64 // ε of JumpReLU
+	Theta      float64 // θ of JumpReLU at the start
 	AuxK       int     // dead latents tried on what is left; 0 is no auxiliary loss
 	AuxCoef    float64 // c
 	DeadTokens int     // a latent is dead after so many rows without firing
@@ -27,6 +32,7 @@ const (
 	constVariance        // V
 	constAuxVar          // V_a
 	consts
+	constTheta = consts // θ of BatchTopK, −1 before the first step; TopK's files have no such number
 )
 
 // Learner is a Model in training.
@@ -41,6 +47,10 @@ type Learner struct {
 	consts []float64
 	win    window
 	work   work
+
+	logTheta, gradTheta []float32 // [M] of JumpReLU
+	held                []float32 // rows of a BatchTopK window
+	guess               float32   // where its next choice begins to look; decides the time alone
 }
 
 // window is what a step adds up over its micro-batches.
@@ -51,6 +61,7 @@ type window struct {
 	square        []float64 // [d] Σz²
 	sumZ, sumR    []float64 // [d]
 	fired         []bool    // [M]
+	sumF          []float64 // [M] Σf_i
 }
 
 // work is memory used again by every micro-batch.
@@ -65,17 +76,25 @@ type work struct {
 // New makes a learner for vectors of length d. It must be given Init or a State
 // before the first Micro.
 func New(d int, cfg Config) (*Learner, error) {
+	if cfg.Arch == "" {
+		cfg.Arch = TopK
+	}
 	if d < 1 || cfg.Width < 1 || cfg.K < 1 || cfg.K > cfg.Width || cfg.AuxK < 0 {
 		return nil, fmt.Errorf("sae: width %d, k %d and aux_k %d over vectors of %d do not fit", cfg.Width, cfg.K, cfg.AuxK, d)
 	}
-	l := &Learner{Model: newModel(d, cfg.Width, cfg.K), cfg: cfg, grad: newModel(d, cfg.Width, cfg.K),
+	l := &Learner{Model: newModel(cfg.Arch, d, cfg.Width, cfg.K), cfg: cfg, grad: newModel(cfg.Arch, d, cfg.Width, cfg.K),
 		since: make([]int64, cfg.Width), consts: make([]float64, consts)}
-	l.win = window{square: make([]float64, d), sumZ: make([]float64, d), sumR: make([]float64, d), fired: make([]bool, cfg.Width)}
+	l.plain = cfg.Arch.free()
+	l.win = window{square: make([]float64, d), sumZ: make([]float64, d), sumR: make([]float64, d),
+		fired: make([]bool, cfg.Width), sumF: make([]float64, cfg.Width)}
 	l.params = []optim.Param{
 		{Name: "W_enc", Shape: []int{l.M, d}, Value: l.WEnc, Grad: l.grad.WEnc},
 		{Name: "b_enc", Shape: []int{l.M}, Value: l.BEnc, Grad: l.grad.BEnc},
 		{Name: "W_dec", Shape: []int{l.M, d}, Value: l.WDec, Grad: l.grad.WDec},
 		{Name: "b_dec", Shape: []int{d}, Value: l.BDec, Grad: l.grad.BDec},
+	}
+	if err := l.prepareArch(); err != nil {
+		return nil, err
 	}
 	l.adam = optim.NewAdam(l.params)
 	return l, nil
@@ -99,6 +118,7 @@ func (l *Learner) Restored() error {
 	if !(l.scale > 0) || !(l.consts[constVariance] > 0) {
 		return fmt.Errorf("sae: scale %v and variance %v of the checkpoint are not positive", l.scale, l.consts[constVariance])
 	}
+	l.takeTheta()
 	l.findDead()
 	return nil
 }
@@ -106,8 +126,20 @@ func (l *Learner) Restored() error {
 // Export is the model as it is now, with the scale folded in. It shares the weights.
 func (l *Learner) Export() *Model { return l.folded() }
 
-// Micro adds the gradients of n rows x [n, D] to the window.
+// Micro adds the gradients of n rows x [n, D] to the window. BatchTopK only keeps the rows: what it
+// chooses depends on all rows of the window, and Step computes.
 func (l *Learner) Micro(x []float32, n int) error {
+	switch l.Arch {
+	case TopK:
+		return l.microTopK(x, n)
+	case BatchTopK:
+		l.held = append(l.held, x[:n*l.D]...)
+		return nil
+	}
+	return l.microPenalised(x, n)
+}
+
+func (l *Learner) microTopK(x []float32, n int) error {
 	l.reserve(n)
 	w := &l.work
 	l.centre(w.z, x, n)
@@ -115,24 +147,38 @@ func (l *Learner) Micro(x []float32, n int) error {
 	err := l.encode(w.z, n, func(pre []float32) {
 		w.codes.reset(n, l.K)
 		w.codes.choose(pre, l.M)
+		w.aux.reset(n, k)
 		if k > 0 {
-			w.aux.reset(n, k)
 			w.aux.chooseAmong(pre, l.M, l.dead)
 		}
 	})
 	if err != nil {
 		return err
 	}
+	return l.learn(n)
+}
+
+// learn adds the gradients through the chosen codes of n rows.
+func (l *Learner) learn(n int) error {
+	if err := l.reconstruct(n); err != nil {
+		return err
+	}
+	w := &l.work
+	l.backward(&w.codes, w.r, 2/l.consts[constVariance])
+	if w.aux.N == n && w.aux.K > 0 && l.consts[constAuxVar] > 0 {
+		l.win.auxLoss += l.auxResiduals(n)
+		l.backward(&w.aux, w.ra, 2*l.cfg.AuxCoef/l.consts[constAuxVar])
+	}
+	return nil
+}
+
+// reconstruct computes the residuals and the window's sums.
+func (l *Learner) reconstruct(n int) error {
 	loss := l.residuals(n)
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
 		return fmt.Errorf("sae: the reconstruction: %w", optim.ErrNonFinite)
 	}
 	l.collect(n, loss)
-	l.backward(&w.codes, w.r, 2/l.consts[constVariance])
-	if k > 0 && l.consts[constAuxVar] > 0 {
-		l.win.auxLoss += l.auxResiduals(n)
-		l.backward(&w.aux, w.ra, 2*l.cfg.AuxCoef/l.consts[constAuxVar])
-	}
 	return nil
 }
 
@@ -149,6 +195,9 @@ func (l *Learner) residuals(n int) float64 {
 		r := w.r[lo:hi]
 		for j, v := range w.z[lo:hi] {
 			r[j] = -v
+		}
+		if l.plain {
+			axpy(1, l.BDec, r)
 		}
 		w.codes.addDecoded(r, l.WDec, b)
 		return squareNorm(r)
@@ -192,10 +241,13 @@ func (l *Learner) collect(n int, loss float64) {
 	win.n += n
 	win.loss += loss
 	for b := range n {
-		idx, _ := w.codes.row(b)
-		win.active += int64(len(idx))
-		for _, i := range idx {
-			win.fired[i] = true
+		idx, val := w.codes.row(b)
+		for j, i := range idx {
+			if val[j] > 0 {
+				win.active++
+				win.fired[i] = true
+				win.sumF[i] += float64(val[j])
+			}
 		}
 	}
 	parallel.For(l.D, rowGrain, func(lo, hi int) { // columns, each summed by rising row
@@ -214,17 +266,27 @@ func (l *Learner) collect(n int, loss float64) {
 // backward adds the gradients through the codes c for the residuals r, where the
 // loss is coef/2 · Σ‖r‖².
 func (l *Learner) backward(c *Codes, r []float32, coef float64) {
-	w, d, g := &l.work, l.D, float32(coef)
-	w.dval = grow(w.dval, c.N*c.K)
+	l.toValues(c, r, float32(coef))
+	l.work.order.sort(c, l.M)
+	l.toWeights(c, r, float32(coef))
+}
+
+// toValues computes ∂f of every entry of c.
+func (l *Learner) toValues(c *Codes, r []float32, g float32) {
+	w, d := &l.work, l.D
+	w.dval = grow(w.dval, len(c.Val))
 	parallel.For(c.N, rowGrain, func(lo, hi int) {
 		for b := lo; b < hi; b++ {
 			idx, _ := c.row(b)
 			for j, i := range idx {
-				w.dval[b*c.K+j] = g * dot(r[b*d:(b+1)*d], l.WDec[int(i)*d:(int(i)+1)*d])
+				w.dval[c.at(b)+j] = g * dot(r[b*d:(b+1)*d], l.WDec[int(i)*d:(int(i)+1)*d])
 			}
 		}
 	})
-	w.order.sort(c, l.M)
+}
+
+// toWeights adds the gradients of the weights from ∂f, by latent.
+func (l *Learner) toWeights(c *Codes, r []float32, g float32) {
 	parallel.For(l.M, rowGrain, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			l.latentGradient(i, c, r, g)
@@ -237,7 +299,7 @@ func (l *Learner) latentGradient(i int, c *Codes, r []float32, g float32) {
 	w, d := &l.work, l.D
 	dDec, dEnc := l.grad.WDec[i*d:(i+1)*d], l.grad.WEnc[i*d:(i+1)*d]
 	for _, e := range w.order.entries[w.order.start[i]:w.order.start[i+1]] {
-		b := int(e) / c.K
+		b := c.rowAt(e)
 		axpy(g*c.Val[e], r[b*d:(b+1)*d], dDec)
 		axpy(w.dval[e], w.z[b*d:(b+1)*d], dEnc)
 		l.grad.BEnc[i] += w.dval[e]

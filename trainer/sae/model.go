@@ -16,17 +16,29 @@ type Model struct {
 	BEnc    []float32 // [M]
 	WDec    []float32 // [M, D]: row i is d_i
 	BDec    []float32 // [D]
+	Theta   []float32 // [M] thresholds, nil without
 
 	scale float32 // s; 1 in a model from a file
+	plain bool    // the encoder sees s·x itself; never in a model from a file
 }
 
-func newModel(d, m, k int) *Model {
-	return &Model{Arch: TopK, D: d, M: m, K: k, scale: 1, WEnc: make([]float32, m*d), BEnc: make([]float32, m),
-		WDec: make([]float32, m*d), BDec: make([]float32, d)}
+func newModel(arch Arch, d, m, k int) *Model {
+	f := NewModel(Weights{D: d, M: m, WEnc: make([]float32, m*d), BEnc: make([]float32, m), WDec: make([]float32, m*d), BDec: make([]float32, d)})
+	f.Arch, f.K = arch, k
+	if arch.Thresholds() {
+		f.Theta = make([]float32, m)
+	}
+	return f
 }
 
 // centre writes z = s·x − b_d for n rows.
 func (m *Model) centre(z, x []float32, n int) {
+	if m.plain {
+		for i, v := range x[:n*m.D] {
+			z[i] = m.scale * v
+		}
+		return
+	}
 	parallel.For(n, rowGrain, func(lo, hi int) {
 		for b := lo; b < hi; b++ {
 			src, dst := x[b*m.D:(b+1)*m.D], z[b*m.D:(b+1)*m.D]
@@ -55,9 +67,8 @@ func (m *Model) Reconstruct(x, xhat []float32, n int, c *Codes) error {
 	if len(x) != n*m.D || len(xhat) != n*m.D {
 		return fmt.Errorf("sae: %d rows of %d are %d values, got %d and %d", n, m.D, n*m.D, len(x), len(xhat))
 	}
-	c.reset(n, m.K)
 	m.centre(xhat, x, n)
-	if err := m.encode(xhat, n, func(pre []float32) { c.choose(pre, m.M) }); err != nil {
+	if err := m.encode(xhat, n, func(pre []float32) { m.activate(pre, n, c) }); err != nil {
 		return err
 	}
 	parallel.For(n, rowGrain, func(lo, hi int) {
@@ -75,11 +86,27 @@ func (m *Model) Reconstruct(x, xhat []float32, n int, c *Codes) error {
 	return nil
 }
 
-// folded is the same function with s = 1. It shares W_enc and W_dec.
+// activate chooses the latents of n rows.
+func (m *Model) activate(pre []float32, n int, c *Codes) {
+	if m.Arch == TopK {
+		c.reset(n, m.K)
+		c.choose(pre, m.M)
+		return
+	}
+	c.above(pre, n, m.M, m.Theta)
+}
+
+// folded is the same function with s = 1, about b_d. It shares W_enc and W_dec.
 func (m *Model) folded() *Model {
 	f := *m
-	f.scale = 1
-	f.BEnc, f.BDec = divided(m.BEnc, m.scale), divided(m.BDec, m.scale)
+	if m.plain {
+		f.Centre()
+	}
+	f.scale, f.plain = 1, false
+	f.BEnc, f.BDec = divided(f.BEnc, m.scale), divided(m.BDec, m.scale)
+	if m.Theta != nil {
+		f.Theta = divided(m.Theta, m.scale)
+	}
 	return &f
 }
 
@@ -91,7 +118,7 @@ func divided(v []float32, by float32) []float32 {
 	return out
 }
 
-// Save writes W_enc [d, M], b_enc [M], W_dec [M, d] and b_dec [d].
+// Save writes W_enc [d, M], b_enc [M], W_dec [M, d], b_dec [d] and, where there are some, threshold [M].
 func (m *Model) Save(path string) error {
 	f := m.folded()
 	t := transpose(f.WEnc, f.M, f.D)
@@ -99,14 +126,17 @@ func (m *Model) Save(path string) error {
 }
 
 // Load reads what Save wrote.
-func Load(path string, d, m, k int) (*Model, error) {
+func Load(path string, arch Arch, d, m, k int) (*Model, error) {
+	if _, err := ParseArch(string(arch)); err != nil {
+		return nil, fmt.Errorf("load %s: %w", path, err)
+	}
 	if d < 1 || m < 1 || k < 1 || k > m {
 		return nil, fmt.Errorf("load %s: d %d, width %d, k %d do not make an autoencoder", path, d, m, k)
 	}
 	if err := state.Holds(path, 8*float64(d)*float64(m)); err != nil {
 		return nil, err
 	}
-	f := newModel(d, m, k)
+	f := newModel(arch, d, m, k)
 	t := make([]float32, d*m)
 	if err := f.files(t).Load(path); err != nil {
 		return nil, err
@@ -121,6 +151,9 @@ func (m *Model) files(wEncT []float32) *state.Set {
 	state.Add(s, "b_enc", m.BEnc)
 	state.Add(s, "W_dec", m.WDec, m.M, m.D)
 	state.Add(s, "b_dec", m.BDec)
+	if m.Theta != nil {
+		state.Add(s, "threshold", m.Theta)
+	}
 	return s
 }
 

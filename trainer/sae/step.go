@@ -12,11 +12,15 @@ import (
 // Step ends the window: one optimizer step with the gradients of all its rows
 // divided by their number. It returns the window's metrics.
 func (l *Learner) Step(lr float64) (map[string]float64, error) {
+	if err := l.chooseHeld(); err != nil {
+		return nil, err
+	}
 	if l.win.n == 0 {
 		return nil, errors.New("sae: a step without rows")
 	}
 	inv := 1 / float64(l.win.n)
 	l.biasGradient()
+	paid := l.payPenalty()
 	l.project()
 	norm := optim.Norm(l.params) * inv
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
@@ -24,7 +28,8 @@ func (l *Learner) Step(lr float64) (map[string]float64, error) {
 	}
 	l.adam.Step(lr, inv*optim.Clip(norm, l.cfg.Clip))
 	l.unitRows()
-	m := l.metrics(norm)
+	l.takeTheta()
+	m := l.metrics(norm, paid*inv)
 	l.endWindow()
 	return m, nil
 }
@@ -36,7 +41,7 @@ func (l *Learner) biasGradient() {
 		l.grad.BDec[j] = float32(g * r)
 	}
 	for i, v := range l.grad.BEnc {
-		if v != 0 {
+		if v != 0 && !l.plain {
 			axpy(-v, l.WEnc[i*l.D:(i+1)*l.D], l.grad.BDec)
 		}
 	}
@@ -44,6 +49,9 @@ func (l *Learner) biasGradient() {
 
 // project takes from every ∂d_i its part along d_i.
 func (l *Learner) project() {
+	if l.Arch.free() {
+		return
+	}
 	l.eachDirection(func(d, g []float32) {
 		axpy(-dot(d, g), d, g)
 	})
@@ -51,6 +59,9 @@ func (l *Learner) project() {
 
 // unitRows makes every d_i a unit vector.
 func (l *Learner) unitRows() {
+	if l.Arch.free() {
+		return
+	}
 	l.eachDirection(func(d, _ []float32) {
 		n := math.Sqrt(squareNorm(d))
 		inv := float32(1 / max(n, 1e-12))
@@ -68,7 +79,7 @@ func (l *Learner) eachDirection(f func(d, g []float32)) {
 	})
 }
 
-func (l *Learner) metrics(norm float64) map[string]float64 {
+func (l *Learner) metrics(norm, paid float64) map[string]float64 {
 	n, w := float64(l.win.n), &l.win
 	m := map[string]float64{
 		"loss": w.loss / (n * l.consts[constVariance]),
@@ -80,6 +91,13 @@ func (l *Learner) metrics(norm float64) map[string]float64 {
 	if a := l.consts[constAuxVar]; a > 0 && w.auxLoss > 0 {
 		m["aux"] = w.auxLoss / (n * a)
 		m["loss"] += l.cfg.AuxCoef * m["aux"]
+	}
+	if l.cfg.Penalty > 0 && !l.Arch.Revives() {
+		m["penalty"] = paid
+		m["loss"] += paid
+	}
+	if l.Arch == BatchTopK {
+		m["theta"] = l.consts[constTheta]
 	}
 	return m
 }
@@ -119,7 +137,8 @@ func (l *Learner) endWindow() {
 	clear(l.win.sumZ)
 	clear(l.win.sumR)
 	clear(l.win.fired)
-	l.win = window{square: l.win.square, sumZ: l.win.sumZ, sumR: l.win.sumR, fired: l.win.fired}
+	clear(l.win.sumF)
+	l.win = window{square: l.win.square, sumZ: l.win.sumZ, sumR: l.win.sumR, fired: l.win.fired, sumF: l.win.sumF}
 }
 
 func (l *Learner) findDead() {

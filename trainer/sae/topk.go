@@ -55,15 +55,20 @@ func (s *selector) top(row []float32, idx []int32, val []float32) int {
 // eight are looked at before any is taken up.
 func (s *selector) scan(row []float32, floor float32) {
 	s.cand = s.cand[:0]
+	s.more(row, 0, floor)
+}
+
+// more goes on with values that begin at index from, and returns the floor.
+func (s *selector) more(row []float32, from int, floor float32) float32 {
 	i := 0
 	for ; i+8 <= len(row); i += 8 {
 		v := (*[8]float32)(row[i:])
 		if v[0] > floor || v[1] > floor || v[2] > floor || v[3] > floor ||
 			v[4] > floor || v[5] > floor || v[6] > floor || v[7] > floor {
-			floor = s.take(v[:], i, floor)
+			floor = s.take(v[:], from+i, floor)
 		}
 	}
-	s.take(row[i:], i, floor)
+	return s.take(row[i:], from+i, floor)
 }
 
 // take collects the candidates among values that begin at index from of the row, and
