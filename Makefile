@@ -17,7 +17,7 @@ setup: ## find or install libtorch, compile build/lib/libtch.so, write go.work
 	@scripts/setup.sh
 
 build: setup ## bin/actfleet
-	@echo "build: bin/actfleet (three to six minutes the first time, seconds after that)"
+	@echo "build: bin/actfleet (one to three minutes the first time, seconds after that)"
 	@time go build -o bin/actfleet ./cmd/actfleet
 
 demo: build ## the main job, end to end: three nodes, one killed, coders, SQL, a report
@@ -33,10 +33,10 @@ race: ## what needs no libtorch, under the race detector
 	go test -race -short $(RACE)
 
 test-s3: setup ## the tests against a real S3 server, versitygw, which goes into build/bin
-	ACTFLEET_VERSITYGW="$$(scripts/versitygw.sh)" go test -count=1 ./shard/store/s3 && ACTFLEET_VERSITYGW="$$(scripts/versitygw.sh)" go test -count=1 -run S3 ./cmd/actfleet
+	export ACTFLEET_VERSITYGW; ACTFLEET_VERSITYGW=$$(scripts/versitygw.sh) && go test -count=1 ./shard/store/s3 && go test -count=1 -run S3 ./cmd/actfleet
 
 test-interop: setup ## our files in the hands of pyarrow, DuckDB, Polars, safetensors and tokenizers
-	ACTFLEET_PYTHON="$$(scripts/interop/venv.sh)" go test -count=1 ./shard/... ./collector/... ./trainer/...
+	python=$$(scripts/interop/venv.sh) && ACTFLEET_PYTHON="$$python" go test -count=1 ./shard/... ./collector/... ./trainer/...
 
 test-wheel: ## the tensor tests against the torch of PYTHON or LIBTORCH, in build/wheel
 	@test -n "$$LIBTORCH$$PYTHON" || { echo "test-wheel: set PYTHON to a Python that has torch, or LIBTORCH"; exit 2; }

@@ -75,7 +75,7 @@ find_libtorch() {
 
 install_libtorch() {
 	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-		say "no libtorch found: installing the system's (apt-get install libtorch-dev libopenblas0-pthread)"
+		say "no libtorch found: installing the system's (apt-get install libtorch-dev libopenblas0-pthread; a minute or two, 200 MB to fetch, 1 GB on disk)"
 		{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends libtorch-dev libopenblas0-pthread; } >"$build/apt.log" 2>&1 && return
 		say "apt-get did not work, see $build/apt.log"
 	fi
@@ -88,7 +88,7 @@ install_wheel() {
 	local python=${PYTHON:-python3} pip cuda suffix=
 	pip=("$python" -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target "$build/site")
 	"$python" -m pip --version >/dev/null 2>&1 ||
-		die "no libtorch found, and no pip to install one: install libtorch-dev (Debian, Ubuntu) or PyTorch (pip install torch), or set LIBTORCH"
+		die "no libtorch found and no pip to fetch one: run 'sudo apt-get install libtorch-dev libopenblas0-pthread', or 'sudo apt-get install python3-pip' and this again, or set LIBTORCH to an unpacked libtorch"
 	say "no libtorch found: installing PyTorch's wheel into $build/site (some minutes)"
 	rm -rf "$build/site"
 	if [ -e /proc/driver/nvidia ]; then
@@ -281,6 +281,7 @@ fi
 rm -f "$build/stamp"
 say "libtorch $version: $source, $libdir"
 flags_of
+say "compiling the tensor library for it: two to four minutes on two cores, once"
 copy_gotch
 if [ -z "$shim_only" ]; then
 	write_work

@@ -7,12 +7,13 @@ venv=build/interop
 want=$(sha256sum scripts/interop/requirements.txt)
 
 if [ "$(cat $venv/stamp 2>/dev/null || true)" != "$want" ]; then
-  began=$SECONDS
-  echo "interop: installing the Python peers into $venv" >&2
-  if ! python3 -m venv --clear $venv >&2; then
-    echo "interop: python3 with venv is needed (Debian and Ubuntu: apt install python3-venv)" >&2
+  if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
+    echo "interop: python3 with venv is needed: run 'sudo apt-get install python3-venv' (Debian, Ubuntu)" >&2
     exit 1
   fi
+  began=$SECONDS
+  echo "interop: installing the Python peers into $venv" >&2
+  python3 -m venv --clear $venv >&2
   $venv/bin/pip install --quiet --disable-pip-version-check -r scripts/interop/requirements.txt >&2
   echo "$want" >$venv/stamp
   echo "interop: done in $((SECONDS - began)) s" >&2
