@@ -26,6 +26,7 @@ var may = map[string][]string{
 	"collector/model/tap":         {},
 	"collector/model/bpe":         {},
 	"collector/model/safetensors": {},
+	"collector/model/gguf":        {},
 	"collector/model/modeltest":   {"collector/model/..."},
 	"coordinator/...":             {"coordinator/..."},
 	"shard/...":                   {"shard/..."},
@@ -48,7 +49,7 @@ var only = map[string][]string{
 }
 
 // pure lists the packages that must build without cgo, whatever they import.
-var pure = []string{"shard/...", "coordinator/...", "collector/dataset", "collector/model/tap", "collector/model/bpe", "collector/model/safetensors"}
+var pure = []string{"shard/...", "coordinator/...", "collector/dataset", "collector/model/tap", "collector/model/bpe", "collector/model/safetensors", "collector/model/gguf"}
 
 type pkg struct {
 	ImportPath   string

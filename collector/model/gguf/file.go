@@ -1,0 +1,113 @@
+package gguf
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrNoTensor marks a question about a tensor the file does not have.
+var ErrNoTensor = errors.New("no such tensor")
+
+// File is one open GGUF file, mapped into memory.
+type File struct {
+	path string
+	data []byte // the whole map; nil after Close
+	head header
+}
+
+// Open maps and checks a file. Errors name the path and are ErrCorrupt,
+// ErrUnsupported, or what the file system says.
+func Open(path string) (*File, error) {
+	data, err := mapFile(path)
+	if err != nil {
+		return nil, err
+	}
+	head, err := parse(data)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), unix.Munmap(data))
+	}
+	return &File{path: path, data: data, head: head}, nil
+}
+
+// mapFile maps a regular file of at least one byte for reading.
+func mapFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // read only, and the map outlives it
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case !st.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	case st.Size() == 0:
+		return nil, fmt.Errorf("%s: %w: empty file", path, ErrCorrupt)
+	case st.Size() != int64(int(st.Size())):
+		return nil, fmt.Errorf("%s: %d bytes are more than this machine can map", path, st.Size())
+	}
+	data, err := unix.Mmap(int(f.Fd()), 0, int(st.Size()), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map %s: %w", path, err)
+	}
+	return data, nil
+}
+
+// Keys lists the metadata keys in the file's order. The caller must not change it.
+func (f *File) Keys() []string { return f.head.keys }
+
+// Tensors lists the tensors in the order of their data. The caller must not change
+// what it gets.
+func (f *File) Tensors() []Info { return f.head.tensors }
+
+// Info describes a tensor; ok is false when the file has none of that name.
+func (f *File) Info(name string) (info Info, ok bool) {
+	i := slices.IndexFunc(f.head.tensors, func(t Info) bool { return t.Name == name })
+	if i < 0 {
+		return Info{}, false
+	}
+	return f.head.tensors[i], true
+}
+
+// Bytes is the data of a tensor as the file has it: a read-only view, valid until
+// Close. ErrNoTensor when the file does not have it, os.ErrClosed after Close.
+func (f *File) Bytes(name string) ([]byte, error) {
+	t, ok := f.Info(name)
+	if !ok {
+		return nil, fmt.Errorf("%s: tensor %q: %w", f.path, name, ErrNoTensor)
+	}
+	if f.data == nil {
+		return nil, fmt.Errorf("%s: tensor %q: %w", f.path, name, os.ErrClosed)
+	}
+	lo := f.head.base + t.begin
+	return f.data[lo : lo+t.Size : lo+t.Size], nil
+}
+
+// Float32s is a tensor dequantised into a new slice, row-major by Info.Shape.
+func (f *File) Float32s(name string) ([]float32, error) {
+	raw, err := f.Bytes(name)
+	if err != nil {
+		return nil, err
+	}
+	t, _ := f.Info(name) // Bytes found it
+	out := make([]float32, t.Values())
+	if err := Dequantize(out, raw, t.Dtype); err != nil {
+		return nil, fmt.Errorf("%s: tensor %q: %w", f.path, name, err)
+	}
+	return out, nil
+}
+
+// Close unmaps the file. Closing again does nothing.
+func (f *File) Close() error {
+	data := f.data
+	if f.data = nil; data == nil {
+		return nil
+	}
+	return unix.Munmap(data)
+}
