@@ -46,11 +46,8 @@ func Load(dir string) (*Model, error) {
 		return nil, err
 	}
 	err = torch.Do(func(s *torch.Scope) error {
-		src := layer.NewSource(ckpt)
-		if m.net, err = arch.Load(s, config, src); err != nil {
-			return err
-		}
-		return src.Done(func(string) bool { return false })
+		m.net, err = arch.Load(s, config, layer.NewSource(ckpt))
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("load model %s: %w", dir, err)

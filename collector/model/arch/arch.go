@@ -38,11 +38,29 @@ type Network interface {
 }
 
 // A family builds a Network from the text of config.json and the weights.
-type family func(s *torch.Scope, config []byte, src *layer.Source) (Network, error)
+type family struct {
+	load func(s *torch.Scope, config []byte, src *layer.Source) (Network, error)
+	// buffer says which tensors of a file are no weights and may be left alone; nil: none.
+	buffer func(name string) bool
+}
 
 var families = map[string]family{
-	"phi": loadPhi,
+	"phi":                  {loadPhi, oldRotary},
+	"phi-msft":             {loadMsft, msftBuffer},
+	"mixformer-sequential": {loadMsft, msftBuffer},
+	"llama":                {loadLlama, oldRotary},
+	"mistral":              {loadMistral, oldRotary},
+	"qwen2":                {loadQwen2, oldRotary},
+	"qwen3":                {loadQwen3, oldRotary},
+	"gpt_neox":             {loadNeoX, neoxBuffer},
+	"gpt2":                 {loadGPT2, gpt2Buffer},
+	"gemma":                {loadGemma, oldRotary},
+	"gemma2":               {loadGemma2, oldRotary},
+	"gemma3_text":          {loadGemma3, oldRotary},
 }
+
+// oldRotary is a table that files of older transformers carry along.
+func oldRotary(name string) bool { return strings.HasSuffix(name, ".self_attn.rotary_emb.inv_freq") }
 
 // ModelType reads model_type from the text of a config.json and checks that this package knows it.
 func ModelType(config []byte) (string, error) {
@@ -52,19 +70,24 @@ func ModelType(config []byte) (string, error) {
 	if err := json.Unmarshal(config, &head); err != nil {
 		return "", fmt.Errorf("parse config.json: %w", err)
 	}
-	if families[head.ModelType] == nil {
+	if families[head.ModelType].load == nil {
 		return "", fmt.Errorf("%w: model_type %q (known: %s)", ErrUnsupported, head.ModelType, strings.Join(known(), ", "))
 	}
 	return head.ModelType, nil
 }
 
-// Load builds the network that config describes from the weights in src.
+// Load builds the network that config describes from the weights in src. A weight that no layer took is
+// an error (layer.ErrMismatch), unless the family knows it as a buffer.
 func Load(s *torch.Scope, config []byte, src *layer.Source) (Network, error) {
 	name, err := ModelType(config)
 	if err != nil {
 		return nil, err
 	}
-	return families[name](s, config, src)
+	net, err := families[name].load(s, config, src)
+	if err != nil {
+		return nil, err
+	}
+	return net, src.Done(families[name].buffer)
 }
 
 func known() []string {

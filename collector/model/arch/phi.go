@@ -1,8 +1,8 @@
 package arch
 
 import (
-	"encoding/json"
 	"fmt"
+	"math"
 
 	"actfleet/collector/model/layer"
 	"actfleet/collector/model/tap"
@@ -11,65 +11,85 @@ import (
 
 // phiConfig is config.json of Hugging Face's PhiForCausalLM.
 type phiConfig struct {
-	Vocab        int     `json:"vocab_size"`
-	Hidden       int     `json:"hidden_size"`
-	Inner        int     `json:"intermediate_size"`
-	Layers       int     `json:"num_hidden_layers"`
-	Heads        int     `json:"num_attention_heads"`
-	KVHeads      *int    `json:"num_key_value_heads"`
-	Positions    int     `json:"max_position_embeddings"`
-	Act          string  `json:"hidden_act"`
-	Eps          float64 `json:"layer_norm_eps"`
-	QKNorm       bool    `json:"qk_layernorm"`
-	Tied         bool    `json:"tie_word_embeddings"`
-	Quantization any     `json:"quantization_config"`
+	Vocab     int      `json:"vocab_size"`
+	Hidden    int      `json:"hidden_size"`
+	Inner     int      `json:"intermediate_size"`
+	Layers    int      `json:"num_hidden_layers"`
+	Heads     int      `json:"num_attention_heads"`
+	KVHeads   *int     `json:"num_key_value_heads"`
+	Positions int      `json:"max_position_embeddings"`
+	Act       string   `json:"hidden_act"`
+	Eps       float64  `json:"layer_norm_eps"`
+	QKNorm    bool     `json:"qk_layernorm"`
+	Tied      bool     `json:"tie_word_embeddings"`
+	Partial   *float64 `json:"partial_rotary_factor"`
 	rotaryConfig
+	rotated int // channels of a head that turn, where the config gives no fraction; 0 otherwise
 }
 
 // parsePhi fills in Hugging Face's defaults and refuses what this file does not compute.
 func parsePhi(text []byte) (phiConfig, error) {
 	c := phiConfig{Vocab: 51200, Hidden: 2048, Inner: 8192, Layers: 24, Heads: 32, Positions: 2048, Act: "gelu_new", Eps: 1e-5}
-	if err := json.Unmarshal(text, &c); err != nil {
-		return c, fmt.Errorf("parse config.json: %w", err)
-	}
-	if c.KVHeads == nil {
-		c.KVHeads = &c.Heads
-	}
-	if err := c.check(); err != nil {
+	if err := parse(text, &c, ""); err != nil {
 		return c, err
 	}
-	return c, c.rotaryConfig.resolve(rotaryConfig{Theta: 10000, Partial: 0.5})
+	return c, c.check()
 }
 
 func (c phiConfig) check() error {
-	for name, v := range map[string]int{"vocab_size": c.Vocab, "hidden_size": c.Hidden, "intermediate_size": c.Inner,
-		"num_hidden_layers": c.Layers, "num_attention_heads": c.Heads, "num_key_value_heads": *c.KVHeads, "max_position_embeddings": c.Positions} {
-		if v < 1 || v > 1<<22 {
-			return fmt.Errorf("%w: config.json: %s is %d", ErrUnsupported, name, v)
-		}
-	}
+	kv := or(c.KVHeads, c.Heads)
+	err := checkSizes(map[string]int{"vocab_size": c.Vocab, "hidden_size": c.Hidden, "intermediate_size": c.Inner,
+		"num_hidden_layers": c.Layers, "num_attention_heads": c.Heads, "num_key_value_heads": kv, "max_position_embeddings": c.Positions})
 	switch {
+	case err != nil:
+		return err
 	case c.Hidden%c.Heads != 0:
 		return fmt.Errorf("%w: config.json: hidden_size %d is not a multiple of num_attention_heads %d", ErrUnsupported, c.Hidden, c.Heads)
-	case c.Heads%*c.KVHeads != 0:
-		return fmt.Errorf("%w: config.json: num_attention_heads %d is not a multiple of num_key_value_heads %d", ErrUnsupported, c.Heads, *c.KVHeads)
-	case c.Quantization != nil:
-		return fmt.Errorf("%w: config.json: quantization_config is set; convert the checkpoint to fp16 or fp32 first", ErrUnsupported)
+	case c.Heads%kv != 0:
+		return fmt.Errorf("%w: config.json: num_attention_heads %d is not a multiple of num_key_value_heads %d", ErrUnsupported, c.Heads, kv)
 	}
 	return nil
 }
 
 func (c phiConfig) heads() layer.Heads {
-	return layer.Heads{Query: c.Heads, KeyValue: *c.KVHeads, Width: c.Hidden / c.Heads}
+	return layer.Heads{Query: c.Heads, KeyValue: or(c.KVHeads, c.Heads), Width: c.Hidden / c.Heads}
 }
+
+// turn reads the rotation; an odd number of channels crashes in Hugging Face's Phi.
+func (c phiConfig) turn() (*layer.Rotary, error) {
+	width := c.Hidden / c.Heads
+	if c.rotated > 0 && c.rotated%2 == 0 {
+		return layer.NewRotary(layer.Frequencies(c.rotated, 10000), 1), nil
+	}
+	p, err := c.parameters()
+	if err != nil {
+		return nil, err
+	}
+	partial := or(p.Partial, or(c.Partial, 0.5))
+	if dims := int(float64(width) * partial); c.rotated > 0 || dims%2 != 0 {
+		return nil, fmt.Errorf("%w: config.json: partial_rotary_factor %g turns %d of %d channels of a head; an even number is needed", ErrUnsupported, partial, max(c.rotated, dims), width)
+	}
+	return c.rotary(ropeDefaults{theta: 10000, partial: partial, width: width, positions: c.Positions})
+}
+
+// phiNames are the names of a Phi's weights; the parts of a block follow what block returns.
+type phiNames struct {
+	embed, finalNorm, head string
+	block                  func(i int) string
+	norm, fused, out       string // fused is empty where q, k and v lie apart
+}
+
+var hfNames = phiNames{embed: "model.embed_tokens", finalNorm: "model.final_layernorm", head: "lm_head",
+	block: func(i int) string { return fmt.Sprintf("model.layers.%d.", i) }, norm: "input_layernorm", out: "self_attn.dense"}
 
 // phi is x + attn(ln x) + mlp(ln x): one norm per block, attention and MLP side by side.
 type phi struct {
 	cfg    phiConfig
 	act    layer.Activation
 	heads  layer.Heads
+	names  phiNames
 	embed  *torch.Tensor // [Vocab, Hidden]
-	rotary layer.Rotary
+	rotary *layer.Rotary
 	blocks []phiBlock
 	norm   layer.LayerNorm
 	head   layer.Linear
@@ -86,57 +106,51 @@ func loadPhi(s *torch.Scope, text []byte, src *layer.Source) (Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &phi{cfg: c, heads: c.heads()}
-	if m.act, err = layer.ParseActivation(c.Act); err != nil {
-		return nil, fmt.Errorf("%w: config.json: hidden_act: %w", ErrUnsupported, err)
+	return newPhi(s, c, hfNames, src)
+}
+
+func newPhi(s *torch.Scope, c phiConfig, names phiNames, src *layer.Source) (Network, error) {
+	m := &phi{cfg: c, names: names, heads: c.heads()}
+	var err error
+	if m.act, err = activation(c.Act); err != nil {
+		return nil, err
 	}
-	dims := int(float64(m.heads.Width) * c.Partial)
-	if dims%2 != 0 || dims < 2 || dims > m.heads.Width {
-		return nil, fmt.Errorf("%w: config.json: partial_rotary_factor %g turns %d of %d channels of a head; an even number is needed", ErrUnsupported, c.Partial, dims, m.heads.Width)
+	if m.rotary, err = c.turn(); err != nil {
+		return nil, err
 	}
-	m.rotary = layer.NewRotary(s, dims, c.Positions, c.Theta)
 	return m, m.load(s, src)
 }
 
+// load reads the weights; a tied output matrix is the embedding, with a bias of its own.
 func (m *phi) load(s *torch.Scope, src *layer.Source) (err error) {
 	c := m.cfg
-	if m.embed, err = src.Tensor(s, "model.embed_tokens.weight", c.Vocab, c.Hidden); err != nil {
+	v := vocabulary{embed: m.names.embed, head: m.names.head, tied: c.Tied, size: c.Vocab, width: c.Hidden}
+	if m.embed, m.head.Weight, err = v.load(s, src); err != nil {
+		return err
+	}
+	if m.head.Bias, err = src.Tensor(s, m.names.head+".bias", c.Vocab); err != nil {
 		return err
 	}
 	for i := range c.Layers {
-		block, err := m.loadBlock(s, src, fmt.Sprintf("model.layers.%d.", i))
+		block, err := m.loadBlock(s, src, m.names.block(i))
 		if err != nil {
 			return err
 		}
 		m.blocks = append(m.blocks, block)
 	}
-	if m.norm, err = layer.LoadLayerNorm(s, src, "model.final_layernorm", c.Hidden, c.Eps); err != nil {
-		return err
-	}
-	return m.loadHead(s, src)
-}
-
-// loadHead reads the output matrix; a tied one is the embedding, with a bias of its own.
-func (m *phi) loadHead(s *torch.Scope, src *layer.Source) (err error) {
-	if m.cfg.Tied && !src.Has("lm_head.weight") {
-		m.head.Weight = m.embed
-		m.head.Bias, err = src.Tensor(s, "lm_head.bias", m.cfg.Vocab)
-		return err
-	}
-	m.head, err = layer.LoadLinear(s, src, "lm_head", m.cfg.Hidden, m.cfg.Vocab, true)
+	m.norm, err = layer.LoadLayerNorm(s, src, m.names.finalNorm, c.Hidden, c.Eps)
 	return err
 }
 
 func (m *phi) loadBlock(s *torch.Scope, src *layer.Source, at string) (b phiBlock, err error) {
-	c, h := m.cfg, m.heads
-	if b.norm, err = layer.LoadLayerNorm(s, src, at+"input_layernorm", c.Hidden, c.Eps); err != nil {
+	c := m.cfg
+	if b.norm, err = layer.LoadLayerNorm(s, src, at+m.names.norm, c.Hidden, c.Eps); err != nil {
 		return b, err
 	}
-	qkv := []string{at + "self_attn.q_proj", at + "self_attn.k_proj", at + "self_attn.v_proj"}
-	if b.qkv, err = layer.LoadFused(s, src, qkv, c.Hidden, []int{h.QueryWidth(), h.KeyWidth(), h.KeyWidth()}, true); err != nil {
+	if b.qkv, err = m.loadQKV(s, src, at); err != nil {
 		return b, err
 	}
-	if b.out, err = layer.LoadLinear(s, src, at+"self_attn.dense", h.QueryWidth(), c.Hidden, true); err != nil {
+	if b.out, err = layer.LoadLinear(s, src, at+m.names.out, m.heads.QueryWidth(), c.Hidden, true); err != nil {
 		return b, err
 	}
 	if b.fc1, err = layer.LoadLinear(s, src, at+"mlp.fc1", c.Hidden, c.Inner, true); err != nil {
@@ -149,6 +163,15 @@ func (m *phi) loadBlock(s *torch.Scope, src *layer.Source, at string) (b phiBloc
 		return b, nil
 	}
 	return b, m.loadQKNorm(s, src, at, &b)
+}
+
+func (m *phi) loadQKV(s *torch.Scope, src *layer.Source, at string) (layer.Linear, error) {
+	h := m.heads
+	if m.names.fused != "" {
+		return layer.LoadLinear(s, src, at+m.names.fused, m.cfg.Hidden, h.FusedWidth(), true)
+	}
+	parts := []string{at + "self_attn.q_proj", at + "self_attn.k_proj", at + "self_attn.v_proj"}
+	return layer.LoadFused(s, src, parts, m.cfg.Hidden, []int{h.QueryWidth(), h.KeyWidth(), h.KeyWidth()}, true)
 }
 
 func (m *phi) loadQKNorm(s *torch.Scope, src *layer.Source, at string, b *phiBlock) error {
@@ -198,7 +221,7 @@ func (m *phi) attend(s *torch.Scope, b phiBlock, h *torch.Tensor, emit Emit) *to
 	if b.qNorm != nil {
 		q, k = b.qNorm.Forward(s, q), b.kNorm.Forward(s, k)
 	}
-	mixed := m.heads.Causal(s, m.rotary.Forward(s, q), m.rotary.Forward(s, k), v)
+	mixed := m.heads.Causal(s, m.rotary.Forward(s, q), m.rotary.Forward(s, k), v, layer.Scores{Scale: 1 / math.Sqrt(float64(m.heads.Width))})
 	out := b.out.Forward(s, mixed)
 	emit(tap.OutProj, out)
 	return out

@@ -1,54 +1,141 @@
 package arch
 
-import "fmt"
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
 
-// rotaryConfig is the rotary part of a config.json, in any of its spellings: rope_theta and
-// partial_rotary_factor at the top, or inside rope_parameters (transformers 5), with rope_scaling
-// as the older place for a scaling rule.
+	"actfleet/collector/model/layer"
+)
+
+// rotaryConfig is the rotary part of a config.json, in either of its spellings: rope_theta at the top
+// with a scaling rule in rope_scaling, or everything inside rope_parameters (transformers 5).
 type rotaryConfig struct {
-	Theta      float64        `json:"rope_theta"`
-	Partial    float64        `json:"partial_rotary_factor"`
-	Scaling    map[string]any `json:"rope_scaling"`
-	Parameters *struct {
-		Theta   float64 `json:"rope_theta"`
-		Partial float64 `json:"partial_rotary_factor"`
-		Type    string  `json:"rope_type"`
-	} `json:"rope_parameters"`
+	Theta      *float64        `json:"rope_theta"`
+	Scaling    json.RawMessage `json:"rope_scaling"`
+	Parameters json.RawMessage `json:"rope_parameters"`
 }
 
-// resolve merges the spellings into Theta and Partial, with the family's defaults for what is absent.
-// Scaling rules are refused.
-func (c *rotaryConfig) resolve(defaults rotaryConfig) error {
-	if p := c.Parameters; p != nil {
-		if p.Type != "" && p.Type != "default" {
-			return fmt.Errorf("%w: config.json: rope_parameters.rope_type %q", ErrUnsupported, p.Type)
-		}
-		c.Theta, c.Partial = first(p.Theta, c.Theta), first(p.Partial, c.Partial)
-	}
-	if len(c.Scaling) > 0 {
-		kind := fmt.Sprint(firstKey(c.Scaling, "rope_type", "type"))
-		if kind != "default" {
-			return fmt.Errorf("%w: config.json: rope_scaling of type %s", ErrUnsupported, kind)
-		}
-	}
-	c.Theta, c.Partial = first(c.Theta, defaults.Theta), first(c.Partial, defaults.Partial)
-	return nil
+// ropeParameters is one scaling rule.
+type ropeParameters struct {
+	Kind            string   `json:"rope_type"`
+	OldKind         string   `json:"type"`
+	Theta           *float64 `json:"rope_theta"`
+	Partial         *float64 `json:"partial_rotary_factor"`
+	Factor          *float64 `json:"factor"`
+	Low             *float64 `json:"low_freq_factor"`
+	High            *float64 `json:"high_freq_factor"`
+	Original        *float64 `json:"original_max_position_embeddings"`
+	AttentionFactor *float64 `json:"attention_factor"`
+	Mscale          *float64 `json:"mscale"`
+	MscaleAll       *float64 `json:"mscale_all_dim"`
+	Fast            *float64 `json:"beta_fast"`
+	Slow            *float64 `json:"beta_slow"`
+	Truncate        *bool    `json:"truncate"`
 }
 
-func first(values ...float64) float64 {
-	for _, v := range values {
-		if v != 0 {
-			return v
-		}
+// parameters reads whichever of rope_scaling and rope_parameters is set (the first wins).
+func (c rotaryConfig) parameters() (ropeParameters, error) {
+	if p, err := readRope("rope_scaling", c.Scaling); err != nil || p != (ropeParameters{}) {
+		return p, err
 	}
-	return 0
+	return readRope("rope_parameters", c.Parameters)
 }
 
-func firstKey(m map[string]any, keys ...string) any {
-	for _, k := range keys {
-		if v, ok := m[k]; ok {
-			return v
-		}
+func readRope(key string, text json.RawMessage) (p ropeParameters, err error) {
+	if len(text) == 0 || string(text) == "null" {
+		return p, nil
 	}
-	return nil
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&p); err != nil {
+		return p, fmt.Errorf("%w: config.json: %s: %w", ErrUnsupported, key, err)
+	}
+	return p, nil
+}
+
+// ropeDefaults are a model's values for what the rule leaves out.
+type ropeDefaults struct {
+	theta, partial float64
+	width          int // channels of a head
+	positions      int
+}
+
+// rotary builds the rotation of a head.
+func (c rotaryConfig) rotary(d ropeDefaults) (*layer.Rotary, error) {
+	p, err := c.parameters()
+	if err != nil {
+		return nil, err
+	}
+	d.theta = or(c.Theta, d.theta)
+	return p.rotary(d)
+}
+
+func (p ropeParameters) rotary(d ropeDefaults) (*layer.Rotary, error) {
+	base, partial := or(p.Theta, d.theta), or(p.Partial, d.partial)
+	dims := int(float64(d.width) * partial)
+	if dims < 1 || dims+dims%2 > d.width {
+		return nil, fmt.Errorf("%w: config.json: partial_rotary_factor %g turns %d of %d channels of a head", ErrUnsupported, partial, dims, d.width)
+	}
+	if !(base > 0) {
+		return nil, fmt.Errorf("%w: config.json: rope_theta is %g", ErrUnsupported, base)
+	}
+	freqs, gain := layer.Frequencies(dims, base), 1.0
+	switch p.kind() {
+	case "default":
+		return layer.NewRotary(freqs, gain), nil
+	case "linear", "llama3", "yarn":
+		return p.scaled(freqs, dims, base, or(p.Original, float64(d.positions)))
+	case "dynamic", "longrope", "su":
+		return nil, fmt.Errorf("%w: config.json: rope_type %q makes a prompt's activations depend on the longest of its batch", ErrUnsupported, p.kind())
+	}
+	return nil, fmt.Errorf("%w: config.json: rope_type %q", ErrUnsupported, p.kind())
+}
+
+func (p ropeParameters) kind() string {
+	switch {
+	case p.Kind != "":
+		return p.Kind
+	case p.OldKind != "":
+		return p.OldKind
+	}
+	return "default"
+}
+
+func (p ropeParameters) scaled(freqs []float32, dims int, base, original float64) (*layer.Rotary, error) {
+	if p.Factor == nil || !(*p.Factor > 0) || !(original > 0) {
+		return nil, fmt.Errorf("%w: config.json: rope_type %q needs a positive factor", ErrUnsupported, p.kind())
+	}
+	factor := *p.Factor
+	switch p.kind() {
+	case "linear":
+		return layer.NewRotary(layer.LinearScaling(freqs, factor), 1), nil
+	case "llama3":
+		if p.Low == nil || p.High == nil || !(*p.Low > 0) || !(*p.High > *p.Low) {
+			return nil, fmt.Errorf("%w: config.json: rope_type llama3 needs low_freq_factor below high_freq_factor", ErrUnsupported)
+		}
+		rule := layer.Llama3Scaling{Factor: factor, Low: *p.Low, High: *p.High, Original: original}
+		return layer.NewRotary(rule.Apply(freqs), 1), nil
+	}
+	rule := layer.YarnScaling{Factor: factor, Fast: or(p.Fast, 32), Slow: or(p.Slow, 1), Original: original, Truncate: p.Truncate == nil || *p.Truncate}
+	return layer.NewRotary(rule.Apply(freqs, dims, base), p.yarnGain(factor)), nil
+}
+
+func (p ropeParameters) yarnGain(factor float64) float64 {
+	m, all := or(p.Mscale, 0), or(p.MscaleAll, 0)
+	switch {
+	case p.AttentionFactor != nil:
+		return *p.AttentionFactor
+	case m != 0 && all != 0:
+		return layer.YarnGain(factor, m) / layer.YarnGain(factor, all)
+	}
+	return layer.YarnGain(factor, 1)
+}
+
+// or is *v, or the default when v is nil.
+func or[T any](v *T, otherwise T) T {
+	if v == nil {
+		return otherwise
+	}
+	return *v
 }

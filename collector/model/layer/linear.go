@@ -34,6 +34,34 @@ func LoadFused(s *torch.Scope, src *Source, names []string, in int, outs []int, 
 	return Linear{Weight: join(s, ws), Bias: join(s, bs)}, nil
 }
 
+// LoadConv1D reads a linear map whose weight lies in the file as [in, out], as GPT-2's do, with a bias.
+func LoadConv1D(s *torch.Scope, src *Source, name string, in, out int) (Linear, error) {
+	w, err := src.Tensor(s, name+".weight", in, out)
+	if err != nil {
+		return Linear{}, err
+	}
+	turned := s.Keep(s.Contiguous(s.Transpose(w, 0, 1)))
+	w.Free()
+	b, err := src.Tensor(s, name+".bias", out)
+	return Linear{Weight: turned, Bias: b}, err
+}
+
+// Rearranged is the map with its output rows, [groups, parts, rest], put into the order [parts, groups,
+// rest]; the receiver's tensors are freed.
+func (l Linear) Rearranged(s *torch.Scope, groups, parts int) Linear {
+	swap := func(t *torch.Tensor) *torch.Tensor {
+		if t == nil {
+			return nil
+		}
+		shape := t.Shape()
+		cut := s.View(t, int64(groups), int64(parts), -1)
+		out := s.Keep(s.Contiguous(s.View(s.Contiguous(s.Transpose(cut, 0, 1)), shape...)))
+		t.Free()
+		return out
+	}
+	return Linear{Weight: swap(l.Weight), Bias: swap(l.Bias)}
+}
+
 // join concatenates kept tensors along their first dimension and frees the parts.
 func join(s *torch.Scope, parts []*torch.Tensor) *torch.Tensor {
 	switch len(parts) {

@@ -22,3 +22,26 @@ func LoadLayerNorm(s *torch.Scope, src *Source, name string, width int, eps floa
 func (n LayerNorm) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 	return s.LayerNorm(x, n.Weight, n.Bias, n.Eps)
 }
+
+// RMSNorm is x/√(mean x² + ε) ⊙ w over the last dimension (Zhang and Sennrich 2019).
+type RMSNorm struct {
+	Weight *torch.Tensor
+	Eps    float64
+}
+
+// LoadRMSNorm reads name.weight, [width], and adds offset to it: Gemma's files hold w − 1.
+func LoadRMSNorm(s *torch.Scope, src *Source, name string, width int, eps, offset float64) (RMSNorm, error) {
+	w, err := src.Tensor(s, name+".weight", width)
+	if err != nil || offset == 0 {
+		return RMSNorm{Weight: w, Eps: eps}, err
+	}
+	moved := s.Keep(s.AddScalar(w, offset))
+	w.Free()
+	return RMSNorm{Weight: moved, Eps: eps}, nil
+}
+
+// Forward normalises x [.., width].
+func (n RMSNorm) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	size := s.AddScalar(s.MeanDim(s.Square(x), -1, true), n.Eps)
+	return s.Mul(s.Mul(x, s.Rsqrt(size)), n.Weight)
+}

@@ -1,0 +1,113 @@
+package arch
+
+import (
+	"fmt"
+	"math"
+
+	"actfleet/collector/model/layer"
+)
+
+// decoderConfig is the part of config.json that Llama and its successors share.
+type decoderConfig struct {
+	Vocab     int     `json:"vocab_size"`
+	Hidden    int     `json:"hidden_size"`
+	Inner     int     `json:"intermediate_size"`
+	Layers    int     `json:"num_hidden_layers"`
+	Heads     int     `json:"num_attention_heads"`
+	KVHeads   *int    `json:"num_key_value_heads"` // null: as many as heads
+	HeadWidth *int    `json:"head_dim"`            // null: hidden_size / num_attention_heads
+	Positions int     `json:"max_position_embeddings"`
+	Eps       float64 `json:"rms_norm_eps"`
+	Tied      bool    `json:"tie_word_embeddings"`
+	rotaryConfig
+}
+
+// windowConfig is the part of families that give a window to some of their blocks.
+type windowConfig struct {
+	Window     *int     `json:"sliding_window"`
+	LayerTypes []string `json:"layer_types"`
+}
+
+// design checks the sizes and derives the heads; every block has full attention and the rotation of the
+// config with base theta where it names none.
+func (c decoderConfig) design(act string, theta float64) (d design, err error) {
+	kv := or(c.KVHeads, c.Heads)
+	sizes := map[string]int{"vocab_size": c.Vocab, "hidden_size": c.Hidden, "intermediate_size": c.Inner, "num_hidden_layers": c.Layers,
+		"num_attention_heads": c.Heads, "num_key_value_heads": kv, "max_position_embeddings": c.Positions}
+	if err = checkSizes(sizes); err != nil {
+		return d, err
+	}
+	if c.HeadWidth == nil && c.Hidden%c.Heads != 0 {
+		return d, fmt.Errorf("%w: config.json: hidden_size %d is not a multiple of num_attention_heads %d", ErrUnsupported, c.Hidden, c.Heads)
+	}
+	if c.Heads%kv != 0 {
+		return d, fmt.Errorf("%w: config.json: num_attention_heads %d is not a multiple of num_key_value_heads %d", ErrUnsupported, c.Heads, kv)
+	}
+	width := or(c.HeadWidth, c.Hidden/c.Heads)
+	if err = checkSizes(map[string]int{"head_dim": width}); err != nil {
+		return d, err
+	}
+	d = design{shape: Shape{Layers: c.Layers, Hidden: c.Hidden, Vocab: c.Vocab, MaxPositions: c.Positions}, inner: c.Inner, eps: c.Eps, tied: c.Tied,
+		heads: layer.Heads{Query: c.Heads, KeyValue: kv, Width: width}, scores: layer.Scores{Scale: 1 / math.Sqrt(float64(width))}, windows: make([]int, c.Layers)}
+	if d.act, err = activation(act); err != nil {
+		return d, err
+	}
+	return d, c.turn(&d, theta)
+}
+
+func activation(name string) (layer.Activation, error) {
+	act, err := layer.ParseActivation(name)
+	if err != nil {
+		return act, fmt.Errorf("%w: config.json: activation: %w", ErrUnsupported, err)
+	}
+	return act, nil
+}
+
+// turn gives every block the same rotation of whole heads.
+func (c decoderConfig) turn(d *design, theta float64) error {
+	rope, err := c.rotary(ropeDefaults{theta: theta, partial: 1, width: d.heads.Width, positions: c.Positions})
+	if err != nil {
+		return err
+	}
+	if rope.Dims() != d.heads.Width {
+		return fmt.Errorf("%w: config.json: partial_rotary_factor turns %d of %d channels of a head; this family turns all", ErrUnsupported, rope.Dims(), d.heads.Width)
+	}
+	for range d.shape.Layers {
+		d.rotary = append(d.rotary, rope)
+	}
+	return nil
+}
+
+// windows gives each block its window; sliding says which blocks have one where layer_types does not.
+func (c windowConfig) windows(d *design, sliding func(i int) bool) error {
+	if c.LayerTypes != nil && len(c.LayerTypes) != d.shape.Layers {
+		return fmt.Errorf("%w: config.json: layer_types has %d entries for %d layers", ErrUnsupported, len(c.LayerTypes), d.shape.Layers)
+	}
+	for i := range d.shape.Layers {
+		slides, err := c.slides(i, sliding)
+		if err != nil {
+			return err
+		}
+		if !slides {
+			continue
+		}
+		if c.Window == nil || *c.Window < 1 {
+			return fmt.Errorf("%w: config.json: layer %d is sliding_attention, sliding_window gives no positive width", ErrUnsupported, i)
+		}
+		d.windows[i] = *c.Window
+	}
+	return nil
+}
+
+func (c windowConfig) slides(i int, otherwise func(i int) bool) (bool, error) {
+	if c.LayerTypes == nil {
+		return otherwise(i), nil
+	}
+	switch c.LayerTypes[i] {
+	case "sliding_attention":
+		return true, nil
+	case "full_attention":
+		return false, nil
+	}
+	return false, fmt.Errorf("%w: config.json: layer_types[%d] is %q", ErrUnsupported, i, c.LayerTypes[i])
+}

@@ -1,0 +1,45 @@
+package arch
+
+import (
+	"actfleet/collector/model/layer"
+	"actfleet/internal/torch"
+)
+
+// gemma2Config is config.json of Hugging Face's Gemma2ForCausalLM.
+type gemma2Config struct {
+	gemmaConfig
+	windowConfig
+	Act         string   `json:"hidden_activation"`
+	QueryScalar float64  `json:"query_pre_attn_scalar"`
+	ScoreCap    *float64 `json:"attn_logit_softcapping"`  // null: none
+	LogitCap    *float64 `json:"final_logit_softcapping"` // null: none
+}
+
+// loadGemma2 has norms on both sides of attention and MLP, windows in every other block beginning with
+// the first, and two softcaps. Only hidden_activation is read, not hidden_act.
+func loadGemma2(s *torch.Scope, text []byte, src *layer.Source) (Network, error) {
+	window, scoreCap, logitCap := 4096, 50.0, 30.0
+	c := gemma2Config{gemmaConfig: gemmaDefaults(2304, 9216, 26, 8, 4, 256000, 8192), windowConfig: windowConfig{Window: &window},
+		Act: "gelu_pytorch_tanh", QueryScalar: 256, ScoreCap: &scoreCap, LogitCap: &logitCap}
+	if err := parse(text, &c, "hidden_act"); err != nil {
+		return nil, err
+	}
+	d, err := c.design(c.Act, 10000)
+	if err != nil {
+		return nil, err
+	}
+	d.postNorms = true
+	if err := c.windows(&d, func(i int) bool { return i%2 == 0 }); err != nil {
+		return nil, err
+	}
+	if d.scores.Cap, err = softcap("attn_logit_softcapping", c.ScoreCap); err != nil {
+		return nil, err
+	}
+	if d.logitCap, err = softcap("final_logit_softcapping", c.LogitCap); err != nil {
+		return nil, err
+	}
+	if err := queryScale(&d, c.QueryScalar); err != nil {
+		return nil, err
+	}
+	return loadDecoder(s, d, src)
+}

@@ -1,0 +1,116 @@
+package arch
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"actfleet/collector/model/layer"
+	"actfleet/internal/torch"
+)
+
+// gemma3Config is config.json of Hugging Face's Gemma3ForCausalLM (text only).
+type gemma3Config struct {
+	gemmaConfig
+	windowConfig
+	Act         string   `json:"hidden_activation"`
+	QueryScalar float64  `json:"query_pre_attn_scalar"`
+	LogitCap    *float64 `json:"final_logit_softcapping"`
+	LocalTheta  *float64 `json:"rope_local_base_freq"`
+	Pattern     int      `json:"sliding_window_pattern"`  // every so manieth block has no window
+	Written     *int     `json:"_sliding_window_pattern"` // as transformers writes it, and does not read it
+}
+
+// loadGemma3 is Gemma 2 with QK-norm, five windowed blocks to one full, and two rotations: a scaling rule
+// applies to full blocks alone. attn_logit_softcapping is not read by Hugging Face either.
+func loadGemma3(s *torch.Scope, text []byte, src *layer.Source) (Network, error) {
+	window := 4096
+	c := gemma3Config{gemmaConfig: gemmaDefaults(2304, 9216, 26, 8, 4, 262208, 131072), windowConfig: windowConfig{Window: &window},
+		Act: "gelu_pytorch_tanh", QueryScalar: 256, Pattern: 6}
+	if err := parse(text, &c, "hidden_act attn_logit_softcapping"); err != nil {
+		return nil, err
+	}
+	d, err := c.design()
+	if err != nil {
+		return nil, err
+	}
+	return loadDecoder(s, d, src)
+}
+
+func (c gemma3Config) design() (design, error) {
+	if c.Pattern < 1 || c.LayerTypes == nil && or(c.Written, c.Pattern) != c.Pattern {
+		return design{}, fmt.Errorf("%w: config.json: _sliding_window_pattern is %d; layer_types must say which layers slide", ErrUnsupported, or(c.Written, 0))
+	}
+	full, local, err := c.ropes()
+	if err != nil {
+		return design{}, err
+	}
+	c.rotaryConfig = rotaryConfig{} // the blocks' rotations are set below
+	d, err := c.gemmaConfig.design(c.Act, 1e6)
+	if err != nil {
+		return d, err
+	}
+	d.postNorms, d.qkNorm = true, true
+	if err := c.windows(&d, func(i int) bool { return (i+1)%c.Pattern != 0 }); err != nil {
+		return d, err
+	}
+	if err := c.turnByWindow(&d, full, local); err != nil {
+		return d, err
+	}
+	if d.logitCap, err = softcap("final_logit_softcapping", c.LogitCap); err != nil {
+		return d, err
+	}
+	return d, queryScale(&d, c.QueryScalar)
+}
+
+// ropes reads the rules of full and of windowed blocks, with their default bases filled in.
+func (c gemma3Config) ropes() (full, local ropeParameters, err error) {
+	if full, err = readRope("rope_scaling", c.Scaling); err != nil {
+		return full, local, err
+	}
+	if len(c.Parameters) > 0 && string(c.Parameters) != "null" {
+		var both struct {
+			Full  json.RawMessage `json:"full_attention"`
+			Local json.RawMessage `json:"sliding_attention"`
+		}
+		d := json.NewDecoder(bytes.NewReader(c.Parameters))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&both); err != nil {
+			return full, local, fmt.Errorf("%w: config.json: rope_parameters: %w", ErrUnsupported, err)
+		}
+		if full != (ropeParameters{}) && len(both.Full) > 0 {
+			return full, local, fmt.Errorf("%w: config.json: rope_scaling and rope_parameters are both set", ErrUnsupported)
+		}
+		if len(both.Full) > 0 {
+			full, err = readRope("rope_parameters.full_attention", both.Full)
+		}
+		if err == nil {
+			local, err = readRope("rope_parameters.sliding_attention", both.Local)
+		}
+	}
+	theta, localTheta := or(full.Theta, or(c.Theta, 1e6)), or(local.Theta, or(c.LocalTheta, 1e4))
+	full.Theta, local.Theta = &theta, &localTheta
+	return full, local, err
+}
+
+func (c gemma3Config) turnByWindow(d *design, full, local ropeParameters) error {
+	defaults := ropeDefaults{partial: 1, width: d.heads.Width, positions: c.Positions}
+	whole, err := full.rotary(defaults)
+	if err != nil {
+		return err
+	}
+	near, err := local.rotary(defaults)
+	if err != nil {
+		return err
+	}
+	if whole.Dims() != d.heads.Width || near.Dims() != d.heads.Width {
+		return fmt.Errorf("%w: config.json: partial_rotary_factor; this family turns whole heads", ErrUnsupported)
+	}
+	for i, w := range d.windows {
+		d.rotary[i] = whole
+		if w > 0 {
+			d.rotary[i] = near
+		}
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+package arch
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"actfleet/collector/model/layer"
+	"actfleet/collector/model/tap"
+	"actfleet/internal/torch"
+)
+
+// gpt2Config is config.json of Hugging Face's GPT2LMHeadModel.
+type gpt2Config struct {
+	Vocab        int     `json:"vocab_size"`
+	Positions    int     `json:"n_positions"`
+	Hidden       int     `json:"n_embd"`
+	Layers       int     `json:"n_layer"`
+	Heads        int     `json:"n_head"`
+	Inner        *int    `json:"n_inner"` // null: 4 · n_embd
+	Act          string  `json:"activation_function"`
+	Eps          float64 `json:"layer_norm_epsilon"`
+	Scale        bool    `json:"scale_attn_weights"`
+	InverseLayer bool    `json:"scale_attn_by_inverse_layer_idx"`
+	Tied         bool    `json:"tie_word_embeddings"`
+}
+
+// gpt2Harmless are GPT-2's keys about other heads, training, and the order of operations in 16 bits.
+const gpt2Harmless = `n_ctx summary_type summary_use_proj summary_activation summary_proj_to_labels
+	summary_first_dropout reorder_and_upcast_attn`
+
+func parseGPT2(text []byte) (gpt2Config, error) {
+	c := gpt2Config{Vocab: 50257, Positions: 1024, Hidden: 768, Layers: 12, Heads: 12, Act: "gelu_new", Eps: 1e-5, Scale: true, Tied: true}
+	if err := parse(text, &c, gpt2Harmless); err != nil {
+		return c, err
+	}
+	err := checkSizes(map[string]int{"vocab_size": c.Vocab, "n_positions": c.Positions, "n_embd": c.Hidden, "n_layer": c.Layers, "n_head": c.Heads, "n_inner": c.inner()})
+	if err == nil && c.Hidden%c.Heads != 0 {
+		err = fmt.Errorf("%w: config.json: n_embd %d is not a multiple of n_head %d", ErrUnsupported, c.Hidden, c.Heads)
+	}
+	return c, err
+}
+
+func (c gpt2Config) inner() int { return or(c.Inner, 4*c.Hidden) }
+
+// gpt2 has learned positions and, one after the other, attention and MLP.
+type gpt2 struct {
+	cfg       gpt2Config
+	heads     layer.Heads
+	act       layer.Activation
+	embed     *torch.Tensor // [Vocab, Hidden]
+	positions *torch.Tensor // [Positions, Hidden]
+	blocks    []gpt2Block
+	norm      layer.LayerNorm
+	head      *torch.Tensor // [Vocab, Hidden]
+}
+
+type gpt2Block struct {
+	norm, mlpNorm      layer.LayerNorm
+	qkv, out, fc1, fc2 layer.Linear
+}
+
+func loadGPT2(s *torch.Scope, text []byte, src *layer.Source) (Network, error) {
+	c, err := parseGPT2(text)
+	if err != nil {
+		return nil, err
+	}
+	m := &gpt2{cfg: c, heads: layer.Heads{Query: c.Heads, KeyValue: c.Heads, Width: c.Hidden / c.Heads}}
+	if m.act, err = activation(c.Act); err != nil {
+		return nil, err
+	}
+	return m, m.load(s, src)
+}
+
+func (m *gpt2) load(s *torch.Scope, src *layer.Source) (err error) {
+	at := "transformer." // the oldest files lack it
+	if src.Has("wpe.weight") {
+		at = ""
+	}
+	v := vocabulary{embed: at + "wte", head: "lm_head", tied: m.cfg.Tied, size: m.cfg.Vocab, width: m.cfg.Hidden}
+	if m.embed, m.head, err = v.load(s, src); err != nil {
+		return err
+	}
+	if m.positions, err = src.Tensor(s, at+"wpe.weight", m.cfg.Positions, m.cfg.Hidden); err != nil {
+		return err
+	}
+	for i := range m.cfg.Layers {
+		block, err := m.loadBlock(s, src, fmt.Sprintf("%sh.%d.", at, i))
+		if err != nil {
+			return err
+		}
+		m.blocks = append(m.blocks, block)
+	}
+	m.norm, err = layer.LoadLayerNorm(s, src, at+"ln_f", m.cfg.Hidden, m.cfg.Eps)
+	return err
+}
+
+func (m *gpt2) loadBlock(s *torch.Scope, src *layer.Source, at string) (b gpt2Block, err error) {
+	c := m.cfg
+	if b.norm, err = layer.LoadLayerNorm(s, src, at+"ln_1", c.Hidden, c.Eps); err != nil {
+		return b, err
+	}
+	if b.qkv, err = layer.LoadConv1D(s, src, at+"attn.c_attn", c.Hidden, 3*c.Hidden); err != nil {
+		return b, err
+	}
+	if b.out, err = layer.LoadConv1D(s, src, at+"attn.c_proj", c.Hidden, c.Hidden); err != nil {
+		return b, err
+	}
+	if b.mlpNorm, err = layer.LoadLayerNorm(s, src, at+"ln_2", c.Hidden, c.Eps); err != nil {
+		return b, err
+	}
+	if b.fc1, err = layer.LoadConv1D(s, src, at+"mlp.c_fc", c.Hidden, c.inner()); err != nil {
+		return b, err
+	}
+	b.fc2, err = layer.LoadConv1D(s, src, at+"mlp.c_proj", c.inner(), c.Hidden)
+	return b, err
+}
+
+// gpt2Buffer says which tensors of a file are no weights: causal masks.
+func gpt2Buffer(name string) bool {
+	return strings.HasSuffix(name, ".attn.bias") || strings.HasSuffix(name, ".attn.masked_bias")
+}
+
+func (m *gpt2) Shape() Shape {
+	return Shape{Layers: m.cfg.Layers, Hidden: m.cfg.Hidden, Vocab: m.cfg.Vocab, MaxPositions: m.cfg.Positions}
+}
+
+func (m *gpt2) Width(site tap.Site) int {
+	switch site {
+	case tap.Wqkv:
+		return m.heads.FusedWidth()
+	case tap.FC1:
+		return m.cfg.inner()
+	default:
+		return m.cfg.Hidden
+	}
+}
+
+func (m *gpt2) Embed(s *torch.Scope, ids *torch.Tensor) *torch.Tensor {
+	return s.Add(s.Embedding(m.embed, ids), s.Narrow(m.positions, 0, 0, ids.Shape()[1]))
+}
+
+func (m *gpt2) Block(s *torch.Scope, i int, x *torch.Tensor, emit Emit) *torch.Tensor {
+	b := m.blocks[i]
+	qkv := b.qkv.Forward(s, b.norm.Forward(s, x))
+	emit(tap.Wqkv, qkv)
+	q, k, v := m.heads.Split(s, qkv)
+	attn := b.out.Forward(s, m.heads.Causal(s, q, k, v, layer.Scores{Scale: m.scale(i)}))
+	emit(tap.OutProj, attn)
+	x = s.Add(attn, x)
+	inner := b.fc1.Forward(s, b.mlpNorm.Forward(s, x))
+	emit(tap.FC1, inner)
+	mlp := b.fc2.Forward(s, m.act.Forward(s, inner))
+	emit(tap.FC2, mlp)
+	return s.Add(x, mlp)
+}
+
+// scale is the factor on the scores of block i.
+func (m *gpt2) scale(i int) float64 {
+	scale := 1.0
+	if m.cfg.Scale {
+		scale = 1 / math.Sqrt(float64(m.heads.Width))
+	}
+	if m.cfg.InverseLayer {
+		scale /= float64(i + 1)
+	}
+	return scale
+}
+
+func (m *gpt2) Logits(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	return s.Linear(m.norm.Forward(s, x), m.head, nil)
+}

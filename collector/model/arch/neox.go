@@ -1,0 +1,182 @@
+package arch
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"actfleet/collector/model/layer"
+	"actfleet/collector/model/tap"
+	"actfleet/internal/torch"
+)
+
+// neoxConfig is config.json of Hugging Face's GPTNeoXForCausalLM, Pythia's class.
+type neoxConfig struct {
+	Vocab     int      `json:"vocab_size"`
+	Hidden    int      `json:"hidden_size"`
+	Inner     int      `json:"intermediate_size"`
+	Layers    int      `json:"num_hidden_layers"`
+	Heads     int      `json:"num_attention_heads"`
+	Positions int      `json:"max_position_embeddings"`
+	Act       string   `json:"hidden_act"`
+	Eps       float64  `json:"layer_norm_eps"`
+	Tied      bool     `json:"tie_word_embeddings"`
+	Parallel  bool     `json:"use_parallel_residual"`
+	AttnBias  bool     `json:"attention_bias"`
+	Fraction  *float64 `json:"rotary_pct"`
+	Base      *float64 `json:"rotary_emb_base"`
+	Partial   *float64 `json:"partial_rotary_factor"` // rotary_pct again, in some files
+	rotaryConfig
+}
+
+func parseNeoX(text []byte) (neoxConfig, error) {
+	c := neoxConfig{Vocab: 50432, Hidden: 6144, Inner: 24576, Layers: 44, Heads: 64, Positions: 2048, Act: "gelu", Eps: 1e-5, Parallel: true, AttnBias: true}
+	if err := parse(text, &c, ""); err != nil {
+		return c, err
+	}
+	err := checkSizes(map[string]int{"vocab_size": c.Vocab, "hidden_size": c.Hidden, "intermediate_size": c.Inner,
+		"num_hidden_layers": c.Layers, "num_attention_heads": c.Heads, "max_position_embeddings": c.Positions})
+	if err == nil && c.Hidden%c.Heads != 0 {
+		err = fmt.Errorf("%w: config.json: hidden_size %d is not a multiple of num_attention_heads %d", ErrUnsupported, c.Hidden, c.Heads)
+	}
+	return c, err
+}
+
+// turn reads the rotation: the keys of older files may stand beside the newer ones, but not contradict them.
+func (c neoxConfig) turn(width int) (*layer.Rotary, error) {
+	base, fraction := or(c.Base, 10000), or(c.Fraction, 0.25)
+	if or(c.Theta, base) != base {
+		return nil, fmt.Errorf("%w: config.json: rope_theta %g is not rotary_emb_base %g", ErrUnsupported, *c.Theta, base)
+	}
+	if or(c.Partial, fraction) != fraction {
+		return nil, fmt.Errorf("%w: config.json: partial_rotary_factor %g is not rotary_pct %g", ErrUnsupported, *c.Partial, fraction)
+	}
+	return c.rotary(ropeDefaults{theta: base, partial: fraction, width: width, positions: c.Positions})
+}
+
+// neox is x + attn(ln1 x) + mlp(ln2 x), or the same one after the other.
+type neox struct {
+	cfg    neoxConfig
+	heads  layer.Heads
+	act    layer.Activation
+	rotary *layer.Rotary
+	embed  *torch.Tensor // [Vocab, Hidden]
+	blocks []neoxBlock
+	norm   layer.LayerNorm
+	head   *torch.Tensor // [Vocab, Hidden]
+}
+
+type neoxBlock struct {
+	norm, mlpNorm      layer.LayerNorm
+	qkv, out, fc1, fc2 layer.Linear
+}
+
+func loadNeoX(s *torch.Scope, text []byte, src *layer.Source) (Network, error) {
+	c, err := parseNeoX(text)
+	if err != nil {
+		return nil, err
+	}
+	m := &neox{cfg: c, heads: layer.Heads{Query: c.Heads, KeyValue: c.Heads, Width: c.Hidden / c.Heads}}
+	if m.act, err = activation(c.Act); err != nil {
+		return nil, err
+	}
+	if m.rotary, err = c.turn(m.heads.Width); err != nil {
+		return nil, err
+	}
+	return m, m.load(s, src)
+}
+
+func (m *neox) load(s *torch.Scope, src *layer.Source) (err error) {
+	v := vocabulary{embed: "gpt_neox.embed_in", head: "embed_out", tied: m.cfg.Tied, size: m.cfg.Vocab, width: m.cfg.Hidden}
+	if m.embed, m.head, err = v.load(s, src); err != nil {
+		return err
+	}
+	for i := range m.cfg.Layers {
+		block, err := m.loadBlock(s, src, fmt.Sprintf("gpt_neox.layers.%d.", i))
+		if err != nil {
+			return err
+		}
+		m.blocks = append(m.blocks, block)
+	}
+	m.norm, err = layer.LoadLayerNorm(s, src, "gpt_neox.final_layer_norm", m.cfg.Hidden, m.cfg.Eps)
+	return err
+}
+
+func (m *neox) loadBlock(s *torch.Scope, src *layer.Source, at string) (b neoxBlock, err error) {
+	c := m.cfg
+	if b.norm, err = layer.LoadLayerNorm(s, src, at+"input_layernorm", c.Hidden, c.Eps); err != nil {
+		return b, err
+	}
+	if b.mlpNorm, err = layer.LoadLayerNorm(s, src, at+"post_attention_layernorm", c.Hidden, c.Eps); err != nil {
+		return b, err
+	}
+	if b.qkv, err = layer.LoadLinear(s, src, at+"attention.query_key_value", c.Hidden, 3*c.Hidden, c.AttnBias); err != nil {
+		return b, err
+	}
+	b.qkv = b.qkv.Rearranged(s, c.Heads, 3) // the file has q, k, v head by head
+	if b.out, err = layer.LoadLinear(s, src, at+"attention.dense", c.Hidden, c.Hidden, c.AttnBias); err != nil {
+		return b, err
+	}
+	if b.fc1, err = layer.LoadLinear(s, src, at+"mlp.dense_h_to_4h", c.Hidden, c.Inner, true); err != nil {
+		return b, err
+	}
+	b.fc2, err = layer.LoadLinear(s, src, at+"mlp.dense_4h_to_h", c.Inner, c.Hidden, true)
+	return b, err
+}
+
+// neoxBuffer says which tensors of a file are no weights.
+func neoxBuffer(name string) bool {
+	return strings.HasSuffix(name, ".attention.bias") || strings.HasSuffix(name, ".attention.masked_bias") || strings.HasSuffix(name, ".rotary_emb.inv_freq")
+}
+
+func (m *neox) Shape() Shape {
+	return Shape{Layers: m.cfg.Layers, Hidden: m.cfg.Hidden, Vocab: m.cfg.Vocab, MaxPositions: m.cfg.Positions}
+}
+
+func (m *neox) Width(site tap.Site) int {
+	switch site {
+	case tap.Wqkv:
+		return m.heads.FusedWidth()
+	case tap.FC1:
+		return m.cfg.Inner
+	default:
+		return m.cfg.Hidden
+	}
+}
+
+func (m *neox) Embed(s *torch.Scope, ids *torch.Tensor) *torch.Tensor {
+	return s.Embedding(m.embed, ids)
+}
+
+func (m *neox) Block(s *torch.Scope, i int, x *torch.Tensor, emit Emit) *torch.Tensor {
+	b := m.blocks[i]
+	attn := m.attend(s, b, b.norm.Forward(s, x), emit)
+	if m.cfg.Parallel {
+		mlp := m.mlp(s, b, b.mlpNorm.Forward(s, x), emit)
+		return s.Add(s.Add(mlp, attn), x)
+	}
+	x = s.Add(attn, x)
+	return s.Add(m.mlp(s, b, b.mlpNorm.Forward(s, x), emit), x)
+}
+
+func (m *neox) attend(s *torch.Scope, b neoxBlock, h *torch.Tensor, emit Emit) *torch.Tensor {
+	qkv := b.qkv.Forward(s, h)
+	emit(tap.Wqkv, qkv)
+	q, k, v := m.heads.Split(s, qkv)
+	how := layer.Scores{Scale: 1 / math.Sqrt(float64(m.heads.Width))}
+	out := b.out.Forward(s, m.heads.Causal(s, m.rotary.Forward(s, q), m.rotary.Forward(s, k), v, how))
+	emit(tap.OutProj, out)
+	return out
+}
+
+func (m *neox) mlp(s *torch.Scope, b neoxBlock, h *torch.Tensor, emit Emit) *torch.Tensor {
+	inner := b.fc1.Forward(s, h)
+	emit(tap.FC1, inner)
+	out := b.fc2.Forward(s, m.act.Forward(s, inner))
+	emit(tap.FC2, out)
+	return out
+}
+
+func (m *neox) Logits(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	return s.Linear(m.norm.Forward(s, x), m.head, nil)
+}

@@ -1,0 +1,108 @@
+package arch
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"actfleet/collector/model/layer"
+	"actfleet/internal/torch"
+)
+
+// msftConfig is config.json of Microsoft's own Phi code, model_type phi-msft or mixformer-sequential.
+type msftConfig struct {
+	Vocab     int             `json:"vocab_size"`
+	Multiple  int             `json:"pad_vocab_size_multiple"` // vocab_size is rounded up to it
+	Positions int             `json:"n_positions"`
+	Hidden    int             `json:"n_embd"`
+	Layers    int             `json:"n_layer"`
+	Heads     int             `json:"n_head"`
+	KVHeads   *int            `json:"n_head_kv"`
+	Inner     *int            `json:"n_inner"` // null: 4 · n_embd
+	Rotary    *int            `json:"rotary_dim"`
+	Act       string          `json:"activation_function"`
+	Eps       float64         `json:"layer_norm_epsilon"`
+	Tied      bool            `json:"tie_word_embeddings"`
+	Embedding json.RawMessage `json:"embd_layer"`
+	Parts     *struct {
+		Block string          `json:"block_cls"`
+		Mixer json.RawMessage `json:"mixer"`
+		MLP   *struct {
+			Class string `json:"mlp_cls"`
+		} `json:"mlp"`
+	} `json:"architecture"`
+}
+
+// msftHarmless choose between kernels of equal results, or concern checkpointing.
+const msftHarmless = `flash_attn flash_rotary fused_dense phyagi_version checkpointing gradient_checkpointing`
+
+// phi turns the config into that of Hugging Face's Phi, which computes the same.
+func (c msftConfig) phi() (phiConfig, error) {
+	if err := checkSizes(map[string]int{"n_embd": c.Hidden, "n_head": c.Heads, "vocab_size": c.Vocab, "pad_vocab_size_multiple": c.Multiple}); err != nil {
+		return phiConfig{}, err
+	}
+	if err := c.checkParts(); err != nil {
+		return phiConfig{}, err
+	}
+	vocab := (c.Vocab + c.Multiple - 1) / c.Multiple * c.Multiple
+	out := phiConfig{Vocab: vocab, Hidden: c.Hidden, Inner: or(c.Inner, 4*c.Hidden), Layers: c.Layers, Heads: c.Heads,
+		KVHeads: c.KVHeads, Positions: c.Positions, Act: c.Act, Eps: c.Eps, Tied: c.Tied}
+	if err := out.check(); err != nil {
+		return out, err
+	}
+	width := c.Hidden / c.Heads
+	out.rotated = min(or(c.Rotary, 32), width)
+	return out, nil
+}
+
+// checkParts refuses the variants that the mixformer code could build and no Phi is.
+func (c msftConfig) checkParts() error {
+	if e := string(c.Embedding); e != "" && e != `"default"` {
+		return fmt.Errorf("%w: config.json: embd_layer %.40s", ErrUnsupported, e)
+	}
+	if c.Parts == nil {
+		return nil
+	}
+	if b := c.Parts.Block; b != "" && b != "parallel" {
+		return fmt.Errorf("%w: config.json: architecture.block_cls %q", ErrUnsupported, b)
+	}
+	if m := c.Parts.MLP; m != nil && m.Class != "" && m.Class != "mlp" {
+		return fmt.Errorf("%w: config.json: architecture.mlp.mlp_cls %q", ErrUnsupported, m.Class)
+	}
+	if m := oneLine(string(c.Parts.Mixer)); m != "" && m != "{}" && m != "null" {
+		return fmt.Errorf("%w: config.json: architecture.mixer %.40s", ErrUnsupported, m)
+	}
+	return nil
+}
+
+func loadMsft(s *torch.Scope, text []byte, src *layer.Source) (Network, error) {
+	c := msftConfig{Vocab: 50304, Multiple: 64, Positions: 2048, Hidden: 1024, Layers: 20, Heads: 16, Act: "gelu_new", Eps: 1e-5}
+	if err := parse(text, &c, msftHarmless); err != nil {
+		return nil, err
+	}
+	cfg, err := c.phi()
+	if err != nil {
+		return nil, err
+	}
+	return newPhi(s, cfg, msftNames(src, cfg.Layers), src)
+}
+
+// msftNames are the names of either generation: layers are numbered from 1 in the older, where the
+// embedding is layer 0 and the head the last.
+func msftNames(src *layer.Source, layers int) phiNames {
+	n := phiNames{fused: "mixer.Wqkv", norm: "ln", out: "mixer.out_proj"}
+	if src.Has("layers.0.wte.weight") {
+		head := fmt.Sprintf("layers.%d.", layers+1)
+		n.embed, n.finalNorm, n.head = "layers.0.wte", head+"ln", head+"linear"
+		n.block = func(i int) string { return fmt.Sprintf("layers.%d.", i+1) }
+		return n
+	}
+	n.embed, n.finalNorm, n.head = "transformer.embd.wte", "lm_head.ln", "lm_head.linear"
+	n.block = func(i int) string { return fmt.Sprintf("transformer.h.%d.", i) }
+	return n
+}
+
+// msftBuffer says which tensors of a file are no weights.
+func msftBuffer(name string) bool {
+	return strings.HasSuffix(name, ".rotary_emb.inv_freq") || strings.HasSuffix(name, ".rotary_emb.scale")
+}

@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+"""Makes tiny random checkpoints of every family but Phi, oddly configured, and what Hugging Face computes with them.
+
+    pip install torch transformers safetensors
+    python scripts/ref/families_ref.py collector/model/modeltest/testdata [NAME ...]
+
+Each folder OUT/NAME holds config.json and safetensors weights as such checkpoints are downloaded, and ref.safetensors,
+whose layout and rules are those of phi_ref.py: eager attention, fp32, one unpadded prompt at a time. fc1 is [gate|up]
+where there are two, Wqkv is [q|k|v] before rotary embedding and QK norm, out_proj and fc2 come before Gemma's post-norms.
+phi-msft and mixformer have no class in transformers: their files are Hugging Face Phi weights under other names.
+"""
+import json
+import os
+import random
+import shutil
+import sys
+import tempfile
+
+import safetensors.torch
+import torch
+import transformers
+
+LENGTHS = (1, 2, 7, 17)
+LLAMA = dict(hidden_act="silu", bos_token_id=0, eos_token_id=0, attention_dropout=0.0, use_cache=True, rms_norm_eps=1e-5)
+GEMMA = dict(hidden_size=24, num_attention_heads=3, num_key_value_heads=1, head_dim=10, intermediate_size=40, vocab_size=53,
+             max_position_embeddings=40, rms_norm_eps=1e-4, bos_token_id=0, eos_token_id=0)
+SMALL = dict(hidden_size=15, intermediate_size=26, head_dim=6)
+NEOX = dict(model_type="gpt_neox", hidden_size=30, num_attention_heads=3, num_hidden_layers=2, intermediate_size=44, vocab_size=59,
+            hidden_act="gelu", layer_norm_eps=1e-3, max_position_embeddings=40, tie_word_embeddings=False)
+GPT2 = dict(model_type="gpt2", n_embd=28, n_head=4, n_layer=3, n_positions=24, vocab_size=57, activation_function="gelu_new",
+            layer_norm_epsilon=1e-4, attn_pdrop=0.1, embd_pdrop=0.1, resid_pdrop=0.1, n_ctx=24, summary_type="cls_index")
+# Phi under the names of its first code; rotary_dim 6 of 8, vocab_size rounded up to 64.
+MSFT = dict(n_embd=32, n_head=4, n_layer=2, n_inner=None, n_positions=32, vocab_size=61, pad_vocab_size_multiple=8, rotary_dim=6,
+            activation_function="gelu_new", layer_norm_epsilon=1e-4, attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0,
+            tie_word_embeddings=False, flash_rotary=False, fused_dense=False)
+
+CONFIGS = {
+    # head_dim is not hidden/heads, biases everywhere, llama3 rotary, bf16 in two shards.
+    "llama-3": dict(LLAMA, model_type="llama", hidden_size=36, num_attention_heads=6, num_key_value_heads=2, head_dim=10, num_hidden_layers=3,
+                    intermediate_size=52, vocab_size=67, max_position_embeddings=64, attention_bias=True, mlp_bias=True, torch_dtype="bfloat16",
+                    tie_word_embeddings=False, rope_theta=50.0, rope_scaling=dict(rope_type="llama3", factor=4.0, low_freq_factor=1.0,
+                    high_freq_factor=4.0, original_max_position_embeddings=32)),
+    # yarn in the older spelling, one matrix for embedding and output, rotary tables in the file.
+    "llama-yarn": dict(LLAMA, model_type="llama", hidden_size=32, num_attention_heads=4, num_hidden_layers=2, intermediate_size=40, vocab_size=43,
+                       max_position_embeddings=32, tie_word_embeddings=True, pretraining_tp=1, rope_theta=100.0,
+                       rope_scaling=dict(type="yarn", factor=4.0, original_max_position_embeddings=8, beta_fast=4.0, beta_slow=0.5)),
+    # the newer spelling, linear; window shorter than the prompt.
+    "mistral": dict(LLAMA, model_type="mistral", hidden_size=40, num_attention_heads=4, num_key_value_heads=2, head_dim=6, num_hidden_layers=2,
+                    intermediate_size=56, vocab_size=47, max_position_embeddings=64, sliding_window=5, tie_word_embeddings=False,
+                    rope_parameters=dict(rope_type="linear", factor=3.0, rope_theta=200.0)),
+    "qwen2": dict(LLAMA, model_type="qwen2", hidden_size=36, num_attention_heads=6, num_key_value_heads=3, num_hidden_layers=3,
+                  intermediate_size=44, vocab_size=51, max_position_embeddings=48, tie_word_embeddings=True, use_sliding_window=True,
+                  sliding_window=4, max_window_layers=1, rope_theta=1000.0),
+    "qwen3": dict(LLAMA, model_type="qwen3", hidden_size=28, num_attention_heads=4, num_key_value_heads=2, head_dim=14, num_hidden_layers=3,
+                  intermediate_size=44, vocab_size=51, max_position_embeddings=48, tie_word_embeddings=False, use_sliding_window=True,
+                  sliding_window=3, layer_types=["full_attention", "sliding_attention", "full_attention"], max_window_layers=0,
+                  attention_bias=True, rope_theta=1000.0),
+    # an odd number of rotary channels: 3 of 10.
+    "neox-parallel": dict(NEOX, rotary_pct=0.3, rotary_emb_base=300, use_parallel_residual=True),
+    # one after the other, no biases in attention, buffers in the file.
+    "neox-sequential": dict(NEOX, use_parallel_residual=False, attention_bias=False,
+                            rope_parameters=dict(rope_type="default", rope_theta=70.0, partial_rotary_factor=0.61)),
+    "gpt2": dict(GPT2, n_inner=50, scale_attn_by_inverse_layer_idx=True),
+    # names without "transformer.", causal masks in the file, no scaling of scores.
+    "gpt2-bare": dict(GPT2, n_layer=2, scale_attn_weights=False),
+    "gemma": dict(GEMMA, model_type="gemma", num_hidden_layers=2, hidden_act="gelu", hidden_activation=None, torch_dtype="bfloat16", rope_theta=500.0),
+    # caps low enough to bend, a query scale that is not head_dim.
+    "gemma2": dict(GEMMA, model_type="gemma2", num_hidden_layers=3, hidden_activation="gelu_pytorch_tanh", query_pre_attn_scalar=7,
+                   sliding_window=5, attn_logit_softcapping=2.0, final_logit_softcapping=1.5, rope_theta=500.0, attention_bias=True),
+    # six windowed blocks and a full one with another base, linearly scaled.
+    "gemma3": dict(GEMMA | SMALL, model_type="gemma3_text", num_hidden_layers=7, hidden_activation="gelu_pytorch_tanh", query_pre_attn_scalar=9,
+                   sliding_window=4, final_logit_softcapping=2.5, rope_theta=900.0, rope_local_base_freq=60.0,
+                   rope_scaling=dict(rope_type="linear", factor=4.0)),
+    "phi-msft": dict(MSFT, model_type="phi-msft", n_head_kv=2),
+    "mixformer": dict(MSFT, model_type="mixformer-sequential", architecture=dict(block_cls="parallel", mixer={}, mlp=dict(mlp_cls="mlp"))),
+}
+
+
+def hf_phi(c):
+    """The config of Hugging Face's Phi that computes what a phi-msft config means."""
+    size = c["pad_vocab_size_multiple"]
+    return dict(model_type="phi", hidden_size=c["n_embd"], num_attention_heads=c["n_head"], num_key_value_heads=c.get("n_head_kv"),
+                num_hidden_layers=c["n_layer"], intermediate_size=4 * c["n_embd"], vocab_size=-(-c["vocab_size"] // size) * size,
+                max_position_embeddings=c["n_positions"], hidden_act=c["activation_function"], layer_norm_eps=c["layer_norm_epsilon"],
+                partial_rotary_factor=c["rotary_dim"] * c["n_head"] / c["n_embd"])
+
+
+def fill(model, seed, gemma):
+    """Weights in which nothing is zero, one or symmetric, so that a forgotten bias or a swapped pair shows."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, p in sorted(model.named_parameters()):
+        noise = torch.randn(p.shape, generator=generator)
+        if name.endswith("bias"):
+            noise *= 0.2
+        elif p.dim() == 1:
+            noise = 0.3 * noise + (0 if gemma else 1)
+        elif "embed" not in name and "wte" not in name:
+            fan = p.shape[0] if ".c_" in name else p.shape[1]
+            noise *= 1.5 / fan ** 0.5
+        p.data = noise
+
+
+def msft_names(weights, layers, old):
+    """Renames Phi: q, k, v in one; the older generation numbers the embedding as layer 0."""
+    out = {}
+    block = (lambda i: f"layers.{i + 1}") if old else (lambda i: f"transformer.h.{i}")
+    head = f"layers.{layers + 1}" if old else "lm_head"
+    for end in ("weight", "bias"):
+        for i in range(layers):
+            at, to = f"model.layers.{i}", block(i)
+            out[f"{to}.mixer.Wqkv.{end}"] = torch.cat([weights.pop(f"{at}.self_attn.{x}_proj.{end}") for x in "qkv"])
+            for a, b in (("input_layernorm", "ln"), ("self_attn.dense", "mixer.out_proj"), ("mlp.fc1", "mlp.fc1"), ("mlp.fc2", "mlp.fc2")):
+                out[f"{to}.{b}.{end}"] = weights.pop(f"{at}.{a}.{end}")
+        out[f"{head}.ln.{end}"] = weights.pop(f"model.final_layernorm.{end}")
+        out[f"{head}.linear.{end}"] = weights.pop(f"lm_head.{end}")
+    out["layers.0.wte.weight" if old else "transformer.embd.wte.weight"] = weights.pop("model.embed_tokens.weight")
+    assert not weights, weights.keys()
+    return out
+
+
+def as_downloaded(name, weights, config):
+    """What files of this kind hold beside or instead of what transformers saves today."""
+    if name == "gpt2-bare":
+        weights = {key.removeprefix("transformer."): t for key, t in weights.items()}
+        for i in range(config["n_layer"]):
+            weights[f"h.{i}.attn.bias"] = torch.ones(1, 1, 24, 24).tril()
+            weights[f"h.{i}.attn.masked_bias"] = torch.tensor(-1e4)
+    elif name == "neox-sequential":
+        for i in range(config["num_hidden_layers"]):
+            weights[f"gpt_neox.layers.{i}.attention.bias"] = torch.ones(1, 1, 8, 8).tril().bool()
+            weights[f"gpt_neox.layers.{i}.attention.masked_bias"] = torch.tensor(-1e9)
+            weights[f"gpt_neox.layers.{i}.attention.rotary_emb.inv_freq"] = torch.ones(3)
+    elif name == "llama-yarn":
+        for i in range(config["num_hidden_layers"]):
+            weights[f"model.layers.{i}.self_attn.rotary_emb.inv_freq"] = torch.ones(4)
+    elif name in ("phi-msft", "mixformer"):
+        weights = msft_names(weights, config["n_layer"], old=name == "mixformer")
+    return weights
+
+
+def save(folder, weights, shards):
+    if shards == 1:
+        safetensors.torch.save_file(weights, f"{folder}/model.safetensors", {"format": "pt"})
+        return
+    names, where = sorted(weights), {}
+    for i in range(shards):
+        part, file = names[i::shards], f"model-{i + 1:05}-of-{shards:05}.safetensors"
+        safetensors.torch.save_file({n: weights[n] for n in part}, f"{folder}/{file}", {"format": "pt"})
+        where.update({n: file for n in part})
+    with open(f"{folder}/model.safetensors.index.json", "w") as f:
+        json.dump({"metadata": {}, "weight_map": where}, f, indent=1, sort_keys=True)
+
+
+def write_config(folder, config):
+    with open(f"{folder}/config.json", "w") as f:
+        json.dump(config, f, indent=2, sort_keys=True)
+        f.write("\n")
+
+
+def make(folder, name, config, seed):
+    """Writes the checkpoint, and returns it as transformers loads it in fp32."""
+    msft = name in ("phi-msft", "mixformer")
+    half = config.get("torch_dtype") == "bfloat16"
+    os.makedirs(folder, exist_ok=True)
+    with tempfile.TemporaryDirectory() as hf:
+        write_config(hf, hf_phi(config) if msft else config)
+        model = transformers.AutoModelForCausalLM.from_config(transformers.AutoConfig.from_pretrained(hf))
+        fill(model, seed, gemma=name.startswith("gemma"))
+        if half:
+            model = model.to(torch.bfloat16)
+        with tempfile.TemporaryDirectory() as saved:
+            model.save_pretrained(saved)
+            weights = safetensors.torch.load_file(f"{saved}/model.safetensors")
+        write_config(folder, config)
+        save(folder, as_downloaded(name, dict(weights), config), 2 if name == "llama-3" else 1)
+        if not msft:
+            return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+        safetensors.torch.save_file(weights, f"{hf}/model.safetensors", {"format": "pt"})
+        return transformers.AutoModelForCausalLM.from_pretrained(hf, dtype=torch.float32, attn_implementation="eager").eval()
+
+
+class Taps:
+    """Forward hooks on every tap; columns are what they saw, by column name."""
+
+    def __init__(self, model):
+        self.seen = {}
+        kind, heads = model.config.model_type, model.config.num_attention_heads
+        if kind == "gpt_neox":
+            for i, b in enumerate(model.gpt_neox.layers):
+                self.block(i, b, [b.attention.query_key_value], b.attention.dense, [b.mlp.dense_h_to_4h], b.mlp.dense_4h_to_h, heads)
+        elif kind == "gpt2":
+            for i, b in enumerate(model.transformer.h):
+                self.block(i, b, [b.attn.c_attn], b.attn.c_proj, [b.mlp.c_fc], b.mlp.c_proj)
+        elif kind == "phi":
+            for i, b in enumerate(model.model.layers):
+                a = b.self_attn
+                self.block(i, b, [a.q_proj, a.k_proj, a.v_proj], a.dense, [b.mlp.fc1], b.mlp.fc2)
+        else:
+            for i, b in enumerate(model.model.layers):
+                a = b.self_attn
+                self.block(i, b, [a.q_proj, a.k_proj, a.v_proj], a.o_proj, [b.mlp.gate_proj, b.mlp.up_proj], b.mlp.down_proj)
+
+    def block(self, i, block, qkv, out, fc1, fc2, heads_outside=0):
+        for name, modules in (("Wqkv", qkv), ("out_proj", [out]), ("fc1", fc1), ("fc2", [fc2]), ("resid", [block])):
+            for part, module in enumerate(modules):
+                self.watch(module, f"{name}_{i}", part, heads_outside if name == "Wqkv" else 0)
+
+    def watch(self, module, name, part, heads_outside):
+        def hook(_module, _args, out):
+            out = out[0] if isinstance(out, tuple) else out     # a block gave a tuple in old versions
+            out = out.detach()[0].float()
+            if heads_outside:                                   # NeoX: [head, q|k|v, channel]
+                out = out.unflatten(-1, (heads_outside, 3, -1)).transpose(-2, -3).flatten(-3)
+            self.seen.setdefault(name, {})[part] = out.clone()
+        module.register_forward_hook(hook)
+
+    def columns(self):
+        return {name: torch.cat([t for _, t in sorted(parts.items())], dim=-1).contiguous() for name, parts in self.seen.items()}
+
+
+def reference(folder, model, seed):
+    taps, rng, out = Taps(model), random.Random(seed), {}
+    for p, length in enumerate(LENGTHS):
+        ids = [rng.randrange(model.config.vocab_size) for _ in range(length)]
+        with torch.no_grad():
+            logits = model(input_ids=torch.tensor([ids]), use_cache=False).logits
+        out[f"p{p}/ids"] = torch.tensor(ids, dtype=torch.int32)
+        out[f"p{p}/logits"] = logits[0, -1].float().clone()
+        out.update({f"p{p}/{name}": t for name, t in taps.columns().items()})
+    for name, t in out.items():
+        assert t.dtype == torch.int32 or torch.isfinite(t).all(), name
+    made_by = f"transformers {transformers.__version__}, torch {torch.__version__.split('+')[0]}, seed {seed}"
+    safetensors.torch.save_file(out, f"{folder}/ref.safetensors", {"made_by": made_by})
+
+
+def main(out, *names):
+    torch.set_num_threads(1)
+    for seed, (name, config) in enumerate(CONFIGS.items(), start=11):
+        if names and name not in names:
+            continue
+        folder = f"{out}/{name}"
+        shutil.rmtree(folder, ignore_errors=True)
+        reference(folder, make(folder, name, config, seed), seed)
+        print(name, sum(os.path.getsize(f"{folder}/{f}") for f in os.listdir(folder)), "bytes")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
