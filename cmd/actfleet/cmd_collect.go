@@ -47,7 +47,7 @@ Every node of a fleet runs the same command, with --join and --bind; a joining n
 	f := c.Flags()
 	f.StringVar(&o.model, "model", "", "directory with config.json, tokenizer.json and *.safetensors")
 	f.StringVar(&o.data, "data", "", "prompts: JSONL, CSV or Parquet with a column text (or input_ids)")
-	f.StringVar(&o.out, "out", "", "the run: a directory all nodes share")
+	f.StringVar(&o.out, "out", "", "the run: a directory all nodes share, or s3://bucket/prefix")
 	f.StringVar(&o.sites, "sites", "all", "where to read: Wqkv,out_proj,fc1,fc2,resid or all")
 	f.StringVar(&o.layers, "layers", "all", "which layers: all, 0,5,10-20 or -1 (from the end)")
 	f.StringVar(&o.tokens, "tokens", "last", "which positions: last, all, every:N or pos:N")
@@ -196,7 +196,7 @@ func (j *job) collect(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	log, err := openLog(j.o.out, fleet.node, j.started)
+	log, err := openLog(ctx, j.store, j.o.out, fleet.node, j.started)
 	if err != nil {
 		return err
 	}

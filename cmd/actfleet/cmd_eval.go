@@ -85,7 +85,7 @@ func newEncode() *cobra.Command {
 }
 
 func runEncode(ctx context.Context, dir string, o encodeOptions, out io.Writer) error {
-	t := trainOptions{from: o.from, out: dir, site: "all"}
+	t := trainOptions{from: o.from, out: dir, site: "all", write: true}
 	runs, err := t.sources(ctx)
 	if err != nil {
 		return err

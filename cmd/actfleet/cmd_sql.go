@@ -48,7 +48,13 @@ func questionList() string {
 }
 
 func runSQL(ctx context.Context, args []string, o sqlOptions, in io.Reader, out io.Writer) (err error) {
-	db, err := analysis.Open(ctx, strings.Split(args[0], ","))
+	runs := strings.Split(args[0], ",")
+	for _, run := range runs {
+		if inBucket(run) {
+			return fmt.Errorf("%w: sql reads runs in directories: copy %s to one, or pipe the columns you need: actfleet cat %s --columns row,fc1_3 --format csv | duckdb -c \"select count(*) from read_csv('/dev/stdin')\"", errUsage, run, run)
+		}
+	}
+	db, err := analysis.Open(ctx, runs)
 	if err != nil {
 		return err
 	}

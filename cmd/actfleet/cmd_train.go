@@ -27,6 +27,7 @@ type trainOptions struct {
 	resume       bool
 	threads      int
 	jsonOut      bool
+	write        bool // into the runs
 }
 
 func newTrain() *cobra.Command {
@@ -83,7 +84,7 @@ func (o *trainOptions) sources(ctx context.Context) ([]stream.Source, error) {
 	}
 	var runs []stream.Source
 	for _, run := range o.from {
-		st, plan, err := openRun(ctx, run)
+		st, plan, err := openRunFor(ctx, run, o.write)
 		if err != nil {
 			return nil, err
 		}

@@ -41,7 +41,7 @@ func inputKey(in *dataset.Input) (string, error) {
 // refused with the differences.
 func (j *job) publish(ctx context.Context) (err error) {
 	if j.store == nil {
-		if j.store, err = openStore(j.o.out, true); err != nil {
+		if j.store, err = openStore(ctx, j.o.out, true); err != nil {
 			return err
 		}
 	}
@@ -76,7 +76,7 @@ const planWait = time.Minute
 
 // follow takes plan and input from the run and checks that the model here is the plan's.
 func (j *job) follow(ctx context.Context) (err error) {
-	if j.store, err = openStore(j.o.out, true); err != nil {
+	if j.store, err = openStore(ctx, j.o.out, true); err != nil {
 		return err
 	}
 	if j.plan, err = waitPlan(ctx, j.store); err != nil {

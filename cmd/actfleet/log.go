@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,19 +12,26 @@ import (
 	"actfleet/collector"
 	"actfleet/coordinator"
 	"actfleet/shard"
+	"actfleet/shard/store"
 )
 
 // runLog is the file a node leaves in RUN/log. A failing disk is reported once, at close: the log is
 // for people, and a run must not end because of it.
 type runLog struct {
-	mu  sync.Mutex
-	f   *os.File
-	log *collector.Log
-	err error
+	mu     sync.Mutex
+	log    *collector.Log
+	finish func() error
+	err    error
 }
 
-func openLog(run string, node coordinator.NodeID, started time.Time) (*runLog, error) {
-	path := filepath.Join(run, filepath.FromSlash(shard.LogKey(string(node), started)))
+// openLog begins a node's log. In a directory it grows line by line. An object cannot: in a bucket the log is put whole
+// when the node leaves, and a node that is killed leaves none.
+func openLog(ctx context.Context, st store.Store, run string, node coordinator.NodeID, started time.Time) (*runLog, error) {
+	key := shard.LogKey(string(node), started)
+	if inBucket(run) {
+		return openLogObject(ctx, st, key, node)
+	}
+	path := filepath.Join(run, filepath.FromSlash(key))
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return nil, fmt.Errorf("make the log's directory: %w", err)
 	}
@@ -31,7 +39,23 @@ func openLog(run string, node coordinator.NodeID, started time.Time) (*runLog, e
 	if err != nil {
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
-	return &runLog{f: f, log: collector.NewLog(f, string(node))}, nil
+	return &runLog{finish: f.Close, log: collector.NewLog(f, string(node))}, nil
+}
+
+// logPatience is how long an interrupted node tries to put its log: what stops machines gives them some seconds.
+const logPatience = 10 * time.Second
+
+func openLogObject(ctx context.Context, st store.Store, key string, node coordinator.NodeID) (*runLog, error) {
+	p, err := st.Create(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("open the log: %w", err)
+	}
+	finish := func() error {
+		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), logPatience)
+		defer stop()
+		return p.Commit(ctx)
+	}
+	return &runLog{finish: finish, log: collector.NewLog(p, string(node))}, nil
 }
 
 func (l *runLog) write(e collector.Event) {
@@ -48,5 +72,5 @@ func (l *runLog) close() error {
 	if l.err != nil {
 		l.err = fmt.Errorf("write the log: %w", l.err)
 	}
-	return errors.Join(l.err, l.f.Close())
+	return errors.Join(l.err, l.finish())
 }

@@ -14,14 +14,26 @@ import (
 	"actfleet/shard"
 	"actfleet/shard/store"
 	"actfleet/shard/store/local"
+	"actfleet/shard/store/retry"
+	"actfleet/shard/store/s3"
 )
 
-// openStore opens the run's store for reading and writing, making its directory when create is set.
-func openStore(run string, create bool) (store.Store, error) {
-	if strings.Contains(run, "://") {
-		return nil, fmt.Errorf("%w: run %s: this version keeps runs in directories", errUsage, run)
-	}
-	if create {
+// openStore opens the store of a run: a bucket for s3://bucket/prefix, otherwise a directory, which is made when write
+// is set. A bucket that is written to is refused unless its server honours put-if-absent.
+func openStore(ctx context.Context, run string, write bool) (store.Store, error) {
+	scheme, _, isURL := strings.Cut(run, "://")
+	switch {
+	case isURL && scheme+"://" == s3.Scheme:
+		cfg := s3.FromEnv()
+		cfg.ReadOnly = !write
+		st, err := s3.Open(ctx, run, cfg)
+		if err != nil {
+			return nil, err
+		}
+		return retry.Wrap(st, retry.Default), nil
+	case isURL:
+		return nil, fmt.Errorf("%w: run %s: want a directory or s3://bucket/prefix", errUsage, run)
+	case write:
 		if err := os.MkdirAll(run, 0o777); err != nil {
 			return nil, fmt.Errorf("make the run's directory: %w", err)
 		}
@@ -29,12 +41,20 @@ func openStore(run string, create bool) (store.Store, error) {
 	return local.New(run)
 }
 
-// openRun opens a run that exists and reads its plan.
+// inBucket says whether a run lies in a bucket rather than a directory.
+func inBucket(run string) bool { return strings.HasPrefix(run, s3.Scheme) }
+
+// openRun opens a run that exists, for reading, and reads its plan.
 func openRun(ctx context.Context, run string) (store.Store, shard.Plan, error) {
-	if stat, err := os.Stat(run); err != nil || !stat.IsDir() {
+	return openRunFor(ctx, run, false)
+}
+
+// openRunFor is openRun for those that also write.
+func openRunFor(ctx context.Context, run string, write bool) (store.Store, shard.Plan, error) {
+	if stat, err := os.Stat(run); !strings.Contains(run, "://") && (err != nil || !stat.IsDir()) {
 		return nil, shard.Plan{}, fmt.Errorf("no run at %s: it is not a directory", run)
 	}
-	st, err := openStore(run, false)
+	st, err := openStore(ctx, run, write)
 	if err != nil {
 		return nil, shard.Plan{}, err
 	}

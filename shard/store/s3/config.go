@@ -65,7 +65,7 @@ func parse(address string) (bucket, prefix string, err error) {
 	bucket, prefix, _ = strings.Cut(rest, "/")
 	prefix = strings.TrimRight(prefix, "/")
 	switch {
-	case !ok:
+	case !ok || bucket == "":
 		return "", "", fmt.Errorf("%w %q: want s3://bucket/prefix", ErrURL, address)
 	case !bucketName.MatchString(bucket):
 		return "", "", fmt.Errorf("%w %q: a bucket's name has 3 to 63 lower-case letters, digits, dots and hyphens", ErrURL, address)

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"actfleet/shard/store"
+	"actfleet/shard/store/s3"
+	"actfleet/shard/store/s3/s3test"
+)
+
+// bucketRun starts a server and names a run in it.
+func bucketRun(t *testing.T) (*s3test.Server, string) {
+	t.Helper()
+	return s3test.Start(t, "fleet"), "s3://fleet/night/run"
+}
+
+func openBucket(t *testing.T, run string) *s3.Store {
+	t.Helper()
+	cfg := s3.FromEnv()
+	cfg.ReadOnly = true
+	st, err := s3.Open(t.Context(), run, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(st.Close)
+	return st
+}
+
+// untilInBucket waits until a run has n units.
+func untilInBucket(t *testing.T, st store.Store, n int, nodes ...*process) {
+	t.Helper()
+	for range 1000 {
+		infos, err := st.List(t.Context(), "acts/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(infos) >= n {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	for _, p := range nodes {
+		t.Log(p.err.String())
+	}
+	t.Fatalf("%s never had %d units", st, n)
+}
+
+// seed waits until a node says where it listens.
+func (p *process) seed(t *testing.T) string {
+	t.Helper()
+	for range 600 {
+		if m := listening.FindStringSubmatch(p.err.String()); m != nil {
+			return m[1]
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatalf("the node did not start: %s", p.err.String())
+	return ""
+}
+
+func bucketSums(t *testing.T, st store.Store) map[string][32]byte {
+	t.Helper()
+	infos, err := st.List(t.Context(), "acts/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string][32]byte{}
+	for _, info := range infos {
+		data, err := store.Get(t.Context(), st, info.Key, info.Size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[path.Base(info.Key)] = sha256.Sum256(data)
+	}
+	return all
+}
+
+// Two nodes on a bucket, the first killed with -9, then the server killed and started again: the other node finishes,
+// check is content, and every shard has the bytes that one node makes in a directory.
+func TestS3Fleet(t *testing.T) {
+	server, run := bucketRun(t)
+	a := node(t, run, "--bind", "127.0.0.1:0")
+	b := node(t, run, "--join", a.seed(t))
+	b.seed(t)
+	st := openBucket(t, run)
+	untilInBucket(t, st, 3, a, b)
+	if err := a.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	a.wait(t)
+	untilInBucket(t, st, 6, b)
+	server.Kill()
+	time.Sleep(time.Second)
+	server.Launch(t)
+	if code := b.wait(t); code != exitDone {
+		t.Fatalf("the second node ended with %d: %s", code, b.err.String())
+	}
+	wantOK(t, "check", run)
+	logs, err := st.List(t.Context(), "log/")
+	if err != nil || len(logs) != 1 {
+		t.Errorf("%d logs, %v; want that of the node that lived", len(logs), err)
+	}
+
+	alone := filepath.Join(t.TempDir(), "alone")
+	if code := node(t, alone).wait(t); code != exitDone {
+		t.Fatalf("the single node ended with %d", code)
+	}
+	want, got := sums(t, alone), bucketSums(t, st)
+	if len(got) != len(want) {
+		t.Errorf("%d files, one node makes %d", len(got), len(want))
+	}
+	for name, sum := range want {
+		if got[name] != sum {
+			t.Errorf("%s differs from what one node makes", name)
+		}
+	}
+}
+
+// What reads a run reads it in a bucket, and encode writes there.
+func TestS3Commands(t *testing.T) {
+	_, run := bucketRun(t)
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	collect := []string{"collect", "--model", tinyModel, "--data", tinyData, "--limit", "300", "--tokens", "all", "--sites", "resid", "--layers", "3", "--threads", "1"}
+	wantOK(t, append(collect, "--out", run)...)
+	wantOK(t, append(collect, "--out", in("run"))...)
+
+	if out := wantOK(t, "status", run); !strings.Contains(out, "units committed") {
+		t.Errorf("status says %q", out)
+	}
+	for _, format := range []string{"arrow", "csv"} {
+		if got, want := wantOK(t, "cat", run, "--format", format), wantOK(t, "cat", in("run"), "--format", format); got != want {
+			t.Errorf("%s: %d bytes from the bucket, %d from the directory, or others", format, len(got), len(want))
+		}
+	}
+	train := []string{"train", "tokenizer", "--site", "resid", "--layers", "3", "--threads", "1", "--set", "steps=10", "--set", "codes=64", "--set", "batch=512"}
+	wantOK(t, append(train, "--from", run, "--out", in("vq"))...)
+	wantOK(t, append(train, "--from", in("run"), "--out", in("vq-local"))...)
+	if weights(t, dir, "vq") != weights(t, dir, "vq-local") {
+		t.Error("a coder trained from the bucket has other weights")
+	}
+	wantOK(t, "eval", in("vq"), "--from", run)
+	wantOK(t, "encode", in("vq"), "--from", run)
+	if codes, err := openBucket(t, run).List(t.Context(), "codes/"); err != nil || len(codes) == 0 {
+		t.Errorf("encode left %v, %v", codes, err)
+	}
+	wantOK(t, "report", run, "--coders", in("vq"), "--out", in("report.html"))
+	if html, err := os.ReadFile(in("report.html")); err != nil || !bytes.Contains(html, []byte("</html>")) {
+		t.Errorf("the page: %v", err)
+	}
+	wantOK(t, "check", run)
+	wantRefusal(t, exitUsage, []string{"directories", "cat"}, "sql", run, "select 1")
+	wantRefusal(t, exitError, []string{"no run at s3://fleet/other"}, "check", "s3://fleet/other")
+	wantRefusal(t, exitError, []string{"NoSuchBucket"}, append(collect, "--out", "s3://nowhere/run")...)
+	wantRefusal(t, exitError, []string{"sites"}, "collect", "--model", tinyModel, "--data", tinyData, "--limit", "300", "--sites", "fc2", "--out", run)
+}
+
+func TestAddressesOfRuns(t *testing.T) {
+	wantRefusal(t, exitUsage, []string{"s3://bucket/prefix"}, "check", "gs://bucket/run")
+	wantRefusal(t, exitError, []string{"s3://bucket/prefix"}, "check", "s3://")
+}
