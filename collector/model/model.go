@@ -21,7 +21,7 @@ const maxConfigBytes = 1 << 20
 
 // Info says which checkpoint a model is.
 type Info struct {
-	Name   string // the last element of its directory
+	Name   string // the last element of its directory; in a hub cache the model's
 	Arch   string // model_type of config.json
 	Digest string // SHA-256, hex, over config.json and every weight's name, shape, type and bytes
 	arch.Shape
@@ -33,10 +33,11 @@ type Model struct {
 	net  arch.Network
 }
 
-// Load reads config.json and the safetensors weights of dir. Errors: arch.ErrUnsupported,
-// layer.ErrMismatch, safetensors.ErrCorrupt, or what the file system says.
+// Load reads config.json and the safetensors weights of dir, which may be a model in a hub cache (see
+// Resolve). Errors: arch.ErrUnsupported, layer.ErrMismatch, safetensors.ErrCorrupt, ErrSnapshot, or what
+// the file system says.
 func Load(dir string) (*Model, error) {
-	config, ckpt, err := open(dir)
+	dir, config, ckpt, err := open(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +59,7 @@ func Load(dir string) (*Model, error) {
 
 // Identify returns the Info that Load would, without its Shape and without building the network.
 func Identify(dir string) (Info, error) {
-	config, ckpt, err := open(dir)
+	dir, config, ckpt, err := open(dir)
 	if err != nil {
 		return Info{}, err
 	}
@@ -66,16 +67,18 @@ func Identify(dir string) (Info, error) {
 	return identify(dir, config, ckpt)
 }
 
-func open(dir string) ([]byte, *safetensors.Checkpoint, error) {
-	config, err := readConfig(filepath.Join(dir, "config.json"))
-	if err != nil {
-		return nil, nil, fmt.Errorf("load model %s: %w", dir, err)
+// open returns the directory that Resolve finds, and what it holds.
+func open(dir string) (at string, config []byte, ckpt *safetensors.Checkpoint, err error) {
+	if at, err = Resolve(dir); err != nil {
+		return "", nil, nil, fmt.Errorf("load model: %w", err)
 	}
-	ckpt, err := safetensors.OpenDir(dir)
-	if err != nil {
-		return nil, nil, fmt.Errorf("load model %s: %w", dir, err)
+	if config, err = readConfig(filepath.Join(at, "config.json")); err != nil {
+		return "", nil, nil, fmt.Errorf("load model %s: %w", dir, err)
 	}
-	return config, ckpt, nil
+	if ckpt, err = safetensors.OpenDir(at); err != nil {
+		return "", nil, nil, fmt.Errorf("load model %s: %w", dir, err)
+	}
+	return at, config, ckpt, nil
 }
 
 func readConfig(path string) ([]byte, error) {
@@ -92,12 +95,12 @@ func readConfig(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-func identify(dir string, config []byte, ckpt *safetensors.Checkpoint) (Info, error) {
+func identify(dir string, config []byte, ckpt weights) (Info, error) {
 	kind, err := arch.ModelType(config)
 	if err != nil {
 		return Info{}, fmt.Errorf("load model %s: %w", dir, err)
 	}
-	abs, err := filepath.Abs(dir)
+	name, err := nameOf(dir)
 	if err != nil {
 		return Info{}, err
 	}
@@ -106,7 +109,7 @@ func identify(dir string, config []byte, ckpt *safetensors.Checkpoint) (Info, er
 		return Info{}, fmt.Errorf("hash model %s: %w", dir, err)
 	}
 	sum := sha256.Sum256(append(append([]byte{}, config...), weights...))
-	return Info{Name: filepath.Base(abs), Arch: kind, Digest: hex.EncodeToString(sum[:])}, nil
+	return Info{Name: name, Arch: kind, Digest: hex.EncodeToString(sum[:])}, nil
 }
 
 // Info says which checkpoint this is.
