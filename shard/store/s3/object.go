@@ -20,6 +20,9 @@ const (
 	// smallRead is the size below which a read fetches windowBytes, because the next bytes are often asked for next.
 	smallRead   = 64 << 10
 	windowBytes = 256 << 10
+	// Reads that follow each other, with gaps of at most maxGap, double the window up to maxWindow.
+	maxGap    = 64 << 10
+	maxWindow = 4 << 20
 )
 
 // object reads by ranges. It keeps its end and the last window it fetched.
@@ -33,6 +36,8 @@ type object struct {
 	mu     sync.Mutex
 	tail   window
 	recent window
+	next   int64 // where the last read ended
+	ahead  int64 // how much the next read fetches if it goes on from there
 }
 
 var _ store.Summed = (*object)(nil)
@@ -140,10 +145,11 @@ func (o *object) read(b []byte, off int64) (int, error) {
 	if o.cached(b, off) {
 		return len(b), nil
 	}
-	if len(b) >= smallRead {
+	n := o.follow(off, int64(len(b)))
+	if n <= int64(len(b)) {
 		return o.fetch(b, off)
 	}
-	w := window{off: off, data: make([]byte, min(windowBytes, o.size-off))}
+	w := window{off: off, data: make([]byte, min(n, o.size-off))}
 	if _, err := o.fetch(w.data, off); err != nil {
 		return 0, err
 	}
@@ -153,10 +159,30 @@ func (o *object) read(b []byte, off int64) (int, error) {
 	return copy(b, w.data), nil
 }
 
+// follow says how much to fetch for a read of n bytes at off that is not in memory.
+func (o *object) follow(off, n int64) int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if gap := off - o.next; o.next > 0 && gap >= 0 && gap <= maxGap {
+		o.ahead = min(max(2*o.ahead, windowBytes), maxWindow)
+	} else {
+		o.ahead = 0
+	}
+	o.next = off + n
+	if n < smallRead {
+		return max(o.ahead, windowBytes)
+	}
+	return max(o.ahead, n)
+}
+
 func (o *object) cached(b []byte, off int64) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.tail.read(b, off) || o.recent.read(b, off)
+	if !o.tail.read(b, off) && !o.recent.read(b, off) {
+		return false
+	}
+	o.next = off + int64(len(b))
+	return true
 }
 
 // fetch reads all of b from the server, or says how much it got.

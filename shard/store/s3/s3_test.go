@@ -90,6 +90,35 @@ func TestReads(t *testing.T) {
 	}
 }
 
+// Reads one after the other fetch ahead, and still give the object's bytes.
+func TestSequentialReads(t *testing.T) {
+	s3test.Start(t, bucket)
+	s := open(t, config(), "run")
+	data := make([]byte, 9<<20+5)
+	for i := range data {
+		data[i] = byte(i * i >> 9)
+	}
+	if err := store.Put(t.Context(), s, "k", data); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []int{10_000, 128 << 10, 1 << 20} {
+		for _, gap := range []int{0, 100, 100_000} {
+			o, err := s.Open(t.Context(), "k")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for off := 0; off < len(data); off += step + gap {
+				b := make([]byte, step)
+				n, err := o.ReadAt(b, int64(off))
+				if want := data[off:min(off+step, len(data))]; !bytes.Equal(b[:n], want) || err != nil && err != io.EOF {
+					t.Fatalf("ReadAt(%d, %d) = %d, %v", step, off, n, err)
+				}
+			}
+			o.Close()
+		}
+	}
+}
+
 // Writers go on through two crashes of the server: every key has one winner and whole bytes.
 func TestServerRestarts(t *testing.T) {
 	server := s3test.Start(t, bucket)
