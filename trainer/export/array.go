@@ -189,6 +189,22 @@ func loadJSON(path string, v any) error {
 	return nil
 }
 
+// threshold is a model's thresholds as an array.
+func threshold(m *sae.Model) array { return array{"threshold", []int{m.M}, m.Theta} }
+
+// jumping gives a model the thresholds that the arrays hold.
+func jumping(m *sae.Model, a arrays) (_ *sae.Model, err error) {
+	m.Arch = sae.JumpReLU
+	m.Theta, err = a.vector("threshold", m.M)
+	return m, err
+}
+
+// relu makes a model one without thresholds.
+func relu(m *sae.Model) *sae.Model {
+	m.Arch = sae.ReLU
+	return m
+}
+
 // withK gives a model its k and architecture when they fit.
 func withK(m *sae.Model, k int) (*sae.Model, error) {
 	if k < 1 || k > m.M {

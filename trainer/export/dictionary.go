@@ -4,11 +4,25 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"actfleet/trainer/sae"
 )
 
-var dictionaryNames = names{wEnc: "encoder.weight", bEnc: "encoder.bias", wDec: "decoder.weight", bDec: "b_dec", decT: true}
+// The names depend on the class. JumpReluAutoEncoder has a = x·W_enc + b_enc, without x − b_dec.
+var (
+	dictionaryNames = names{wEnc: "encoder.weight", bEnc: "encoder.bias", wDec: "decoder.weight", bDec: "b_dec", decT: true}
+	dictionaryReLU  = names{wEnc: "encoder.weight", bEnc: "encoder.bias", wDec: "decoder.weight", bDec: "bias", decT: true}
+	dictionaryJump  = names{wEnc: "W_enc", bEnc: "b_enc", wDec: "W_dec", bDec: "b_dec", encT: true}
+)
+
+// The classes.
+const (
+	classTopK      = "AutoEncoderTopK"
+	classBatchTopK = "BatchTopKSAE"
+	classReLU      = "AutoEncoder"
+	classJump      = "JumpReluAutoEncoder"
+)
 
 const (
 	dictionaryCfg     = "config.json"
@@ -39,9 +53,18 @@ const noThreshold = -1
 // dictionary is the class and the arrays of a model.
 func dictionary(m *sae.Model) (class string, list []array, err error) {
 	list = dictionaryNames.weights(m)
+	k := array{"k", nil, []int32{int32(m.K)}}
 	switch m.Arch {
 	case sae.TopK:
-		return "AutoEncoderTopK", append(list, array{"k", nil, []int32{int32(m.K)}}, array{"threshold", nil, []float32{noThreshold}}), nil
+		return classTopK, append(list, k, array{"threshold", nil, []float32{noThreshold}}), nil
+	case sae.BatchTopK:
+		return classBatchTopK, append(list, k, array{"threshold", nil, m.Theta[:1]}), nil
+	case sae.ReLU, sae.ReLUApril:
+		return classReLU, dictionaryReLU.weights(m), nil
+	case sae.JumpReLU:
+		list = dictionaryJump.weights(m)
+		list[1].data = m.PlainBias()
+		return classJump, append(list, threshold(m)), nil
 	}
 	return "", nil, refuse(DictionaryLearning, m)
 }
@@ -69,16 +92,42 @@ func readDictionary(dir string) (*sae.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := d.arrays()
-	k, ok := a["k"]
-	if !ok {
-		return nil, fmt.Errorf("%w: no k", ErrFormat)
+	var c dictionaryConfig
+	if err := loadJSON(filepath.Join(dir, dictionaryTrainer, dictionaryCfg), &c); err != nil {
+		return nil, err
 	}
-	m, err := dictionaryNames.model(a)
+	return fromDictionary(c.Trainer.Class, d.arrays())
+}
+
+// fromDictionary is a model of the arrays of a class.
+func fromDictionary(class string, a arrays) (*sae.Model, error) {
+	n := map[string]names{classTopK: dictionaryNames, classBatchTopK: dictionaryNames, classReLU: dictionaryReLU, classJump: dictionaryJump}
+	layout, ok := n[class]
+	if !ok {
+		return nil, fmt.Errorf("%w: dict_class %q is not read", ErrFormat, class)
+	}
+	m, err := layout.model(a)
 	if err != nil {
 		return nil, err
 	}
-	return withK(m, k.integer())
+	switch class {
+	case classTopK:
+		return withK(m, a["k"].integer())
+	case classReLU:
+		return relu(m), nil
+	case classJump:
+		m.Centre()
+		return jumping(m, a)
+	}
+	theta, err := a.vector("threshold", 1)
+	if err != nil {
+		return nil, err
+	}
+	if m, err = withK(m, a["k"].integer()); err != nil {
+		return nil, err
+	}
+	m.Arch, m.Theta = sae.BatchTopK, slices.Repeat(theta, m.M)
+	return m, nil
 }
 
 // integer is the value of a scalar array, or 0.

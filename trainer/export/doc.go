@@ -10,7 +10,8 @@
 //	saelens              cfg.json, sae_weights.safetensors: W_enc [d,M] b_enc W_dec [M,d] b_dec (threshold [M])
 //	sparsify             cfg.json, sae.safetensors: encoder.weight [M,d] encoder.bias W_dec [M,d] b_dec; TopK alone
 //	dictionary_learning  config.json, trainer_0/ae.pt: encoder.weight [M,d] encoder.bias decoder.weight [d,M]
-//	                     b_dec k threshold; without TopK: bias for b_dec, no k and threshold
+//	                     b_dec k threshold for TopK and BatchTopK; bias for b_dec and neither for ReLU;
+//	                     W_enc [d,M] b_enc W_dec [M,d] b_dec threshold [M] as in npz for JumpReLU
 //	openai               autoencoder.pt: encoder.weight [M,d] latent_bias decoder.weight [d,M] pre_bias,
 //	                     counters of zero, activation and its state. Its loader switches a normalisation of
 //	                     every row on for TopK: build it with normalize=False and load the arrays
@@ -23,5 +24,6 @@
 // Guaranteed: .pt files hold a dictionary of arrays, numbers and texts that torch.load reads with
 // weights_only=True; reading one interprets a fixed list of instructions and executes nothing; a
 // folder appears complete or not at all; a model that a layout cannot hold is refused (ErrFormat).
-// Not guaranteed: bits after npz, where folding b_d rounds once.
+// Not guaranteed: bits where b_d is folded into b_enc, which rounds once: a latent within
+// rounding of its threshold may then fall on the other side.
 package export

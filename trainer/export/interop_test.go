@@ -31,19 +31,21 @@ func eachExport(t *testing.T, script string, formats []Format) {
 		t.Skip(pythonEnv + " is not set")
 	}
 	for _, f := range formats {
-		for _, arch := range holds[f] {
-			t.Run(string(f)+"/"+string(arch), func(t *testing.T) {
+		t.Run(string(f), func(t *testing.T) {
+			args := []string{filepath.Join("testdata", script), string(f)}
+			for _, arch := range holds[f] {
 				dir, check := exported(t, f, arch)
-				out, err := exec.Command(python, filepath.Join("testdata", script), string(f), string(arch), dir, check).CombinedOutput()
-				var exit *exec.ExitError
-				if errors.As(err, &exit) && exit.ExitCode() == notThere {
-					t.Skipf("%s", out)
-				}
-				if err != nil {
-					t.Fatalf("%v\n%s", err, out)
-				}
-			})
-		}
+				args = append(args, string(arch), dir, check)
+			}
+			out, err := exec.Command(python, args...).CombinedOutput()
+			var exit *exec.ExitError
+			if errors.As(err, &exit) && exit.ExitCode() == notThere {
+				t.Skipf("%s", out)
+			}
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+		})
 	}
 }
 

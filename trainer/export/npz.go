@@ -16,6 +16,9 @@ func writeNPZ(dir string, m *sae.Model, _ Origin) error {
 	switch m.Arch {
 	case sae.TopK:
 		list = append(list, array{"k", nil, []int64{int64(m.K)}})
+	case sae.JumpReLU, sae.BatchTopK:
+		list = append(list, threshold(m))
+	case sae.ReLU, sae.ReLUApril: // nothing more: the absence says so
 	default:
 		return refuse(NPZ, m)
 	}
@@ -32,5 +35,11 @@ func readNPZ(dir string) (*sae.Model, error) {
 		return nil, err
 	}
 	m.Centre()
-	return withK(m, a["k"].integer())
+	if k, ok := a["k"]; ok {
+		return withK(m, k.integer())
+	}
+	if _, ok := a["threshold"]; ok {
+		return jumping(m, a)
+	}
+	return relu(m), nil
 }

@@ -22,6 +22,8 @@ func writeOpenAI(dir string, m *sae.Model, _ Origin) error {
 		d.add("activation", "TopK")
 		act.add("k", m.K)
 		act.add("postact_fn", "ReLU")
+	case sae.ReLU, sae.ReLUApril:
+		d.add("activation", "ReLU")
 	default:
 		return refuse(OpenAI, m)
 	}
@@ -40,6 +42,9 @@ func readOpenAI(dir string) (*sae.Model, error) {
 	}
 	name, _ := d.get("activation").(string)
 	act, _ := d.get("activation_state_dict").(*dict)
+	if name == "ReLU" {
+		return relu(m), nil
+	}
 	if name != "TopK" || act == nil {
 		return nil, fmt.Errorf("%w: activation %q is not read", ErrFormat, name)
 	}

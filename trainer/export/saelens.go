@@ -36,6 +36,10 @@ func writeSAELens(dir string, m *sae.Model, o Origin) error {
 	case sae.TopK:
 		k, rescale := m.K, false
 		c.Architecture, c.K, c.Rescale = "topk", &k, &rescale
+	case sae.ReLU, sae.ReLUApril:
+		c.Architecture = "standard"
+	case sae.JumpReLU, sae.BatchTopK:
+		c.Architecture, list = "jumprelu", append(list, threshold(m))
 	default:
 		return refuse(SAELens, m)
 	}
@@ -84,6 +88,10 @@ func readSAELens(dir string) (*sae.Model, error) {
 			return nil, fmt.Errorf("%w: %s has no k", ErrFormat, saelensCfg)
 		}
 		return withK(m, *c.K)
+	case "standard":
+		return relu(m), nil
+	case "jumprelu":
+		return jumping(m, a)
 	}
 	return nil, fmt.Errorf("%w: architecture %q is not read", ErrFormat, c.Architecture)
 }

@@ -1,16 +1,17 @@
 """Reads an exported folder with the package it is meant for and compares with what Go computed.
 
-peer.py FORMAT ARCH DIR CHECK.npz as plain.py; exit status 77 when the package cannot be imported.
+peer.py FORMAT then ARCH DIR CHECK.npz, as plain.py, as often as wanted; exit status 77 when the package
+cannot be imported.
 """
 import os
 import sys
 
+os.environ["SPARSIFY_DISABLE_TRITON"] = "1"  # no GPU is needed
+
 import numpy as np
 import torch
 
-fmt, arch, folder, check = sys.argv[1:]
-check = np.load(check)
-x, f, xhat = (torch.from_numpy(check[k]) for k in ("x", "f", "xhat"))
+fmt, cases = sys.argv[1], sys.argv[2:]
 
 
 def absent(err):
@@ -49,12 +50,19 @@ def dictionary_learning():
     classes = {"topk": AutoEncoderTopK, "batchtopk": BatchTopKSAE, "relu": dictionary.AutoEncoder,
                "relu_april": dictionary.AutoEncoder, "jumprelu": dictionary.JumpReluAutoEncoder,
                "gated": dictionary.GatedAutoEncoder}
-    sae = classes[arch].from_pretrained(os.path.join(folder, "trainer_0", "ae.pt"))
+    path = os.path.join(folder, "trainer_0", "ae.pt")
+    sae = classes[arch].from_pretrained(path)
     acts = sae.encode(x)
-    return acts, sae.decode(acts)
+    recon = sae.decode(acts)
+    if arch.startswith("relu"):  # its loader makes directions unit and moves their lengths into the encoder
+        acts = acts / torch.load(path, weights_only=True)["decoder.weight"].norm(dim=0)
+    return acts, recon
 
 
-with torch.no_grad():
-    got_f, got_x = globals()[fmt]()
-torch.testing.assert_close(got_f, f, atol=1e-4, rtol=1e-4)
-torch.testing.assert_close(got_x, xhat, atol=1e-3, rtol=1e-4)
+for arch, folder, check in zip(cases[::3], cases[1::3], cases[2::3]):
+    check = np.load(check)
+    x, f, xhat = (torch.from_numpy(check[k]) for k in ("x", "f", "xhat"))
+    with torch.no_grad():
+        got_f, got_x = globals()[fmt]()
+    torch.testing.assert_close(got_f, f, atol=1e-4, rtol=1e-4, msg=lambda m: f"codes of {arch}: {m}")
+    torch.testing.assert_close(got_x, xhat, atol=1e-3, rtol=1e-4, msg=lambda m: f"reconstructions of {arch}: {m}")

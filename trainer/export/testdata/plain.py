@@ -1,6 +1,7 @@
 """Reads an exported folder with torch, safetensors and numpy alone and compares with what Go computed.
 
-plain.py FORMAT ARCH DIR CHECK.npz, where CHECK.npz holds x [n,d], f [n,M] and xhat [n,d].
+plain.py FORMAT, then ARCH DIR CHECK.npz as often as wanted, where CHECK.npz holds x [n,d], f [n,M] and
+xhat [n,d].
 """
 import json
 import os
@@ -8,9 +9,7 @@ import sys
 
 import numpy as np
 
-fmt, arch, folder, check = sys.argv[1:]
-check = np.load(check)
-x, f, xhat = (check[k].astype(np.float64) for k in ("x", "f", "xhat"))
+fmt, cases = sys.argv[1], sys.argv[2:]
 
 
 def topk(a, k):
@@ -75,7 +74,7 @@ def dictionary_learning():
 def openai():
     loaded, w = torch_arrays("autoencoder.pt")
     k = loaded["activation_state_dict"].get("k")
-    assert loaded["activation"] == ("TopK" if k else "ReLU")
+    assert loaded["activation"] == ("TopK" if k else "ReLU"), loaded["activation"]
     acts = activate((x - w["pre_bias"]) @ w["encoder.weight"].T + w["latent_bias"], k)
     return acts, acts @ w["decoder.weight"].T + w["pre_bias"]
 
@@ -87,6 +86,9 @@ def npz():
     return acts, acts @ w["W_dec"] + w["b_dec"]
 
 
-got_f, got_x = globals()[fmt]()
-np.testing.assert_allclose(got_f, f, atol=1e-4, rtol=1e-4)
-np.testing.assert_allclose(got_x, xhat, atol=1e-3, rtol=1e-4)
+for arch, folder, check in zip(cases[::3], cases[1::3], cases[2::3]):
+    check = np.load(check)
+    x, f, xhat = (check[k].astype(np.float64) for k in ("x", "f", "xhat"))
+    got_f, got_x = globals()[fmt]()
+    np.testing.assert_allclose(got_f, f, atol=1e-4, rtol=1e-4, err_msg=f"codes of {arch}")
+    np.testing.assert_allclose(got_x, xhat, atol=1e-3, rtol=1e-4, err_msg=f"reconstructions of {arch}")
