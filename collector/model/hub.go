@@ -13,11 +13,11 @@ import (
 // ErrSnapshot says that a hub cache directory does not tell which checkpoint is meant.
 var ErrSnapshot = errors.New("no usable snapshot")
 
-// Resolve returns the directory that holds a checkpoint's files. That is dir itself, except where dir is
+// Resolve returns the directory that holds a checkpoint's files. That is dir itself (or a .gguf file), except where dir is
 // one model of Hugging Face's hub cache, models--ORG--NAME: then it is the snapshot that refs/main
 // names or, without that file, the only one. The files of a snapshot are symbolic links.
 func Resolve(dir string) (string, error) {
-	if _, err := os.Stat(filepath.Join(dir, "config.json")); err == nil {
+	if _, err := os.Stat(filepath.Join(dir, "config.json")); err == nil || isGGUF(dir) {
 		return dir, nil
 	}
 	snapshots, err := os.ReadDir(filepath.Join(dir, "snapshots"))

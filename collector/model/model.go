@@ -34,8 +34,8 @@ type Model struct {
 }
 
 // Load reads config.json and the safetensors weights of dir, which may be a model in a hub cache (see
-// Resolve). Errors: arch.ErrUnsupported, layer.ErrMismatch, safetensors.ErrCorrupt, ErrSnapshot, or what
-// the file system says.
+// Resolve) or a .gguf file. Errors: arch.ErrUnsupported, layer.ErrMismatch, safetensors.ErrCorrupt,
+// gguf.ErrCorrupt, gguf.ErrUnsupported, ErrSnapshot, or what the file system says.
 func Load(dir string) (*Model, error) {
 	dir, config, ckpt, err := open(dir)
 	if err != nil {
@@ -68,9 +68,13 @@ func Identify(dir string) (Info, error) {
 }
 
 // open returns the directory that Resolve finds, and what it holds.
-func open(dir string) (at string, config []byte, ckpt *safetensors.Checkpoint, err error) {
+func open(dir string) (at string, config []byte, ckpt weights, err error) {
 	if at, err = Resolve(dir); err != nil {
 		return "", nil, nil, fmt.Errorf("load model: %w", err)
+	}
+	if isGGUF(at) {
+		config, ckpt, err = openGGUF(at)
+		return at, config, ckpt, err
 	}
 	if config, err = readConfig(filepath.Join(at, "config.json")); err != nil {
 		return "", nil, nil, fmt.Errorf("load model %s: %w", dir, err)

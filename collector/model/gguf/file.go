@@ -1,6 +1,8 @@
 package gguf
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -101,6 +103,15 @@ func (f *File) Float32s(name string) ([]float32, error) {
 		return nil, fmt.Errorf("%s: tensor %q: %w", f.path, name, err)
 	}
 	return out, nil
+}
+
+// Digest is the hex SHA-256 of the whole file. os.ErrClosed after Close.
+func (f *File) Digest() (string, error) {
+	if f.data == nil {
+		return "", fmt.Errorf("%s: %w", f.path, os.ErrClosed)
+	}
+	sum := sha256.Sum256(f.data)
+	return hex.EncodeToString(sum[:]), nil
 }
 
 // Close unmaps the file. Closing again does nothing.

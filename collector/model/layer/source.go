@@ -3,6 +3,7 @@ package layer
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sort"
 	"strings"
@@ -15,15 +16,22 @@ import (
 // unused weight, or one of another shape.
 var ErrMismatch = errors.New("weights do not fit config.json")
 
+// Weights is an open checkpoint: a *safetensors.Checkpoint, or a GGUF file seen as one.
+type Weights interface {
+	Tensors() []safetensors.Info
+	// Bytes is the data of a tensor, little-endian, row-major.
+	Bytes(name string) ([]byte, error)
+}
+
 // Source hands out the weights of one checkpoint as kept fp32 tensors and remembers which were taken.
 type Source struct {
-	ckpt  *safetensors.Checkpoint
+	ckpt  Weights
 	infos map[string]safetensors.Info
 	taken map[string]bool
 }
 
 // NewSource starts reading from an open checkpoint, which must stay open until Done.
-func NewSource(ckpt *safetensors.Checkpoint) *Source {
+func NewSource(ckpt Weights) *Source {
 	src := &Source{ckpt: ckpt, infos: map[string]safetensors.Info{}, taken: map[string]bool{}}
 	for _, info := range ckpt.Tensors() {
 		src.infos[info.Name] = info
@@ -53,6 +61,7 @@ func (src *Source) Tensor(s *torch.Scope, name string, dims ...int) (*torch.Tens
 	if err != nil {
 		return nil, err
 	}
+	defer runtime.KeepAlive(raw) // torch sees its memory, Go does not see torch
 	src.taken[name] = true
 	t := torch.Wrap(s, raw, dtype, want...)
 	if dtype == torch.F32 {

@@ -1,0 +1,17 @@
+// Package checkpoint shows a GGUF file as the Hugging Face checkpoint it was made
+// from: a config.json, weights under Hugging Face's names, and a tokenizer.json.
+//
+// A family is general.architecture: llama (Llama, TinyLlama, Mistral), qwen2, qwen3,
+// gemma, gemma2 and gemma3.
+//
+// Guaranteed: what llama.cpp's converter changed is changed back (the rows of Llama's
+// query and key weights, the one added to Gemma's norms); a key of the architecture or
+// a tensor that is not known here is refused with gguf.ErrUnsupported and its name,
+// since it may change what the model computes.
+// Not guaranteed: that the weights are those of the original, which the quantised types
+// round; what GGUF does not record: the window of Mistral 0.1, and the order of merges
+// of equal score in a SentencePiece vocabulary (merges are derived from the scores as
+// transformers derives them).
+//
+// Names: https://github.com/ggml-org/llama.cpp/blob/master/gguf-py/gguf/constants.py
+package checkpoint
