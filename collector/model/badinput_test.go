@@ -25,6 +25,9 @@ func copyModel(t *testing.T, name string) string {
 	return dir
 }
 
+// absent is the value by which setConfig removes a key.
+const absent = "(absent)"
+
 func setConfig(t *testing.T, dir, key string, value any) {
 	t.Helper()
 	path := filepath.Join(dir, "config.json")
@@ -36,7 +39,9 @@ func setConfig(t *testing.T, dir, key string, value any) {
 	if err := json.Unmarshal(data, &config); err != nil {
 		t.Fatal(err)
 	}
-	config[key] = value
+	if config[key] = value; value == absent {
+		delete(config, key)
+	}
 	if data, err = json.Marshal(config); err != nil {
 		t.Fatal(err)
 	}

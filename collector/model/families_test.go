@@ -53,6 +53,12 @@ func TestFamilyRefusals(t *testing.T) {
 		{"llama-3", "head_dim", nil, layer.ErrMismatch, "q_proj"},
 		{"llama-3", "tie_word_embeddings", true, nil, ""}, // both matrices in the file: each is used
 		{"llama-yarn", "tie_word_embeddings", false, layer.ErrMismatch, "lm_head.weight"},
+		{"mistral", "num_key_value_heads", absent, arch.ErrUnsupported, "num_key_value_heads 8"},
+		{"qwen2", "num_key_value_heads", absent, arch.ErrUnsupported, "num_key_value_heads 32"},
+		{"gemma", "num_key_value_heads", absent, arch.ErrUnsupported, "num_key_value_heads 16"},
+		{"gemma3", "num_key_value_heads", absent, arch.ErrUnsupported, "num_key_value_heads 4"},
+		{"qwen3", "head_dim", absent, layer.ErrMismatch, "config.json says [512 28]"},  // 4 × 128
+		{"gemma2", "head_dim", absent, layer.ErrMismatch, "config.json says [768 24]"}, // 3 × 256
 		{"mistral", "attention_bias", true, arch.ErrUnsupported, "attention_bias"},
 		{"mistral", "attention_bias", false, nil, ""},
 		{"mistral", "sliding_window", 0, arch.ErrUnsupported, "sliding_window"},

@@ -26,7 +26,7 @@ GEMMA = dict(hidden_size=24, num_attention_heads=3, num_key_value_heads=1, head_
              max_position_embeddings=40, rms_norm_eps=1e-4, bos_token_id=0, eos_token_id=0)
 SMALL = dict(hidden_size=15, intermediate_size=26, head_dim=6)
 NEOX = dict(model_type="gpt_neox", hidden_size=30, num_attention_heads=3, num_hidden_layers=2, intermediate_size=44, vocab_size=59,
-            hidden_act="gelu", layer_norm_eps=1e-3, max_position_embeddings=40, tie_word_embeddings=False)
+            layer_norm_eps=1e-3, max_position_embeddings=40, tie_word_embeddings=False)
 GPT2 = dict(model_type="gpt2", n_embd=28, n_head=4, n_layer=3, n_positions=24, vocab_size=57, activation_function="gelu_new",
             layer_norm_epsilon=1e-4, attn_pdrop=0.1, embd_pdrop=0.1, resid_pdrop=0.1, n_ctx=24, summary_type="cls_index")
 # Phi under the names of its first code; rotary_dim 6 of 8, vocab_size rounded up to 64.
@@ -42,8 +42,8 @@ CONFIGS = {
                     high_freq_factor=4.0, original_max_position_embeddings=32)),
     # yarn in the older spelling, one matrix for embedding and output, rotary tables in the file.
     "llama-yarn": dict(LLAMA, model_type="llama", hidden_size=32, num_attention_heads=4, num_hidden_layers=2, intermediate_size=40, vocab_size=43,
-                       max_position_embeddings=32, tie_word_embeddings=True, pretraining_tp=1, rope_theta=100.0,
-                       rope_scaling=dict(type="yarn", factor=4.0, original_max_position_embeddings=8, beta_fast=4.0, beta_slow=0.5)),
+                       max_position_embeddings=128, tie_word_embeddings=True, pretraining_tp=1, rope_theta=100.0,
+                       rope_scaling=dict(type="yarn", factor=4.0, original_max_position_embeddings=32, beta_fast=1.0, beta_slow=0.1)),
     # the newer spelling, linear; window shorter than the prompt.
     "mistral": dict(LLAMA, model_type="mistral", hidden_size=40, num_attention_heads=4, num_key_value_heads=2, head_dim=6, num_hidden_layers=2,
                     intermediate_size=56, vocab_size=47, max_position_embeddings=64, sliding_window=5, tie_word_embeddings=False,
@@ -55,8 +55,8 @@ CONFIGS = {
                   intermediate_size=44, vocab_size=51, max_position_embeddings=48, tie_word_embeddings=False, use_sliding_window=True,
                   sliding_window=3, layer_types=["full_attention", "sliding_attention", "full_attention"], max_window_layers=0,
                   attention_bias=True, rope_theta=1000.0),
-    # an odd number of rotary channels: 3 of 10.
-    "neox-parallel": dict(NEOX, rotary_pct=0.3, rotary_emb_base=300, use_parallel_residual=True),
+    # an odd number of rotary channels: 3 of 10; hidden_act absent.
+    "neox-parallel": dict(NEOX, rotary_pct=0.3, rotary_emb_base=300),
     # one after the other, no biases in attention, buffers in the file.
     "neox-sequential": dict(NEOX, use_parallel_residual=False, attention_bias=False,
                             rope_parameters=dict(rope_type="default", rope_theta=70.0, partial_rotary_factor=0.61)),
@@ -64,9 +64,9 @@ CONFIGS = {
     # names without "transformer.", causal masks in the file, no scaling of scores.
     "gpt2-bare": dict(GPT2, n_layer=2, scale_attn_weights=False),
     "gemma": dict(GEMMA, model_type="gemma", num_hidden_layers=2, hidden_act="gelu", hidden_activation=None, torch_dtype="bfloat16", rope_theta=500.0),
-    # caps low enough to bend, a query scale that is not head_dim.
+    # a cap low enough to bend, the other absent, a query scale that is not head_dim.
     "gemma2": dict(GEMMA, model_type="gemma2", num_hidden_layers=3, hidden_activation="gelu_pytorch_tanh", query_pre_attn_scalar=7,
-                   sliding_window=5, attn_logit_softcapping=2.0, final_logit_softcapping=1.5, rope_theta=500.0, attention_bias=True),
+                   sliding_window=5, attn_logit_softcapping=2.0, rope_theta=500.0, attention_bias=True),
     # six windowed blocks and a full one with another base, linearly scaled.
     "gemma3": dict(GEMMA | SMALL, model_type="gemma3_text", num_hidden_layers=7, hidden_activation="gelu_pytorch_tanh", query_pre_attn_scalar=9,
                    sliding_window=4, final_logit_softcapping=2.5, rope_theta=900.0, rope_local_base_freq=60.0,
