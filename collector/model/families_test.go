@@ -28,6 +28,7 @@ func TestEveryFamilyRefuses(t *testing.T) {
 				refuses(t, name, count, 1, layer.ErrMismatch, "no layer uses")
 			}
 			refuses(t, name, count, 0, arch.ErrUnsupported, count)
+			refuses(t, name, count, 1<<20, arch.ErrUnsupported, count)
 		})
 	}
 }
@@ -46,6 +47,7 @@ func TestFamilyRefusals(t *testing.T) {
 		{"llama-3", "rope_scaling", map[string]any{"rope_type": "linear", "twist": 1}, arch.ErrUnsupported, "twist"},
 		{"llama-3", "rope_parameters", map[string]any{"partial_rotary_factor": 0.4}, nil, ""}, // rope_scaling wins
 		{"llama-yarn", "rope_scaling", map[string]any{"rope_type": "default", "partial_rotary_factor": 0.5}, arch.ErrUnsupported, "partial_rotary_factor"},
+		{"llama-yarn", "rope_theta", 1, arch.ErrUnsupported, "rope_theta"},
 		{"llama-3", "attn_logit_softcapping", 50.0, arch.ErrUnsupported, "attn_logit_softcapping"},
 		{"llama-3", "sliding_window", 5, arch.ErrUnsupported, "sliding_window"},
 		{"llama-3", "sliding_window", nil, nil, ""},

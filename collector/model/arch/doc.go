@@ -4,8 +4,12 @@
 // Vocabulary: a Network is one loaded checkpoint; a block is one transformer layer; a site is a place
 // inside a block where activations are read (package tap).
 //
-// Guarantees: a config.json whose mathematics is not implemented is refused by naming the key
-// (ErrUnsupported), weights that contradict it are refused by naming the weight (layer.ErrMismatch);
+// Families: phi, phi-msft and mixformer-sequential (Phi as Microsoft wrote it), llama (TinyLlama too),
+// mistral, qwen2, qwen3, gpt_neox (Pythia), gpt2, gemma, gemma2, gemma3_text. From llama on, all but NeoX and
+// GPT-2 are designs of one decoder.
+//
+// Guarantees: a config.json whose mathematics is not implemented, or that has a key its family does not
+// know, is refused by naming the key (ErrUnsupported), weights that contradict it are refused by naming the weight (layer.ErrMismatch);
 // activations follow Hugging Face's eager attention in fp32.
 //
 // Non-guarantees: no training, no generation, no cache; positions always start at 0.

@@ -27,7 +27,7 @@ type gpt2Config struct {
 
 // gpt2Harmless are GPT-2's keys about other heads, training, and the order of operations in 16 bits.
 const gpt2Harmless = `n_ctx summary_type summary_use_proj summary_activation summary_proj_to_labels
-	summary_first_dropout reorder_and_upcast_attn`
+	summary_first_dropout reorder_and_upcast_attn n_special output_past predict_special_tokens`
 
 func parseGPT2(text []byte) (gpt2Config, error) {
 	c := gpt2Config{Vocab: 50257, Positions: 1024, Hidden: 768, Layers: 12, Heads: 12, Act: "gelu_new", Eps: 1e-5, Scale: true, Tied: true}

@@ -11,12 +11,12 @@ import (
 
 // harmlessKeys are keys of any config.json that do not change what a forward pass computes: what the
 // checkpoint is called, how it was trained, how text is generated from it.
-var harmlessKeys = set(`_attn_implementation _attn_implementation_autoset _commit_hash _name_or_path architectures
+var harmlessKeys = set(`_attn_implementation _attn_implementation_autoset _commit_hash _flash_attn_2_enabled _name_or_path architectures
 	attention_dropout attention_probs_dropout_prob attn_pdrop auto_map bad_words_ids begin_suppress_tokens bos_token_id
 	cache_implementation chunk_size_feed_forward classifier_dropout decoder_start_token_id diversity_penalty do_sample
 	dtype early_stopping embd_pdrop encoder_no_repeat_ngram_size eos_token_id exponential_decay_length_penalty
 	finetuning_task forced_bos_token_id forced_eos_token_id hidden_dropout hidden_dropout_prob id2label initializer_range
-	is_decoder is_llama_config label2id length_penalty max_length min_length model_type no_repeat_ngram_size num_beam_groups
+	is_decoder is_llama_config label2id length_penalty max_length max_sequence_length min_length model_type no_repeat_ngram_size num_beam_groups
 	num_beams num_labels num_return_sequences output_attentions output_hidden_states output_scores pad_token_id prefix
 	pretraining_tp problem_type remove_invalid_values repetition_penalty resid_pdrop return_dict return_dict_in_generate
 	sep_token_id suppress_tokens task_specific_params temperature tf_legacy_loss tokenizer_class top_k top_p torch_dtype
@@ -78,10 +78,14 @@ func jsonKeys(t reflect.Type) map[string]bool {
 	return out
 }
 
-// checkSizes refuses sizes that no network has.
+// checkSizes refuses sizes that no network has, before anything is allocated by them.
 func checkSizes(sizes map[string]int) error {
 	for _, name := range slices.Sorted(maps.Keys(sizes)) {
-		if v := sizes[name]; v < 1 || v > 1<<24 {
+		limit := 1 << 24
+		if strings.HasSuffix(name, "layers") || strings.HasSuffix(name, "layer") {
+			limit = 1 << 12
+		}
+		if v := sizes[name]; v < 1 || v > limit {
 			return fmt.Errorf("%w: config.json: %s is %d", ErrUnsupported, name, v)
 		}
 	}

@@ -38,7 +38,7 @@ const msftHarmless = `flash_attn flash_rotary fused_dense phyagi_version checkpo
 
 // phi turns the config into that of Hugging Face's Phi, which computes the same.
 func (c msftConfig) phi() (phiConfig, error) {
-	if err := checkSizes(map[string]int{"n_embd": c.Hidden, "n_head": c.Heads, "vocab_size": c.Vocab, "pad_vocab_size_multiple": c.Multiple}); err != nil {
+	if err := checkSizes(map[string]int{"n_embd": c.Hidden, "n_head": c.Heads, "n_layer": c.Layers, "vocab_size": c.Vocab, "pad_vocab_size_multiple": c.Multiple}); err != nil {
 		return phiConfig{}, err
 	}
 	if err := c.checkParts(); err != nil {

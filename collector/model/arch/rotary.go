@@ -77,7 +77,7 @@ func (p ropeParameters) rotary(d ropeDefaults) (*layer.Rotary, error) {
 	if dims < 1 || dims+dims%2 > d.width {
 		return nil, fmt.Errorf("%w: config.json: partial_rotary_factor %g turns %d of %d channels of a head", ErrUnsupported, partial, dims, d.width)
 	}
-	if !(base > 0) {
+	if !(base > 1) {
 		return nil, fmt.Errorf("%w: config.json: rope_theta is %g", ErrUnsupported, base)
 	}
 	freqs, gain := layer.Frequencies(dims, base), 1.0
