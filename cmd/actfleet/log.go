@@ -53,7 +53,10 @@ func openLogObject(ctx context.Context, st store.Store, key string, node coordin
 	finish := func() error {
 		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), logPatience)
 		defer stop()
-		return p.Commit(ctx)
+		if err := p.Commit(ctx); err != nil {
+			return fmt.Errorf("put the log: %w", err)
+		}
+		return nil
 	}
 	return &runLog{finish: finish, log: collector.NewLog(p, string(node))}, nil
 }

@@ -3,6 +3,7 @@ package retry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -20,19 +21,23 @@ type Policy struct {
 // Default outlasts the restart of a server.
 var Default = Policy{First: 100 * time.Millisecond, Longest: 5 * time.Second, Most: 2 * time.Minute}
 
-// Do calls op until it succeeds, fails for good, or the policy or the context ends. It returns op's last error, or the
-// context's.
+// Do calls op until it succeeds, fails for good, or the policy or the context ends. It returns op's last error, and
+// the context's where that ended it.
 func (p Policy) Do(ctx context.Context, op func() error) error {
 	waits := backoff.NewExponentialBackOff()
 	waits.InitialInterval, waits.MaxInterval = p.First, p.Longest
 	waits.Multiplier, waits.RandomizationFactor = 2, 0.5
+	var last error
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		err := op()
-		if err != nil && !errors.Is(err, store.ErrUnavailable) {
-			err = backoff.Permanent(err)
+		last = op()
+		if last != nil && !errors.Is(last, store.ErrUnavailable) {
+			return struct{}{}, backoff.Permanent(last)
 		}
-		return struct{}{}, err
+		return struct{}{}, last
 	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(p.Most))
+	if err != nil && !errors.Is(err, last) { // the context ended
+		return fmt.Errorf("%w, while repeating: %w", err, last)
+	}
 	return err
 }
 

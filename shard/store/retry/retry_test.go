@@ -70,7 +70,7 @@ func TestBounds(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	err := retry.Default.Do(ctx, func() error { stop(); return down })
-	if !errors.Is(err, context.Canceled) {
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, down) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
