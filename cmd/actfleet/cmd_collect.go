@@ -45,7 +45,7 @@ Every node of a fleet runs the same command, with --join and --bind; a joining n
 		RunE: func(c *cobra.Command, _ []string) error { return runCollect(c.Context(), o, c.OutOrStdout()) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.model, "model", "", "directory with config.json, tokenizer.json and *.safetensors")
+	f.StringVar(&o.model, "model", "", "directory with config.json, tokenizer.json and *.safetensors, or a .gguf file")
 	f.StringVar(&o.data, "data", "", "prompts: JSONL, CSV or Parquet with a column text (or input_ids)")
 	f.StringVar(&o.out, "out", "", "the run: a directory all nodes share, or s3://bucket/prefix")
 	f.StringVar(&o.sites, "sites", "all", "where to read: Wqkv,out_proj,fc1,fc2,resid or all")
@@ -107,7 +107,7 @@ type job struct {
 
 // newJob loads what the flags name and has a plan: its own, or the run's.
 func newJob(ctx context.Context, o collectOptions) (*job, error) {
-	text, err := bpe.Load(modelFile(o.model, "tokenizer.json"))
+	text, err := model.LoadTokenizer(o.model)
 	if err != nil {
 		return nil, err
 	}

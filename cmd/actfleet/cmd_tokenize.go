@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"actfleet/collector/model/bpe"
+	"actfleet/collector/model"
 )
 
 // maxLine bounds one line of input: no prompt a model can take is longer.
@@ -31,13 +31,13 @@ func newTokenize() *cobra.Command {
 			return runTokenize(c.Context(), dir, !noSpecial, c.InOrStdin(), c.OutOrStdout())
 		},
 	}
-	c.Flags().StringVar(&dir, "model", "", "directory with tokenizer.json")
+	c.Flags().StringVar(&dir, "model", "", "directory with tokenizer.json, or a .gguf file")
 	c.Flags().BoolVar(&noSpecial, "no-special", false, "leave out the tokens the tokenizer adds by itself (BOS …)")
 	return c
 }
 
 func runTokenize(ctx context.Context, dir string, special bool, in io.Reader, out io.Writer) (err error) {
-	text, err := bpe.Load(modelFile(dir, "tokenizer.json"))
+	text, err := model.LoadTokenizer(dir)
 	if err != nil {
 		return err
 	}

@@ -65,8 +65,6 @@ func openRunFor(ctx context.Context, run string, write bool) (store.Store, shard
 	return st, plan, err
 }
 
-func modelFile(dir, name string) string { return filepath.Join(dir, name) }
-
 func baseName(path string) string { return filepath.Base(path) }
 
 // printJSON writes v as indented JSON and a line break.
