@@ -51,7 +51,7 @@ func TestEncode(t *testing.T) {
 	for i := range 600 {
 		total += 2 + i%9
 	}
-	for kind, check := range map[string]func(r *shard.Reader, g int, cols []any, i int){
+	checks := map[string]func(r *shard.Reader, g int, cols []any, i int){
 		VQ: func(_ *shard.Reader, _ int, cols []any, i int) {
 			if k := cols[2].([]int32)[i]; k < 0 || k >= 24 {
 				t.Fatalf("code %d", k)
@@ -70,15 +70,17 @@ func TestEncode(t *testing.T) {
 				}
 			}
 		},
-	} {
-		j := job(t, kind, filepath.Join(t.TempDir(), kind), src)
+	}
+	checks["batchtopk"] = checks[SAE] // rows with more than k list the greatest
+	for kind, check := range checks {
+		j := archJob(t, kind, filepath.Join(t.TempDir(), kind), src)
 		j.Config.Steps = 5
 		if _, err := Train(t.Context(), j); err != nil {
 			t.Fatal(err)
 		}
 		units := 0
 		id, err := Encode(t.Context(), j.Dir, src, func(int, int) { units++ })
-		if err != nil || units != 4 || !strings.HasPrefix(id, kind+"_fc2_3_") {
+		if err != nil || units != 4 || !strings.HasPrefix(id, j.Kind+"_fc2_3_") {
 			t.Fatalf("%q, %d units, %v", id, units, err)
 		}
 		if n := codes(t, src, id, check); n != total {

@@ -36,7 +36,7 @@ func newTrain() *cobra.Command {
 		Short: "Train a sparse autoencoder, an activation tokenizer or truth probes from a run's shards",
 		Long:  "Streams the shards; memory does not grow with the run.\n" + exitCodes,
 	}
-	c.AddCommand(newTrainCoder("sae", trainer.SAE, "a TopK sparse autoencoder with auxiliary loss"),
+	c.AddCommand(newTrainCoder("sae", trainer.SAE, "a sparse autoencoder, TopK with auxiliary loss unless arch says otherwise"),
 		newTrainCoder("tokenizer", trainer.VQ, "a vector quantiser with an averaged codebook"), newTrainProbe())
 	return c
 }

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// Architectures train from the command line, and leave it in the layouts that hold them.
+func TestExport(t *testing.T) {
+	run, dir := small(t), t.TempDir()
+	train := func(arch string) string {
+		out := filepath.Join(dir, arch)
+		wantOK(t, "train", "sae", "--from", run, "--site", "fc2", "--layers", "1", "--out", out, "--set", "arch="+arch,
+			"--set", "steps=5", "--set", "width=64", "--set", "k=8", "--set", "batch=256")
+		return out
+	}
+	coder := train("batchtopk")
+	for _, f := range []string{"saelens", "dictionary_learning", "npz"} {
+		out := filepath.Join(dir, "out", f)
+		wantOK(t, "export", coder, "--format", f, "--out", out)
+		if files, err := os.ReadDir(out); err != nil || len(files) == 0 {
+			t.Errorf("%s: %v, %v", f, files, err)
+		}
+		wantRefusal(t, exitError, []string{"is there already"}, "export", coder, "--format", f, "--out", out)
+	}
+	out := filepath.Join(dir, "other")
+	wantRefusal(t, exitError, []string{"sparsify has no place for batchtopk"}, "export", coder, "--format", "sparsify", "--out", out)
+	wantRefusal(t, exitUsage, []string{"unknown format", "saelens"}, "export", coder, "--format", "onnx", "--out", out)
+	wantOK(t, "export", train("topk"), "--format", "sparsify", "--out", out)
+}
