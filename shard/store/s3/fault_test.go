@@ -2,6 +2,7 @@ package s3_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -120,6 +121,34 @@ func TestFaults(t *testing.T) {
 	t.Log(p.seen)
 	if len(p.seen) < 6 {
 		t.Errorf("only these faults happened: %v", p.seen)
+	}
+}
+
+// Nodes that compute one unit write the same bytes: still only one of them may have won.
+func TestSameBytesOneWinner(t *testing.T) {
+	server := s3test.Start(t, bucket)
+	newProxy(t, server.URL())
+	t.Cleanup(http.DefaultTransport.(*http.Transport).CloseIdleConnections)
+	cfg := config()
+	cfg.Connect = cfg.Retry
+	s := open(t, cfg, "run")
+	for round := range 20 {
+		var wins atomic.Int64
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				err := store.Put(t.Context(), s, fmt.Sprint("acts/", round), []byte("the same"))
+				if err == nil {
+					wins.Add(1)
+				} else if !errors.Is(err, store.ErrExists) {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := wins.Load(); n != 1 {
+			t.Errorf("round %d: %d winners", round, n)
+		}
 	}
 }
 
