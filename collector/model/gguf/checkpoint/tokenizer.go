@@ -19,7 +19,8 @@ const (
 
 const (
 	mark     = "▁"
-	maxToken = 4 << 10 // bytes; merges are derived in quadratic time of it
+	maxToken = 4 << 10 // bytes
+	maxPiece = 512     // bytes of one of SentencePiece, whose merges are derived in quadratic time of it
 )
 
 // The split patterns behind tokenizer.ggml.pre.
@@ -159,6 +160,11 @@ func (v vocabulary) sentencePiece(f *gguf.File) (object, error) {
 	scores, _ := gguf.Get[[]float64](f, "tokenizer.ggml.scores")
 	if len(scores) != len(v.tokens) {
 		return nil, fmt.Errorf("%w: %d tokens with %d scores", gguf.ErrCorrupt, len(v.tokens), len(scores))
+	}
+	for id, token := range v.tokens {
+		if len(token) > maxPiece {
+			return nil, fmt.Errorf("%w: token %d is longer than %d bytes", gguf.ErrCorrupt, id, maxPiece)
+		}
 	}
 	model := object{"type": "BPE", "vocab": v.ids, "merges": v.merges(scores), "byte_fallback": true, "fuse_unk": true}
 	if id := slices.Index(v.types, tokenUnknown); id >= 0 {

@@ -241,6 +241,11 @@ func TestTokenizerRefuses(t *testing.T) {
 		}
 	}
 	meta, _ := pieces(t)
+	meta["tokenizer.ggml.tokens"].([]string)[300] = strings.Repeat("x", maxPiece+1)
+	if _, err := tokenizer(t, meta); !errors.Is(err, gguf.ErrCorrupt) || !strings.Contains(err.Error(), "token 300") {
+		t.Errorf("long token: %v", err)
+	}
+	meta, _ = pieces(t)
 	meta["tokenizer.ggml.model"], meta["tokenizer.ggml.pre"] = "gpt2", "olmo"
 	if _, err := tokenizer(t, meta); !errors.Is(err, gguf.ErrUnsupported) || !strings.Contains(err.Error(), `"olmo"`) {
 		t.Errorf("pre: %v", err)
