@@ -36,6 +36,7 @@ type Config struct {
 	// Sparse autoencoders.
 	Arch           string
 	Penalty, Rise  float64
+	Groups         int
 	Band, Theta    float64
 	Width, K, AuxK int
 	AuxCoef        float64
@@ -71,7 +72,7 @@ func Default(kind string) Config {
 	c := Config{Tokens: "all", Holdout: 0.05, HoldoutBy: "auto", Window: 64,
 		Batch: 2048, Micro: 1024, Steps: 500, Warmup: 0.05, Cooldown: 0.2, Clip: 1,
 		InitRows: 8192, EvalRows: 16384, EvalSteps: 100, LogSteps: 10, CheckpointSteps: 100,
-		Arch: string(sae.TopK), Penalty: Auto, Rise: 0.05, Band: 0.5, Theta: 0.3,
+		Arch: string(sae.TopK), Penalty: Auto, Rise: 0.05, Groups: 5, Band: 0.5, Theta: 0.3,
 		Width: 2048, K: 32, AuxK: Auto, AuxCoef: 1. / 32, DeadTokens: Auto, Scale: true,
 		Codes: 512, Decay: 0.95, Beta: 0.25, Revive: 0.1, Lloyd: 5,
 		Kinds: []string{probe.Logistic, probe.MassMean}, L2: []float64{1e-3, 1e-2, 1e-1, 1}, Label: "label", Group: "group", Split: "split",
@@ -114,11 +115,12 @@ func (c *Config) fields() []field {
 		{"eval_steps", learned, &c.EvalSteps, atLeast(&c.EvalSteps, 1), "steps between evaluations"},
 		{"log_steps", learned, &c.LogSteps, atLeast(&c.LogSteps, 1), "steps between lines of metrics.jsonl"},
 		{"checkpoint_steps", learned, &c.CheckpointSteps, atLeast(&c.CheckpointSteps, 1), "steps between checkpoints"},
-		{"arch", SAE, &c.Arch, nil, "topk, batchtopk, relu, relu_april, jumprelu"},
+		{"arch", SAE, &c.Arch, nil, "topk, batchtopk, relu, relu_april, jumprelu, matryoshka"},
 		{"width", SAE, &c.Width, atLeast(&c.Width, 1), "latents"},
-		{"k", SAE, &c.K, atLeast(&c.K, 1), "active latents of a row, with batchtopk on average; the others' codes list so many"},
+		{"k", SAE, &c.K, atLeast(&c.K, 1), "active latents of a row, with batchtopk and matryoshka on average; the others' codes list so many"},
 		{"penalty", SAE, &c.Penalty, within(&c.Penalty, Auto, 1e6), "price of a latent's activation, with jumprelu of its being active, where errors are summed over a vector of mean square 1; -1 is 5 for relu_april, else 1"},
 		{"penalty_rise", SAE, &c.Rise, within(&c.Rise, 0, 1), "share of the steps over which the penalty rises"},
+		{"groups", SAE, &c.Groups, atLeast(&c.Groups, 1), "prefixes of matryoshka, each twice the one before"},
 		{"bandwidth", SAE, &c.Band, within(&c.Band, 1e-9, 1e3), "of jumprelu's gradients"},
 		{"threshold", SAE, &c.Theta, within(&c.Theta, 1e-9, 1e3), "of jumprelu at the start"},
 		{"lr", SAE, &c.LR, within(&c.LR, 0, 1), "learning rate of Adam; 0 is 4e-3·√(2048/width)"},

@@ -40,7 +40,7 @@ func newLearner(kind string, d int, c Config) (Learner, error) {
 	switch kind {
 	case SAE:
 		return sae.New(d, sae.Config{Arch: sae.Arch(c.Arch), Width: c.Width, K: c.K,
-			Penalty: c.Penalty, Rise: int(c.Rise * float64(c.Steps)), Bandwidth: c.Band, Theta: c.Theta, AuxK: c.AuxK, AuxCoef: c.AuxCoef,
+			Penalty: c.Penalty, Groups: c.Groups, Rise: int(c.Rise * float64(c.Steps)), Bandwidth: c.Band, Theta: c.Theta, AuxK: c.AuxK, AuxCoef: c.AuxCoef,
 			DeadTokens: c.DeadTokens, Clip: c.Clip, Scale: c.Scale, Seed: c.Seed})
 	case VQ:
 		return vq.New(d, vq.Config{Codes: c.Codes, Decay: c.Decay, Beta: c.Beta, Dead: c.Revive,

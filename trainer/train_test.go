@@ -97,7 +97,7 @@ func events(t testing.TB, dir string) (lines []string) {
 // A training that is interrupted again and again ends with the weights, the metrics
 // and the checkpoint of one that was not.
 func TestResumeBitForBit(t *testing.T) {
-	for _, kind := range []string{SAE, VQ, "batchtopk", "relu", "relu_april", "jumprelu"} {
+	for _, kind := range []string{SAE, VQ, "batchtopk", "relu", "relu_april", "jumprelu", "matryoshka"} {
 		t.Run(kind, func(t *testing.T) {
 			job := archJob
 			src := made(t)

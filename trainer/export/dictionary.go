@@ -57,7 +57,7 @@ func dictionary(m *sae.Model) (class string, list []array, err error) {
 	switch m.Arch {
 	case sae.TopK:
 		return classTopK, append(list, k, array{"threshold", nil, []float32{noThreshold}}), nil
-	case sae.BatchTopK:
+	case sae.BatchTopK, sae.Matryoshka:
 		return classBatchTopK, append(list, k, array{"threshold", nil, m.Theta[:1]}), nil
 	case sae.ReLU, sae.ReLUApril:
 		return classReLU, dictionaryReLU.weights(m), nil

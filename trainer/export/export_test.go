@@ -30,7 +30,7 @@ func randomModel(seed uint64, d, m int, arch sae.Arch) *sae.Model {
 		model.Theta = make([]float32, m)
 		for i := range model.Theta {
 			model.Theta[i] = 0.7
-			if arch == sae.JumpReLU {
+			if !arch.OverBatch() {
 				model.Theta[i] = float32(r.ExpFloat64())
 			}
 		}

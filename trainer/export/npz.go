@@ -16,7 +16,7 @@ func writeNPZ(dir string, m *sae.Model, _ Origin) error {
 	switch m.Arch {
 	case sae.TopK:
 		list = append(list, array{"k", nil, []int64{int64(m.K)}})
-	case sae.JumpReLU, sae.BatchTopK:
+	case sae.JumpReLU, sae.BatchTopK, sae.Matryoshka:
 		list = append(list, threshold(m))
 	case sae.ReLU, sae.ReLUApril: // nothing more: the absence says so
 	default:

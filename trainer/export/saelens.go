@@ -38,7 +38,7 @@ func writeSAELens(dir string, m *sae.Model, o Origin) error {
 		c.Architecture, c.K, c.Rescale = "topk", &k, &rescale
 	case sae.ReLU, sae.ReLUApril:
 		c.Architecture = "standard"
-	case sae.JumpReLU, sae.BatchTopK:
+	case sae.JumpReLU, sae.BatchTopK, sae.Matryoshka:
 		c.Architecture, list = "jumprelu", append(list, threshold(m))
 	default:
 		return refuse(SAELens, m)

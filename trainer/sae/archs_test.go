@@ -54,7 +54,7 @@ func TestJumpVector(t *testing.T) {
 
 func archCfg(a Arch) Config {
 	c := gradCfg
-	c.Arch, c.Penalty, c.Rise, c.Bandwidth, c.Theta = a, 0.75, 4, 0.25, 0.5
+	c.Arch, c.Penalty, c.Rise, c.Bandwidth, c.Theta, c.Groups = a, 0.75, 4, 0.25, 0.5, 3
 	return c
 }
 
@@ -65,7 +65,7 @@ func exactArch(t testing.TB, seed uint64, d int, a Arch) *Learner {
 	return l
 }
 
-var others = []Arch{BatchTopK, ReLU, ReLUApril, JumpReLU}
+var others = []Arch{BatchTopK, ReLU, ReLUApril, JumpReLU, Matryoshka}
 
 // The written-out gradients equal autograd's of the dense, literal loss.
 func TestArchGradients(t *testing.T) {
@@ -120,8 +120,8 @@ func literal(t *testing.T, l *Learner, x []float32, n int) map[string][]float32 
 		pre := s.Linear(z, p["W_enc"], p["b_enc"])
 		codes, paid := literalCodes(s, l, p, pre)
 		rec := s.Add(s.MatMul(codes, p["W_dec"]), p["b_dec"])
-		total := s.Add(s.MulScalar(s.Sum(s.Square(s.Minus(rec, xs))), 1/l.consts[constVariance]), s.MulScalar(paid, l.lambda()))
-		if l.Arch == BatchTopK {
+		total := s.Add(s.MulScalar(literalLoss(s, l, p, codes, xs), 1/l.consts[constVariance]), s.MulScalar(paid, l.lambda()))
+		if l.Arch.OverBatch() {
 			total = s.Add(total, literalAux(s, l, p, pre, s.Detach(s.Minus(xs, rec))))
 		}
 		s.Backward(total)
@@ -134,6 +134,21 @@ func literal(t *testing.T, l *Learner, x []float32, n int) map[string][]float32 
 		t.Fatal(err)
 	}
 	return grads
+}
+
+// literalLoss is Σ‖r‖², for matryoshka the mean over 1/4, 1/2 and all of the latents.
+func literalLoss(s *torch.Scope, l *Learner, p map[string]*torch.Tensor, codes, xs *torch.Tensor) *torch.Tensor {
+	first := []int{l.M}
+	if l.Arch == Matryoshka {
+		first = []int{l.M / 4, l.M / 2, l.M}
+	}
+	total := s.MulScalar(s.Sum(codes), 0)
+	for _, m := range first {
+		rec := s.MatMul(s.Narrow(codes, 1, 0, int64(m)), s.Narrow(p["W_dec"], 0, 0, int64(m)))
+		r := s.Minus(s.Add(rec, p["b_dec"]), xs)
+		total = s.Add(total, s.MulScalar(s.Sum(s.Square(r)), 1/float64(len(first))))
+	}
+	return total
 }
 
 // literalAux is c·Σ‖ê−e‖²/V_a with the dead latents' k_aux largest.
@@ -154,7 +169,7 @@ func literalCodes(s *torch.Scope, l *Learner, p map[string]*torch.Tensor, pre *t
 	values := slices.Clone(s.Contiguous(s.Detach(pre)).Float32s())
 	dims := []int64{int64(len(values) / l.M), int64(l.M)}
 	switch l.Arch {
-	case BatchTopK:
+	case BatchTopK, Matryoshka:
 		mask := make([]float32, len(values))
 		for i := range slowTop(values, l.K*int(dims[0])) {
 			mask[i] = 1
@@ -222,21 +237,21 @@ func same(t *testing.T, a Arch, whole, parts *Learner) {
 		t.Fatal(err)
 	}
 	for name, v := range wantM {
-		if math.Abs(v-gotM[name]) > 1e-5*(1e-9+math.Abs(v)) || a == BatchTopK && v != gotM[name] {
+		if math.Abs(v-gotM[name]) > 1e-5*(1e-9+math.Abs(v)) || a.OverBatch() && v != gotM[name] {
 			t.Fatalf("%s of %s: %v, in parts %v", name, a, v, gotM[name])
 		}
 	}
 	if !slices.Equal(whole.since, parts.since) || relative(parts.Theta, whole.Theta) > 1e-5 {
 		t.Fatalf("%s: counters %v or thresholds %v differ, in parts %v and %v", a, whole.since, whole.Theta, parts.since, parts.Theta)
 	}
-	if a == BatchTopK && !slices.Equal(whole.WDec, parts.WDec) {
+	if a.OverBatch() && !slices.Equal(whole.WDec, parts.WDec) {
 		t.Fatal("batchtopk: other bits in parts")
 	}
 }
 
 func planCfg(a Arch) Config {
 	return Config{Arch: a, Width: 96, K: 3, AuxK: 16, AuxCoef: 1. / 32, DeadTokens: 8000, Clip: 1, Scale: true,
-		Penalty: map[Arch]float64{ReLU: 2, ReLUApril: 1, JumpReLU: 0.3}[a], Rise: 20, Bandwidth: 0.5, Theta: 0.3}
+		Penalty: map[Arch]float64{ReLU: 2, ReLUApril: 1, JumpReLU: 0.3}[a], Groups: 3, Rise: 20, Bandwidth: 0.5, Theta: 0.3}
 }
 
 // Every architecture learns planted directions, and what is saved measures as it did in training.

@@ -22,6 +22,9 @@
 //	            the lower index; θ is a moving average of the smallest kept one (rate .01, begun
 //	            with the first step). A trained model is f = a·H(a−θ). (Bussmann et al. 2024,
 //	            arXiv:2412.06410.) A step's rows are held in memory until its end
+//	matryoshka  batchtopk whose loss is the mean over prefixes M_j = M/2^(g−j) of the same with the
+//	            first M_j latents alone; a trained model is one of batchtopk (Bussmann et al. 2025,
+//	            arXiv:2503.17547)
 //	relu        f = ReLU(a);  loss = (Σ‖r‖² + λΣf) / (N·V)
 //	relu_april  f = ReLU(W_e s·x + b_e);  loss = (Σ‖r‖² + λΣ f_i‖d_i‖) / (N·V); d_i of any length,
 //	            begun with 0.1; b_d begins with 0 (the convention of Anthropic's update of April 2024)

@@ -5,7 +5,6 @@ import (
 	"math"
 
 	"actfleet/trainer/optim"
-	"actfleet/trainer/parallel"
 	"actfleet/trainer/state"
 )
 
@@ -16,6 +15,7 @@ type Config struct {
 	K          int     // active latents of a row; of TopK and BatchTopK
 	Penalty    float64 // λ of the ReLUs and of JumpReLU
 	Rise       int     // steps over which λ rises from 0
+	Groups     int     // prefixes of Matryoshka
 	Bandwidth  float64 // ε of JumpReLU
 	Theta      float64 // θ of JumpReLU at the start
 	AuxK       int     // dead latents tried on what is left; 0 is no auxiliary loss
@@ -50,6 +50,7 @@ type Learner struct {
 
 	logTheta, gradTheta []float32 // [M] of JumpReLU
 	held                []float32 // rows of a BatchTopK window
+	prefixes            []int     // of Matryoshka
 	guess               float32   // where its next choice begins to look; decides the time alone
 }
 
@@ -62,6 +63,8 @@ type window struct {
 	sumZ, sumR    []float64 // [d]
 	fired         []bool    // [M]
 	sumF          []float64 // [M] Σf_i
+	nestedLoss    float64   // mean over prefixes of Σ‖r_j‖²
+	sumNested     []float64 // [d] sum of the mean over prefixes of r_j
 }
 
 // work is memory used again by every micro-batch.
@@ -71,6 +74,7 @@ type work struct {
 	dval       []float32 // [n, k] ∂f
 	order      byLatent
 	rowLoss    []float64
+	nested     [][]float32 // [prefixes] [n, d]
 }
 
 // New makes a learner for vectors of length d. It must be given Init or a State
@@ -86,7 +90,7 @@ func New(d int, cfg Config) (*Learner, error) {
 		since: make([]int64, cfg.Width), consts: make([]float64, consts)}
 	l.plain = cfg.Arch.free()
 	l.win = window{square: make([]float64, d), sumZ: make([]float64, d), sumR: make([]float64, d),
-		fired: make([]bool, cfg.Width), sumF: make([]float64, cfg.Width)}
+		fired: make([]bool, cfg.Width), sumF: make([]float64, cfg.Width), sumNested: make([]float64, d)}
 	l.params = []optim.Param{
 		{Name: "W_enc", Shape: []int{l.M, d}, Value: l.WEnc, Grad: l.grad.WEnc},
 		{Name: "b_enc", Shape: []int{l.M}, Value: l.BEnc, Grad: l.grad.BEnc},
@@ -129,10 +133,10 @@ func (l *Learner) Export() *Model { return l.folded() }
 // Micro adds the gradients of n rows x [n, D] to the window. BatchTopK only keeps the rows: what it
 // chooses depends on all rows of the window, and Step computes.
 func (l *Learner) Micro(x []float32, n int) error {
-	switch l.Arch {
-	case TopK:
+	switch {
+	case l.Arch == TopK:
 		return l.microTopK(x, n)
-	case BatchTopK:
+	case l.Arch.OverBatch():
 		l.held = append(l.held, x[:n*l.D]...)
 		return nil
 	}
@@ -164,7 +168,11 @@ func (l *Learner) learn(n int) error {
 		return err
 	}
 	w := &l.work
-	l.backward(&w.codes, w.r, 2/l.consts[constVariance])
+	if l.Arch == Matryoshka {
+		l.backwardNested(n)
+	} else {
+		l.backward(&w.codes, w.r, 2/l.consts[constVariance])
+	}
 	if w.aux.N == n && w.aux.K > 0 && l.consts[constAuxVar] > 0 {
 		l.win.auxLoss += l.auxResiduals(n)
 		l.backward(&w.aux, w.ra, 2*l.cfg.AuxCoef/l.consts[constAuxVar])
@@ -186,122 +194,4 @@ func (l *Learner) reserve(n int) {
 	w, size := &l.work, n*l.D
 	w.z, w.r, w.ra = grow(w.z, size), grow(w.r, size), grow(w.ra, size)
 	w.rowLoss = grow(w.rowLoss, n)
-}
-
-// residuals computes r = ẑ − z and returns Σ‖r‖².
-func (l *Learner) residuals(n int) float64 {
-	w := &l.work
-	return l.perRow(n, func(b int, lo, hi int) float64 {
-		r := w.r[lo:hi]
-		for j, v := range w.z[lo:hi] {
-			r[j] = -v
-		}
-		if l.plain {
-			axpy(1, l.BDec, r)
-		}
-		w.codes.addDecoded(r, l.WDec, b)
-		return squareNorm(r)
-	})
-}
-
-// auxResiduals computes ra = ê − e = ê + r and returns Σ‖ra‖².
-func (l *Learner) auxResiduals(n int) float64 {
-	w := &l.work
-	return l.perRow(n, func(b int, lo, hi int) float64 {
-		copy(w.ra[lo:hi], w.r[lo:hi])
-		w.aux.addDecoded(w.ra[lo:hi], l.WDec, b)
-		return squareNorm(w.ra[lo:hi])
-	})
-}
-
-// perRow sums f over rows in a fixed order; lo and hi bound the row's values.
-func (l *Learner) perRow(n int, f func(b, lo, hi int) float64) (sum float64) {
-	out := l.work.rowLoss[:n]
-	parallel.For(n, rowGrain, func(from, to int) {
-		for b := from; b < to; b++ {
-			out[b] = f(b, b*l.D, (b+1)*l.D)
-		}
-	})
-	for _, v := range out {
-		sum += v
-	}
-	return sum
-}
-
-func squareNorm(v []float32) (sum float64) {
-	for _, x := range v {
-		sum += float64(x) * float64(x)
-	}
-	return sum
-}
-
-// collect adds the statistics of a micro-batch to the window.
-func (l *Learner) collect(n int, loss float64) {
-	w, win := &l.work, &l.win
-	win.n += n
-	win.loss += loss
-	for b := range n {
-		idx, val := w.codes.row(b)
-		for j, i := range idx {
-			if val[j] > 0 {
-				win.active++
-				win.fired[i] = true
-				win.sumF[i] += float64(val[j])
-			}
-		}
-	}
-	parallel.For(l.D, rowGrain, func(lo, hi int) { // columns, each summed by rising row
-		for b := range n {
-			at := b * l.D
-			for j := lo; j < hi; j++ {
-				z, r := float64(w.z[at+j]), float64(w.r[at+j])
-				win.square[j] += z * z
-				win.sumZ[j] += z
-				win.sumR[j] += r
-			}
-		}
-	})
-}
-
-// backward adds the gradients through the codes c for the residuals r, where the
-// loss is coef/2 · Σ‖r‖².
-func (l *Learner) backward(c *Codes, r []float32, coef float64) {
-	l.toValues(c, r, float32(coef))
-	l.work.order.sort(c, l.M)
-	l.toWeights(c, r, float32(coef))
-}
-
-// toValues computes ∂f of every entry of c.
-func (l *Learner) toValues(c *Codes, r []float32, g float32) {
-	w, d := &l.work, l.D
-	w.dval = grow(w.dval, len(c.Val))
-	parallel.For(c.N, rowGrain, func(lo, hi int) {
-		for b := lo; b < hi; b++ {
-			idx, _ := c.row(b)
-			for j, i := range idx {
-				w.dval[c.at(b)+j] = g * dot(r[b*d:(b+1)*d], l.WDec[int(i)*d:(int(i)+1)*d])
-			}
-		}
-	})
-}
-
-// toWeights adds the gradients of the weights from ∂f, by latent.
-func (l *Learner) toWeights(c *Codes, r []float32, g float32) {
-	parallel.For(l.M, rowGrain, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			l.latentGradient(i, c, r, g)
-		}
-	})
-}
-
-// latentGradient sums the gradients of latent i over the rows where it is active.
-func (l *Learner) latentGradient(i int, c *Codes, r []float32, g float32) {
-	w, d := &l.work, l.D
-	dDec, dEnc := l.grad.WDec[i*d:(i+1)*d], l.grad.WEnc[i*d:(i+1)*d]
-	for _, e := range w.order.entries[w.order.start[i]:w.order.start[i+1]] {
-		b := c.rowAt(e)
-		axpy(g*c.Val[e], r[b*d:(b+1)*d], dDec)
-		axpy(w.dval[e], w.z[b*d:(b+1)*d], dEnc)
-		l.grad.BEnc[i] += w.dval[e]
-	}
 }

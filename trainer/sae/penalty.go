@@ -19,8 +19,9 @@ func (l *Learner) prepareArch() error {
 		c.AuxK = 0
 	}
 	switch c.Arch {
-	case BatchTopK:
+	case BatchTopK, Matryoshka:
 		l.consts = append(l.consts, -1)
+		l.prefixes = prefixes(l.M, c.Groups)
 	case JumpReLU:
 		if !(c.Bandwidth > 0) || !(c.Theta > 0) {
 			return errors.New("sae: the bandwidth and the threshold of a jumprelu must be positive")
@@ -42,7 +43,7 @@ func (l *Learner) beginArch() {
 // takeTheta brings the model's thresholds up to date with what is learned.
 func (l *Learner) takeTheta() {
 	for i := range l.Theta {
-		if l.Arch == BatchTopK {
+		if l.Arch.OverBatch() {
 			l.Theta[i] = float32(max(l.consts[constTheta], 0))
 		} else {
 			l.Theta[i] = float32(math.Exp(float64(l.logTheta[i])))

@@ -37,7 +37,11 @@ func (l *Learner) Step(lr float64) (map[string]float64, error) {
 // biasGradient completes ∂b_d = Σ g − W_eᵀ ∂b_e.
 func (l *Learner) biasGradient() {
 	g := 2 / l.consts[constVariance]
-	for j, r := range l.win.sumR {
+	sum := l.win.sumR
+	if l.Arch == Matryoshka {
+		sum = l.win.sumNested
+	}
+	for j, r := range sum {
 		l.grad.BDec[j] = float32(g * r)
 	}
 	for i, v := range l.grad.BEnc {
@@ -96,7 +100,10 @@ func (l *Learner) metrics(norm, paid float64) map[string]float64 {
 		m["penalty"] = paid
 		m["loss"] += paid
 	}
-	if l.Arch == BatchTopK {
+	if l.Arch == Matryoshka {
+		m["loss"] += (w.nestedLoss - w.loss) / (n * l.consts[constVariance])
+	}
+	if l.Arch.OverBatch() {
 		m["theta"] = l.consts[constTheta]
 	}
 	return m
@@ -138,7 +145,8 @@ func (l *Learner) endWindow() {
 	clear(l.win.sumR)
 	clear(l.win.fired)
 	clear(l.win.sumF)
-	l.win = window{square: l.win.square, sumZ: l.win.sumZ, sumR: l.win.sumR, fired: l.win.fired, sumF: l.win.sumF}
+	clear(l.win.sumNested)
+	l.win = window{square: l.win.square, sumZ: l.win.sumZ, sumR: l.win.sumR, fired: l.win.fired, sumF: l.win.sumF, sumNested: l.win.sumNested}
 }
 
 func (l *Learner) findDead() {

@@ -47,7 +47,7 @@ def dictionary_learning():
         from dictionary_learning.trainers.top_k import AutoEncoderTopK
     except ImportError as err:
         absent(err)
-    classes = {"topk": AutoEncoderTopK, "batchtopk": BatchTopKSAE, "relu": dictionary.AutoEncoder,
+    classes = {"topk": AutoEncoderTopK, "batchtopk": BatchTopKSAE, "matryoshka": BatchTopKSAE, "relu": dictionary.AutoEncoder,
                "relu_april": dictionary.AutoEncoder, "jumprelu": dictionary.JumpReluAutoEncoder,
                "gated": dictionary.GatedAutoEncoder}
     path = os.path.join(folder, "trainer_0", "ae.pt")

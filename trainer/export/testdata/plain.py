@@ -42,7 +42,7 @@ def saelens():
 
     c, w = cfg(), load_file(os.path.join(folder, "sae_weights.safetensors"))
     assert c["d_in"] == x.shape[1] and c["d_sae"] == f.shape[1] and c["normalize_activations"] == "none"
-    wanted = {"topk": "topk", "batchtopk": "jumprelu", "relu": "standard", "relu_april": "standard"}
+    wanted = {"topk": "topk", "batchtopk": "jumprelu", "matryoshka": "jumprelu", "relu": "standard", "relu_april": "standard"}
     assert c["architecture"] == wanted.get(arch, arch), c
     z = x - w["b_dec"] if c["apply_b_dec_to_input"] else x
     acts = activate(z @ w["W_enc"] + w["b_enc"], c.get("k"), w.get("threshold"))
