@@ -9,7 +9,12 @@ import sys
 os.environ["SPARSIFY_DISABLE_TRITON"] = "1"  # no GPU is needed
 
 import numpy as np
-import torch
+
+try:
+    import torch
+except ImportError as err:
+    print(f"torch cannot be imported: {err}")
+    sys.exit(77)
 
 fmt, cases = sys.argv[1], sys.argv[2:]
 

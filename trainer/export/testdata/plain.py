@@ -20,8 +20,11 @@ def topk(a, k):
 
 
 def torch_arrays(path):
-    import torch
-
+    try:
+        import torch
+    except ImportError as err:
+        print(f"torch cannot be imported: {err}")
+        sys.exit(77)
     loaded = torch.load(os.path.join(folder, path), weights_only=True)
     return loaded, {k: v.numpy() for k, v in loaded.items() if isinstance(v, torch.Tensor)}
 
