@@ -89,7 +89,7 @@ install_wheel() {
 	pip=("$python" -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target "$build/site")
 	"$python" -m pip --version >/dev/null 2>&1 ||
 		die "no libtorch found and no pip to fetch one: run 'sudo apt-get install libtorch-dev libopenblas0-pthread', or 'sudo apt-get install python3-pip' and this again, or set LIBTORCH to an unpacked libtorch"
-	say "no libtorch found: installing PyTorch's wheel into $build/site (some minutes)"
+	say "no libtorch found: installing PyTorch's wheel into $build/site (some minutes, 1.3 GB, more where there is a GPU)"
 	rm -rf "$build/site"
 	if [ -e /proc/driver/nvidia ]; then
 		"${pip[@]}" torch || die "pip install torch did not work"
@@ -200,6 +200,7 @@ compile_api() {
 	mkdir -p "$work"
 	cp "$src"/*.h "$src/torch_api.cpp" "$work/"
 	: >"$build/obj/stubbed"
+	say "compiling the tensor library for it: two to four minutes on two cores, once"
 	for pass in 1 2 3 4 5 6; do
 		if g++ "${flags[@]}" -O1 -fmax-errors=0 -I"$work" -c "$work/torch_api.cpp" -o "$object" 2>"$work/errors"; then
 			return
@@ -281,7 +282,6 @@ fi
 rm -f "$build/stamp"
 say "libtorch $version: $source, $libdir"
 flags_of
-say "compiling the tensor library for it: two to four minutes on two cores, once"
 copy_gotch
 if [ -z "$shim_only" ]; then
 	write_work
