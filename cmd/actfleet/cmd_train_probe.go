@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -173,7 +174,11 @@ func printProbes(out io.Writer, t evaluate.Table, dir string, took time.Duration
 	sort.SliceStable(best, func(i, j int) bool {
 		return best[i].Splits[probe.Val].AUROC > best[j].Splits[probe.Val].AUROC
 	})
-	fmt.Fprintf(out, "%s: %d probes on %v rows in %s; %d did not converge and have no result\n", dir, len(t.Probes), t.Splits, timeText(took), unconverged)
+	var splits []string
+	for _, name := range t.SplitNames() {
+		splits = append(splits, fmt.Sprintf("%s %d", name, t.Splits[name]))
+	}
+	fmt.Fprintf(out, "%s: %d probes on rows of %s in %s; %d did not converge and have no result\n", dir, len(t.Probes), strings.Join(splits, ", "), timeText(took), unconverged)
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "best on val\tval AUROC\ttest AUROC\t95 % interval\ttest accuracy")
 	for _, p := range best[:min(bestShown, len(best))] {
