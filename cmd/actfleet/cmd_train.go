@@ -121,16 +121,20 @@ func (o *trainOptions) taps(runs []stream.Source) ([]tap.Tap, error) {
 	return taps, nil
 }
 
+// load reads what every kind of training starts from: its configuration, its runs and the taps to train on.
+func (o *trainOptions) load(ctx context.Context, kind string) (cfg trainer.Config, runs []stream.Source, taps []tap.Tap, err error) {
+	if cfg, err = trainer.LoadConfig(kind, o.config, o.set); err != nil {
+		return cfg, nil, nil, fmt.Errorf("%w: %w", errUsage, err)
+	}
+	if runs, err = o.sources(ctx); err != nil {
+		return cfg, nil, nil, err
+	}
+	taps, err = o.taps(runs)
+	return cfg, runs, taps, err
+}
+
 func runTrain(ctx context.Context, kind string, o trainOptions, out io.Writer) error {
-	cfg, err := trainer.LoadConfig(kind, o.config, o.set)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errUsage, err)
-	}
-	runs, err := o.sources(ctx)
-	if err != nil {
-		return err
-	}
-	taps, err := o.taps(runs)
+	cfg, runs, taps, err := o.load(ctx, kind)
 	if err != nil {
 		return err
 	}

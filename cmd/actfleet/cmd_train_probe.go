@@ -43,15 +43,7 @@ Keys for --set and the file of -f, with their defaults:
 }
 
 func runTrainProbe(ctx context.Context, o trainOptions, codes bool, out io.Writer) error {
-	cfg, err := trainer.LoadConfig(trainer.Probe, o.config, o.set)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errUsage, err)
-	}
-	runs, err := o.sources(ctx)
-	if err != nil {
-		return err
-	}
-	taps, err := o.taps(runs)
+	cfg, runs, taps, err := o.load(ctx, trainer.Probe)
 	if err != nil {
 		return err
 	}

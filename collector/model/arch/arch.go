@@ -98,3 +98,15 @@ func known() []string {
 	sort.Strings(names)
 	return names
 }
+
+// siteWidth is the width at a site of a block whose fc1 gives fc1 channels: the MLP's inner ones, twice where gate
+// and up stand side by side.
+func siteWidth(site tap.Site, heads layer.Heads, fc1, hidden int) int {
+	switch site {
+	case tap.Wqkv:
+		return heads.FusedWidth()
+	case tap.FC1:
+		return fc1
+	}
+	return hidden
+}

@@ -45,14 +45,7 @@ type decoderBlock struct {
 func (m *decoder) Shape() Shape { return m.shape }
 
 func (m *decoder) Width(site tap.Site) int {
-	switch site {
-	case tap.Wqkv:
-		return m.heads.FusedWidth()
-	case tap.FC1:
-		return 2 * m.inner
-	default:
-		return m.shape.Hidden
-	}
+	return siteWidth(site, m.heads, 2*m.inner, m.shape.Hidden)
 }
 
 func (m *decoder) Embed(s *torch.Scope, ids *torch.Tensor) *torch.Tensor {

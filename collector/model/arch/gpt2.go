@@ -126,14 +126,7 @@ func (m *gpt2) Shape() Shape {
 }
 
 func (m *gpt2) Width(site tap.Site) int {
-	switch site {
-	case tap.Wqkv:
-		return m.heads.FusedWidth()
-	case tap.FC1:
-		return m.cfg.inner()
-	default:
-		return m.cfg.Hidden
-	}
+	return siteWidth(site, m.heads, m.cfg.inner(), m.cfg.Hidden)
 }
 
 func (m *gpt2) Embed(s *torch.Scope, ids *torch.Tensor) *torch.Tensor {

@@ -134,14 +134,7 @@ func (m *neox) Shape() Shape {
 }
 
 func (m *neox) Width(site tap.Site) int {
-	switch site {
-	case tap.Wqkv:
-		return m.heads.FusedWidth()
-	case tap.FC1:
-		return m.cfg.Inner
-	default:
-		return m.cfg.Hidden
-	}
+	return siteWidth(site, m.heads, m.cfg.Inner, m.cfg.Hidden)
 }
 
 func (m *neox) Embed(s *torch.Scope, ids *torch.Tensor) *torch.Tensor {
