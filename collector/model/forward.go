@@ -31,6 +31,8 @@ type Request struct {
 	Taps []tap.Tap
 	// Emit receives the output of Taps[i], each tap once, in the order the network computes them.
 	Emit func(i int, v View) error
+	// Replace, if set, is called before Emit and may write into v: the network goes on with what v then holds.
+	Replace func(i int, v View) error
 	// Logits asks for the next-token logits after each prompt's last token; it costs the whole pass.
 	Logits bool
 }
@@ -117,7 +119,13 @@ func (p *pass) emit(t tap.Tap, y *torch.Tensor) {
 		return
 	}
 	shape := y.Shape()
-	p.err = p.r.Emit(i, View{Data: y.Float32s(), T: int(shape[1]), D: int(shape[2])})
+	v := View{Data: y.Float32s(), T: int(shape[1]), D: int(shape[2])}
+	if p.r.Replace != nil {
+		p.err = p.r.Replace(i, v)
+	}
+	if p.err == nil && p.r.Emit != nil {
+		p.err = p.r.Emit(i, v)
+	}
 }
 
 // readLogits computes the logits after each prompt's last real token.
