@@ -36,12 +36,20 @@ var _ unit = (*shard.Reader)(nil)
 type part struct {
 	unit
 	run, number int // index of the Source, number of the unit in its plan
-	column      int
-	dtype       shard.Dtype
-	width       int
+	columns     []column
+	width       int // of all columns
 	match       *matcher
 	checkFinite bool // the footer counts values that are not finite
 }
+
+// column is a vector column of a unit.
+type column struct {
+	index, width int
+	dtype        shard.Dtype
+}
+
+// bytes is what a row takes.
+func (c column) bytes() int { return c.width * c.dtype.Size() }
 
 // group is one row group.
 type group struct {
@@ -95,21 +103,22 @@ func (s Source) All() []int {
 	return all
 }
 
-// resolve finds the column and compiles the filter.
+// resolve finds the columns and compiles the filter.
 func (p *part) resolve(cfg Config) error {
 	s := p.Schema()
-	col, ok := p.VectorIndex(cfg.Column)
-	if !ok {
-		return fmt.Errorf("unit %d: no vector column %q", p.number, cfg.Column)
+	for _, name := range cfg.names() {
+		col, ok := p.VectorIndex(name)
+		if !ok {
+			return fmt.Errorf("unit %d: no vector column %q", p.number, name)
+		}
+		v := s.Vectors[col]
+		p.columns = append(p.columns, column{col, v.Width, v.Dtype})
+		p.width += v.Width
+		p.checkFinite = p.checkFinite || p.Stats(col).NonFinite > 0
 	}
-	m, err := cfg.Filter.compile(s)
-	if err != nil {
-		return err
-	}
-	v := s.Vectors[col]
-	p.column, p.dtype, p.width, p.match = col, v.Dtype, v.Width, m
-	p.checkFinite = p.Stats(col).NonFinite > 0
-	return nil
+	var err error
+	p.match, err = cfg.Filter.compile(s)
+	return err
 }
 
 func closeParts(parts []*part) error {

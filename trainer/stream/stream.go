@@ -11,9 +11,10 @@ import (
 
 // Config says what a Stream reads and in which order.
 type Config struct {
-	Column string // vector column, as tap.Tap.Column spells it
-	Batch  int    // rows of a batch
-	Window int    // row groups mixed together
+	Column string   // vector column, as tap.Tap.Column spells it
+	Beside []string // more columns, whose vectors stand behind Column's in a row of a batch
+	Batch  int      // rows of a batch
+	Window int      // row groups mixed together
 	Seed   uint64
 	Epochs int // passes over the data; 0 is without end
 	Filter Filter
@@ -29,7 +30,7 @@ type Cursor struct {
 	Offset int `json:"offset"`
 }
 
-// Batch is N rows of one column. It is valid until the next call of Next.
+// Batch is N rows of one column, or of several side by side. It is valid until the next call of Next.
 type Batch struct {
 	X     []float32 // [N, D]
 	Rows  []Key     // [N]
@@ -75,6 +76,9 @@ func Open(ctx context.Context, runs []Source, cfg Config) (*Stream, error) {
 	return s, nil
 }
 
+// names are the columns in the order of a row.
+func (c Config) names() []string { return append([]string{c.Column}, c.Beside...) }
+
 func (c Config) check() error {
 	if c.Batch < 1 || c.Window < 1 || c.Epochs < 0 || c.Prefetch < 0 {
 		return fmt.Errorf("stream: batch %d and window %d must be at least 1, epochs %d and prefetch %d at least 0",
@@ -92,15 +96,25 @@ func newStream(parts []*part, cfg Config) (*Stream, error) {
 		return nil, fmt.Errorf("stream of %s: the runs have no rows", cfg.Column)
 	}
 	for _, p := range parts {
-		if p.width != parts[0].width {
-			return nil, fmt.Errorf("column %s is %d wide in one run and %d in another", cfg.Column, parts[0].width, p.width)
+		for i, c := range p.columns {
+			if first := parts[0].columns[i].width; c.width != first {
+				return nil, fmt.Errorf("column %s is %d wide in one run and %d in another", cfg.names()[i], first, c.width)
+			}
 		}
 	}
 	return s, nil
 }
 
-// Width is D, the length of a vector.
+// Width is D, the length of a row: of its vectors together.
 func (s *Stream) Width() int { return s.parts[0].width }
+
+// Widths are the lengths of a row's vectors, in the order of Column and Beside.
+func (s *Stream) Widths() (w []int) {
+	for _, c := range s.parts[0].columns {
+		w = append(w, c.width)
+	}
+	return w
+}
 
 // Rows is the number of rows of the runs before the filter.
 func (s *Stream) Rows() int64 {

@@ -26,8 +26,8 @@ type window struct {
 // slot is one group of a window.
 type slot struct {
 	part *part
-	raw  []byte // the column, row after row; a view of the shard or of buf
-	buf  []byte // kept from window to window
+	raw  [][]byte // each column, row after row; views of the shard or of buf
+	buf  [][]byte // kept from window to window
 	rows []int64
 	pos  []int32
 }
@@ -67,8 +67,13 @@ func (w *window) loadSlot(i int, g group) error {
 		return nil
 	}
 	s.part, s.rows, s.pos = p, cols[colRow].([]int64), cols[colPos].([]int32)
-	if s.buf, s.raw, err = p.read(g, s.buf); err != nil {
-		return err
+	for len(s.buf) < len(p.columns) {
+		s.buf, s.raw = append(s.buf, nil), append(s.raw, nil)
+	}
+	for c, col := range p.columns {
+		if s.buf[c], s.raw[c], err = p.read(g, col, s.buf[c]); err != nil {
+			return err
+		}
 	}
 	if p.checkFinite {
 		w.dropNonFinite(before)
@@ -76,15 +81,15 @@ func (w *window) loadSlot(i int, g group) error {
 	return nil
 }
 
-// read fetches the column of a group: a view where the shard is mapped, else into buf.
-func (p *part) read(g group, buf []byte) (newBuf, raw []byte, err error) {
-	size := g.rows * p.width * p.dtype.Size()
+// read fetches a column of a group: a view where the shard is mapped, else into buf.
+func (p *part) read(g group, c column, buf []byte) (newBuf, raw []byte, err error) {
+	size := g.rows * c.bytes()
 	if cap(buf) < size { // room for the page headers too, or the reader grows it anew each time
 		buf = make([]byte, size, size+size/8+1<<16)
 	}
-	raw, err = p.Vector(g.index, p.column, buf[:size])
+	raw, err = p.Vector(g.index, c.index, buf[:size])
 	if err == nil && len(raw) != size {
-		err = fmt.Errorf("column %d holds %d bytes, want %d: %w", p.column, len(raw), size, shard.ErrCorrupt)
+		err = fmt.Errorf("column %d holds %d bytes, want %d: %w", c.index, len(raw), size, shard.ErrCorrupt)
 	}
 	if err != nil {
 		return buf, nil, err
@@ -105,7 +110,7 @@ func touch(raw []byte) (sum byte) {
 func (w *window) dropNonFinite(lo int) {
 	kept := w.refs[:lo]
 	for _, r := range w.refs[lo:] {
-		if finite(w.slots[r.slot].bytes(r.row), w.slots[r.slot].part.dtype) {
+		if w.slots[r.slot].finite(r.row) {
 			kept = append(kept, r)
 		}
 	}
@@ -113,10 +118,20 @@ func (w *window) dropNonFinite(lo int) {
 	w.refs = kept
 }
 
-// bytes is the stored vector of a row.
-func (s *slot) bytes(row int32) []byte {
-	n := s.part.width * s.part.dtype.Size()
-	return s.raw[int(row)*n : (int(row)+1)*n]
+// bytes is the stored vector of a row in column c of the part.
+func (s *slot) bytes(c int, row int32) []byte {
+	n := s.part.columns[c].bytes()
+	return s.raw[c][int(row)*n : (int(row)+1)*n]
+}
+
+// finite tells whether all vectors of a row are.
+func (s *slot) finite(row int32) bool {
+	for c, col := range s.part.columns {
+		if !finite(s.bytes(c, row), col.dtype) {
+			return false
+		}
+	}
+	return true
 }
 
 // finite looks at the exponent bits: all ones is an Inf or a NaN.
@@ -143,14 +158,16 @@ func le32(b []byte) uint32 {
 	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
 }
 
-// decode writes the vector of a row as float32.
+// decode writes the vectors of a row as float32.
 func (s *slot) decode(dst []float32, row int32) {
-	raw := s.bytes(row)
-	if s.part.dtype == shard.F16 {
-		shard.UnpackF16(dst, raw)
-		return
+	for c, col := range s.part.columns {
+		unpack := shard.UnpackF32
+		if col.dtype == shard.F16 {
+			unpack = shard.UnpackF16
+		}
+		unpack(dst[:col.width], s.bytes(c, row))
+		dst = dst[col.width:]
 	}
-	shard.UnpackF32(dst, raw)
 }
 
 func (w *window) key(r ref) Key {
