@@ -1,6 +1,10 @@
 package sae
 
-import "actfleet/trainer/recon"
+import (
+	"maps"
+
+	"actfleet/trainer/recon"
+)
 
 // Eval measures a Model on rows it is given. The zero value but for Model is ready.
 type Eval struct {
@@ -33,11 +37,8 @@ func (e *Eval) Add(x []float32, n int) error {
 	return nil
 }
 
-// Dense is the density above which a latent counts as dense.
-const Dense = 0.1
-
-// Metrics is recon's metrics and: l0, the mean number of active latents; dead, the
-// latents that fired on no row; dense, those that fired on more than Dense of them.
+// Metrics is recon's metrics and: l0, the mean number of active latents, and how many latents are dead,
+// almost dead and dense.
 func (e *Eval) Metrics() map[string]float64 {
 	m := e.sums.Metrics()
 	n := float64(e.sums.N)
@@ -45,15 +46,18 @@ func (e *Eval) Metrics() map[string]float64 {
 		return m
 	}
 	m["rows"], m["l0"] = n, float64(e.active)/n
-	var dead, dense float64
-	for _, f := range e.fires {
-		switch {
-		case f == 0:
-			dead++
-		case float64(f) > Dense*n:
-			dense++
-		}
-	}
-	m["dead"], m["dense"] = dead, dense
+	maps.Copy(m, e.Firing().Metrics())
 	return m
+}
+
+// Firing is on how many of the rows each latent was active.
+func (e *Eval) Firing() recon.Firing { return recon.Firing{N: e.sums.N, Count: e.fires} }
+
+// Active is the active latents of row b of those added last, and their values.
+func (e *Eval) Active(b int) (latents []int32, values []float32) { return e.codes.Row(b) }
+
+// Reconstruct writes the reconstructions of n rows x [n, D] to xhat and measures nothing.
+func (e *Eval) Reconstruct(x, xhat []float32, n int) error {
+	var codes Codes
+	return e.Model.Reconstruct(x, xhat, n, &codes)
 }

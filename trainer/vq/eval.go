@@ -42,3 +42,13 @@ func (e *Eval) Metrics() map[string]float64 {
 	m["commit"] = e.sums.SquaredError() / (m["rows"] * float64(e.Model.D))
 	return m
 }
+
+// Reconstruct writes the reconstructions of n rows x [n, D] to xhat and measures nothing.
+func (e *Eval) Reconstruct(x, xhat []float32, n int) error {
+	codes := make([]int32, n)
+	if err := e.Model.Encode(x, n, codes); err != nil {
+		return err
+	}
+	e.Model.Decode(codes, xhat, n)
+	return nil
+}
