@@ -20,7 +20,7 @@ var ErrDecode = errors.New("coordinator: not a fleet state")
 //	done   0 | n | first unit | gap … (gap = distance to the unit before, >= 1)
 //	       1 | bitmap of ceil(units/8) bytes, spare bits zero
 //	node   id string | host string | started time | seq | beat time | speed float64 LE
-//	       | unit time (ns) | done | lost | spare | flags (1 waiting, 2 left) | n | claim …
+//	       | unit time (ns) | done | lost | spare | flags (1 waiting, 2 left, 4 paused) | n | claim …
 //	claim  unit | attempt | started time
 //
 // Nodes stand in ascending order of id. A delta is the same thing with few units
@@ -32,6 +32,7 @@ const (
 	doneBitmap  = 1
 	flagWaiting = 1
 	flagLeft    = 2
+	flagPaused  = 4
 )
 
 // Encode returns the state as bytes.
@@ -112,6 +113,9 @@ func appendNode(b []byte, n *NodeState) []byte {
 	}
 	if n.Left {
 		flags |= flagLeft
+	}
+	if n.Paused {
+		flags |= flagPaused
 	}
 	b = append(b, flags)
 	b = binary.AppendUvarint(b, uint64(len(n.Claims)))

@@ -28,6 +28,7 @@ type Coordinator struct {
 	took    ewma // seconds of one unit
 	workers ewma // units worked on at a time
 	waiting bool // as last published
+	paused  bool
 	idle    time.Time
 	settle  settling
 	mem     memory
@@ -161,7 +162,10 @@ func (c *Coordinator) step() step {
 
 // pick claims the unit to start, or says how long to wait; c.mu is held.
 func (c *Coordinator) pick(l *look) step {
-	best := choose(&c.cfg, l)
+	best := choice{unit: -1}
+	if !c.paused {
+		best = choose(&c.cfg, l)
+	}
 	if best.unit >= 0 && !best.at.After(l.now) && len(c.held) < MaxClaims {
 		c.claim(best, l.now)
 		return step{do: doStart, unit: best.unit, spare: best.spare}

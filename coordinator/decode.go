@@ -86,10 +86,10 @@ func (r *reader) node(units int) NodeState {
 	n.UnitTime = time.Duration(r.int(math.MaxInt64))
 	n.Done, n.Lost, n.Spare = r.int(math.MaxInt32), r.int(math.MaxInt32), r.int(math.MaxInt32)
 	flags := r.byte()
-	if flags&^(flagWaiting|flagLeft) != 0 {
+	if flags&^(flagWaiting|flagLeft|flagPaused) != 0 {
 		r.fail("unknown node flags %#x", flags)
 	}
-	n.Waiting, n.Left = flags&flagWaiting != 0, flags&flagLeft != 0
+	n.Waiting, n.Left, n.Paused = flags&flagWaiting != 0, flags&flagLeft != 0, flags&flagPaused != 0
 	for range r.int(MaxClaims) {
 		c := Claim{Unit: r.int(units - 1), Attempt: r.int(math.MaxInt32), Started: r.time()}
 		if r.err != nil {

@@ -46,6 +46,23 @@ func (c *Coordinator) release(unit int) {
 	delete(c.peak, unit)
 }
 
+// Pause tells this node to start nothing new until Resume; units in hand go on, and the
+// others take what would be this node's. Next waits meanwhile, or ends when the run is
+// complete.
+func (c *Coordinator) Pause() { c.pause(true) }
+
+// Resume ends a Pause.
+func (c *Coordinator) Resume() { c.pause(false) }
+
+func (c *Coordinator) pause(paused bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.paused != paused {
+		c.paused = paused
+		c.publish()
+	}
+}
+
 // Leave drops all units and says that this node is going. Next must not be called
 // afterwards.
 func (c *Coordinator) Leave() {
@@ -73,7 +90,7 @@ func (c *Coordinator) self() NodeState {
 	n := NodeState{
 		Node: c.cfg.Node, Host: c.cfg.Host, Started: c.cfg.Started, Seq: c.seq, Beat: c.cfg.Now(),
 		UnitTime: seconds(c.took.mean), Done: c.counts.done, Lost: c.counts.lost, Spare: c.counts.spare,
-		Waiting: c.waiting,
+		Waiting: c.waiting, Paused: c.paused,
 	}
 	if c.took.n > 0 { // Little's law: throughput = units in work / time of one
 		n.Speed = c.workers.mean / c.took.mean

@@ -139,7 +139,8 @@ func (c *Coordinator) noteNews(n *NodeState, now time.Time) time.Duration {
 }
 
 // weigh gives each live node its weight and expected unit time; a node that has not
-// measured yet is taken to be like the mean of those that have.
+// measured yet is taken to be like the mean of those that have, and a paused one goes
+// after all others.
 func (c *Coordinator) weigh(live []*NodeState) []peer {
 	speed, unit, n := 0.0, 0.0, 0.0
 	for _, s := range live {
@@ -156,6 +157,9 @@ func (c *Coordinator) weigh(live []*NodeState) []peer {
 		out[i] = peer{id: s.Node, seed: c.seed(s.Node), weight: speed0, expect: unit0, known: n > 0, free: s.free()}
 		if s.Speed > 0 && s.UnitTime > 0 {
 			out[i].weight, out[i].expect, out[i].own = s.Speed, s.UnitTime, true
+		}
+		if s.Paused {
+			out[i].weight = 0
 		}
 	}
 	return out

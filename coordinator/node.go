@@ -68,6 +68,9 @@ type NodeState struct {
 	Spare int
 	// Waiting is set while the node has nothing to do and waits for a unit.
 	Waiting bool
+	// Paused is set while the node was told to start nothing new; it finishes what it
+	// has in hand.
+	Paused bool
 	// Left is set when the node has left the fleet on purpose.
 	Left bool
 	// Claims are the units the node works on, in the order it took them.
@@ -75,13 +78,13 @@ type NodeState struct {
 }
 
 // free reports whether the node could start a unit at once.
-func (n *NodeState) free() bool { return n.Waiting || len(n.Claims) == 0 }
+func (n *NodeState) free() bool { return !n.Paused && (n.Waiting || len(n.Claims) == 0) }
 
 // equal reports whether two versions say the same.
 func (n *NodeState) equal(o *NodeState) bool {
 	return n.Node == o.Node && n.Host == o.Host && n.Started.Equal(o.Started) && n.Seq == o.Seq &&
 		n.Beat.Equal(o.Beat) && n.Speed == o.Speed && n.UnitTime == o.UnitTime &&
-		n.Done == o.Done && n.Lost == o.Lost && n.Spare == o.Spare && n.Waiting == o.Waiting && n.Left == o.Left &&
+		n.Done == o.Done && n.Lost == o.Lost && n.Spare == o.Spare && n.Waiting == o.Waiting && n.Paused == o.Paused && n.Left == o.Left &&
 		slices.EqualFunc(n.Claims, o.Claims, Claim.equal)
 }
 

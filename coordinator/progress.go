@@ -9,7 +9,7 @@ type Progress struct {
 	// Own counts the units this node was first to commit, Lost those where another
 	// one was.
 	Own, Lost int
-	// Rate is the measured speed of the live nodes together, in units per second; 0
+	// Rate is the measured speed of the live nodes that are not paused together, in units per second; 0
 	// while nothing is measured.
 	Rate float64
 	// ETA is the time left at this rate, negative while unknown.
@@ -45,6 +45,17 @@ func (c *Coordinator) Progress() Progress {
 	return p
 }
 
+// Remaining is how long a unit in this node's hands still takes, by measured times; false
+// for a unit it does not hold, and while nobody has measured one.
+func (c *Coordinator) Remaining(unit int) (time.Duration, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	claim, ok := c.held[unit]
+	now := c.cfg.Now()
+	me := c.look(now).nodes[0]
+	return remains(now.Sub(claim.Started), me.expect), ok && me.known
+}
+
 // Summarize makes a Progress of a state and the members alive; self may be empty.
 func Summarize(s *State, members []Member, self NodeID, now time.Time) Progress {
 	live := map[NodeID]bool{self: true}
@@ -56,7 +67,7 @@ func Summarize(s *State, members []Member, self NodeID, now time.Time) Progress 
 	for _, n := range s.Nodes() {
 		sum += n.Done
 		alive := live[n.Node] && !n.Left
-		if alive {
+		if alive && !n.Paused {
 			p.Rate += n.Speed
 		}
 		p.Nodes = append(p.Nodes, NodeProgress{NodeState: n, Self: n.Node == self, Live: alive, Age: max(0, now.Sub(n.Beat))})

@@ -19,8 +19,8 @@ func nodeSeed(salt string, node NodeID) uint64 {
 	return xxhash.Sum64String(salt + "\x00" + string(node))
 }
 
-// score is the place of a node for a unit: the greater, the earlier. weight must be
-// positive.
+// score is the place of a node for a unit: the greater, the earlier. A node of
+// weight 0 has the score 0, after all others; no weight may be negative.
 func score(seed uint64, unit int, weight float64) float64 {
 	var b [16]byte
 	binary.LittleEndian.PutUint64(b[:8], seed)

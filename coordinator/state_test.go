@@ -29,6 +29,7 @@ func genNode(t *rapid.T) NodeState {
 		UnitTime: time.Duration(rapid.IntRange(0, 2).Draw(t, "unit time")),
 		Done:     rapid.IntRange(0, 2).Draw(t, "done"),
 		Waiting:  rapid.Bool().Draw(t, "waiting"),
+		Paused:   rapid.Bool().Draw(t, "paused"),
 		Left:     rapid.Bool().Draw(t, "left"),
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "claims") {
