@@ -1,14 +1,16 @@
 // Package model loads a Hugging Face checkpoint and runs its forward pass with taps.
 //
 // Vocabulary: a batch is a few prompts as token ids, padded on the right to the longest; a View is one
-// tap's output for a batch, [B, T, D] fp32 in host memory.
+// tap's output for a batch, [B, T, D] fp32 in host memory; a Prefix is the beginning that many prompts
+// share, computed once: a Forward after it computes only what follows.
 //
 // Guarantees: activations equal Hugging Face's (eager attention, fp32, one prompt at a time, no padding)
 // to 1e-4 of each tensor's RMS, whatever the batch mates; the pass stops after the last tapped block
 // unless logits are asked for; the same batch gives the same bits again.
 //
 // Non-guarantees: a prompt's bits may differ in the last places between batches of other shapes
-// (matrix kernels depend on shape), so whoever needs equal bytes must cut equal batches.
+// (matrix kernels depend on shape), and with and without a Prefix, so whoever needs equal bytes must cut
+// equal batches and equal prefixes.
 //
 // Example:
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"actfleet/collector/model/layer"
 	"actfleet/collector/model/tap"
 	"actfleet/internal/torch"
 )
@@ -13,13 +14,13 @@ import (
 var ErrTooLong = errors.New("prompt longer than the model's positions")
 
 // View is one tap's output for a batch, [B, T, D] row-major in host memory; it is valid only inside
-// the Emit call that received it. Positions past a prompt's length hold garbage.
+// the Emit call that received it. Steps past a prompt's length hold garbage.
 type View struct {
 	Data []float32
 	T, D int
 }
 
-// Row is the vector of prompt b at position t.
+// Row is the vector of prompt b at step t: at position t, or t after the prefix.
 func (v View) Row(b, t int) []float32 {
 	at := (b*v.T + t) * v.D
 	return v.Data[at : at+v.D]
@@ -27,8 +28,9 @@ func (v View) Row(b, t int) []float32 {
 
 // Request is one forward pass.
 type Request struct {
-	IDs  [][]int32 // the prompts' token ids, none empty
-	Taps []tap.Tap
+	IDs   [][]int32 // the prompts' token ids, none empty
+	After *Prefix   // what stands before each of IDs; nil: nothing
+	Taps  []tap.Tap
 	// Emit receives the output of Taps[i], each tap once, in the order the network computes them.
 	Emit func(i int, v View) error
 	// Replace, if set, is called before Emit and may write into v: the network goes on with what v then holds.
@@ -40,16 +42,17 @@ type Request struct {
 // Forward runs the prompts through the network. It returns the logits [B][Vocab] when asked, nil
 // otherwise. Errors: ErrTooLong, what Emit returned, ctx's error, or libtorch's.
 func (m *Model) Forward(ctx context.Context, r Request) (logits [][]float32, err error) {
+	return m.run(ctx, r, r.After.blocks())
+}
+
+// run is Forward, with what the blocks remember of the positions before: past is nil when there are none.
+func (m *Model) run(ctx context.Context, r Request, past []layer.Past) (logits [][]float32, err error) {
 	if err := m.check(r); err != nil {
 		return nil, err
 	}
-	p := pass{m: m, r: r, wanted: map[tap.Tap]int{}, last: -1}
+	p := pass{m: m, r: r, past: past, wanted: map[tap.Tap]int{}}
 	for i, t := range r.Taps {
 		p.wanted[t] = i
-		p.last = max(p.last, t.Layer)
-	}
-	if r.Logits {
-		p.last = m.info.Layers - 1
 	}
 	err = torch.Do(func(s *torch.Scope) error { return p.run(ctx, s) })
 	return p.logits, err
@@ -60,8 +63,8 @@ func (m *Model) check(r Request) error {
 		if len(ids) == 0 {
 			return fmt.Errorf("prompt %d of the batch is empty", i)
 		}
-		if len(ids) > m.info.MaxPositions {
-			return fmt.Errorf("%w: %d tokens, %s has %d positions", ErrTooLong, len(ids), m.info.Name, m.info.MaxPositions)
+		if n := r.After.Len() + len(ids); n > m.info.MaxPositions {
+			return fmt.Errorf("%w: %d tokens, %s has %d positions", ErrTooLong, n, m.info.Name, m.info.MaxPositions)
 		}
 		for _, id := range ids {
 			if id < 0 || int(id) >= m.info.Vocab {
@@ -74,32 +77,43 @@ func (m *Model) check(r Request) error {
 			return fmt.Errorf("tap %s: %s has layers 0..%d", t.Column(""), m.info.Name, m.info.Layers-1)
 		}
 	}
+	if have, want := len(r.After.blocks()), m.blocks(r); r.After != nil && have < want {
+		return fmt.Errorf("the prefix remembers %d blocks, the pass needs %d", have, want)
+	}
 	return nil
+}
+
+// blocks is how many of them a request needs: up to its last tap, or all.
+func (m *Model) blocks(r Request) (n int) {
+	if r.Logits {
+		return m.info.Layers
+	}
+	for _, t := range r.Taps {
+		n = max(n, t.Layer+1)
+	}
+	return n
 }
 
 // pass is the state of one Forward call.
 type pass struct {
 	m      *Model
 	r      Request
+	past   []layer.Past
 	wanted map[tap.Tap]int
-	last   int // last block to compute
 	err    error
 	logits [][]float32
 }
 
 func (p *pass) run(ctx context.Context, s *torch.Scope) error {
 	ids, steps := pad(p.r.IDs)
-	x := s.Keep(p.m.net.Embed(s, torch.FromInt64(s, ids, int64(len(p.r.IDs)), int64(steps))))
+	x := s.Keep(p.m.net.Embed(s, torch.FromInt64(s, ids, int64(len(p.r.IDs)), int64(steps)), p.r.After.Len()))
 	defer func() { x.Free() }()
-	for i := 0; i <= p.last; i++ {
+	masks := layer.NewMasks(s)
+	for i := range p.m.blocks(p.r) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		out := s.Keep(s.Sub(func(s *torch.Scope) *torch.Tensor {
-			next := p.m.net.Block(s, i, x, func(site tap.Site, y *torch.Tensor) { p.emit(tap.Tap{Site: site, Layer: i}, y) })
-			p.emit(tap.Tap{Site: tap.Resid, Layer: i}, next)
-			return next
-		}))
+		out := s.Keep(s.Sub(func(s *torch.Scope) *torch.Tensor { return p.block(s, i, x, masks) }))
 		x.Free() // one block's states at a time, however deep the model
 		x = out
 		if p.err != nil {
@@ -110,6 +124,16 @@ func (p *pass) run(ctx context.Context, s *torch.Scope) error {
 		p.readLogits(s, x)
 	}
 	return nil
+}
+
+func (p *pass) block(s *torch.Scope, i int, x *torch.Tensor, masks *layer.Masks) *torch.Tensor {
+	c := layer.Context{Masks: masks}
+	if p.past != nil {
+		c.Past = &p.past[i]
+	}
+	next := p.m.net.Block(s, i, x, c, func(site tap.Site, y *torch.Tensor) { p.emit(tap.Tap{Site: site, Layer: i}, y) })
+	p.emit(tap.Tap{Site: tap.Resid, Layer: i}, next)
+	return next
 }
 
 // emit hands a tapped output on; after the first error nothing is handed on any more.

@@ -27,6 +27,11 @@ func (s *Scope) AddTo(dst, src *Tensor, alpha float64) {
 	check("AddTo", C.af_add_to(dst.raw("AddTo"), src.raw("AddTo"), C.double(alpha)))
 }
 
+// MulTo is dst *= x, element by element.
+func (s *Scope) MulTo(dst, x *Tensor) {
+	s.to("MulTo", func(out *lib.Ctensor) { lib.AtgMul_(out, dst.in("MulTo"), x.in("MulTo")) })
+}
+
 // MulScalarTo is dst *= v.
 func (s *Scope) MulScalarTo(dst *Tensor, v float64) {
 	check("MulScalarTo", C.af_mul_scalar_to(dst.raw("MulScalarTo"), C.double(v)))

@@ -29,10 +29,11 @@ type Network interface {
 	Shape() Shape
 	// Width is the number of channels at a site, the same in every block.
 	Width(site tap.Site) int
-	// Embed maps token ids [B, T] (int64) to the first hidden states [B, T, Hidden].
-	Embed(s *torch.Scope, ids *torch.Tensor) *torch.Tensor
+	// Embed maps token ids [B, T] (int64), which stand at positions before, before+1 and so on, to the
+	// first hidden states [B, T, Hidden].
+	Embed(s *torch.Scope, ids *torch.Tensor, before int) *torch.Tensor
 	// Block maps the hidden states x [B, T, Hidden] to the next ones; Emit sees every site but resid.
-	Block(s *torch.Scope, i int, x *torch.Tensor, emit Emit) *torch.Tensor
+	Block(s *torch.Scope, i int, x *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor
 	// Logits maps final hidden states [N, Hidden] to next-token logits [N, Vocab].
 	Logits(s *torch.Scope, x *torch.Tensor) *torch.Tensor
 }

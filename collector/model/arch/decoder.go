@@ -48,7 +48,7 @@ func (m *decoder) Width(site tap.Site) int {
 	return siteWidth(site, m.heads, 2*m.inner, m.shape.Hidden)
 }
 
-func (m *decoder) Embed(s *torch.Scope, ids *torch.Tensor) *torch.Tensor {
+func (m *decoder) Embed(s *torch.Scope, ids *torch.Tensor, _ int) *torch.Tensor {
 	x := s.Embedding(m.embed, ids)
 	if m.embedScale != 0 {
 		x = s.MulScalar(x, m.embedScale)
@@ -56,9 +56,9 @@ func (m *decoder) Embed(s *torch.Scope, ids *torch.Tensor) *torch.Tensor {
 	return x
 }
 
-func (m *decoder) Block(s *torch.Scope, i int, x *torch.Tensor, emit Emit) *torch.Tensor {
+func (m *decoder) Block(s *torch.Scope, i int, x *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor {
 	b := m.blocks[i]
-	attn := m.attend(s, i, b.norm.Forward(s, x), emit)
+	attn := m.attend(s, i, b.norm.Forward(s, x), c, emit)
 	if b.postAttn != nil {
 		attn = b.postAttn.Forward(s, attn)
 	}
@@ -70,7 +70,7 @@ func (m *decoder) Block(s *torch.Scope, i int, x *torch.Tensor, emit Emit) *torc
 	return s.Add(x, mlp)
 }
 
-func (m *decoder) attend(s *torch.Scope, i int, h *torch.Tensor, emit Emit) *torch.Tensor {
+func (m *decoder) attend(s *torch.Scope, i int, h *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor {
 	b := m.blocks[i]
 	qkv := b.qkv.Forward(s, h)
 	emit(tap.Wqkv, qkv)
@@ -80,7 +80,8 @@ func (m *decoder) attend(s *torch.Scope, i int, h *torch.Tensor, emit Emit) *tor
 	}
 	how := m.scores
 	how.Window = m.windows[i]
-	out := b.out.Forward(s, m.heads.Causal(s, m.rotary[i].Forward(s, q), m.rotary[i].Forward(s, k), v, how))
+	q, k = m.rotary[i].Forward(s, q, c.Before()), m.rotary[i].Forward(s, k, c.Before())
+	out := b.out.Forward(s, m.heads.Causal(s, q, k, v, how, c))
 	emit(tap.OutProj, out)
 	return out
 }

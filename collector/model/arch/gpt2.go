@@ -129,16 +129,16 @@ func (m *gpt2) Width(site tap.Site) int {
 	return siteWidth(site, m.heads, m.cfg.inner(), m.cfg.Hidden)
 }
 
-func (m *gpt2) Embed(s *torch.Scope, ids *torch.Tensor) *torch.Tensor {
-	return s.Add(s.Embedding(m.embed, ids), s.Narrow(m.positions, 0, 0, ids.Shape()[1]))
+func (m *gpt2) Embed(s *torch.Scope, ids *torch.Tensor, before int) *torch.Tensor {
+	return s.Add(s.Embedding(m.embed, ids), s.Narrow(m.positions, 0, int64(before), ids.Shape()[1]))
 }
 
-func (m *gpt2) Block(s *torch.Scope, i int, x *torch.Tensor, emit Emit) *torch.Tensor {
+func (m *gpt2) Block(s *torch.Scope, i int, x *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor {
 	b := m.blocks[i]
 	qkv := b.qkv.Forward(s, b.norm.Forward(s, x))
 	emit(tap.Wqkv, qkv)
 	q, k, v := m.heads.Split(s, qkv)
-	attn := b.out.Forward(s, m.heads.Causal(s, q, k, v, layer.Scores{Scale: m.scale(i)}))
+	attn := b.out.Forward(s, m.heads.Causal(s, q, k, v, layer.Scores{Scale: m.scale(i)}, c))
 	emit(tap.OutProj, attn)
 	x = s.Add(attn, x)
 	inner := b.fc1.Forward(s, b.mlpNorm.Forward(s, x))

@@ -137,13 +137,13 @@ func (m *neox) Width(site tap.Site) int {
 	return siteWidth(site, m.heads, m.cfg.Inner, m.cfg.Hidden)
 }
 
-func (m *neox) Embed(s *torch.Scope, ids *torch.Tensor) *torch.Tensor {
+func (m *neox) Embed(s *torch.Scope, ids *torch.Tensor, _ int) *torch.Tensor {
 	return s.Embedding(m.embed, ids)
 }
 
-func (m *neox) Block(s *torch.Scope, i int, x *torch.Tensor, emit Emit) *torch.Tensor {
+func (m *neox) Block(s *torch.Scope, i int, x *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor {
 	b := m.blocks[i]
-	attn := m.attend(s, b, b.norm.Forward(s, x), emit)
+	attn := m.attend(s, b, b.norm.Forward(s, x), c, emit)
 	if m.cfg.Parallel {
 		mlp := m.mlp(s, b, b.mlpNorm.Forward(s, x), emit)
 		return s.Add(s.Add(mlp, attn), x)
@@ -152,12 +152,13 @@ func (m *neox) Block(s *torch.Scope, i int, x *torch.Tensor, emit Emit) *torch.T
 	return s.Add(m.mlp(s, b, b.mlpNorm.Forward(s, x), emit), x)
 }
 
-func (m *neox) attend(s *torch.Scope, b neoxBlock, h *torch.Tensor, emit Emit) *torch.Tensor {
+func (m *neox) attend(s *torch.Scope, b neoxBlock, h *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor {
 	qkv := b.qkv.Forward(s, h)
 	emit(tap.Wqkv, qkv)
 	q, k, v := m.heads.Split(s, qkv)
+	q, k = m.rotary.Forward(s, q, c.Before()), m.rotary.Forward(s, k, c.Before())
 	how := layer.Scores{Scale: 1 / math.Sqrt(float64(m.heads.Width))}
-	out := b.out.Forward(s, m.heads.Causal(s, m.rotary.Forward(s, q), m.rotary.Forward(s, k), v, how))
+	out := b.out.Forward(s, m.heads.Causal(s, q, k, v, how, c))
 	emit(tap.OutProj, out)
 	return out
 }

@@ -192,14 +192,14 @@ func (m *phi) Width(site tap.Site) int {
 	return siteWidth(site, m.heads, m.cfg.Inner, m.cfg.Hidden)
 }
 
-func (m *phi) Embed(s *torch.Scope, ids *torch.Tensor) *torch.Tensor {
+func (m *phi) Embed(s *torch.Scope, ids *torch.Tensor, _ int) *torch.Tensor {
 	return s.Embedding(m.embed, ids)
 }
 
-func (m *phi) Block(s *torch.Scope, i int, x *torch.Tensor, emit Emit) *torch.Tensor {
+func (m *phi) Block(s *torch.Scope, i int, x *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor {
 	b := m.blocks[i]
 	h := b.norm.Forward(s, x)
-	attn := m.attend(s, b, h, emit)
+	attn := m.attend(s, b, h, c, emit)
 	inner := b.fc1.Forward(s, h)
 	emit(tap.FC1, inner)
 	mlp := b.fc2.Forward(s, m.act.Forward(s, inner))
@@ -207,15 +207,16 @@ func (m *phi) Block(s *torch.Scope, i int, x *torch.Tensor, emit Emit) *torch.Te
 	return s.Add(s.Add(attn, mlp), x)
 }
 
-func (m *phi) attend(s *torch.Scope, b phiBlock, h *torch.Tensor, emit Emit) *torch.Tensor {
+func (m *phi) attend(s *torch.Scope, b phiBlock, h *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor {
 	qkv := b.qkv.Forward(s, h)
 	emit(tap.Wqkv, qkv)
 	q, k, v := m.heads.Split(s, qkv)
 	if b.qNorm != nil {
 		q, k = b.qNorm.Forward(s, q), b.kNorm.Forward(s, k)
 	}
-	mixed := m.heads.Causal(s, m.rotary.Forward(s, q), m.rotary.Forward(s, k), v, layer.Scores{Scale: 1 / math.Sqrt(float64(m.heads.Width))})
-	out := b.out.Forward(s, mixed)
+	q, k = m.rotary.Forward(s, q, c.Before()), m.rotary.Forward(s, k, c.Before())
+	how := layer.Scores{Scale: 1 / math.Sqrt(float64(m.heads.Width))}
+	out := b.out.Forward(s, m.heads.Causal(s, q, k, v, how, c))
 	emit(tap.OutProj, out)
 	return out
 }

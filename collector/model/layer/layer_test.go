@@ -98,15 +98,25 @@ func TestRearranged(t *testing.T) {
 
 // A window of 2: each row sees itself and the one before.
 func TestMask(t *testing.T) {
+	for want, m := range map[string]mask{
+		"0---00--000-0000": {steps: 4},
+		"0---00---00---00": {steps: 4, window: 2},
+		"0----0----0----0": {steps: 4, window: 1},
+		"000-0000":         {steps: 2, before: 2},
+		"-00---00":         {steps: 2, before: 2, window: 2},
+	} {
+		got := ""
+		for _, x := range m.values() {
+			got += map[bool]string{true: "0", false: "-"}[x == 0]
+		}
+		if got != want {
+			t.Errorf("%+v: %s, want %s", m, got, want)
+		}
+	}
 	do(t, func(s *torch.Scope) {
-		for window, want := range map[int]string{0: "0---00--000-0000", 2: "0---00---00---00", 1: "0----0----0----0", 4: "0---00--000-0000", 9: "0---00--000-0000"} {
-			got := ""
-			for _, x := range causalMask(s, 4, window).Float32s() {
-				got += map[bool]string{true: "0", false: "-"}[x == 0]
-			}
-			if got != want {
-				t.Errorf("window %d: %s, want %s", window, got, want)
-			}
+		masks := NewMasks(s)
+		if masks.get(2, 2, 4) != masks.get(2, 2, 0) || masks.get(2, 2, 3) == masks.get(2, 2, 0) {
+			t.Error("a window is no window when no row outgrows it, and only then")
 		}
 	})
 }
@@ -124,10 +134,10 @@ func TestCausalScores(t *testing.T) {
 	}
 	do(t, func(s *torch.Scope) {
 		tensor := func(x []float64) *torch.Tensor {
-			return torch.FromFloat32(s, []float32{float32(x[0]), float32(x[1]), float32(x[2])}, 1, 3, 1, 1)
+			return torch.FromFloat32(s, []float32{float32(x[0]), float32(x[1]), float32(x[2])}, 1, 1, 3, 1)
 		}
 		h := Heads{Query: 1, KeyValue: 1, Width: 1}
-		out := h.Causal(s, tensor(q), tensor(k), tensor(v), Scores{Scale: 2, Cap: 3, Window: 2})
+		out := h.Causal(s, tensor(q), tensor(k), tensor(v), Scores{Scale: 2, Cap: 3, Window: 2}, Context{Masks: NewMasks(s)})
 		near(t, "mixed", out.Float32s(), 3, mix(1, 0, 1), mix(2, 1, 2))
 	})
 }
@@ -173,7 +183,7 @@ func TestRotaryGrows(t *testing.T) {
 				for i := range steps {
 					x[3*i], x[3*i+2] = 1, 9
 				}
-				out := r.Forward(s, torch.FromFloat32(s, x, 1, int64(steps), 1, 3)).Float32s()
+				out := r.Forward(s, torch.FromFloat32(s, x, 1, 1, int64(steps), 3), 0).Float32s()
 				last := float64(float32(steps-1) * 0.01)
 				near(t, "turned", out[3*steps-3:], 2*math.Cos(last), 2*math.Sin(last), 9)
 			})

@@ -63,20 +63,18 @@ func (r *Rotary) tabulate(s *torch.Scope, rows int) rotaryTables {
 	return rotaryTables{rows: rows, cos: table(cos), sin: table(sin)}
 }
 
-// Forward turns x [B, T, H, C]; position t of every prompt is t.
-func (r *Rotary) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
-	shape := x.Shape()
-	steps, width, half := shape[1], shape[3], int64(len(r.freqs))
-	tables := r.upTo(s, int(steps))
-	cos := s.View(s.Narrow(tables.cos, 0, 0, steps), 1, steps, 1, half)
-	sin := s.View(s.Narrow(tables.sin, 0, 0, steps), 1, steps, 1, half)
-	a, b := s.Narrow(x, 3, 0, half), s.Narrow(x, 3, half, half)
-	parts := []*torch.Tensor{
-		s.Minus(s.Mul(a, cos), s.Mul(b, sin)),
-		s.Add(s.Mul(b, cos), s.Mul(a, sin)),
+// Forward turns x [B, H, T, C], whose step t stands at position before+t, into a contiguous tensor.
+func (r *Rotary) Forward(s *torch.Scope, x *torch.Tensor, before int) *torch.Tensor {
+	steps, half := x.Shape()[2], int64(len(r.freqs))
+	tables := r.upTo(s, before+int(steps))
+	cos, sin := s.Narrow(tables.cos, 0, int64(before), steps), s.Narrow(tables.sin, 0, int64(before), steps)
+	out := s.Clone(x)
+	turn := func(to, from int64, sign float64) {
+		part := s.Narrow(out, 3, to, half)
+		s.MulTo(part, cos)
+		s.AddcmulTo(part, s.Narrow(x, 3, from, half), sin, sign)
 	}
-	if rest := width - 2*half; rest > 0 {
-		parts = append(parts, s.Narrow(x, 3, 2*half, rest))
-	}
-	return s.Cat(parts, 3)
+	turn(0, half, -1)
+	turn(half, 0, 1)
+	return out
 }

@@ -1,0 +1,56 @@
+package model
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"actfleet/collector/model/layer"
+)
+
+// Prefix is the beginning that many prompts share, taken through the network once: Forward goes on from
+// it (Request.After). Several Forwards may use one at a time; whoever made it frees it after the last.
+type Prefix struct {
+	IDs []int32
+
+	past []layer.Past // of each block that was computed
+}
+
+// Len is the number of tokens; 0 for nil.
+func (p *Prefix) Len() int {
+	if p == nil {
+		return 0
+	}
+	return len(p.IDs)
+}
+
+// Free ends what the blocks remember. Freeing nil does nothing.
+func (p *Prefix) Free() {
+	if p == nil {
+		return
+	}
+	for i := range p.past {
+		p.past[i].Free()
+	}
+}
+
+func (p *Prefix) blocks() []layer.Past {
+	if p == nil {
+		return nil
+	}
+	return p.past
+}
+
+// Prefix runs the one prompt of r as Forward does, taps and all, and keeps what the Forwards after it need
+// to go on from there: those with the same taps and logits, or with fewer.
+func (m *Model) Prefix(ctx context.Context, r Request) (*Prefix, error) {
+	if len(r.IDs) != 1 || r.After != nil {
+		return nil, fmt.Errorf("a prefix is one prompt from its beginning; the request has %d", len(r.IDs))
+	}
+	p := &Prefix{IDs: slices.Clone(r.IDs[0]), past: make([]layer.Past, m.blocks(r))}
+	if _, err := m.run(ctx, r, p.past); err != nil {
+		p.Free()
+		return nil, err
+	}
+	return p, nil
+}
