@@ -1,6 +1,9 @@
 package coordinator
 
-import "math/bits"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // bitmap is a set of units; bit u of byte u/8 is unit u.
 type bitmap []byte
@@ -20,6 +23,9 @@ func (b bitmap) set(i int) bool {
 
 func (b bitmap) count() int {
 	n := 0
+	for ; len(b) >= 8; b = b[8:] {
+		n += bits.OnesCount64(binary.LittleEndian.Uint64(b))
+	}
 	for _, x := range b {
 		n += bits.OnesCount8(x)
 	}
@@ -29,6 +35,13 @@ func (b bitmap) count() int {
 // union adds all of o and reports whether anything was new.
 func (b bitmap) union(o bitmap) bool {
 	changed := false
+	for ; len(o) >= 8; b, o = b[8:], o[8:] {
+		x, y := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(o)
+		if y&^x != 0 {
+			binary.LittleEndian.PutUint64(b, x|y)
+			changed = true
+		}
+	}
 	for i, x := range o {
 		if x&^b[i] != 0 {
 			b[i] |= x

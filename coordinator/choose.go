@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"cmp"
-	"slices"
 	"time"
 )
 
@@ -53,18 +52,13 @@ func chooseOpen(cfg *Config, l *look) choice {
 			best = c
 		}
 	}
-	if u := l.bestOwned(); u >= 0 {
-		consider(u)
-	}
 	for u := range l.opened {
 		if l.open(u) {
 			consider(u)
 		}
 	}
-	if best.unit < 0 || best.rank > 0 {
-		for _, u := range l.shortlist() {
-			consider(u)
-		}
+	for _, u := range l.shortlist() {
+		consider(u)
 	}
 	return choice{unit: best.unit, at: best.at, attempt: 1 + number(best.reopened)}
 }
@@ -101,48 +95,25 @@ func (l *look) owns(u int) bool {
 	return true
 }
 
-// bestOwned returns the never claimed unit of highest own score among those this
-// node owns, -1 for none. Each node thus goes through its units in an order of its own, and
-// those it is most surely the owner of come first.
-func (l *look) bestOwned() int {
-	best, top := -1, 0.0
-	for u := range l.units {
-		if _, reopened := l.opened[u]; reopened || !l.open(u) {
-			continue
-		}
-		if s := l.score(u); (best < 0 || s > top) && l.owns(u) {
-			best, top = u, s
-		}
-	}
-	return best
-}
-
-// shortlist returns the open units of highest own score.
+// shortlist returns the open units of highest own score that were never claimed; of
+// them only the first that this node owns, if there is one. Each node thus goes through
+// its units in an order of its own, and those it is most surely the owner of come first.
+// The search is short while the node owns any: of what is left, its own stand in front.
 func (l *look) shortlist() []int {
-	type scored struct {
-		unit  int
-		score float64
-	}
-	var list []scored
-	shorten := func() {
-		slices.SortFunc(list, func(a, b scored) int { return cmp.Compare(b.score, a.score) })
-		list = list[:min(len(list), maxShortlist)]
-	}
-	for u := range l.units {
-		if !l.open(u) {
+	var list []int
+	for _, u := range l.order {
+		unit := int(u)
+		if _, reopened := l.opened[unit]; reopened || !l.open(unit) {
 			continue
 		}
-		list = append(list, scored{u, l.score(u)})
-		if len(list) == 8*maxShortlist {
-			shorten()
+		if l.owns(unit) {
+			return []int{unit}
+		}
+		if len(list) < maxShortlist {
+			list = append(list, unit)
 		}
 	}
-	shorten()
-	out := make([]int, len(list))
-	for i, s := range list {
-		out[i] = s.unit
-	}
-	return out
+	return list
 }
 
 // judge fills in rank and time.

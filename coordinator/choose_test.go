@@ -10,7 +10,7 @@ var t0 = time.Unix(1000, 0)
 // scene is a look of node "me" at a fleet in which all are alike and take a minute
 // for a unit.
 func scene(units int, others ...NodeID) *look {
-	l := &look{now: t0, idle: t0, units: units, done: newBitmap(units), held: map[int][]hold{}, mine: map[int]Claim{}, opened: map[int]time.Time{}, spare: 1}
+	l := &look{now: t0, idle: t0, order: newOrder(nodeSeed("plan", "me"), units).units, done: newBitmap(units), held: map[int][]hold{}, mine: map[int]Claim{}, opened: map[int]time.Time{}, spare: 1}
 	for i, id := range append([]NodeID{"me"}, others...) {
 		l.nodes = append(l.nodes, peer{id: id, seed: nodeSeed("plan", id), weight: 1, expect: time.Minute, known: true, own: true, free: i == 0})
 	}
@@ -18,7 +18,7 @@ func scene(units int, others ...NodeID) *look {
 }
 
 func owners(l *look) (mine, theirs []int) {
-	for u := range l.units {
+	for u := range len(l.order) {
 		if l.rank(u) == 0 {
 			mine = append(mine, u)
 		} else {

@@ -32,6 +32,7 @@ type Coordinator struct {
 	idle    time.Time
 	settle  settling
 	mem     memory
+	order   order
 	seeds   map[NodeID]uint64
 
 	truth   bitmap // units the ledger showed committed
@@ -64,6 +65,7 @@ func New(cfg Config, ledger Ledger, peers Peers) (*Coordinator, error) {
 		cfg: cfg, ledger: ledger, peers: peers, start: cfg.Now(),
 		held: map[int]Claim{}, peak: map[int]int{}, mem: newMemory(), seeds: map[NodeID]uint64{},
 		truth: newBitmap(cfg.Units), refuted: newBitmap(cfg.Units),
+		order: newOrder(nodeSeed(cfg.Salt, cfg.Node), cfg.Units),
 	}, nil
 }
 
@@ -224,6 +226,9 @@ func (c *Coordinator) confirm(ctx context.Context, unit int, spare bool) (bool, 
 // outranked reports whether a live node that goes before this one has claimed the
 // unit just as early; c.mu is held.
 func (c *Coordinator) outranked(unit int) bool {
+	if !c.peers.State().claimed(unit, c.cfg.Node) {
+		return false
+	}
 	l := c.look(c.cfg.Now())
 	me := l.nodes[0]
 	mine := score(me.seed, unit, me.weight)
@@ -249,6 +254,7 @@ func (c *Coordinator) list(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var news []int
+	refuted := false
 	for u, done := range all {
 		switch {
 		case done:
@@ -258,8 +264,11 @@ func (c *Coordinator) list(ctx context.Context) error {
 				news = append(news, u)
 			}
 		case before.Done(u) && !c.truth.has(u):
-			c.refuted.set(u)
+			refuted = c.refuted.set(u) || refuted
 		}
+	}
+	if refuted { // what is left out of the order is open after all
+		c.order = newOrder(c.seed(c.cfg.Node), c.cfg.Units)
 	}
 	c.listed, c.stale = c.cfg.Now(), false
 	if len(news) > 0 {

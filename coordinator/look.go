@@ -9,10 +9,11 @@ import (
 // look is what the coordinator sees at one moment, with the hints weighed: the
 // whole input of choose.
 type look struct {
-	now   time.Time
-	idle  time.Time // since when this node has nothing to do
-	units int
-	done  bitmap
+	now  time.Time
+	idle time.Time // since when this node has nothing to do
+	done bitmap
+	// order holds every open unit, by this node's own score, best first.
+	order []int32
 	// nodes are the live nodes; nodes[0] is this one.
 	nodes []peer
 	// held are the claims of other live nodes on units not done.
@@ -74,7 +75,9 @@ func newMemory() memory {
 // look weighs what gossip and ledger have told so far; c.mu is held.
 func (c *Coordinator) look(now time.Time) *look {
 	s := c.peers.State()
-	l := &look{now: now, idle: c.idle, units: c.cfg.Units, done: c.knownDone(s), held: map[int][]hold{}, mine: c.held, opened: c.mem.opened}
+	l := &look{now: now, idle: c.idle, done: c.knownDone(s), held: map[int][]hold{}, mine: c.held, opened: c.mem.opened}
+	c.order.shorten(l.done)
+	l.order = c.order.units
 	live := c.live(s, now)
 	l.nodes = c.weigh(live)
 	l.spare = c.cfg.spareUnits() - c.spareStarted(s)

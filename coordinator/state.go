@@ -83,6 +83,16 @@ func (s *State) Nodes() []NodeState {
 	return out
 }
 
+// claimed reports whether a node other than self has said that it works on a unit.
+func (s *State) claimed(unit int, self NodeID) bool {
+	for id, n := range s.nodes {
+		if id != self && slices.ContainsFunc(n.Claims, func(c Claim) bool { return c.Unit == unit }) {
+			return true
+		}
+	}
+	return false
+}
+
 // Clone returns a copy, to which changes of s do not show.
 func (s *State) Clone() *State {
 	return &State{plan: s.plan, units: s.units, done: slices.Clone(s.done), nodes: maps.Clone(s.nodes)}
@@ -111,8 +121,10 @@ func (s *State) Apply(d Delta) bool {
 		}
 	}
 	for _, n := range d.Nodes {
-		own := n.clone()
-		changed = s.mergeNode(&own) || changed
+		if old, ok := s.nodes[n.Node]; !ok || newer(&n, old) {
+			own := n.clone()
+			changed = s.mergeNode(&own) || changed
+		}
 	}
 	return changed
 }
@@ -130,6 +142,9 @@ func (s *State) mergeNode(n *NodeState) bool {
 // newer orders the versions of a node. Equal versions with different contents are
 // two processes under one name; their bytes decide, so that the order stays total.
 func newer(a, b *NodeState) bool {
+	if a == b {
+		return false
+	}
 	if !a.Started.Equal(b.Started) {
 		return a.Started.After(b.Started)
 	}

@@ -6,8 +6,9 @@
 // # Vocabulary
 //
 //   - A Clock is virtual time: functions to be run at given times, in order.
-//   - A Network connects Peers, which implement coordinator.Peers, by messages in the
-//     real encoding. It runs on a Clock, or on real time for tests of programs.
+//   - A Network connects Peers, which implement coordinator.Peers, by messages and
+//     counts their bytes in the real encoding. It runs on a Clock, or on real time for
+//     tests of programs.
 //   - A Store is a ledger in which the first commit of a unit wins.
 //   - A Fleet is nodes that ask their coordinators for units, work on them for a
 //     given time and commit them.

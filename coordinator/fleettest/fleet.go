@@ -216,7 +216,7 @@ const coalesce = 20 * time.Millisecond
 // lookIn plans to ask the coordinator, unless that is planned sooner.
 func (n *node) lookIn(d time.Duration) {
 	at := n.fleet.Clock.Now().Add(d)
-	if !n.lookAt.IsZero() && !at.Before(n.lookAt) {
+	if n.unit >= 0 || !n.lookAt.IsZero() && !at.Before(n.lookAt) {
 		return
 	}
 	n.lookAt = at

@@ -2,7 +2,6 @@ package fleettest
 
 import (
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 
@@ -22,9 +21,13 @@ type Options struct {
 	// Inbox is how many messages may be under way to a node; more are dropped.
 	// Default 1024.
 	Inbox int
-	// PushPull is how often each node exchanges its state with another one. Default
-	// 5 s; negative: never.
+	// PushPull is how often each node of a small fleet exchanges its state with another
+	// one, in a large one less often, as memberlist does. Default 5 s; negative: never.
 	PushPull time.Duration
+	// Bandwidth is how many bytes of messages a node passes on in a second. What all
+	// nodes together have to say beyond that waits, and is lost when more than a
+	// thousand messages wait. Default 28,000: four packets of 1400 bytes every 200 ms.
+	Bandwidth int
 	// Detect is the mean time until an unreachable node vanishes from the members.
 	// Default 20 s.
 	Detect time.Duration
@@ -44,6 +47,9 @@ func (o Options) withDefaults() Options {
 	if o.Inbox == 0 {
 		o.Inbox = 1024
 	}
+	if o.Bandwidth == 0 {
+		o.Bandwidth = 4 * 1400 * 5
+	}
 	return o
 }
 
@@ -59,6 +65,8 @@ type Network struct {
 	mute   bool
 	closed bool
 	drops  int
+	told   time.Time // when all that was published before has been passed on
+	bytes  Traffic
 }
 
 // NewNetwork returns a network without nodes.
@@ -70,14 +78,16 @@ func NewNetwork(s Scheduler, o Options) *Network {
 // Peer is one node's place in a Network.
 type Peer struct {
 	*coordinator.Board
-	net  *Network
-	id   coordinator.NodeID
-	news func() // called, with the network's lock held, after each change
+	net   *Network
+	id    coordinator.NodeID
+	index int
+	news  func() // called, with the network's lock held, after each change
 
 	down, paused, left bool
 	group              int
 	inbox              int
-	sees               map[coordinator.NodeID]bool
+	sees               []bool               // by index; what lies beyond is not seen
+	members            []coordinator.Member // of sees; nil: to be made again
 }
 
 var _ coordinator.Peers = (*Peer)(nil)
@@ -87,77 +97,97 @@ var _ coordinator.Peers = (*Peer)(nil)
 func (n *Network) Join(id coordinator.NodeID) *Peer {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	p := &Peer{Board: coordinator.NewBoard(n.opts.Plan, n.opts.Units), net: n, id: id, sees: map[coordinator.NodeID]bool{id: true}}
+	p := &Peer{Board: coordinator.NewBoard(n.opts.Plan, n.opts.Units), net: n, id: id, index: len(n.peers)}
 	n.peers = append(n.peers, p)
-	for _, o := range n.peers {
-		if o != p && n.reach(p, o) && !n.mute {
+	p.note(p, true)
+	for _, o := range n.peers[:p.index] {
+		if n.reach(p, o) && !n.mute {
 			p.Merge(o.State())
-			p.sees[o.id] = true
+			p.note(o, true)
 		}
+		n.recheck(p, o)
+		n.recheck(o, p)
 	}
-	n.recheck()
 	n.exchange(p)
 	return p
+}
+
+// saw reports whether p takes o to be alive.
+func (p *Peer) saw(o *Peer) bool { return o.index < len(p.sees) && p.sees[o.index] }
+
+// note makes p take o to be alive, or not.
+func (p *Peer) note(o *Peer, alive bool) {
+	for len(p.sees) <= o.index {
+		p.sees = append(p.sees, false)
+	}
+	p.sees[o.index], p.members = alive, nil
 }
 
 // Members returns whom this node takes to be alive.
 func (p *Peer) Members() []coordinator.Member {
 	p.net.mu.Lock()
 	defer p.net.mu.Unlock()
-	var out []coordinator.Member
-	for _, o := range p.net.peers {
-		if p.sees[o.id] {
-			out = append(out, coordinator.Member{Node: o.id, Addr: string(o.id)})
+	if p.members == nil {
+		for _, o := range p.net.peers {
+			if p.saw(o) {
+				p.members = append(p.members, coordinator.Member{Node: o.id, Addr: string(o.id)})
+			}
 		}
 	}
-	return out
+	return p.members
 }
 
 // Publish joins a delta and sends it to everybody this node sees.
 func (p *Peer) Publish(d coordinator.Delta) {
-	p.net.mu.Lock()
-	defer p.net.mu.Unlock()
+	n := p.net
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if p.down || !p.Apply(d) {
 		return
 	}
 	p.changed()
-	msg := coordinator.EncodeDelta(p.net.opts.Plan, p.net.opts.Units, d)
-	for _, o := range p.net.peers {
-		if o != p && p.sees[o.id] {
-			p.net.send(p, o, msg)
+	queued, ok := n.carry(d)
+	var waves [maxWaves][]*Peer
+	for _, o := range n.peers {
+		switch {
+		case o == p || !p.saw(o):
+		case !ok || n.mute || n.rng.Float64() < n.opts.Loss || !n.reach(p, o) || o.inbox >= n.opts.Inbox:
+			n.drops++
+		default:
+			o.inbox++
+			w := n.rng.IntN(maxWaves)
+			waves[w] = append(waves[w], o)
 		}
 	}
+	for _, to := range waves {
+		if len(to) > 0 {
+			n.deliver(p, to, d, queued+n.delay(n.opts.Latency))
+		}
+	}
+}
+
+// maxWaves is how many times a message arrives at; at each of them it reaches some of
+// the nodes.
+const maxWaves = 8
+
+// deliver brings a message to some nodes later; n.mu is held.
+func (n *Network) deliver(from *Peer, to []*Peer, d coordinator.Delta, after time.Duration) {
+	n.sched.Later(after, func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		for _, o := range to {
+			o.inbox--
+			if n.reach(from, o) && o.Apply(d) {
+				o.changed()
+			}
+		}
+	})
 }
 
 func (p *Peer) changed() {
 	if p.news != nil {
 		p.news()
 	}
-}
-
-// send delivers later, unless the message is lost; n.mu is held.
-func (n *Network) send(from, to *Peer, msg []byte) {
-	if n.mute || n.rng.Float64() < n.opts.Loss || !n.reach(from, to) || to.inbox >= n.opts.Inbox {
-		n.drops++
-		return
-	}
-	to.inbox++
-	n.sched.Later(n.delay(n.opts.Latency), func() {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		to.inbox--
-		if n.reach(from, to) {
-			to.receive(msg)
-		}
-	})
-}
-
-func (p *Peer) receive(msg []byte) {
-	s, err := coordinator.DecodeState(msg)
-	if err != nil {
-		panic(err) // our own encoding
-	}
-	p.take(s)
 }
 
 func (p *Peer) take(s *coordinator.State) {
@@ -176,13 +206,14 @@ func (n *Network) exchange(p *Peer) {
 	if n.opts.PushPull < 0 {
 		return
 	}
-	n.sched.Later(n.delay(n.opts.PushPull), func() {
+	n.sched.Later(n.delay(n.opts.PushPull*time.Duration(seldom(len(n.peers)))), func() {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		if n.closed || p.down {
 			return
 		}
 		if o := n.partner(p); o != nil && !n.mute {
+			n.weighSwap(p)
 			swap(p, o)
 		}
 		n.exchange(p)
@@ -197,7 +228,7 @@ func swap(a, b *Peer) {
 
 func (n *Network) partner(p *Peer) *Peer {
 	o := n.peers[n.rng.IntN(len(n.peers))]
-	if o == p || !p.sees[o.id] || !n.reach(p, o) {
+	if o == p || !p.saw(o) || !n.reach(p, o) {
 		return nil
 	}
 	return o
@@ -206,95 +237,4 @@ func (n *Network) partner(p *Peer) *Peer {
 // reach reports whether a message gets from a to b now.
 func (n *Network) reach(a, b *Peer) bool {
 	return !a.down && !b.down && !a.paused && !b.paused && !a.left && !b.left && a.group == b.group
-}
-
-// Crash ends a node: it never says anything again.
-func (n *Network) Crash(id coordinator.NodeID) { n.change(id, func(p *Peer) { p.down = true }) }
-
-// Leave takes a node out; the others know after the latency.
-func (n *Network) Leave(id coordinator.NodeID) { n.change(id, func(p *Peer) { p.left = true }) }
-
-// Pause stops a node; Resume lets it go on, with what it knew.
-func (n *Network) Pause(id coordinator.NodeID) { n.change(id, func(p *Peer) { p.paused = true }) }
-
-// Resume lets a paused node go on.
-func (n *Network) Resume(id coordinator.NodeID) { n.change(id, func(p *Peer) { p.paused = false }) }
-
-func (n *Network) change(id coordinator.NodeID, f func(*Peer)) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, p := range n.peers {
-		if p.id == id {
-			f(p)
-		}
-	}
-	n.recheck()
-}
-
-// Partition cuts the network: each group hears only itself, and nodes in no group
-// stay together.
-func (n *Network) Partition(groups ...[]coordinator.NodeID) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, p := range n.peers {
-		p.group = 1 + slices.IndexFunc(groups, func(g []coordinator.NodeID) bool { return slices.Contains(g, p.id) })
-	}
-	n.recheck()
-}
-
-// Heal ends all partitions.
-func (n *Network) Heal() { n.Partition() }
-
-// Mute loses every message from now on, while members go on seeing each other; or
-// stops doing so.
-func (n *Network) Mute(on bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.mute = on
-}
-
-// Drops counts the messages lost.
-func (n *Network) Drops() int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.drops
-}
-
-// Close stops the periodic exchanges.
-func (n *Network) Close() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.closed = true
-}
-
-// recheck lets every node find out, in its time, who is reachable; n.mu is held.
-func (n *Network) recheck() {
-	for _, p := range n.peers {
-		for _, o := range n.peers {
-			if p == o || p.down || p.sees[o.id] == n.reach(p, o) {
-				continue
-			}
-			after := n.opts.Detect
-			if o.left || n.reach(p, o) {
-				after = n.opts.Latency
-			}
-			n.sched.Later(n.delay(after), func() { n.notice(p, o) })
-		}
-	}
-}
-
-// notice is the moment p finds out about o.
-func (n *Network) notice(p, o *Peer) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	reach := n.reach(p, o)
-	if p.down || p.paused || p.sees[o.id] == reach {
-		return
-	}
-	p.sees[o.id] = reach
-	if reach && !n.mute { // what either had to say while it saw nobody
-		swap(p, o)
-	}
-	p.Touch()
-	p.changed()
 }
