@@ -28,6 +28,8 @@ type Config struct {
 	Input *dataset.Input
 	Model Model
 	Fleet Fleet
+	// Lanes says how many batches may now go through the model side by side.
+	Lanes func() int
 	// Encode and Token are the bpe's: text to ids without special tokens, and id to readable text.
 	Encode func(text string) []int32
 	Token  func(id int32) string
@@ -80,7 +82,7 @@ func (n *node) work(ctx context.Context) error {
 }
 
 func newUnits(cfg Config) (*units, error) {
-	us := &units{plan: cfg.Plan, planID: cfg.Plan.ID(), input: cfg.Input, model: cfg.Model, token: cfg.Token}
+	us := &units{plan: cfg.Plan, planID: cfg.Plan.ID(), input: cfg.Input, model: cfg.Model, token: cfg.Token, lanes: newLanes(cfg.Lanes)}
 	rule, err := tap.ParseRule(cfg.Plan.Tokens)
 	if err != nil {
 		return nil, err
@@ -107,7 +109,7 @@ type node struct {
 	sum     Summary
 }
 
-// unit computes u and leaves its commit running.
+// unit hands u's batches to the lanes and leaves the rest of it, to its commit, running.
 func (n *node) unit(ctx context.Context, u int) error {
 	started := n.cfg.Now()
 	n.observe(Event{Event: "claim", Unit: &u})
@@ -117,7 +119,7 @@ func (n *node) unit(ctx context.Context, u int) error {
 	}
 	n.commits.Wait()
 	n.commits.Go(func() {
-		footer, err := commit(ctx, finish)
+		footer, err := commit(ctx, u, finish)
 		if err = n.settle(ctx, u, footer, n.cfg.Now().Sub(started), err); err != nil {
 			n.fail(err)
 		}
@@ -126,13 +128,13 @@ func (n *node) unit(ctx context.Context, u int) error {
 }
 
 // commit finishes a unit's file and puts it under its final key if no other is there.
-func commit(ctx context.Context, finish func() (written, error)) (shard.Footer, error) {
+func commit(ctx context.Context, u int, finish func() (written, error)) (shard.Footer, error) {
 	w, err := finish()
 	if err != nil {
 		return shard.Footer{}, err
 	}
 	if err := w.pending.Commit(ctx); err != nil {
-		return w.footer, errors.Join(err, w.pending.Abort())
+		return w.footer, errors.Join(fmt.Errorf("commit unit %d: %w", u, err), w.pending.Abort())
 	}
 	return w.footer, nil
 }
@@ -147,7 +149,7 @@ func (n *node) settle(ctx context.Context, u int, f shard.Footer, took time.Dura
 	}
 	if err != nil {
 		n.drop(u, err)
-		return fmt.Errorf("commit unit %d: %w", u, err)
+		return err
 	}
 	n.cfg.Fleet.Done(u, took, e.Event == "commit")
 	n.count(e)

@@ -9,6 +9,7 @@ import (
 	"math"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -71,7 +72,7 @@ func config(t *testing.T, st store.Store, m Model, a Ask, in *dataset.Input) Con
 		Store: st, Plan: plan, Input: in, Model: m, Fleet: alone(t, st, plan),
 		Encode:  func(text string) []int32 { return map[string][]int32{" no": {5}, "yes": {6}, " yes": {7}}[text] },
 		Token:   func(id int32) string { return fmt.Sprintf("<%d>", id) },
-		Observe: func(Event) {}, Now: time.Now,
+		Observe: func(Event) {}, Now: time.Now, Lanes: func() int { return 2 },
 	}
 }
 
@@ -359,37 +360,33 @@ func TestDivergingDuplicate(t *testing.T) {
 		}
 		return x
 	}
-	committed := make(chan struct{})
-	first := true
-	odd.Before = func(ctx context.Context) error { // works on its first unit while the honest node does them all
-		if first {
-			first = false
+	first := new(sync.Once)
+	odd.Before = func(ctx context.Context) error { // works on its first units while the honest node does them all
+		first.Do(func() {
 			if _, err := Collect(ctx, honest); err != nil {
 				t.Error(err)
 			}
-			close(committed)
-		}
+		})
 		return nil
 	}
 	_, err := Collect(t.Context(), config(t, st, odd, ask(t, "last"), in))
-	<-committed
 	if !errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), "fc2_") {
 		t.Errorf("error %v, want ErrDiverged that names the column", err)
 	}
-	odd.Spoil, first, committed = nil, true, make(chan struct{})
+	odd.Spoil, first = nil, new(sync.Once)
 	st = mem.New(time.Now)
 	honest = config(t, st, modeltest.NewFake(), ask(t, "last"), in)
-	if sum, err := Collect(t.Context(), config(t, st, odd, ask(t, "last"), in)); err != nil || sum.Lost != 1 {
-		t.Errorf("an identical duplicate: lost %d units, error %v; want 1 and none", sum.Lost, err)
+	if sum, err := Collect(t.Context(), config(t, st, odd, ask(t, "last"), in)); err != nil || sum.Lost == 0 {
+		t.Errorf("an identical duplicate: lost %d units, error %v; want some and none", sum.Lost, err)
 	}
 }
 
 func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	m := modeltest.NewFake()
-	calls := 0
+	var calls atomic.Int32
 	m.Before = func(context.Context) error {
-		if calls++; calls == 2 {
+		if calls.Add(1) == 2 {
 			cancel()
 		}
 		return nil

@@ -2,16 +2,19 @@
 //
 // Vocabulary (DESIGN's glossary): a plan is the immutable description of a run, a unit a range of
 // data-set rows, a shard the one Parquet file a unit becomes, a row one kept token position. A batch
-// is a few prompts of a unit that go through the model together; a block is one row group in memory.
+// is a few prompts of a unit that go through the model together, a lane what a batch goes through: one
+// thread of its own. A group is one row group in memory, filled by several batches.
 //
 // The way of a unit:
 //
 //	coordinator.Next ─► rows of the unit, stably sorted by length ─► batches by token budget
-//	  ─► model.Forward ─► each tap packed straight into blocks ─► full blocks to the writer
+//	  ─► a place in the row groups for each batch ─► a lane: model.Forward, each tap packed straight
+//	     into its groups ─► groups, as they are complete, to the writer in the order of their rows
 //	  ─► shard.Writer ─► store.Pending.Commit (put if absent) ─► coordinator.Done
 //
 // Computing never waits for the disk unless the writer is a whole unit behind: the writer of a unit
-// runs beside it, and its fsync and commit run beside the next unit.
+// runs beside it, and its fsync and commit run beside the next unit, whose batches fill the lanes that
+// the last ones of a unit leave.
 //
 // Guarantees: the bytes of a shard are a function of (plan, unit) alone, on one kind of device; a
 // unit is either committed whole or leaves nothing; a value that is not finite stops the run and is

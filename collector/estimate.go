@@ -52,19 +52,19 @@ func Predict(ctx context.Context, cfg Config) (Estimate, error) {
 		e.Tokens += int64(len(ids))
 	}
 	e.Bytes = e.Rows * rowBytes(us.plan.Vectors)
-	e.Blocks = us.blockCount()
+	e.Blocks = us.groupCount()
 	e.BlockBytes = rowBytes(us.plan.Vectors) * shard.RowGroupRows
 	perToken, err := us.sample(ctx, cfg.Now, work)
 	if err != nil {
 		return Estimate{}, err
 	}
-	e.Seconds = perToken * float64(padded)
+	e.Seconds = perToken * float64(padded) / float64(us.lanes.count())
 	peak, err := PeakMemory()
 	e.Memory = peak + int64(e.Blocks)*e.BlockBytes
 	return e, err
 }
 
-// sample measures seconds per padded token over batches spread evenly; the first run of each warms up.
+// sample measures seconds per padded token in one lane, over batches spread evenly; the first run of each warms up.
 func (us *units) sample(ctx context.Context, now func() time.Time, work []batch) (float64, error) {
 	var took time.Duration
 	var tokens int
@@ -77,7 +77,7 @@ func (us *units) sample(ctx context.Context, now func() time.Time, work []batch)
 			if need := len(kept) * vec.RowBytes(); cap(scratch) < need {
 				scratch = make([]byte, need)
 			}
-			pack(new(shard.VectorStats), scratch[:len(kept)*vec.RowBytes()], vec.Dtype, v, kept)
+			pack(scratch[:len(kept)*vec.RowBytes()], vec.Dtype, v, kept, make([]float64, len(kept)))
 			return nil
 		}
 		for try := range 2 {

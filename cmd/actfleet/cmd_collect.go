@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -56,7 +55,7 @@ Every node of a fleet runs the same command, with --join and --bind; a joining n
 	f.StringVar(&o.dtype, "dtype", "auto", "of the stored vectors: auto (f16, or f32 where a value overflows), f16 or f32")
 	f.IntVar(&o.maxTokens, "max-tokens", 0, "refuse prompts with more tokens than this (0: the model's positions)")
 	f.IntVar(&o.limit, "limit", 0, "only the first N prompts (0: all)")
-	f.IntVar(&o.threads, "threads", 0, "compute threads (0: the cores, shared among the nodes on this host)")
+	f.IntVar(&o.threads, "threads", 0, "batches computed side by side, one thread each (0: the cores, shared among the nodes on this host)")
 	f.BoolVar(&o.keepText, "keep-text", false, "keep the rendered prompt as a column")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be collected, how large, how long and in how much memory; write nothing")
 	f.BoolVar(&o.jsonOut, "json", false, "print the summary as JSON")
@@ -111,6 +110,7 @@ func newJob(ctx context.Context, o collectOptions) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
+	torch.SetThreads(1) // of each lane
 	j := &job{o: o, text: text, started: time.Now()}
 	if o.data == "" {
 		return j, j.follow(ctx)
@@ -144,7 +144,7 @@ func (j *job) prepare() error {
 		return err
 	}
 	ask := collector.Ask{Sites: sites, Layers: layers, Tokens: rule, Dtype: j.o.dtype, Template: j.o.template,
-		Choices: j.o.choices, MaxTokens: j.o.maxTokens, Limit: j.o.limit, KeepText: j.o.keepText, Threads: j.planThreads()}
+		Choices: j.o.choices, MaxTokens: j.o.maxTokens, Limit: j.o.limit, KeepText: j.o.keepText}
 	j.plan, err = collector.NewPlan(ask, j.model, j.input, baseName(j.o.data), key)
 	return err
 }
@@ -162,29 +162,21 @@ func (j *job) tokenize(info model.Info) (err error) {
 	return err
 }
 
-// planThreads is the thread count that the plan fixes: none with OpenBLAS, whose products have the same
-// bits with any number (internal/torch's TestThreadCountBits); with another matrix library, whose bits
-// differ for some shapes, the count asked for or all cores.
-func (j *job) planThreads() int {
-	switch {
-	case strings.Contains(torch.BLAS(), "OpenBLAS"):
-		return 0
-	case j.o.threads > 0:
-		return j.o.threads
-	}
-	return runtime.NumCPU()
-}
-
-// threads is how many threads the next unit may use: as the plan fixes or the user asks, or the fair
-// share of the host.
-func (j *job) threads(f *fleet) int {
-	if j.plan.Threads > 0 {
-		return j.plan.Threads
-	}
+// lanes is how many batches go through the model side by side: as the user asks, or the fair share of
+// the host's cores, now.
+func (j *job) lanes(f *fleet) int {
 	if j.o.threads > 0 {
 		return j.o.threads
 	}
-	return f.threads()
+	return f.cores()
+}
+
+// alone is lanes for a process that shares its host with no other node.
+func (j *job) alone() int {
+	if j.o.threads > 0 {
+		return j.o.threads
+	}
+	return runtime.NumCPU()
 }
 
 // collect publishes the plan and the input, then works until the run is whole.
@@ -203,15 +195,13 @@ func (j *job) collect(ctx context.Context, out io.Writer) error {
 	host, _ := os.Hostname()
 	watch := newProgress(os.Stderr, fleet.coordinator)
 	observe := func(e collector.Event) {
-		if e.Event == "claim" {
-			torch.SetThreads(j.threads(fleet))
-		}
 		log.write(e)
 		watch.event(e)
 	}
 	observe(collector.Event{Time: time.Now(), Event: "start", Host: host, PID: os.Getpid(), Message: version()})
 	sum, err := collector.Collect(ctx, collector.Config{
 		Store: j.store, Plan: j.plan, Input: j.input, Model: j.model, Fleet: fleet.coordinator,
+		Lanes:  func() int { return j.lanes(fleet) },
 		Encode: func(s string) []int32 { return j.text.Encode(s, false) }, Token: j.text.Token,
 		Observe: observe, Now: time.Now,
 	})

@@ -7,16 +7,12 @@ import (
 	"time"
 
 	"actfleet/collector"
-	"actfleet/internal/torch"
 )
 
 // dryRun predicts the run and writes nothing.
 func (j *job) dryRun(ctx context.Context, out io.Writer) error {
-	if j.o.threads > 0 {
-		torch.SetThreads(j.o.threads)
-	}
 	e, err := collector.Predict(ctx, collector.Config{
-		Plan: j.plan, Input: j.input, Model: j.model, Now: time.Now, Token: j.text.Token,
+		Plan: j.plan, Input: j.input, Model: j.model, Now: time.Now, Token: j.text.Token, Lanes: j.alone,
 		Encode: func(s string) []int32 { return j.text.Encode(s, false) },
 	})
 	if err != nil {

@@ -53,9 +53,9 @@ type fleet struct {
 	gossip      *gossip.Fleet // nil for a fleet of one
 }
 
-// threads is this node's fair share of the host's cores, now: several nodes that each take all cores
+// cores is this node's fair share of the host's cores, now: several nodes that each take all cores
 // are far slower than one.
-func (f *fleet) threads() int {
+func (f *fleet) cores() int {
 	return max(1, runtime.NumCPU()/max(1, coordinator.SameHost(f.peers.Members(), f.host)))
 }
 

@@ -46,7 +46,7 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 		if err != nil {
 			return Result{}, fmt.Errorf("bare forward: %w", err)
 		}
-		f, err := timed(func() (err error) { sum, err = collect(ctx, cfg); return err })
+		f, err := inDir(cfg.Dir, func(dir string) (err error) { sum, err = collect(ctx, cfg.Collect, dir); return err })
 		if err != nil {
 			return Result{}, fmt.Errorf("collect: %w", err)
 		}
@@ -62,25 +62,29 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 	return r, nil
 }
 
-// collect runs the whole plan into a fresh run directory.
-func collect(ctx context.Context, cfg Config) (sum collector.Summary, err error) {
-	dir, err := os.MkdirTemp(cfg.Dir, "actfleet-bench-")
+// inDir times f in a fresh directory; removing what f wrote is not timed.
+func inDir(parent string, f func(dir string) error) (seconds float64, err error) {
+	dir, err := os.MkdirTemp(parent, "actfleet-bench-")
 	if err != nil {
-		return sum, err
+		return 0, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	seconds, err = timed(func() error { return f(dir) })
+	return seconds, errors.Join(err, os.RemoveAll(dir))
+}
+
+// collect runs the whole plan into a run directory.
+func collect(ctx context.Context, c collector.Config, dir string) (collector.Summary, error) {
 	st, err := local.New(filepath.Clean(dir))
 	if err != nil {
-		return sum, err
+		return collector.Summary{}, err
 	}
-	c := cfg.Collect
 	c.Store, c.Observe = st, func(collector.Event) {}
 	plan := c.Plan
 	cc := coordinator.DefaultConfig()
 	cc.Node, cc.Units, cc.Salt = "bench", plan.NumUnits(), plan.ID()
 	c.Fleet, err = coordinator.New(cc, collector.Ledger{Store: st, Plan: plan}, coordinator.Alone("bench", "", plan.ID(), plan.NumUnits()))
 	if err != nil {
-		return sum, err
+		return collector.Summary{}, err
 	}
 	return collector.Collect(ctx, c)
 }

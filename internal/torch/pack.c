@@ -168,20 +168,20 @@ static void eights_f32(af_pack *p, float *dst, const float *src, int64_t n) {}
   double row = 0;                                                                                                      \
   for (int lane = 0; lane < 8; lane++)                                                                                 \
     row += p->sumsq[lane];                                                                                             \
-  p->total += row;
+  return row;
 
-static void pack_f16(af_pack *p, uint16_t *dst, const float *src, int64_t n, int fast) { PACK(one_f16, eights_f16) }
+static double pack_f16(af_pack *p, uint16_t *dst, const float *src, int64_t n, int fast) { PACK(one_f16, eights_f16) }
 
-static void pack_f32(af_pack *p, float *dst, const float *src, int64_t n, int fast) { PACK(one_f32, eights_f32) }
+static double pack_f32(af_pack *p, float *dst, const float *src, int64_t n, int fast) { PACK(one_f32, eights_f32) }
 
 void af_pack_rows_f16(af_pack *p, uint16_t *dst, const float *src, int64_t stride, int64_t width, const int32_t *index,
-                      int64_t rows, int fast) {
+                      int64_t rows, double *sums, int fast) {
   for (int64_t r = 0; r < rows; r++)
-    pack_f16(p, dst + r * width, src + index[r] * stride, width, fast);
+    sums[r] = pack_f16(p, dst + r * width, src + index[r] * stride, width, fast);
 }
 
 void af_pack_rows_f32(af_pack *p, float *dst, const float *src, int64_t stride, int64_t width, const int32_t *index,
-                      int64_t rows, int fast) {
+                      int64_t rows, double *sums, int fast) {
   for (int64_t r = 0; r < rows; r++)
-    pack_f32(p, dst + r * width, src + index[r] * stride, width, fast);
+    sums[r] = pack_f32(p, dst + r * width, src + index[r] * stride, width, fast);
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -14,12 +15,15 @@ import (
 // packed is what a packing path gives.
 type packed struct {
 	bytes []byte
+	sums  []float64 // of each row
 	Packed
 }
 
 // row packs src as one row.
-func (p *packed) row(src []float32, pack func(m *Packed, dst []byte, src []float32, stride, width int, index []int32)) {
-	pack(&p.Packed, p.bytes, src, len(src), len(src), []int32{0}[:min(len(src), 1)])
+func (p *packed) row(src []float32, pack func(m *Packed, dst []byte, src []float32, stride, width int, index []int32, sums []float64)) {
+	one := min(len(src), 1)
+	p.sums = make([]float64, one)
+	pack(&p.Packed, p.bytes, src, len(src), len(src), []int32{0}[:one], p.sums)
 }
 
 func packF16(src []float32, fast bool) (p packed) {
@@ -51,14 +55,21 @@ func referenceF16(src []float32) packed {
 		largestStored = max(largestStored, math.Abs(y))
 		lanes[i%8] += y * y
 	}
-	for _, lane := range lanes {
-		p.SumSq += lane
-	}
+	p.sums = sumOf(lanes, len(src))
 	p.MaxAbs = largestStored
 	if p.Overflow > 0 {
 		p.MaxAbs = largestSource
 	}
 	return p
+}
+
+// sumOf is a row's sum; a row without values is none.
+func sumOf(lanes [8]float64, values int) []float64 {
+	var sum float64
+	for _, lane := range lanes {
+		sum += lane
+	}
+	return []float64{sum}[:min(values, 1)]
 }
 
 func fromHalf(h uint16) float64 {
@@ -99,8 +110,8 @@ func comparePacked(t interface{ Errorf(string, ...any) }, what string, got, want
 			}
 		}
 	}
-	if got.Packed != want.Packed {
-		t.Errorf("%s: %+v, want %+v", what, got.Packed, want.Packed)
+	if got.Packed != want.Packed || !slices.Equal(got.sums, want.sums) {
+		t.Errorf("%s: %+v %v, want %+v %v", what, got.Packed, got.sums, want.Packed, want.sums)
 	}
 }
 
@@ -187,16 +198,14 @@ func TestPackRows(t *testing.T) {
 		for _, fast := range []bool{true, false} {
 			func() {
 				defer setFastPack(setFastPack(fast))
-				got := packed{bytes: make([]byte, 2*len(joined))}
-				got.RowsF16(got.bytes, src, c.stride, c.width, index[:2])
-				rest := packed{bytes: got.bytes[2*2*c.width:], Packed: got.Packed}
-				rest.RowsF16(rest.bytes, src, c.stride, c.width, index[2:])
-				got.Packed = rest.Packed
+				got := packed{bytes: make([]byte, 2*len(joined)), sums: make([]float64, len(index))}
+				got.RowsF16(got.bytes, src, c.stride, c.width, index[:2], got.sums)
+				got.RowsF16(got.bytes[2*2*c.width:], src, c.stride, c.width, index[2:], got.sums[2:])
 				comparePacked(t, "rows", got, rowByRow(joined, c.width, referenceF16))
 			}()
 		}
-		got := packed{bytes: make([]byte, 4*len(joined))}
-		got.RowsF32(got.bytes, src, c.stride, c.width, index)
+		got := packed{bytes: make([]byte, 4*len(joined)), sums: make([]float64, len(index))}
+		got.RowsF32(got.bytes, src, c.stride, c.width, index, got.sums)
 		comparePacked(t, "fp32 rows", got, rowByRow(joined, c.width, referenceF32))
 	}
 }
@@ -206,7 +215,7 @@ func rowByRow(joined []float32, width int, reference func([]float32) packed) (al
 	for len(joined) > 0 {
 		one := reference(joined[:width])
 		all.bytes = append(all.bytes, one.bytes...)
-		all.SumSq += one.SumSq
+		all.sums = append(all.sums, one.sums...)
 		all.MaxAbs = max(all.MaxAbs, one.MaxAbs)
 		all.NonFinite += one.NonFinite
 		all.Overflow += one.Overflow
@@ -228,9 +237,7 @@ func referenceF32(src []float32) packed {
 			lanes[i%8] += f * f
 		}
 	}
-	for _, lane := range lanes {
-		p.SumSq += lane
-	}
+	p.sums = sumOf(lanes, len(src))
 	return p
 }
 
@@ -258,13 +265,13 @@ func TestPackNothing(t *testing.T) {
 
 func BenchmarkPackF16(b *testing.B) {
 	src := normals(64 << 10) // 256 kB: lies in L2
-	dst := make([]byte, 2*len(src))
+	dst, sums := make([]byte, 2*len(src)), make([]float64, 1)
 	for name, fast := range map[string]bool{"fast": true, "plain": false} {
 		b.Run(name, func(b *testing.B) {
 			defer setFastPack(setFastPack(fast))
 			b.SetBytes(int64(4 * len(src)))
 			for b.Loop() {
-				new(Packed).RowsF16(dst, src, len(src), len(src), []int32{0})
+				new(Packed).RowsF16(dst, src, len(src), len(src), []int32{0}, sums)
 			}
 		})
 	}
@@ -272,7 +279,7 @@ func BenchmarkPackF16(b *testing.B) {
 		dst := make([]byte, 4*len(src))
 		b.SetBytes(int64(4 * len(src)))
 		for b.Loop() {
-			new(Packed).RowsF32(dst, src, len(src), len(src), []int32{0})
+			new(Packed).RowsF32(dst, src, len(src), len(src), []int32{0}, sums)
 		}
 	})
 }
