@@ -20,23 +20,23 @@ type progress struct {
 	Rows    int64         `json:"rows"`
 	Seconds float64       `json:"seconds"`
 	Starved float64       `json:"starved_seconds"`
+	Dropped int64         `json:"dropped"` // rows left out because a value was not finite
 	Cursor  stream.Cursor `json:"cursor"`
 	SHA256  string        `json:"state_sha256"` // of state.safetensors
 }
 
-// The files of a checkpoint, and how many checkpoints are kept.
+// The files of a checkpoint.
 const (
 	stateFile    = "state.safetensors"
 	progressFile = "progress.json"
-	keptCkpts    = 2
 	tempPrefix   = ".tmp-"
 )
 
 func ckptName(step int) string { return fmt.Sprintf("step-%08d", step) }
 
 // saveCheckpoint writes checkpoints/step-N of a coder's folder. It appears complete
-// or not at all; older ones but the last are removed.
-func saveCheckpoint(dir string, p progress, s *state.Set) error {
+// or not at all; older ones are removed but for keep in all.
+func saveCheckpoint(dir string, p progress, s *state.Set, keep int) error {
 	root := filepath.Join(dir, CkptDir)
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
@@ -52,7 +52,7 @@ func saveCheckpoint(dir string, p progress, s *state.Set) error {
 	if err := errors.Join(os.RemoveAll(final), os.Rename(temp, final)); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
-	return errors.Join(syncDir(root), prune(root))
+	return errors.Join(syncDir(root), prune(root, keep))
 }
 
 func fillCheckpoint(dir string, p progress, s *state.Set) error {
@@ -93,13 +93,13 @@ func checkpoints(root string) ([]string, error) {
 
 // prune removes what is older than the kept checkpoints, and what an interrupted
 // write left.
-func prune(root string) error {
+func prune(root string, keep int) error {
 	names, err := checkpoints(root)
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for _, n := range names[min(keptCkpts, len(names)):] {
+	for _, n := range names[min(keep, len(names)):] {
 		errs = append(errs, os.RemoveAll(filepath.Join(root, n)))
 	}
 	left, err := filepath.Glob(filepath.Join(root, tempPrefix+"*"))

@@ -44,7 +44,14 @@ type Coder struct {
 	Seed    uint64         `json:"seed"`
 	Config  map[string]any `json:"config"` // effective, with every key of the kind
 	Program string         `json:"program,omitempty"`
+	Forks   []Fork         `json:"forks,omitempty"`  // changes during the training, the oldest first
 	Probes  []probe.Probe  `json:"probes,omitempty"` // of a probe folder, in the order of its scores
+}
+
+// Fork is a change of the config in the middle of a training.
+type Fork struct {
+	Step    int      `json:"step"`
+	Changed []string `json:"changed"` // as Difference tells it
 }
 
 // newCoder describes a training before it begins.
@@ -138,10 +145,13 @@ func (c Coder) Difference(there Coder) (lines []string) {
 	return lines
 }
 
+// indifferent are the keys of a config that change what is kept, not what is learned.
+var indifferent = []string{"checkpoint_steps", "checkpoint_minutes", "checkpoint_keep"}
+
 // flat is the coder as JSON values by key, config's keys among them. The program's
-// version is no difference, and results are none.
+// version is no difference, and results and past changes are none.
 func (c Coder) flat() map[string]any {
-	c.Program, c.Probes = "", nil
+	c.Program, c.Probes, c.Forks = "", nil, nil
 	out := map[string]any{}
 	text, err := json.Marshal(c)
 	if err == nil {
@@ -155,9 +165,16 @@ func (c Coder) flat() map[string]any {
 	config, _ := out["config"].(map[string]any)
 	delete(out, "config")
 	for k, v := range config {
-		out[k] = v
+		if !slices.Contains(indifferent, k) {
+			out[k] = v
+		}
 	}
 	return out
+}
+
+// sameData tells whether two coders were made from the same units of the same runs.
+func sameData(a, b Coder) bool {
+	return slices.Equal(a.PlanIDs, b.PlanIDs) && slices.Equal(a.Units, b.Units)
 }
 
 func sortedKeys(maps ...map[string]any) (keys []string) {

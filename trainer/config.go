@@ -23,6 +23,7 @@ type Config struct {
 	Holdout   float64
 	HoldoutBy string
 	Window    int
+	DataSeed  uint64
 	Seed      uint64
 
 	// The loop.
@@ -32,6 +33,8 @@ type Config struct {
 	InitRows                   int
 	EvalRows, EvalSteps        int
 	LogSteps, CheckpointSteps  int
+	CheckpointMinutes          float64
+	CheckpointKeep             int
 
 	// Sparse autoencoders.
 	Arch           string
@@ -71,7 +74,7 @@ const Auto = -1
 func Default(kind string) Config {
 	c := Config{Tokens: "all", Holdout: 0.05, HoldoutBy: "auto", Window: 64,
 		Batch: 2048, Micro: 1024, Steps: 500, Warmup: 0.05, Cooldown: 0.2, Clip: 1,
-		InitRows: 8192, EvalRows: 16384, EvalSteps: 100, LogSteps: 10, CheckpointSteps: 100,
+		InitRows: 8192, EvalRows: 16384, EvalSteps: 100, LogSteps: 10, CheckpointSteps: 100, CheckpointKeep: 2,
 		Arch: string(sae.TopK), Penalty: Auto, Rise: 0.05, Groups: 5, Band: 0.5, Theta: 0.3,
 		Width: 2048, K: 32, AuxK: Auto, AuxCoef: 1. / 32, DeadTokens: Auto, Scale: true,
 		Codes: 512, Decay: 0.95, Beta: 0.25, Revive: 0.1, Lloyd: 5,
@@ -102,7 +105,8 @@ func (c *Config) fields() []field {
 	return []field{
 		{"tokens", anyKind, &c.Tokens, nil, "token rule: last, all, every:N, pos:N"},
 		{"where", anyKind, &c.Where, nil, "conditions column=value, all must hold"},
-		{"seed", anyKind, &c.Seed, nil, "of the order and the start"},
+		{"seed", anyKind, &c.Seed, nil, "of all that is drawn but the order of rows"},
+		{"data_seed", learned, &c.DataSeed, nil, "of the order of rows"},
 		{"holdout", learned, &c.Holdout, within(&c.Holdout, 0, 0.9), "share of the data kept for evaluation, the same for every seed and run"},
 		{"holdout_by", learned, &c.HoldoutBy, nil, "column whose equal values stay together; auto is group, else row"},
 		{"window", learned, &c.Window, atLeast(&c.Window, 1), "row groups mixed together"},
@@ -115,6 +119,8 @@ func (c *Config) fields() []field {
 		{"eval_steps", learned, &c.EvalSteps, atLeast(&c.EvalSteps, 1), "steps between evaluations"},
 		{"log_steps", learned, &c.LogSteps, atLeast(&c.LogSteps, 1), "steps between lines of metrics.jsonl"},
 		{"checkpoint_steps", learned, &c.CheckpointSteps, atLeast(&c.CheckpointSteps, 1), "steps between checkpoints"},
+		{"checkpoint_minutes", learned, &c.CheckpointMinutes, within(&c.CheckpointMinutes, 0, 1e6), "also a checkpoint when so many minutes have passed; 0 is never"},
+		{"checkpoint_keep", learned, &c.CheckpointKeep, atLeast(&c.CheckpointKeep, 1), "checkpoints kept"},
 		{"arch", SAE, &c.Arch, nil, "topk, batchtopk, relu, relu_april, jumprelu, matryoshka"},
 		{"width", SAE, &c.Width, atLeast(&c.Width, 1), "latents"},
 		{"k", SAE, &c.K, atLeast(&c.K, 1), "active latents of a row, with batchtopk and matryoshka on average; the others' codes list so many"},

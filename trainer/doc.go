@@ -1,9 +1,10 @@
-// Package trainer streams shards into a learner, checkpoints it and reports metrics:
+// Package trainer streams shards into learners, checkpoints them and reports metrics:
 // one visible loop.
 //
 // Vocabulary. A coder is a learned map on the vectors of one column; a learner is a
 // coder while it is trained; a window is the rows of one optimizer step, given to the
-// learner in micro-batches. A coder's folder holds
+// learner in micro-batches; a feed is one reading of the shards with the trainings that
+// learn from it, each of which gets every batch in turn. A coder's folder holds
 //
 //	cfg.json              everything that made it: plan ids, effective config, seed
 //	coder.safetensors     the weights, when the training has ended
@@ -16,8 +17,9 @@
 // Guaranteed: gradients and statistics are sums over the rows of a window, divided
 // once by their number, whatever the micro-batches (rounding apart); a checkpoint
 // appears complete or not at all, and a damaged one is never believed; a training
-// that was interrupted, or killed, ends in the same bytes as one that was not, on the
-// same machine; a changed config is refused on resume with its differences; what is
-// held out is chosen before training and is the same for every seed and every run.
+// that was interrupted, or killed, ends in the same bytes as one that was not, and one
+// of a sweep in the same bytes as one alone, on the same machine; a changed config is
+// refused on resume with its differences unless it is forked; what is held out is chosen
+// before training and is the same for every seed and every run.
 // Not guaranteed: equal bytes on another kind of CPU; the seconds in metrics.jsonl.
 package trainer

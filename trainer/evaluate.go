@@ -51,7 +51,7 @@ func (c Coder) evalStream(cfg Config, o EvalOptions) stream.Config {
 	if o.All || cfg.Holdout == 0 {
 		side = stream.Both
 	}
-	return stream.Config{Column: c.Column, Batch: cfg.Batch, Window: cfg.Window, Seed: cfg.Seed, Prefetch: prefetch,
+	return stream.Config{Column: c.Column, Batch: cfg.Batch, Window: cfg.Window, Seed: cfg.DataSeed, Prefetch: prefetch,
 		Filter: stream.Filter{Tokens: cfg.Tokens, Where: cfg.Where, Side: side,
 			Holdout: stream.Holdout{Fraction: cfg.Holdout, By: cfg.HoldoutBy}}}
 }

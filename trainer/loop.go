@@ -10,91 +10,146 @@ import (
 	"actfleet/trainer/stream"
 )
 
-// loop is the training: batch, gradients, step, report, checkpoint.
-func (t *training) loop(ctx context.Context) error {
-	for t.Step < t.Config.Steps {
-		batch, err := t.next(ctx)
-		if err != nil {
-			return t.stopped(ctx, err)
+// turn gives the next batch to the trainings of a feed: gradients, step, report,
+// evaluation, checkpoint. It returns false when none needs another.
+func (f *feed) turn(ctx context.Context) bool {
+	if len(f.learning()) == 0 {
+		return false
+	}
+	batch, waited, err := f.next(ctx)
+	if err != nil {
+		for _, t := range f.learning() {
+			t.failed = t.stopped(ctx, err)
 		}
-		values, err := t.step(batch)
-		if err != nil {
-			return fmt.Errorf("step %d: %w%s", t.Step+1, err, t.blame(err, batch))
-		}
-		t.Step++
-		t.Rows += int64(batch.N)
-		if err := t.after(ctx, values); err != nil {
-			return t.stopped(ctx, err)
+		return false
+	}
+	f.step++
+	for _, t := range f.learning() {
+		if t.Step < f.step { // not one whose checkpoint is further on
+			t.failed = t.learn(batch, waited, f.data.Cursor())
 		}
 	}
-	return nil
+	f.conclude(ctx)
+	return true
 }
 
-// next waits for a batch and counts the waiting.
-func (t *training) next(ctx context.Context) (*stream.Batch, error) {
+// next waits for a batch and measures the waiting.
+func (f *feed) next(ctx context.Context) (b *stream.Batch, seconds float64, err error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	start := t.Now()
-	b, err := t.data.Next(ctx)
-	t.Starved += t.Now().Sub(start).Seconds()
-	return b, err
+	now := f.all[0].Now
+	start := now()
+	b, err = f.data.Next(ctx)
+	return b, now().Sub(start).Seconds(), err
 }
 
-// step gives a batch to the learner in micro-batches and takes one optimizer step.
-func (t *training) step(b *stream.Batch) (map[string]float64, error) {
-	for lo := 0; lo < b.N; lo += t.Config.Micro {
-		hi := min(lo+t.Config.Micro, b.N)
-		if err := t.learner.Micro(b.X[lo*b.D:hi*b.D], hi-lo); err != nil {
-			return nil, err
+// conclude saves, evaluates and checkpoints what it is time for. An interruption waits
+// for it, so that a resumed training has the same lines in metrics.jsonl.
+func (f *feed) conclude(ctx context.Context) {
+	var due []*training
+	for _, t := range f.learning() {
+		if t.last() {
+			t.failed = t.save()
+		}
+		if t.failed == nil && (t.last() || t.stepped && t.evaluates()) {
+			due = append(due, t)
 		}
 	}
-	lr := t.rate()
-	values, err := t.learner.Step(lr)
-	if err == nil && t.Kind == SAE {
-		values["lr"] = lr
+	f.evaluate(context.WithoutCancel(ctx), due)
+	for _, t := range f.learning() {
+		if t.last() {
+			t.ended = true
+		} else if t.stepped && t.checkpoints() {
+			t.failed = t.checkpoint()
+		}
+		t.stepped = false
 	}
-	return values, err
 }
 
-// after reports, evaluates and checkpoints when it is time. An interruption waits for
-// it, so that a resumed training has the same lines in metrics.jsonl.
-func (t *training) after(ctx context.Context, values map[string]float64) error {
-	c, last := t.Config, t.Step == t.Config.Steps
-	if t.Step%c.LogSteps == 0 || last || t.Step == 1 {
-		if err := t.report("train", values); err != nil {
-			return err
+// evaluate measures trainings on the first held-out rows, always the same ones, which
+// are read once for all of them.
+func (f *feed) evaluate(ctx context.Context, due []*training) {
+	var views []view
+	for _, t := range due {
+		views = append(views, view{newMeter(t.learner), t.Config.EvalRows, t.Config.Micro})
+	}
+	if f.held != nil && len(views) > 0 {
+		if err := meet(ctx, f.held, views); err != nil {
+			f.fail(err)
+			return
 		}
 	}
-	if t.Step%c.EvalSteps == 0 && !last {
-		m, err := t.evaluate(context.WithoutCancel(ctx))
-		if err != nil {
-			return err
+	for i, t := range due {
+		t.eval = map[string]float64{}
+		if f.held != nil {
+			t.eval = views[i].meter.Metrics()
 		}
-		if err := t.report("eval", m); err != nil {
-			return err
+		if t.failed == nil {
+			t.failed = t.report("eval", t.eval)
 		}
 	}
-	if t.Step%c.CheckpointSteps == 0 && !last {
-		return t.checkpoint()
+}
+
+// view is a meter that looks at the first limit rows, micro at once.
+type view struct {
+	meter        Meter
+	limit, micro int
+}
+
+// add gives a meter its part of n rows of which others came before.
+func (v view) add(b *stream.Batch, before int) error {
+	n := min(b.N, v.limit-before)
+	for lo := 0; lo < n; lo += v.micro {
+		hi := min(lo+v.micro, n)
+		if err := v.meter.Add(b.X[lo*b.D:hi*b.D], hi-lo); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// stopped writes a checkpoint when the reason is that ctx has ended. Between two
-// steps the learner's window is empty, so nothing is lost.
-func (t *training) stopped(ctx context.Context, err error) error {
-	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
+// meet gives the rows from the beginning of a stream to meters, and leaves the stream
+// at its beginning with nothing read ahead.
+func meet(ctx context.Context, s *stream.Stream, views []view) error {
+	if err := s.Seek(stream.Cursor{}); err != nil {
 		return err
 	}
-	if err := t.checkpoint(); err != nil {
-		return fmt.Errorf("interrupted at step %d: %w", t.Step, err)
+	limit := 0
+	for _, v := range views {
+		limit = max(limit, v.limit)
 	}
-	return fmt.Errorf("step %d of %d: %w", t.Step, t.Config.Steps, ErrInterrupted)
+	for rows := 0; rows < limit; {
+		b, err := s.Next(ctx)
+		if errors.Is(err, stream.ErrEmpty) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if b.Epoch > 0 {
+			break
+		}
+		for _, v := range views {
+			if err := v.add(b, rows); err != nil {
+				return err
+			}
+		}
+		rows += b.N
+	}
+	return s.Seek(stream.Cursor{})
+}
+
+// measure gives at most limit rows from the beginning of a stream to a meter.
+func measure(ctx context.Context, s *stream.Stream, m Meter, limit, micro int) (map[string]float64, error) {
+	if err := meet(ctx, s, []view{{m, limit, micro}}); err != nil {
+		return nil, err
+	}
+	return m.Metrics(), nil
 }
 
 // blame names the rows of a batch that are to blame for a value that is not finite.
-func (t *training) blame(err error, b *stream.Batch) string {
+func blame(err error, b *stream.Batch) string {
 	if !errors.Is(err, optim.ErrNonFinite) {
 		return ""
 	}
@@ -111,70 +166,4 @@ func (t *training) blame(err error, b *stream.Batch) string {
 		return "; its rows are finite, so the training diverged: try a lower lr"
 	}
 	return "; the data are not finite at " + strings.Join(bad, ", ")
-}
-
-// evaluate measures the learner on the first eval_rows held-out rows, always the
-// same ones.
-func (t *training) evaluate(ctx context.Context) (map[string]float64, error) {
-	if t.held == nil {
-		return map[string]float64{}, nil
-	}
-	return measure(ctx, t.held, newMeter(t.learner), t.Config.EvalRows, t.Config.Micro)
-}
-
-// measure gives at most limit rows from the beginning of a stream to a meter, and
-// leaves the stream at its beginning with nothing read ahead.
-func measure(ctx context.Context, s *stream.Stream, m Meter, limit, micro int) (map[string]float64, error) {
-	if err := s.Seek(stream.Cursor{}); err != nil {
-		return nil, err
-	}
-	for rows := 0; rows < limit; {
-		b, err := s.Next(ctx)
-		if errors.Is(err, stream.ErrEmpty) {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		if b.Epoch > 0 {
-			break
-		}
-		n := min(b.N, limit-rows)
-		for lo := 0; lo < n; lo += micro {
-			hi := min(lo+micro, n)
-			if err := m.Add(b.X[lo*b.D:hi*b.D], hi-lo); err != nil {
-				return nil, err
-			}
-		}
-		rows += n
-	}
-	return m.Metrics(), s.Seek(stream.Cursor{})
-}
-
-// report adds a line to metrics.jsonl and tells Progress.
-func (t *training) report(split string, values map[string]float64) error {
-	t.tick()
-	e := Event{Step: t.Step, Total: t.Config.Steps, Rows: t.Rows, Seconds: t.Seconds, Starved: t.starved(), Split: split, Values: values}
-	if err := appendEvent(t.Dir, e); err != nil {
-		return err
-	}
-	if t.Progress != nil {
-		t.Progress(e)
-	}
-	return nil
-}
-
-// tick brings Seconds up to date.
-func (t *training) tick() {
-	now := t.Now()
-	t.Seconds += now.Sub(t.last).Seconds()
-	t.last = now
-}
-
-// starved is the share of the time spent waiting for data.
-func (t *training) starved() float64 {
-	if t.Seconds <= 0 {
-		return 0
-	}
-	return t.progress.Starved / t.Seconds
 }

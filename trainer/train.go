@@ -4,13 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
-	"actfleet/trainer/optim"
 	"actfleet/trainer/stream"
 )
 
@@ -32,227 +27,143 @@ type Job struct {
 	Column string          // vector column
 	Config Config
 	Resume bool // go on from the last checkpoint if there is one
+	Fork   bool // go on although the config has changed, and note the change in cfg.json
 
 	Program  string           // version of the program, for cfg.json
 	Progress func(Event)      // called after every line of metrics.jsonl; may be nil
-	Now      func() time.Time // the clock, for rates only
+	Now      func() time.Time // the clock, for rates and checkpoint_minutes only
 }
 
 // Result is what a training ended with.
 type Result struct {
+	Dir     string
 	Coder   Coder
 	Steps   int
 	Rows    int64
-	Seconds float64
+	Seconds float64            // of its own computing and of waiting for data
 	Starved float64            // share of Seconds spent waiting for data
-	Dropped int                // rows left out in this session because a value was not finite
+	Dropped int64              // rows left out because a value was not finite
 	Eval    map[string]float64 // metrics on held-out rows
+	Failed  string             `json:",omitempty"` // why it did not end
 }
 
 // Train trains a coder and leaves it in Job.Dir. When ctx ends it writes a
 // checkpoint and returns ErrInterrupted.
-func Train(ctx context.Context, j Job) (res Result, err error) {
-	t, err := prepare(ctx, j)
+func Train(ctx context.Context, j Job) (Result, error) {
+	res, err := TrainAll(ctx, []Job{j})
+	if len(res) == 0 {
+		return Result{}, err
+	}
+	return res[0], err
+}
+
+// TrainAll trains several coders at once. Those that read alike (column, filter,
+// holdout, window, order and batch) share one reading. Each ends in the same bytes as
+// when it is trained alone. What concerns all of them is refused before anything is
+// written; afterwards a coder that fails is named in the error, and the others go on.
+// The results are in the order of the jobs.
+func TrainAll(ctx context.Context, jobs []Job) (res []Result, err error) {
+	s, err := prepare(ctx, jobs)
 	if err != nil {
-		return Result{}, err
-	}
-	defer func() { err = errors.Join(err, t.close()) }()
-	if err := t.begin(ctx); err != nil {
-		return Result{}, err
-	}
-	if err := t.loop(ctx); err != nil {
-		return Result{}, err
-	}
-	return t.finish(ctx)
-}
-
-// training is a Job under way.
-type training struct {
-	Job
-	coder   Coder
-	learner Learner
-	data    *stream.Stream // training rows
-	held    *stream.Stream // held-out rows; nil without a holdout
-	progress
-	last time.Time // when Seconds was brought up to date
-}
-
-// prepare opens the data and makes the learner, but writes nothing.
-func prepare(ctx context.Context, j Job) (t *training, err error) {
-	if err := j.Config.Validate(j.Kind); err != nil {
 		return nil, err
 	}
-	t = &training{Job: j}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.look(); err != nil {
+		return nil, err
+	}
+	s.begin(ctx)
+	s.run(ctx)
+	return s.results()
+}
+
+// session is the trainings of one TrainAll.
+type session struct {
+	all   []*training // in the order of the jobs
+	feeds []*feed
+}
+
+// prepare opens the data and makes the learners, but writes nothing.
+func prepare(ctx context.Context, jobs []Job) (s *session, err error) {
+	s = &session{}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, t.close())
+			err = errors.Join(err, s.close())
 		}
 	}()
-	if err := t.openHeldout(ctx); err != nil {
-		return t, err
-	}
-	if t.data, err = stream.Open(ctx, j.Runs, t.streamConfig(stream.Train)); err != nil {
-		return t, err
-	}
-	rows, err := t.data.Count(ctx)
-	if err != nil {
-		return t, err
-	}
-	if rows == 0 {
-		return t, fmt.Errorf("train %s on %s: %w", j.Kind, j.Column, stream.ErrEmpty)
-	}
-	d := t.data.Width()
-	t.Config.resolve(j.Kind, d, rows)
-	t.coder = newCoder(t.Job, t.Config, d)
-	t.learner, err = newLearner(j.Kind, d, t.Config)
-	return t, err
-}
-
-// openHeldout opens the held-out rows. By "auto" whole groups are held out where
-// every run has the column and there are enough of them, else whole prompts.
-func (t *training) openHeldout(ctx context.Context) error {
-	choices := []string{t.Config.HoldoutBy}
-	if choices[0] == "auto" {
-		choices = []string{"row"}
-		if t.allHave("group") {
-			choices = []string{"group", "row"}
+	byKey := map[reading]*feed{}
+	dirs := map[string]bool{}
+	for _, j := range jobs {
+		if err := j.Config.Validate(j.Kind); err != nil {
+			return s, err
 		}
-	}
-	for _, by := range choices {
-		t.Config.HoldoutBy = by
-		if t.Config.Holdout == 0 {
-			return nil
+		if dirs[j.Dir] {
+			return s, fmt.Errorf("two trainings would write to %s: give one of them another name", j.Dir)
 		}
-		s, err := stream.Open(ctx, t.Runs, t.streamConfig(stream.Heldout))
+		dirs[j.Dir] = true
+		f := byKey[readingOf(j)]
+		if f == nil {
+			f = &feed{}
+			s.feeds, byKey[readingOf(j)] = append(s.feeds, f), f
+			if err := f.open(ctx, j); err != nil {
+				return s, err
+			}
+		}
+		t, err := f.add(j)
 		if err != nil {
-			return err
+			return s, err
 		}
-		n, err := s.Count(ctx)
-		if err == nil && n > 0 {
-			t.held = s
-			return nil
-		}
-		if err = errors.Join(err, s.Close()); err != nil {
-			return err
-		}
+		s.all = append(s.all, t)
 	}
-	return fmt.Errorf("holdout %v by %s holds no row out of %s: raise holdout, or choose another holdout_by", t.Config.Holdout, t.Config.HoldoutBy, t.Column)
+	return s, nil
 }
 
-// allHave tells whether every run has a scalar column.
-func (t *training) allHave(name string) bool {
-	for _, r := range t.Runs {
-		if _, ok := r.Plan.Schema().ScalarIndex(name); !ok {
-			return false
-		}
-	}
-	return true
-}
-
-// prefetch is the number of batches read ahead.
-const prefetch = 2
-
-func (t *training) streamConfig(side stream.Side) stream.Config {
-	c := t.Config
-	return stream.Config{Column: t.Column, Batch: c.Batch, Window: c.Window, Seed: c.Seed, Prefetch: prefetch,
-		Filter: stream.Filter{Tokens: c.Tokens, Where: c.Where, Side: side,
-			Holdout: stream.Holdout{Fraction: c.Holdout, By: c.HoldoutBy}}}
-}
-
-func (t *training) close() error {
+// look refuses what lies in the folders before anything is written.
+func (s *session) look() error {
 	var errs []error
-	for _, s := range []*stream.Stream{t.data, t.held} {
-		if s != nil {
-			errs = append(errs, s.Close())
-		}
+	for _, t := range s.all {
+		errs = append(errs, t.look())
 	}
 	return errors.Join(errs...)
 }
 
-// begin starts anew or from the last checkpoint.
-func (t *training) begin(ctx context.Context) error {
-	t.last = t.Now()
-	there, err := ReadCoder(t.Dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return t.start(ctx)
-	case err != nil:
-		return err
-	case !t.Resume:
-		return fmt.Errorf("%s: %w; add --resume to go on, or choose another --out", t.Dir, ErrExists)
+func (s *session) begin(ctx context.Context) {
+	for _, f := range s.feeds {
+		f.begin(ctx)
 	}
-	if diff := t.coder.Difference(there); len(diff) > 0 {
-		return fmt.Errorf("%s: %w: %s", t.Dir, ErrOther, strings.Join(diff, "; "))
-	}
-	p, ok, err := loadCheckpoint(t.Dir, t.learner.State())
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return t.start(ctx)
-	}
-	t.progress = p
-	return errors.Join(t.learner.Restored(), t.data.Seek(p.Cursor), truncateEvents(t.Dir, p.Step, t.Config.Steps))
 }
 
-// start writes cfg.json and lets the learner look at a sample.
-func (t *training) start(ctx context.Context) error {
-	if err := os.MkdirAll(t.Dir, 0o755); err != nil {
-		return fmt.Errorf("train: %w", err)
-	}
-	x, n, err := t.sample(ctx)
-	if err != nil {
-		return err
-	}
-	if err := t.learner.Init(x, n); err != nil {
-		return err
-	}
-	return errors.Join(WriteCoder(t.Dir, t.coder), truncateEvents(t.Dir, -1, 0))
-}
-
-// sample reads init_rows training rows and goes back to the beginning.
-func (t *training) sample(ctx context.Context) (x []float32, n int, err error) {
-	for n < t.Config.InitRows {
-		b, err := t.data.Next(ctx)
-		if err != nil {
-			return nil, 0, err
+// run is the training: every reading gives a batch in turn, until no coder needs one.
+func (s *session) run(ctx context.Context) {
+	for open := true; open; {
+		open = false
+		for _, f := range s.feeds {
+			open = f.turn(ctx) || open
 		}
-		if b.Epoch > 0 {
-			break
+	}
+}
+
+// results are those of every job, and what failed.
+func (s *session) results() (res []Result, err error) {
+	var errs []error
+	for _, t := range s.all {
+		r := t.result()
+		if t.failed != nil {
+			r.Failed = t.failed.Error()
 		}
-		take := min(b.N, t.Config.InitRows-n)
-		x, n = append(x, b.X[:take*b.D]...), n+take
+		res = append(res, r)
+		if t.failed != nil && len(s.all) > 1 {
+			errs = append(errs, fmt.Errorf("%s: %w", t.Dir, t.failed))
+		} else {
+			errs = append(errs, t.failed)
+		}
 	}
-	return x, n, t.data.Seek(stream.Cursor{})
+	return res, errors.Join(errs...)
 }
 
-// checkpoint writes everything that training goes on from.
-func (t *training) checkpoint() error {
-	t.tick()
-	t.Cursor = t.data.Cursor()
-	return saveCheckpoint(t.Dir, t.progress, t.learner.State())
-}
-
-// finish writes the coder.
-func (t *training) finish(ctx context.Context) (Result, error) {
-	if err := t.checkpoint(); err != nil {
-		return Result{}, err
+func (s *session) close() error {
+	var errs []error
+	for _, f := range s.feeds {
+		errs = append(errs, f.close())
 	}
-	if err := export(t.learner, filepath.Join(t.Dir, WeightsFile)); err != nil {
-		return Result{}, err
-	}
-	eval, err := t.evaluate(ctx)
-	if err != nil {
-		return Result{}, err
-	}
-	if err := t.report("eval", eval); err != nil {
-		return Result{}, err
-	}
-	return Result{Coder: t.coder, Steps: t.Step, Rows: t.Rows, Seconds: t.Seconds, Starved: t.starved(), Dropped: t.data.Dropped(), Eval: eval}, nil
-}
-
-// rate is the learning rate of the next step.
-func (t *training) rate() float64 {
-	c := t.Config
-	return c.LR * optim.Schedule(t.Step, c.Steps, int(c.Warmup*float64(c.Steps)), int(c.Cooldown*float64(c.Steps)))
+	return errors.Join(errs...)
 }

@@ -25,11 +25,11 @@ type benchLine struct {
 
 func newBench() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "bench collect|store|stream|sae",
+		Use:   "bench collect|store|stream|sae|sweep",
 		Short: "Measure this machine, each number beside its physical limit in the same run",
 		Long:  "Runs both sides of each comparison in turn and prints medians.\n" + exitCodes,
 	}
-	c.AddCommand(newBenchCollect(), newBenchStore(), newBenchStream(), newBenchSAE())
+	c.AddCommand(newBenchCollect(), newBenchStore(), newBenchStream(), newBenchSAE(), newBenchSweep())
 	return c
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"actfleet/collector/model/tap"
 	"actfleet/internal/torch"
@@ -24,18 +25,28 @@ type trainOptions struct {
 	site, layers string
 	out, config  string
 	set          []string
-	resume       bool
+	resume, fork bool
 	threads      int
 	jsonOut      bool
 	write        bool // into the runs
 }
 
 func newTrain() *cobra.Command {
+	var o trainOptions
 	c := &cobra.Command{
-		Use:   "train sae|tokenizer|probe --from RUN --out DIR",
-		Short: "Train a sparse autoencoder, an activation tokenizer or truth probes from a run's shards",
-		Long:  "Streams the shards; memory does not grow with the run.\n" + exitCodes,
+		Use:   "train sae|tokenizer|probe --from RUN --out DIR  |  train -f sweep.yaml --from RUN --out DIR",
+		Short: "Train sparse autoencoders, activation tokenizers or truth probes from a run's shards",
+		Long:  "Streams the shards; memory does not grow with the run.\n" + sweepHelp + exitCodes,
+		Args:  usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if o.config == "" {
+				return fmt.Errorf("%w: train what? sae, tokenizer, probe, or -f sweep.yaml", errUsage)
+			}
+			return runSweep(c.Context(), o, c.OutOrStdout())
+		},
 	}
+	o.flags(c.Flags())
+	o.resumeFlags(c.Flags())
 	c.AddCommand(newTrainCoder("sae", trainer.SAE, "a sparse autoencoder, TopK with auxiliary loss unless arch says otherwise"),
 		newTrainCoder("tokenizer", trainer.VQ, "a vector quantiser with an averaged codebook"), newTrainProbe())
 	return c
@@ -46,41 +57,45 @@ func newTrainCoder(name, kind, what string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   name + " --from RUN --site SITE --layers N --out DIR",
 		Short: "Train " + what,
-		Long:  "Keys for --set and the file of -f, with their defaults:\n" + keyList(kind) + exitCodes,
+		Long:  "Several taps are trained together, each in a folder of its own.\n\nKeys for --set and the file of -f, with their defaults:\n" + keyList(kind) + exitCodes,
 		Args:  usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return runTrain(c.Context(), kind, o, c.OutOrStdout())
 		},
 	}
-	o.flags(c)
-	c.Flags().BoolVar(&o.resume, "resume", false, "go on from the last checkpoint in --out")
+	o.flags(c.Flags())
+	o.resumeFlags(c.Flags())
 	return c
 }
 
-func (o *trainOptions) flags(c *cobra.Command) {
-	f := c.Flags()
+func (o *trainOptions) flags(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.from, "from", nil, "runs to read")
 	f.StringVar(&o.site, "site", "", "site, or several: Wqkv,out_proj,fc1,fc2,resid or all")
 	f.StringVar(&o.layers, "layers", "all", "layers: all, 0,5,10-20 or -1")
-	f.StringVar(&o.out, "out", "", "folder of the coder; with several taps, one folder each below it")
-	f.StringVarP(&o.config, "file", "f", "", "YAML file with keys as below")
+	f.StringVar(&o.out, "out", "", "folder of the coder; with several coders, one folder each below it")
+	f.StringVarP(&o.config, "file", "f", "", "YAML file: keys as for --set, or a sweep")
 	f.StringArrayVar(&o.set, "set", nil, "key=value, wins over the file")
 	f.IntVar(&o.threads, "threads", 0, "compute threads (0: all cores)")
 	f.BoolVar(&o.jsonOut, "json", false, "print the result as JSON")
 }
 
+func (o *trainOptions) resumeFlags(f *pflag.FlagSet) {
+	f.BoolVar(&o.resume, "resume", false, "go on from the last checkpoint in --out")
+	f.BoolVar(&o.fork, "fork", false, "with --resume: go on although the config has changed, and note the change in cfg.json")
+}
+
 func keyList(kind string) string {
 	var b strings.Builder
 	for _, k := range trainer.Keys(kind) {
-		fmt.Fprintf(&b, "  %-16s %s\n", k[0], k[1])
+		fmt.Fprintf(&b, "  %-18s %s\n", k[0], k[1])
 	}
 	return b.String()
 }
 
 // sources opens the runs named by --from.
 func (o *trainOptions) sources(ctx context.Context) ([]stream.Source, error) {
-	if len(o.from) == 0 || o.out == "" || o.site == "" {
-		return nil, fmt.Errorf("%w: train needs --from, --site and --out", errUsage)
+	if len(o.from) == 0 || o.out == "" {
+		return nil, fmt.Errorf("%w: train needs --from and --out", errUsage)
 	}
 	var runs []stream.Source
 	for _, run := range o.from {
@@ -98,6 +113,9 @@ func (o *trainOptions) sources(ctx context.Context) ([]stream.Source, error) {
 
 // taps are those of --site and --layers that the first run holds.
 func (o *trainOptions) taps(runs []stream.Source) ([]tap.Tap, error) {
+	if o.site == "" {
+		return nil, fmt.Errorf("%w: train needs --site", errUsage)
+	}
 	sites, err := tap.ParseSites(o.site)
 	if err != nil {
 		return nil, fmt.Errorf("%w: --site: %w", errUsage, err)
@@ -133,57 +151,71 @@ func (o *trainOptions) load(ctx context.Context, kind string) (cfg trainer.Confi
 	return cfg, runs, taps, err
 }
 
+// job is a training of one tap with the flags that all trainings share.
+func (o *trainOptions) job(kind, dir string, runs []stream.Source, t tap.Tap, cfg trainer.Config) trainer.Job {
+	return trainer.Job{Kind: kind, Dir: dir, Runs: runs, Column: t.Column(""), Config: cfg,
+		Resume: o.resume, Fork: o.fork, Program: version(), Now: time.Now}
+}
+
 func runTrain(ctx context.Context, kind string, o trainOptions, out io.Writer) error {
 	cfg, runs, taps, err := o.load(ctx, kind)
 	if err != nil {
 		return err
 	}
-	var results []trainer.Result
+	var jobs []trainer.Job
 	for _, t := range taps {
 		dir := o.out
 		if len(taps) > 1 {
 			dir = filepath.Join(o.out, t.Column(""))
 		}
-		r, err := trainOne(ctx, trainer.Job{Kind: kind, Dir: dir, Runs: runs, Column: t.Column(""), Config: cfg,
-			Resume: o.resume, Program: version(), Now: time.Now})
-		if err != nil {
-			return err
-		}
-		results = append(results, r)
-		if !o.jsonOut {
-			printTrained(out, dir, kind, t, r)
-		}
+		jobs = append(jobs, o.job(kind, dir, runs, t, cfg))
 	}
-	if o.jsonOut {
-		return printJSON(out, results)
-	}
-	return nil
+	return o.train(ctx, jobs, out)
 }
 
-// trainOne trains one coder and shows its progress.
-func trainOne(ctx context.Context, j trainer.Job) (trainer.Result, error) {
-	m := newMeter(os.Stderr)
-	last := ""
-	j.Progress = func(e trainer.Event) {
-		last = eventLine(j.Column, e)
-		m.show(last)
+// train trains the jobs together and prints what came of them.
+func (o *trainOptions) train(ctx context.Context, jobs []trainer.Job, out io.Writer) error {
+	if err := checkMemory(jobs, os.Stderr); err != nil {
+		return err
 	}
-	r, err := trainer.Train(ctx, j)
+	results, err := trainShown(ctx, jobs)
+	if o.jsonOut && results != nil {
+		return errors.Join(err, printJSON(out, results))
+	}
+	for i, r := range results {
+		if r.Failed == "" {
+			printTrained(out, jobs[i], r)
+		}
+	}
+	return err
+}
+
+// trainShown trains jobs and shows their progress.
+func trainShown(ctx context.Context, jobs []trainer.Job) ([]trainer.Result, error) {
+	m := newMeter(os.Stderr)
+	last, began := "", time.Now()
+	for i, j := range jobs {
+		jobs[i].Progress = func(e trainer.Event) {
+			last = eventLine(j.Column, e)
+			if len(jobs) > 1 {
+				last = fmt.Sprintf("%s  (%d coders, %s)", eventLine(filepath.Base(j.Dir), e), len(jobs), timeText(time.Since(began)))
+			}
+			m.show(last)
+		}
+	}
+	results, err := trainer.TrainAll(ctx, jobs)
 	if last != "" {
 		m.last(last)
 	}
-	if errors.Is(err, trainer.ErrExists) {
-		err = fmt.Errorf("%s: %w (--resume goes on, another --out starts anew)", j.Dir, err)
-	}
-	return r, err
+	return results, err
 }
 
 // shown are the metrics of a progress line, in order, as far as a kind has them.
 var shown = []string{"loss", "fvu", "l0", "dead", "perplexity", "usage"}
 
-func eventLine(column string, e trainer.Event) string {
+func eventLine(name string, e trainer.Event) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s step %d of %d", column, e.Step, e.Total)
+	fmt.Fprintf(&b, "%s step %d of %d", name, e.Step, e.Total)
 	for _, name := range shown {
 		if v, ok := e.Values[name]; ok {
 			fmt.Fprintf(&b, "  %s %.4g", name, v)
@@ -192,13 +224,16 @@ func eventLine(column string, e trainer.Event) string {
 	if e.Step > 0 && e.Seconds > 0 {
 		rate := float64(e.Rows) / e.Seconds
 		left := time.Duration(e.Seconds / float64(e.Step) * float64(e.Total-e.Step) * float64(time.Second))
-		fmt.Fprintf(&b, "  %.3g rows/s  ETA %s", rate, timeText(left))
+		fmt.Fprintf(&b, "  %.3g rows/s  waiting %.1f %%  ETA %s", rate, 100*e.Starved, timeText(left))
 	}
 	return b.String()
 }
 
-func printTrained(out io.Writer, dir, kind string, t tap.Tap, r trainer.Result) {
-	fmt.Fprintf(out, "%s: %s of %s, %d steps over %d rows in %s (waited for data %.1f %%)\n", dir, kind, t.Column(""),
+func printTrained(out io.Writer, j trainer.Job, r trainer.Result) {
+	fmt.Fprintf(out, "%s: %s of %s, %d steps over %d rows in %s (waited for data %.1f %%)\n", j.Dir, j.Kind, j.Column,
 		r.Steps, r.Rows, timeText(time.Duration(r.Seconds*float64(time.Second))), 100*r.Starved)
+	if r.Dropped > 0 {
+		fmt.Fprintf(out, "  left out %d rows with values that are not finite\n", r.Dropped)
+	}
 	fmt.Fprintf(out, "  held out:%s\n", metricText(r.Eval))
 }

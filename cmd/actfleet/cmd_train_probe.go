@@ -37,7 +37,7 @@ Keys for --set and the file of -f, with their defaults:
 			return runTrainProbe(c.Context(), o, !noCodes, c.OutOrStdout())
 		},
 	}
-	o.flags(c)
+	o.flags(c.Flags())
 	c.Flags().BoolVar(&noCodes, "no-codes", false, "do not write the scores back into the run")
 	return c
 }

@@ -76,12 +76,12 @@ func (s *Stream) fill(ctx context.Context, p *pipe, w *window, at *Cursor) error
 		if err != nil {
 			return err
 		}
-		b.X, b.Rows, b.N, b.dropped = b.X[:0], b.Rows[:0], 0, 0
+		b.X, b.Rows, b.N, b.Dropped = b.X[:0], b.Rows[:0], 0, 0
 		p.current = b
 	}
 	b := p.current
 	if at.Offset == 0 {
-		b.dropped += w.dropped
+		b.Dropped += w.dropped
 	}
 	end := min(len(w.refs), at.Offset+s.cfg.Batch-b.N)
 	for _, r := range w.refs[at.Offset:end] {

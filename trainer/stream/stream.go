@@ -37,8 +37,9 @@ type Batch struct {
 	N, D  int
 	Epoch int
 
-	end     Cursor
-	dropped int
+	Dropped int // rows left out before or within it because a value was not finite
+
+	end Cursor
 }
 
 // Stream hands out batches. One goroutine uses it.
@@ -160,7 +161,7 @@ func (s *Stream) Next(ctx context.Context) (*Batch, error) {
 			return nil, s.finish()
 		}
 		s.last, s.cursor = b, b.end
-		s.dropped += b.dropped
+		s.dropped += b.Dropped
 		return b, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"actfleet/trainer"
+)
+
+const sweepHelp = `
+A sweep trains any number of coders on one reading of the shards, each in a folder of its own below
+--out with the bytes it would have alone:
+
+  common: {steps: 500, batch: 4096}
+  learners:
+    - {kind: sae, site: fc2, layers: 3, width: [1024, 4096], k: [16, 32], seed: [0, 1]}
+    - {kind: tokenizer, site: resid, layers: all, codes: 512, name: small}
+
+A list under a key that takes one value stands for a coder with each. --site and --layers are for
+learners that name none. Learners with the same tap, tokens, where, holdout, window, data_seed and
+batch share one reading. The memory needed is planned first, and refused if it is not there.
+`
+
+func runSweep(ctx context.Context, o trainOptions, out io.Writer) error {
+	plans, err := trainer.LoadSweep(o.config, o.set)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	runs, err := o.sources(ctx)
+	if err != nil {
+		return err
+	}
+	var jobs []trainer.Job
+	for _, p := range plans {
+		named := o
+		if p.Site != "" {
+			named.site = p.Site
+		}
+		if p.Layers != "" {
+			named.layers = p.Layers
+		}
+		taps, err := named.taps(runs)
+		if err != nil {
+			return fmt.Errorf("learner %s: %w", p.Name, err)
+		}
+		for _, t := range taps {
+			dir := filepath.Join(o.out, t.Column("")+"-"+p.Name)
+			jobs = append(jobs, o.job(p.Kind, dir, runs, t, p.Config))
+		}
+	}
+	return o.train(ctx, jobs, out)
+}
+
+// checkMemory tells what the jobs will take and refuses them if it is not there.
+func checkMemory(jobs []trainer.Job, out io.Writer) error {
+	m, err := trainer.PlanMemory(jobs)
+	if err != nil {
+		return err
+	}
+	need, free := float64(m.Total()), freeMemory()
+	if len(jobs) > 1 {
+		fmt.Fprintf(out, "train: %d coders on %d readings, about %s of memory", len(jobs), m.Feeds, bytesText(need))
+		if free > 0 {
+			fmt.Fprintf(out, " (%s free)", bytesText(free))
+		}
+		fmt.Fprintln(out)
+	}
+	if free > 0 && need > free {
+		return fmt.Errorf("%d coders need about %s of memory (%s of it for reading), %s are free: train fewer at once, or lower width, micro, window or init_rows",
+			len(jobs), bytesText(need), bytesText(float64(m.Reading)), bytesText(free))
+	}
+	return nil
+}

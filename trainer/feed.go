@@ -1,0 +1,196 @@
+package trainer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"actfleet/trainer/stream"
+)
+
+// reading is what decides which rows come in which batches: trainings that agree in it
+// share a feed.
+type reading struct {
+	column, tokens, where, by string
+	holdout                   float64
+	window, batch             int
+	seed                      uint64
+}
+
+func readingOf(j Job) reading {
+	c := j.Config
+	return reading{j.Column, c.Tokens, strings.Join(c.Where, "\x00"), c.HoldoutBy, c.Holdout, c.Window, c.Batch, c.DataSeed}
+}
+
+// feed is one reading of the shards and the trainings that learn from it.
+type feed struct {
+	data  *stream.Stream // training rows
+	held  *stream.Stream // held-out rows; nil without a holdout
+	rows  int64          // training rows of an epoch
+	by    string         // column the holdout goes by, when "auto" is resolved
+	all   []*training
+	step  int // batches before the next one
+	start []float32
+}
+
+// open opens the data as a job says.
+func (f *feed) open(ctx context.Context, j Job) error {
+	if err := f.openHeldout(ctx, j); err != nil {
+		return err
+	}
+	j.Config.HoldoutBy = f.by
+	data, err := stream.Open(ctx, j.Runs, streamConfig(j.Column, j.Config, stream.Train))
+	if err != nil {
+		return err
+	}
+	f.data = data
+	if f.rows, err = data.Count(ctx); err != nil {
+		return err
+	}
+	if f.rows == 0 {
+		return fmt.Errorf("train %s on %s: %w", j.Kind, j.Column, stream.ErrEmpty)
+	}
+	return nil
+}
+
+// openHeldout opens the held-out rows. By "auto" whole groups are held out where
+// every run has the column and there are enough of them, else whole prompts.
+func (f *feed) openHeldout(ctx context.Context, j Job) error {
+	choices := []string{j.Config.HoldoutBy}
+	if choices[0] == "auto" {
+		choices = []string{"row"}
+		if allHave(j.Runs, "group") {
+			choices = []string{"group", "row"}
+		}
+	}
+	c := j.Config
+	for _, f.by = range choices {
+		if c.Holdout == 0 {
+			return nil
+		}
+		c.HoldoutBy = f.by
+		s, err := stream.Open(ctx, j.Runs, streamConfig(j.Column, c, stream.Heldout))
+		if err != nil {
+			return err
+		}
+		n, err := s.Count(ctx)
+		if err == nil && n > 0 {
+			f.held = s
+			return nil
+		}
+		if err = errors.Join(err, s.Close()); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("holdout %v by %s holds no row out of %s: raise holdout, or choose another holdout_by", c.Holdout, f.by, j.Column)
+}
+
+// allHave tells whether every run has a scalar column.
+func allHave(runs []stream.Source, name string) bool {
+	for _, r := range runs {
+		if _, ok := r.Plan.Schema().ScalarIndex(name); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// prefetch is the number of batches read ahead.
+const prefetch = 2
+
+func streamConfig(column string, c Config, side stream.Side) stream.Config {
+	return stream.Config{Column: column, Batch: c.Batch, Window: c.Window, Seed: c.DataSeed, Prefetch: prefetch,
+		Filter: stream.Filter{Tokens: c.Tokens, Where: c.Where, Side: side,
+			Holdout: stream.Holdout{Fraction: c.Holdout, By: c.HoldoutBy}}}
+}
+
+// add makes the training of a job that reads as the feed does.
+func (f *feed) add(j Job) (*training, error) {
+	t := &training{Job: j, feed: f}
+	t.Config.HoldoutBy = f.by
+	t.Config.resolve(j.Kind, f.data.Width(), f.rows)
+	t.coder = newCoder(t.Job, t.Config, f.data.Width())
+	var err error
+	t.learner, err = newLearner(j.Kind, f.data.Width(), t.Config)
+	f.all = append(f.all, t)
+	return t, err
+}
+
+// begin brings every training to its beginning or to its checkpoint, and the data to
+// the one that is furthest behind.
+func (f *feed) begin(ctx context.Context) {
+	for _, t := range f.all {
+		t.failed = t.begin(ctx)
+	}
+	f.start = nil
+	var last *training
+	for _, t := range f.learning() {
+		if t.Step < t.Config.Steps && (last == nil || t.Step < last.Step) {
+			last = t
+		}
+	}
+	if last != nil {
+		f.step = last.Step
+		f.fail(f.data.Seek(last.Cursor))
+	}
+	f.conclude(ctx) // those that had ended before
+}
+
+// sample is the first n training rows, or fewer where an epoch has no more. It leaves
+// the stream at its beginning.
+func (f *feed) sample(ctx context.Context, n int) (x []float32, rows int, err error) {
+	d := f.data.Width()
+	if len(f.start) < n*d && int64(len(f.start)) < f.rows*int64(d) {
+		if f.start, err = f.head(ctx, n); err != nil {
+			return nil, 0, err
+		}
+	}
+	rows = min(n, len(f.start)/d)
+	return f.start[:rows*d], rows, nil
+}
+
+func (f *feed) head(ctx context.Context, n int) (x []float32, err error) {
+	if err := f.data.Seek(stream.Cursor{}); err != nil {
+		return nil, err
+	}
+	for rows := 0; rows < n; {
+		b, err := f.data.Next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if b.Epoch > 0 {
+			break
+		}
+		take := min(b.N, n-rows)
+		x, rows = append(x, b.X[:take*b.D]...), rows+take
+	}
+	return x, f.data.Seek(stream.Cursor{})
+}
+
+// learning are the trainings that have neither ended nor failed.
+func (f *feed) learning() (out []*training) {
+	for _, t := range f.all {
+		if t.failed == nil && !t.ended {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// fail ends every training that is under way with an error of the data.
+func (f *feed) fail(err error) {
+	for _, t := range f.learning() {
+		t.failed = err
+	}
+}
+
+func (f *feed) close() error {
+	var errs []error
+	for _, s := range []*stream.Stream{f.data, f.held} {
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
+	}
+	return errors.Join(errs...)
+}

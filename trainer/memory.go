@@ -1,0 +1,70 @@
+package trainer
+
+import (
+	"fmt"
+
+	"actfleet/shard"
+)
+
+// Memory is what trainings will take at most, in bytes, planned from their configs
+// alone.
+type Memory struct {
+	Learners []int64 // weights, gradients, moments and work of each job
+	Reading  int64   // windows and batches of all feeds
+	Feeds    int
+}
+
+// Total is the sum.
+func (m Memory) Total() int64 {
+	sum := m.Reading
+	for _, n := range m.Learners {
+		sum += n
+	}
+	return sum
+}
+
+// PlanMemory plans what TrainAll of the jobs will take. The sample of the first step and
+// a micro-batch's activations are counted once a learner.
+func PlanMemory(jobs []Job) (m Memory, err error) {
+	seen := map[reading]bool{}
+	for _, j := range jobs {
+		d, size, err := vectorOf(j)
+		if err != nil {
+			return m, err
+		}
+		m.Learners = append(m.Learners, learnerBytes(j, d))
+		if r := readingOf(j); !seen[r] {
+			seen[r] = true
+			m.Feeds++
+			windows := 2 * int64(j.Config.Window) * shard.RowGroupRows * d * size
+			batches := 2 * (prefetch + 2) * int64(j.Config.Batch) * d * 4
+			m.Reading += windows + batches + int64(j.Config.InitRows)*d*4
+		}
+	}
+	return m, nil
+}
+
+// vectorOf is the length of a job's vectors and the bytes of an element.
+func vectorOf(j Job) (d, size int64, err error) {
+	s := j.Runs[0].Plan.Schema()
+	at, ok := s.VectorIndex(j.Column)
+	if !ok {
+		return 0, 0, fmt.Errorf("the run holds no column %s", j.Column)
+	}
+	return int64(s.Vectors[at].Width), int64(s.Vectors[at].Dtype.Size()), nil
+}
+
+// learnerBytes counts four arrays of every weight (value, gradient, two moments) and one
+// for what is written, the activations of the rows computed at once, and a sample.
+func learnerBytes(j Job, d int64) int64 {
+	c := j.Config
+	rows := int64(min(c.Micro, c.Batch))
+	if j.Kind == VQ {
+		k := int64(c.Codes)
+		return k*d*(4+3*8) + rows*(k+4*d)*4 + int64(c.InitRows)*(d+k)*4
+	}
+	m := int64(c.Width)
+	weights := 2*m*d + 3*m + d
+	work := rows*(m+6*d)*4 + int64(c.Batch)*d*4
+	return weights*5*4 + work + int64(c.InitRows)*d*8
+}
