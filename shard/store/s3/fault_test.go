@@ -1,11 +1,8 @@
 package s3_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -20,91 +17,16 @@ import (
 	"actfleet/shard/store/storetest"
 )
 
-// proxy stands before a server and harms some requests.
-type proxy struct {
-	target string
-	mu     sync.Mutex
-	rng    *rand.Rand
-	seen   map[string]int // how often each kind of harm was done
-}
+// refuse answers as S3 does.
+var refuse = s3test.Refuse
 
-func newProxy(t *testing.T, target string) *proxy {
-	p := &proxy{target: target, rng: rand.New(rand.NewPCG(1, 2)), seen: map[string]int{}}
-	server := httptest.NewServer(p)
-	t.Cleanup(server.Close)
-	t.Setenv("ACTFLEET_S3_ENDPOINT", server.URL)
+// harm is every kind of fault, often.
+var harm = s3test.Faults{RequestLost: 1, Conflict: 2, Busy: 2, Twice: 5, AnswerLost: 1, PutAnswerLost: 5, Cut: 1}
+
+func newProxy(t *testing.T, target string) *s3test.Proxy {
+	p := s3test.NewProxy(t, "127.0.0.1:0", target, harm)
+	t.Setenv("ACTFLEET_S3_ENDPOINT", p.URL())
 	return p
-}
-
-// chance is true in percent of 100 calls.
-func (p *proxy) chance(percent int, kind string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.rng.IntN(100) >= percent {
-		return false
-	}
-	p.seen[kind]++
-	return true
-}
-
-func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(r.Body)
-	write := r.Method == http.MethodPut
-	switch {
-	case p.chance(1, "request lost"):
-		panic(http.ErrAbortHandler)
-	case write && p.chance(2, "409"):
-		refuse(w, http.StatusConflict, "ConditionalRequestConflict")
-		return
-	case p.chance(2, "503"):
-		refuse(w, http.StatusServiceUnavailable, "SlowDown")
-		return
-	}
-	if write && p.chance(5, "PUT delivered twice") {
-		if _, err := p.forward(r, body); err != nil {
-			panic(http.ErrAbortHandler)
-		}
-	}
-	a, err := p.forward(r, body)
-	if err != nil || p.chance(1, "answer lost") || write && p.chance(5, "answer to a PUT lost") {
-		panic(http.ErrAbortHandler)
-	}
-	for name, values := range a.header {
-		w.Header()[name] = values
-	}
-	w.WriteHeader(a.status)
-	if len(a.body) > 1 && p.chance(1, "answer cut") {
-		w.Write(a.body[:len(a.body)/2])
-		panic(http.ErrAbortHandler)
-	}
-	w.Write(a.body)
-}
-
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-}
-
-func (p *proxy) forward(r *http.Request, body []byte) (answer, error) {
-	out, err := http.NewRequestWithContext(r.Context(), r.Method, p.target+r.URL.RequestURI(), bytes.NewReader(body))
-	if err != nil {
-		return answer{}, err
-	}
-	out.Header, out.Host = r.Header.Clone(), r.Host // both are signed
-	resp, err := http.DefaultTransport.RoundTrip(out)
-	if err != nil {
-		return answer{}, err
-	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, resp.Header, data}, err
-}
-
-func refuse(w http.ResponseWriter, status int, code string) {
-	w.Header().Set("Content-Type", "application/xml")
-	w.WriteHeader(status)
-	fmt.Fprintf(w, "<Error><Code>%s</Code><Message>as the test wants</Message></Error>", code)
 }
 
 // The whole suite holds when requests and answers are lost, doubled, cut and refused.
@@ -118,9 +40,9 @@ func TestFaults(t *testing.T) {
 		cfg.Connect = cfg.Retry
 		return retry.Wrap(open(t, cfg, fmt.Sprint("run", n.Add(1))), cfg.Retry)
 	})
-	t.Log(p.seen)
-	if len(p.seen) < 6 {
-		t.Errorf("only these faults happened: %v", p.seen)
+	t.Log(p.Seen())
+	if len(p.Seen()) < 6 {
+		t.Errorf("only these faults happened: %v", p.Seen())
 	}
 }
 
