@@ -31,6 +31,21 @@ type NodeProgress struct {
 	Age time.Duration
 }
 
+// Condition is what the node does, in a word: left, gone (died or cut off), paused, waiting or working.
+func (n NodeProgress) Condition() string {
+	switch {
+	case n.Left:
+		return "left"
+	case !n.Live:
+		return "gone"
+	case n.Paused:
+		return "paused"
+	case n.Waiting:
+		return "waiting"
+	}
+	return "working"
+}
+
 // Progress reports where the run stands.
 func (c *Coordinator) Progress() Progress {
 	c.mu.Lock()

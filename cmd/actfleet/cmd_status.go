@@ -40,12 +40,15 @@ func newStatus() *cobra.Command {
 	f := c.Flags()
 	f.StringSliceVar(&o.fleet.join, "join", nil, "addresses HOST:PORT of nodes to ask")
 	f.StringVar(&o.fleet.secretFile, "secret-file", "", "file with the fleet's key")
-	f.BoolVar(&o.watch, "watch", false, "show it again every second until the run is complete")
+	f.BoolVar(&o.watch, "watch", false, "show it until the run is complete: full screen on a terminal (q quits), a line at each change elsewhere")
 	f.BoolVar(&o.jsonOut, "json", false, "print JSON")
 	return c
 }
 
 func runStatus(ctx context.Context, o statusOptions, out io.Writer) error {
+	if o.watch && !o.jsonOut {
+		return watchStatus(ctx, o, out)
+	}
 	for {
 		p, err := status(ctx, o)
 		if err != nil {
@@ -110,21 +113,9 @@ func printStatus(out io.Writer, o statusOptions, p coordinator.Progress) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "node\tstate\tunits\tshare\tunits/s\tlast word")
 	for _, n := range p.Nodes {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%.0f %%\t%.3g\t%s ago\n", n.Node, nodeState(n), n.Done, 100*n.Share, n.Speed, timeText(n.Age))
+		fmt.Fprintf(w, "%s\t%s\t%d\t%.0f %%\t%.3g\t%s ago\n", n.Node, n.Condition(), n.Done, 100*n.Share, n.Speed, timeText(n.Age))
 	}
 	return w.Flush()
-}
-
-func nodeState(n coordinator.NodeProgress) string {
-	switch {
-	case n.Left:
-		return "left"
-	case !n.Live:
-		return "gone"
-	case n.Waiting:
-		return "waiting"
-	}
-	return "working"
 }
 
 // statusJSON is what status --json prints. ETASeconds is null while unknown.
@@ -153,7 +144,7 @@ func statusView(p coordinator.Progress) statusJSON {
 		v.ETASeconds = &left
 	}
 	for _, n := range p.Nodes {
-		v.Nodes = append(v.Nodes, nodeJSON{Node: string(n.Node), Host: n.Host, State: nodeState(n), Done: n.Done, Share: n.Share,
+		v.Nodes = append(v.Nodes, nodeJSON{Node: string(n.Node), Host: n.Host, State: n.Condition(), Done: n.Done, Share: n.Share,
 			UnitsPerSecond: n.Speed, LastWordSeconds: n.Age.Seconds()})
 	}
 	return v

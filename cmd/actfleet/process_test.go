@@ -76,6 +76,15 @@ func (p *process) wait(t *testing.T) int {
 	return p.ProcessState.ExitCode()
 }
 
+// stop kills a process and waits for its end.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	if err := p.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	p.wait(t)
+}
+
 // actfleet runs a command to its end.
 func actfleet(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()

@@ -38,14 +38,16 @@ var may = map[string][]string{
 
 // only lists foreign libraries and the one tree of ours that may import each.
 var only = map[string][]string{
-	"github.com/sugarme/gotch":         {"internal/torch/..."},
-	"github.com/parquet-go/parquet-go": {"shard", "collector/dataset"},
-	"github.com/apache/arrow":          {"shard/arrow"},
-	"github.com/duckdb":                {"analysis"},
-	"github.com/hashicorp/memberlist":  {"coordinator/gossip"},
-	"github.com/spf13/cobra":           {"cmd/..."},
-	"github.com/minio/minio-go":        {"shard/store/s3"},
-	"github.com/cenkalti/backoff":      {"shard/store/retry"},
+	"github.com/sugarme/gotch":           {"internal/torch/..."},
+	"github.com/parquet-go/parquet-go":   {"shard", "collector/dataset"},
+	"github.com/apache/arrow":            {"shard/arrow"},
+	"github.com/duckdb":                  {"analysis"},
+	"github.com/hashicorp/memberlist":    {"coordinator/gossip"},
+	"github.com/spf13/cobra":             {"cmd/..."},
+	"github.com/charmbracelet/bubbletea": {"cmd/actfleet/watch"},
+	"github.com/prometheus":              {"cmd/..."},
+	"github.com/minio/minio-go":          {"shard/store/s3"},
+	"github.com/cenkalti/backoff":        {"shard/store/retry"},
 }
 
 // pure lists the packages that must build without cgo, whatever they import.

@@ -1,0 +1,14 @@
+// Package watch shows on a terminal, or line by line elsewhere, how far a run is.
+//
+// # Vocabulary
+//
+//   - A Frame is what is known of a run at one moment; a Source makes one.
+//   - A mark says of a unit whether it is open, claimed, spare (claimed by two nodes or more) or done.
+//   - The strip shows all marks in order. Where units are many, a cell stands for a range of them.
+//
+// # Guarantees
+//
+//   - The model's Update and View are pure: time and size come in as messages.
+//   - The terminal is given back as it was, whatever ends the watch.
+//   - A Source that fails after its first Frame is asked again; the fault stands below the last Frame meanwhile.
+package watch
