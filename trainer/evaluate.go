@@ -2,53 +2,132 @@ package trainer
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
 
+	"actfleet/trainer/recon"
 	"actfleet/trainer/stream"
 )
 
+// EvalFile is where SaveEvaluation puts an Evaluation, for the report.
+const EvalFile = "eval.json"
+
 // EvalOptions says what Evaluate measures.
 type EvalOptions struct {
-	All  bool // every row the coder's filter keeps, also those it was trained on; else the held-out ones
-	Rows int  // at most so many; 0 is all of them
+	All     bool // every row the coder's filter keeps, as on runs it was not trained on; else the held-out ones
+	Rows    int  // at most so many; 0 is all of them
+	Host    Host // runs prompts with the reconstructions patched in; nil: that is not measured
+	Prompts int  // how many prompts Host runs
 }
 
-// Evaluate measures a trained coder on runs: recon's metrics, and l0, dead, dense
-// for an autoencoder, perplexity, usage, entropy and commit for a tokenizer. The
-// rows are those of the coder's own column, token rule and conditions.
-func Evaluate(ctx context.Context, dir string, runs []stream.Source, o EvalOptions) (m map[string]float64, c Coder, err error) {
+// Evaluation is what was measured of a coder.
+type Evaluation struct {
+	PlanIDs   []string           `json:"plan_ids"` // of the runs whose rows were measured
+	Heldout   bool               `json:"heldout"`  // rows that training never saw
+	Metrics   map[string]float64 `json:"metrics"`
+	Densities *recon.Histogram   `json:"densities,omitempty"`
+	Latents   []Latent           `json:"latents,omitempty"`
+}
+
+// Evaluate measures a trained coder on runs: recon's metrics; l0 and densities of an autoencoder's latents with the
+// rows on which each is most active; perplexity, usage, entropy and commit of a tokenizer; with a Host what the
+// reconstructions leave of the model's loss. The rows are those of the coder's own column, token rule and conditions.
+func Evaluate(ctx context.Context, dir string, runs []stream.Source, o EvalOptions) (e Evaluation, c Coder, err error) {
 	c, err = ReadCoder(dir)
 	if err != nil {
-		return nil, c, err
+		return e, c, err
 	}
 	cfg, err := c.config()
 	if err != nil {
-		return nil, c, fmt.Errorf("%s: %w", dir, err)
+		return e, c, fmt.Errorf("%s: %w", dir, err)
 	}
 	meter, err := openMeter(dir, c)
 	if err != nil {
-		return nil, c, err
+		return e, c, err
 	}
+	o.All = o.All || cfg.Holdout == 0 || !c.sawAny(runs)
 	s, err := stream.Open(ctx, runs, c.evalStream(cfg, o))
 	if err != nil {
-		return nil, c, err
+		return e, c, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	if s.Width() != c.DIn {
-		return nil, c, fmt.Errorf("%s was trained on vectors of %d, column %s here has %d", dir, c.DIn, c.Column, s.Width())
+		return e, c, fmt.Errorf("%s was trained on vectors of %d, column %s here has %d", dir, c.DIn, c.Column, s.Width())
 	}
-	limit := o.Rows
-	if limit == 0 {
-		limit = int(s.Rows())
+	if o.Rows == 0 {
+		o.Rows = int(s.Rows())
 	}
-	m, err = measure(ctx, s, meter, limit, cfg.Micro)
-	return m, c, err
+	e, err = evaluate(ctx, s, meter, runs, o, cfg.Micro)
+	e.Heldout = !o.All
+	return e, c, err
+}
+
+// firing is a meter of latents.
+type firing interface {
+	Firing() recon.Firing
+	Active(b int) (latents []int32, values []float32)
+}
+
+func evaluate(ctx context.Context, s *stream.Stream, m Meter, runs []stream.Source, o EvalOptions, micro int) (e Evaluation, err error) {
+	latents, sparse := m.(firing)
+	var best gallery
+	chosen := sampled{limit: o.Prompts}
+	err = visit(ctx, s, o.Rows, func(b *stream.Batch, before int) error {
+		for lo, end := 0, min(b.N, o.Rows-before); lo < end; lo += micro {
+			hi := min(lo+micro, end)
+			if err := m.Add(b.X[lo*b.D:hi*b.D], hi-lo); err != nil {
+				return err
+			}
+			if sparse {
+				best.add(latents, b.Rows[lo:hi])
+			}
+			chosen.add(b.Rows[lo:hi])
+		}
+		return nil
+	})
+	if err != nil {
+		return e, err
+	}
+	e.Metrics = m.Metrics()
+	for _, r := range runs {
+		e.PlanIDs = append(e.PlanIDs, r.Plan.ID())
+	}
+	if sparse {
+		h := latents.Firing().Histogram()
+		e.Densities = &h
+		if e.Latents, err = best.contexts(ctx, runs, latents.Firing()); err != nil {
+			return e, err
+		}
+	}
+	if o.Host == nil {
+		return e, nil
+	}
+	lost, err := recovered(ctx, o.Host, m, chosen)
+	maps.Copy(e.Metrics, lost)
+	return e, err
+}
+
+// sawAny tells whether a coder was trained on one of the runs.
+func (c Coder) sawAny(runs []stream.Source) bool {
+	return slices.ContainsFunc(runs, func(r stream.Source) bool { return slices.Contains(c.PlanIDs, r.Plan.ID()) })
+}
+
+// SaveEvaluation leaves an Evaluation in the coder's folder.
+func SaveEvaluation(dir string, e Evaluation) error {
+	text, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(dir, EvalFile), append(text, '\n'))
 }
 
 func (c Coder) evalStream(cfg Config, o EvalOptions) stream.Config {
 	side := stream.Heldout
-	if o.All || cfg.Holdout == 0 {
+	if o.All {
 		side = stream.Both
 	}
 	return stream.Config{Column: c.Column, Batch: cfg.Batch, Window: cfg.Window, Seed: cfg.DataSeed, Prefetch: prefetch,

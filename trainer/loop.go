@@ -109,15 +109,27 @@ func (v view) add(b *stream.Batch, before int) error {
 	return nil
 }
 
-// meet gives the rows from the beginning of a stream to meters, and leaves the stream
-// at its beginning with nothing read ahead.
+// meet gives the rows from the beginning of a stream to meters.
 func meet(ctx context.Context, s *stream.Stream, views []view) error {
-	if err := s.Seek(stream.Cursor{}); err != nil {
-		return err
-	}
 	limit := 0
 	for _, v := range views {
 		limit = max(limit, v.limit)
+	}
+	return visit(ctx, s, limit, func(b *stream.Batch, before int) error {
+		for _, v := range views {
+			if err := v.add(b, before); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// visit hands batches of at least limit rows together from the beginning of a stream, or all there are, to use, with
+// the number of rows before each. It leaves the stream at its beginning with nothing read ahead.
+func visit(ctx context.Context, s *stream.Stream, limit int, use func(b *stream.Batch, before int) error) error {
+	if err := s.Seek(stream.Cursor{}); err != nil {
+		return err
 	}
 	for rows := 0; rows < limit; {
 		b, err := s.Next(ctx)
@@ -130,22 +142,12 @@ func meet(ctx context.Context, s *stream.Stream, views []view) error {
 		if b.Epoch > 0 {
 			break
 		}
-		for _, v := range views {
-			if err := v.add(b, rows); err != nil {
-				return err
-			}
+		if err := use(b, rows); err != nil {
+			return err
 		}
 		rows += b.N
 	}
 	return s.Seek(stream.Cursor{})
-}
-
-// measure gives at most limit rows from the beginning of a stream to a meter.
-func measure(ctx context.Context, s *stream.Stream, m Meter, limit, micro int) (map[string]float64, error) {
-	if err := meet(ctx, s, []view{{m, limit, micro}}); err != nil {
-		return nil, err
-	}
-	return m.Metrics(), nil
 }
 
 // blame names the rows of a batch that are to blame for a value that is not finite.

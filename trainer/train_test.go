@@ -270,10 +270,11 @@ func TestEvaluate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, c, err := Evaluate(t.Context(), j.Dir, j.Runs, EvalOptions{})
+	e, c, err := Evaluate(t.Context(), j.Dir, j.Runs, EvalOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	m := e.Metrics
 	for name, v := range res.Eval {
 		if math.Abs(m[name]-v) > 1e-4*(1+math.Abs(v)) {
 			t.Errorf("%s: %v from the file, %v in training", name, m[name], v)
@@ -283,8 +284,8 @@ func TestEvaluate(t *testing.T) {
 		t.Errorf("coder %+v", c)
 	}
 	all, _, err := Evaluate(t.Context(), j.Dir, j.Runs, EvalOptions{All: true})
-	if err != nil || all["rows"] <= m["rows"] {
-		t.Errorf("all rows: %v, %v", all["rows"], err)
+	if err != nil || all.Metrics["rows"] <= m["rows"] || all.Heldout || !e.Heldout {
+		t.Errorf("all rows: %v, %v", all.Metrics["rows"], err)
 	}
 	if id, err := ID(j.Dir); err != nil || !strings.HasPrefix(id, "sae_fc2_3_") {
 		t.Errorf("id %q, %v", id, err)

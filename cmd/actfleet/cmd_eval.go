@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -23,41 +25,106 @@ func metricText(m map[string]float64) string {
 }
 
 type evalOptions struct {
-	from    []string
-	jsonOut bool
+	from          []string
+	model         string
+	rows, prompts int
+	all, jsonOut  bool
+	threads       int
 }
 
 func newEval() *cobra.Command {
 	var o evalOptions
 	c := &cobra.Command{
-		Use:   "eval DIR --from RUN",
-		Short: "Measure an SAE or a tokenizer on the rows its training never saw",
-		Long:  "On another run than it was trained on, every row counts.\n" + exitCodes,
-		Args:  usage(cobra.ExactArgs(1)),
+		Use:   "eval DIR… --from RUN",
+		Short: "Measure SAEs and tokenizers on the rows their training never saw",
+		Long: `A folder of several coders, as train leaves it for several taps, stands for all of them.
+On a run that was not trained on, every row counts. With --model the model itself runs held-out prompts with the
+reconstructions in place of its own vectors: loss_recovered and kl_score are 1 where that changes nothing and 0 where
+it is no better than zeros. The result is kept in DIR/eval.json, from which report draws.
+
+  fvu, ev           fraction of variance unexplained, about the mean of all rows; ev = 1 − fvu
+  ev_legacy         mean over rows of 1 − ‖r‖²/‖x−μ_batch‖², as older tables have it
+  fve_var           1 − Σ Var(r)/Σ Var(x); forgives a constant offset
+  l0                active latents of a row; dead: latents that never fired; under_1e-5: on fewer rows than that share;
+                    dense: on more than a tenth of the rows
+  cosine, l2_ratio, relative_bias     direction, length and shrinkage of the reconstructions
+  ce_clean, ce_coder, ce_zero         cross entropy of the next token, of the model alone, with the coder, with zeros
+  kl_coder, kl_zero                   divergence of the prediction from the model's own
+` + exitCodes,
+		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
-			return runEval(c.Context(), args[0], o, c.OutOrStdout())
+			return runEval(c.Context(), args, o, c.OutOrStdout())
 		},
 	}
-	c.Flags().StringSliceVar(&o.from, "from", nil, "runs to read")
-	c.Flags().BoolVar(&o.jsonOut, "json", false, "print JSON")
+	f := c.Flags()
+	f.StringSliceVar(&o.from, "from", nil, "runs to read")
+	f.StringVar(&o.model, "model", "", "checkpoint of the run, to measure what the reconstructions leave of its loss")
+	f.IntVar(&o.prompts, "prompts", 64, "with --model: how many held-out prompts it runs, three times each")
+	f.IntVar(&o.rows, "rows", 0, "measure at most so many rows (0: all that are held out)")
+	f.BoolVar(&o.all, "all", false, "also the rows that were trained on")
+	f.IntVar(&o.threads, "threads", 0, "compute threads (0: all cores)")
+	f.BoolVar(&o.jsonOut, "json", false, "print JSON")
 	return c
 }
 
-func runEval(ctx context.Context, dir string, o evalOptions, out io.Writer) error {
-	t := trainOptions{from: o.from, out: dir, site: "all"}
+// measured is one coder's line of the table.
+type measured struct {
+	Dir   string `json:"coder"`
+	Kind  string `json:"kind"`
+	Arch  string `json:"arch"`
+	Site  string `json:"site"`
+	Layer int    `json:"layer"`
+	Width int    `json:"width"`
+	trainer.Evaluation
+}
+
+func runEval(ctx context.Context, args []string, o evalOptions, out io.Writer) error {
+	dirs, err := coderDirs(args)
+	if err != nil {
+		return err
+	}
+	t := trainOptions{from: o.from, out: dirs[0], site: "all", threads: o.threads}
 	runs, err := t.sources(ctx)
 	if err != nil {
 		return err
 	}
-	m, _, err := trainer.Evaluate(ctx, dir, runs, trainer.EvalOptions{})
-	if err != nil {
-		return err
+	var patched *patched
+	if o.model != "" {
+		if patched, err = openPatched(ctx, o.model, runs); err != nil {
+			return err
+		}
 	}
+	m := newMeter(os.Stderr)
+	var table []measured
+	for i, dir := range dirs {
+		m.show(fmt.Sprintf("measuring %s, %d of %d", dir, i+1, len(dirs)))
+		line, err := evalOne(ctx, dir, trainer.EvalOptions{All: o.all, Rows: o.rows, Prompts: o.prompts}, patched, runs)
+		if err != nil {
+			return err
+		}
+		table = append(table, line)
+	}
+	m.last(fmt.Sprintf("measured %d coders", len(dirs)))
 	if o.jsonOut {
-		return printJSON(out, m)
+		for i := range table {
+			table[i].Latents = nil // they are in eval.json
+		}
+		return printJSON(out, table)
 	}
-	for _, name := range slices.Sorted(maps.Keys(m)) {
-		fmt.Fprintf(out, "%-16s %.6g\n", name, m[name])
+	return printMeasured(out, table)
+}
+
+// coderDirs replaces folders that hold coders but are none by what they hold.
+func coderDirs(args []string) (dirs []string, err error) {
+	for _, dir := range args {
+		found, err := trainer.Coders(dir)
+		if err != nil {
+			return nil, err
+		}
+		dirs = append(dirs, found...)
 	}
-	return nil
+	if len(dirs) == 0 {
+		return nil, errors.New("no coders given")
+	}
+	return dirs, nil
 }

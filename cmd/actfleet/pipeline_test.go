@@ -37,10 +37,10 @@ func TestPipeline(t *testing.T) {
 		t.Errorf("%d probes and %d baselines", len(table.Probes), len(table.Baselines))
 	}
 
-	metrics := map[string]float64{}
-	decode(t, wantOK(t, "eval", in("sae"), "--from", run, "--json"), &metrics)
-	for _, name := range []string{"fvu", "ev", "ev_legacy", "fve_var", "l0", "dead", "cosine", "l2_ratio", "relative_bias"} {
-		if _, ok := metrics[name]; !ok {
+	var coders []struct{ Metrics map[string]float64 }
+	decode(t, wantOK(t, "eval", in("sae"), in("vq"), "--from", run, "--model", tinyModel, "--prompts", "4", "--json"), &coders)
+	for _, name := range []string{"fvu", "ev", "ev_legacy", "fve_var", "l0", "dead", "cosine", "l2_ratio", "relative_bias", "ce_coder", "kl_score"} {
+		if _, ok := coders[0].Metrics[name]; !ok {
 			t.Errorf("eval gives no %s", name)
 		}
 	}

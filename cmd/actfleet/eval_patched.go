@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"actfleet/collector/dataset"
+	"actfleet/collector/model"
+	"actfleet/collector/model/tap"
+	"actfleet/trainer"
+	"actfleet/trainer/stream"
+)
+
+// patched is the runs' model and prompts, ready to run with a coder's reconstructions.
+type patched struct {
+	model  *model.Model
+	inputs []*dataset.Input // of each run
+}
+
+// openPatched refuses a model that is not the one that made the runs.
+func openPatched(ctx context.Context, dir string, runs []stream.Source) (*patched, error) {
+	m, err := model.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	p := &patched{model: m}
+	for _, r := range runs {
+		if have, want := m.Info().Digest, r.Plan.Model.Digest; have != want {
+			return nil, fmt.Errorf("the model in %s (digest %.12s) is not the one that made %s: %s (digest %.12s)", dir, have, r.Store, r.Plan.Model.Name, want)
+		}
+		in, err := readInput(ctx, r.Store, r.Plan.Data.Input)
+		if err != nil {
+			return nil, err
+		}
+		p.inputs = append(p.inputs, in)
+	}
+	return p, nil
+}
+
+// at is the model with the place a coder reads.
+func (p *patched) at(dir string) (trainer.Host, error) {
+	c, err := trainer.ReadCoder(dir)
+	if err != nil {
+		return nil, err
+	}
+	t, variant, ok := tap.ParseColumn(c.Column)
+	if !ok || variant != "" {
+		return nil, fmt.Errorf("%s reads column %q: only the base model's sites can be replaced with --model", dir, c.Column)
+	}
+	return patchedTap{p, t}, nil
+}
+
+type patchedTap struct {
+	*patched
+	tap tap.Tap
+}
+
+// Prompt is the token ids of a row of a run's input.
+func (p patchedTap) Prompt(run int, row int64) ([]int32, error) {
+	in := p.inputs[run]
+	if row < 0 || row >= int64(in.NumRows()) {
+		return nil, fmt.Errorf("row %d is outside the run's input of %d", row, in.NumRows())
+	}
+	return in.IDs[row], nil
+}
+
+// Run is the logits of every position.
+func (p patchedTap) Run(ctx context.Context, ids []int32, replace func(x []float32) error) ([]float32, error) {
+	last := tap.Tap{Site: tap.Resid, Layer: p.model.Info().Layers - 1}
+	r := model.Request{IDs: [][]int32{ids}, Taps: []tap.Tap{p.tap, last}}
+	if p.tap == last {
+		r.Taps = r.Taps[:1]
+	}
+	r.Replace = func(i int, v model.View) error {
+		if replace == nil || r.Taps[i] != p.tap {
+			return nil
+		}
+		return replace(v.Data)
+	}
+	var states []float32
+	r.Emit = func(i int, v model.View) error {
+		if r.Taps[i] == last {
+			states = slices.Clone(v.Data)
+		}
+		return nil
+	}
+	if _, err := p.model.Forward(ctx, r); err != nil {
+		return nil, err
+	}
+	return p.model.Readout(states, len(ids))
+}
