@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"actfleet/collector"
@@ -29,17 +30,26 @@ type Config struct {
 type Result struct {
 	Rows        int64   `json:"rows"`
 	Bytes       int64   `json:"bytes"`
-	BareSeconds float64 `json:"bare_seconds"`
-	FullSeconds float64 `json:"full_seconds"`
-	Ratio       float64 `json:"ratio"` // full over bare, median of the rounds' ratios
+	Bare        Cost    `json:"bare"`
+	Full        Cost    `json:"full"`
+	Ratio       Cost    `json:"ratio"` // full over bare, median of the rounds' ratios
 	RowsPerSec  float64 `json:"rows_per_second"`
 	BytesPerSec float64 `json:"bytes_per_second"`
 	BlockBytes  int64   `json:"block_bytes"` // one row group of all columns
 }
 
+// Cost is what one side took, in seconds: by the clock, and of this process's processor time, which says
+// the same on a machine that others use too.
+type Cost struct {
+	Wall float64 `json:"wall"`
+	CPU  float64 `json:"cpu"`
+}
+
+func (c Cost) over(d Cost) Cost { return Cost{Wall: c.Wall / d.Wall, CPU: c.CPU / d.CPU} }
+
 // Run measures both sides Rounds times, in turn.
 func Run(ctx context.Context, cfg Config) (Result, error) {
-	var bare, full, ratio []float64
+	var bare, full, ratio []Cost
 	var sum collector.Summary
 	for round := range cfg.Rounds + 1 {
 		b, err := timed(func() error { return collector.Bare(ctx, cfg.Collect) })
@@ -51,11 +61,11 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 			return Result{}, fmt.Errorf("collect: %w", err)
 		}
 		if round > 0 { // the first one warms up
-			bare, full, ratio = append(bare, b), append(full, f), append(ratio, f/b)
+			bare, full, ratio = append(bare, b), append(full, f), append(ratio, f.over(b))
 		}
 	}
-	r := Result{Rows: sum.Rows, Bytes: sum.Bytes, BareSeconds: median(bare), FullSeconds: median(full), Ratio: median(ratio)}
-	r.RowsPerSec, r.BytesPerSec = float64(r.Rows)/r.FullSeconds, float64(r.Bytes)/r.FullSeconds
+	r := Result{Rows: sum.Rows, Bytes: sum.Bytes, Bare: median(bare), Full: median(full), Ratio: median(ratio)}
+	r.RowsPerSec, r.BytesPerSec = float64(r.Rows)/r.Full.Wall, float64(r.Bytes)/r.Full.Wall
 	for _, v := range cfg.Collect.Plan.Vectors {
 		r.BlockBytes += int64(v.RowBytes()) * shard.RowGroupRows
 	}
@@ -63,13 +73,13 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 }
 
 // inDir times f in a fresh directory; removing what f wrote is not timed.
-func inDir(parent string, f func(dir string) error) (seconds float64, err error) {
+func inDir(parent string, f func(dir string) error) (c Cost, err error) {
 	dir, err := os.MkdirTemp(parent, "actfleet-bench-")
 	if err != nil {
-		return 0, err
+		return c, err
 	}
-	seconds, err = timed(func() error { return f(dir) })
-	return seconds, errors.Join(err, os.RemoveAll(dir))
+	c, err = timed(func() error { return f(dir) })
+	return c, errors.Join(err, os.RemoveAll(dir))
 }
 
 // collect runs the whole plan into a run directory.
@@ -89,13 +99,39 @@ func collect(ctx context.Context, c collector.Config, dir string) (collector.Sum
 	return collector.Collect(ctx, c)
 }
 
-func timed(f func() error) (seconds float64, err error) {
+func timed(f func() error) (Cost, error) {
+	before, err := processorTime()
+	if err != nil {
+		return Cost{}, err
+	}
 	began := time.Now()
-	err = f()
-	return time.Since(began).Seconds(), err
+	if err := f(); err != nil {
+		return Cost{}, err
+	}
+	c := Cost{Wall: time.Since(began).Seconds()}
+	after, err := processorTime()
+	c.CPU = (after - before).Seconds()
+	return c, err
 }
 
-func median(v []float64) float64 {
-	v = slices.Sorted(slices.Values(v))
-	return v[len(v)/2]
+// processorTime is what this process's threads have computed so far, the kernel's work for them included.
+func processorTime() (time.Duration, error) {
+	var r syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
+		return 0, fmt.Errorf("ask for this process's processor time: %w", err)
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano()), nil
+}
+
+// median takes each field's median by itself.
+func median(costs []Cost) Cost {
+	middle := func(field func(Cost) float64) float64 {
+		var v []float64
+		for _, c := range costs {
+			v = append(v, field(c))
+		}
+		slices.Sort(v)
+		return v[len(v)/2]
+	}
+	return Cost{Wall: middle(func(c Cost) float64 { return c.Wall }), CPU: middle(func(c Cost) float64 { return c.CPU })}
 }
