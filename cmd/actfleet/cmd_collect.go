@@ -100,6 +100,7 @@ type job struct {
 	text    *bpe.BPE
 	model   *model.Model
 	input   *dataset.Input
+	encoded []byte // input as it lies in the run, until it lies there
 	plan    shard.Plan
 	store   store.Store
 }
@@ -139,7 +140,7 @@ func (j *job) prepare() error {
 	if err := j.tokenize(info); err != nil {
 		return err
 	}
-	key, err := inputKey(j.input)
+	key, err := j.encode()
 	if err != nil {
 		return err
 	}

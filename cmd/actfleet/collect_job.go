@@ -19,21 +19,14 @@ import (
 	"actfleet/shard/store"
 )
 
-// inputBytes encodes the tokenised rows; inputKey is where they lie in the run.
-func inputBytes(in *dataset.Input) ([]byte, error) {
+// encode makes the run's object of the tokenised rows and returns its key.
+func (j *job) encode() (key string, err error) {
 	var b bytes.Buffer
-	if err := dataset.WriteInput(&b, in); err != nil {
-		return nil, fmt.Errorf("encode the tokenised rows: %w", err)
+	if err := dataset.WriteInput(&b, j.input); err != nil {
+		return "", fmt.Errorf("encode the tokenised rows: %w", err)
 	}
-	return b.Bytes(), nil
-}
-
-func inputKey(in *dataset.Input) (string, error) {
-	b, err := inputBytes(in)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(b)
+	j.encoded = b.Bytes()
+	sum := sha256.Sum256(j.encoded)
 	return shard.InputKey(hex.EncodeToString(sum[:])), nil
 }
 
@@ -60,10 +53,8 @@ func (j *job) publish(ctx context.Context) (err error) {
 }
 
 func (j *job) putInput(ctx context.Context) error {
-	b, err := inputBytes(j.input)
-	if err != nil {
-		return err
-	}
+	b := j.encoded
+	j.encoded = nil
 	if err := store.Put(ctx, j.store, j.plan.Data.Input, b); err != nil && !errors.Is(err, store.ErrExists) {
 		return fmt.Errorf("write the tokenised rows: %w", err)
 	}
