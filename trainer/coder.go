@@ -31,13 +31,14 @@ const (
 // Coder is cfg.json: everything that made a coder.
 type Coder struct {
 	Kind    string         `json:"kind"` // sae, vq, probe
-	Arch    string         `json:"arch"` // of an autoencoder as sae.Arch; ema, linear
+	Arch    string         `json:"arch"` // sae.Arch, vq.Arch or linear
 	Site    string         `json:"site,omitempty"`
 	Layer   int            `json:"layer"`
 	Variant string         `json:"variant,omitempty"` // adapter; "" is the base model
 	Column  string         `json:"column,omitempty"`
 	Width   int            `json:"width"` // latents, or codes
 	K       int            `json:"k,omitempty"`
+	Ids     int            `json:"ids,omitempty"` // of a row, of a tokenizer
 	DIn     int            `json:"d_in"`
 	PlanIDs []string       `json:"plan_ids"`
 	Units   []int          `json:"units"` // units that were read, of each run
@@ -64,7 +65,7 @@ func newCoder(j Job, c Config, d int) Coder {
 	case SAE:
 		out.Arch, out.Width, out.K = c.Arch, c.Width, c.K
 	case VQ:
-		out.Arch, out.Width = "ema", c.Codes
+		out.Arch, out.Width, out.Ids = c.Arch, c.Codes, c.Ids
 	}
 	for _, s := range j.Runs {
 		out.PlanIDs, out.Units = append(out.PlanIDs, s.Plan.ID()), append(out.Units, len(s.All()))
@@ -229,8 +230,8 @@ func openMeter(dir string, c Coder) (Meter, error) {
 		m, err := loadSAE(dir, c)
 		return &sae.Eval{Model: m}, err
 	case VQ:
-		m, err := vq.Load(path, c.DIn, c.Width)
-		return &vq.Eval{Model: m}, err
+		m, err := loadTokenizer(path, c)
+		return &vq.Eval{Coder: m}, err
 	}
 	return nil, fmt.Errorf("%s holds a coder of kind %q: only sae and vq reconstruct", dir, c.Kind)
 }

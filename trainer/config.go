@@ -12,6 +12,7 @@ import (
 
 	"actfleet/trainer/probe"
 	"actfleet/trainer/sae"
+	"actfleet/trainer/vq"
 )
 
 // Config is everything that decides what a training gives, apart from the data.
@@ -47,7 +48,9 @@ type Config struct {
 	Scale          bool
 
 	// Tokenizers.
-	Codes               int
+	Codes, Ids          int
+	Levels              []float64
+	Hidden, CodeWidth   int
 	Decay, Beta, Revive float64
 	Lloyd               int
 
@@ -77,10 +80,13 @@ func Default(kind string) Config {
 		InitRows: 8192, EvalRows: 16384, EvalSteps: 100, LogSteps: 10, CheckpointSteps: 100, CheckpointKeep: 2,
 		Arch: string(sae.TopK), Penalty: Auto, Rise: 0.05, Groups: 5, Band: 0.5, Theta: 0.3,
 		Width: 2048, K: 32, AuxK: Auto, AuxCoef: 1. / 32, DeadTokens: Auto, Scale: true,
-		Codes: 512, Decay: 0.95, Beta: 0.25, Revive: 0.1, Lloyd: 5,
+		Codes: 512, Ids: Auto, Levels: []float64{8, 5, 5, 5}, Hidden: 512, CodeWidth: 64, Decay: 0.95, Beta: 0.25, Revive: 0.1, Lloyd: 5,
 		Kinds: []string{probe.Logistic, probe.MassMean}, L2: []float64{1e-3, 1e-2, 1e-1, 1}, Label: "label", Group: "group", Split: "split",
 		MaxIter: 1000, Directions: 100}
-	if kind == Probe {
+	switch kind {
+	case VQ:
+		c.Arch = string(vq.EMA)
+	case Probe:
 		c.Tokens, c.Holdout = "last", 0
 	}
 	return c
@@ -130,16 +136,22 @@ func (c *Config) fields() []field {
 		{"bandwidth", SAE, &c.Band, within(&c.Band, 1e-9, 1e3), "of jumprelu's gradients"},
 		{"threshold", SAE, &c.Theta, within(&c.Theta, 1e-9, 1e3), "of jumprelu at the start"},
 		{"lr", SAE, &c.LR, within(&c.LR, 0, 1), "learning rate of Adam; 0 is 4e-3·√(2048/width)"},
-		{"warmup", SAE, &c.Warmup, within(&c.Warmup, 0, 1), "share of the steps over which the rate rises"},
-		{"cooldown", SAE, &c.Cooldown, within(&c.Cooldown, 0, 1), "share of the steps over which the rate falls to 0"},
-		{"clip", SAE, &c.Clip, within(&c.Clip, 0, 1e9), "limit of the gradient's norm; 0 is none"},
+		{"warmup", learned, &c.Warmup, within(&c.Warmup, 0, 1), "share of the steps over which the rate rises"},
+		{"cooldown", learned, &c.Cooldown, within(&c.Cooldown, 0, 1), "share of the steps over which the rate falls to 0"},
+		{"clip", learned, &c.Clip, within(&c.Clip, 0, 1e9), "limit of the gradient's norm; 0 is none"},
 		{"aux_k", SAE, &c.AuxK, atLeast(&c.AuxK, Auto), "dead latents of the auxiliary loss; -1 is half the vector's length"},
 		{"aux_coef", SAE, &c.AuxCoef, within(&c.AuxCoef, 0, 1e3), "weight of the auxiliary loss"},
 		{"dead_tokens", SAE, &c.DeadTokens, atLeast(&c.DeadTokens, Auto), "rows without firing that make a latent dead; -1 is a tenth of the training, at most ten million"},
 		{"scale", SAE, &c.Scale, nil, "bring the vectors' mean square to 1 (folded into the weights at the end)"},
-		{"codes", VQ, &c.Codes, atLeast(&c.Codes, 2), "entries of the codebook"},
+		{"arch", VQ, &c.Arch, nil, "ema, gradient, residual, product, iris, fsq"},
+		{"codes", VQ, &c.Codes, atLeast(&c.Codes, 2), "values of an id, the entries of a codebook; with fsq the product of levels"},
+		{"ids", VQ, &c.Ids, atLeast(&c.Ids, Auto), "ids of a row: codebooks of residual and product, pieces of iris and fsq; -1 is 1 for ema and gradient, else 4"},
+		{"levels", VQ, &c.Levels, nil, "levels of an id's values, with fsq"},
+		{"hidden", VQ, &c.Hidden, atLeast(&c.Hidden, 0), "units in the hidden layers of encoder and decoder, with iris and fsq; 0 makes them linear"},
+		{"code_width", VQ, &c.CodeWidth, atLeast(&c.CodeWidth, 1), "length of a code, with iris"},
+		{"lr", VQ, &c.LR, within(&c.LR, 0, 1), "learning rate of Adam with gradient, iris and fsq; 0 is 1e-2 for gradient, else 2e-3"},
 		{"decay", VQ, &c.Decay, within(&c.Decay, 1e-9, 1-1e-9), "of the moving averages"},
-		{"beta", VQ, &c.Beta, within(&c.Beta, 0, 1e3), "weight of the commitment loss"},
+		{"beta", VQ, &c.Beta, within(&c.Beta, 0, 1e3), "weight of the commitment loss, with iris; else in the printed loss only"},
 		{"revive", VQ, &c.Revive, within(&c.Revive, 0, 1), "share of the mean use below which a code is dead; 0 is never"},
 		{"lloyd", VQ, &c.Lloyd, atLeast(&c.Lloyd, 1), "steps of k-means before the first step"},
 		{"kinds", Probe, &c.Kinds, nil, "logistic (regression), mass_mean"},
@@ -259,8 +271,8 @@ func (c Config) together(kind string) error {
 	if kind == SAE && c.K > c.Width {
 		errs = append(errs, fmt.Errorf("k is %d, but width is only %d", c.K, c.Width))
 	}
-	if kind == VQ && c.InitRows < c.Codes {
-		errs = append(errs, fmt.Errorf("init_rows is %d, must be at least codes, %d", c.InitRows, c.Codes))
+	if kind == VQ {
+		errs = append(errs, c.tokenizerProblems()...)
 	}
 	if kind == Probe {
 		errs = append(errs, c.probeProblems()...)

@@ -9,7 +9,6 @@ import (
 	"actfleet/shard"
 	"actfleet/shard/store"
 	"actfleet/trainer/stream"
-	"actfleet/trainer/vq"
 )
 
 // encoder makes codes of the rows of one row group.
@@ -27,7 +26,7 @@ type encoder interface {
 // the id. Units whose codes are there already are left as they are: the id holds the
 // hash of the weights.
 //
-//	vq     code int32, err float32 (‖x−x̂‖²)
+//	vq     code int32, or with T ids code_0 … code_<T−1>; err float32 (‖x−x̂‖²)
 //	sae    l0 int32, err float32, and lists latents and values of length k as f32,
 //	       filled with −1 and 0 behind the active ones; of more than k the greatest
 //	probe  score float32 of the best probe on val, and score_<probe id> of each
@@ -68,8 +67,8 @@ func newEncoder(dir string, c Coder) (encoder, error) {
 		m, err := loadSAE(dir, c)
 		return &saeEncoder{model: m, column: c.Column}, err
 	case VQ:
-		m, err := vq.Load(path, c.DIn, c.Width)
-		return &vqEncoder{model: m, column: c.Column}, err
+		m, err := loadTokenizer(path, c)
+		return &vqEncoder{coder: m, column: c.Column}, err
 	case Probe:
 		return newProbeEncoder(path, c)
 	}

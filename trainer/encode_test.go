@@ -11,6 +11,7 @@ import (
 	"actfleet/shard/store/mem"
 	"actfleet/trainer/runtest"
 	"actfleet/trainer/stream"
+	"actfleet/trainer/vq"
 )
 
 // codes reads every row of a run's code shards by key.
@@ -72,6 +73,16 @@ func TestEncode(t *testing.T) {
 		},
 	}
 	checks["batchtopk"] = checks[SAE] // rows with more than k list the greatest
+	checks[string(vq.Residual)] = func(r *shard.Reader, _ int, cols []any, i int) {
+		if names := r.Schema().Scalars; len(cols) != 7 || names[2].Name != "code_0" || names[5].Name != "code_3" || names[6].Name != "err" {
+			t.Fatalf("columns %v", names)
+		}
+		for _, c := range cols[2:6] {
+			if k := c.([]int32)[i]; k < 0 || k >= 24 {
+				t.Fatalf("code %d", k)
+			}
+		}
+	}
 	for kind, check := range checks {
 		j := archJob(t, kind, filepath.Join(t.TempDir(), kind), src)
 		j.Config.Steps = 5

@@ -3,6 +3,7 @@ package trainer
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"actfleet/shard"
 	"actfleet/trainer/probe"
@@ -29,24 +30,51 @@ func squaredErrors(x, xhat []float32, n int, out []float32) {
 }
 
 type vqEncoder struct {
-	model  *vq.Model
+	coder  vq.Coder
 	column string
+	ids    []int32 // work, [n, T]
 }
 
 func (e *vqEncoder) columns() []string { return []string{e.column} }
 
+// codeColumns names the columns of the ids of a row.
+func codeColumns(d vq.Dims) (names []string) {
+	if d.Ids == 1 {
+		return []string{"code"}
+	}
+	for t := range d.Ids {
+		names = append(names, "code_"+strconv.Itoa(t))
+	}
+	return names
+}
+
 func (e *vqEncoder) schema() shard.Schema {
-	return keyed(shard.Scalar{Name: "code", Type: shard.Int32}, shard.Scalar{Name: "err", Type: shard.Float32})
+	var own []shard.Scalar
+	for _, name := range codeColumns(e.coder.Dims()) {
+		own = append(own, shard.Scalar{Name: name, Type: shard.Int32})
+	}
+	return keyed(append(own, shard.Scalar{Name: "err", Type: shard.Float32})...)
 }
 
 func (e *vqEncoder) encode(x [][]float32, n int, b *shard.Block) error {
-	codes := b.Scalars[2].([]int32)
-	if err := e.model.Encode(x[0], n, codes); err != nil {
+	d := e.coder.Dims()
+	if len(x[0]) != n*d.Row {
+		return fmt.Errorf("column %s has vectors of %d, the tokenizer was trained on vectors of %d", e.column, len(x[0])/n, d.Row)
+	}
+	e.ids = slices.Grow(e.ids[:0], n*d.Ids)[:n*d.Ids]
+	if err := e.coder.Encode(x[0], n, e.ids); err != nil {
 		return err
 	}
-	xhat := make([]float32, len(x[0]))
-	e.model.Decode(codes, xhat, n)
-	squaredErrors(x[0], xhat, n, b.Scalars[3].([]float32))
+	for t := range d.Ids {
+		for i, column := 0, b.Scalars[2+t].([]int32); i < n; i++ {
+			column[i] = e.ids[i*d.Ids+t]
+		}
+	}
+	xhat := make([]float32, n*d.Row)
+	if err := e.coder.Decode(e.ids, n, xhat); err != nil {
+		return err
+	}
+	squaredErrors(x[0], xhat, n, b.Scalars[2+d.Ids].([]float32))
 	return nil
 }
 

@@ -26,7 +26,7 @@ type Learner interface {
 
 var (
 	_ Learner = (*sae.Learner)(nil)
-	_ Learner = (*vq.Learner)(nil)
+	_ Learner = vq.Learner(nil)
 )
 
 // Meter measures a coder on rows.
@@ -43,8 +43,7 @@ func newLearner(kind string, d int, c Config) (Learner, error) {
 			Penalty: c.Penalty, Groups: c.Groups, Rise: int(c.Rise * float64(c.Steps)), Bandwidth: c.Band, Theta: c.Theta, AuxK: c.AuxK, AuxCoef: c.AuxCoef,
 			DeadTokens: c.DeadTokens, Clip: c.Clip, Scale: c.Scale, Seed: c.Seed})
 	case VQ:
-		return vq.New(d, vq.Config{Codes: c.Codes, Decay: c.Decay, Beta: c.Beta, Dead: c.Revive,
-			Lloyd: c.Lloyd, Batch: c.Batch, Seed: c.Seed})
+		return vq.New(d, c.tokenizer())
 	}
 	return nil, fmt.Errorf("coders of kind %q are not trained step by step", kind)
 }
@@ -54,8 +53,8 @@ func newMeter(l Learner) Meter {
 	switch l := l.(type) {
 	case *sae.Learner:
 		return &sae.Eval{Model: l.Export()}
-	case *vq.Learner:
-		return &vq.Eval{Model: l.Export()}
+	case vq.Learner:
+		return &vq.Eval{Coder: l.Export()}
 	}
 	return nil
 }
@@ -65,7 +64,7 @@ func export(l Learner, path string) error {
 	switch l := l.(type) {
 	case *sae.Learner:
 		return l.Export().Save(path)
-	case *vq.Learner:
+	case vq.Learner:
 		return l.Export().Save(path)
 	}
 	return fmt.Errorf("export %T: unknown learner", l)
@@ -83,11 +82,15 @@ const rateAt2048 = 4e-3
 const aprilPenalty = 5
 
 // resolve replaces what the data decide: steps from epochs, aux_k from the vector's
-// length, dead_tokens from the length of the training, lr from the width.
+// length, dead_tokens from the length of the training, lr from the width; of a tokenizer
+// ids, codes and lr from its kind.
 func (c *Config) resolve(kind string, d int, rows int64) {
 	if c.Epochs > 0 {
 		perEpoch := (rows + int64(c.Batch) - 1) / int64(c.Batch)
 		c.Steps = int(perEpoch) * c.Epochs
+	}
+	if kind == VQ {
+		c.resolveTokenizer()
 	}
 	if kind != SAE {
 		return

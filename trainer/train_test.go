@@ -19,6 +19,7 @@ import (
 	"actfleet/shard/store/mem"
 	"actfleet/trainer/runtest"
 	"actfleet/trainer/stream"
+	"actfleet/trainer/vq"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -60,6 +61,11 @@ func archJob(t testing.TB, kind, dir string, src stream.Source) Job {
 	if kind == SAE || kind == VQ {
 		return job(t, kind, dir, src)
 	}
+	if _, err := vq.ParseArch(kind); err == nil {
+		j := job(t, VQ, dir, src)
+		j.Config.Arch, j.Config.Hidden, j.Config.CodeWidth, j.Config.Levels = kind, 20, 5, []float64{4, 3}
+		return j
+	}
 	j := job(t, SAE, dir, src)
 	j.Config.Arch, j.Config.Penalty = kind, 0.1
 	return j
@@ -97,7 +103,8 @@ func events(t testing.TB, dir string) (lines []string) {
 // A training that is interrupted again and again ends with the weights, the metrics
 // and the checkpoint of one that was not.
 func TestResumeBitForBit(t *testing.T) {
-	for _, kind := range []string{SAE, VQ, "batchtopk", "relu", "relu_april", "jumprelu", "matryoshka"} {
+	for _, kind := range []string{SAE, VQ, "batchtopk", "relu", "relu_april", "jumprelu", "matryoshka",
+		string(vq.Gradient), string(vq.Residual), string(vq.Product), string(vq.IRIS), string(vq.FSQ)} {
 		t.Run(kind, func(t *testing.T) {
 			job := archJob
 			src := made(t)

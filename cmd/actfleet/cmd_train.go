@@ -48,7 +48,7 @@ func newTrain() *cobra.Command {
 	o.flags(c.Flags())
 	o.resumeFlags(c.Flags())
 	c.AddCommand(newTrainCoder("sae", trainer.SAE, "a sparse autoencoder, TopK with auxiliary loss unless arch says otherwise"),
-		newTrainCoder("tokenizer", trainer.VQ, "a vector quantiser with an averaged codebook"), newTrainProbe())
+		newTrainCoder("tokenizer", trainer.VQ, "an activation tokenizer, a codebook of averages unless arch says otherwise"), newTrainProbe())
 	return c
 }
 

@@ -1,26 +1,41 @@
-// Package vq is the activation tokenizer: a codebook whose nearest entry stands for
-// a vector. Equations, initialisation, statistics and metrics; the loop is trainer's.
+// Package vq is the activation tokenizer: a few ids stand for a vector. Equations,
+// initialisation, statistics and metrics; the loop is trainer's.
 //
-// Vocabulary. z ∈ ℝ^d is a vector less the fixed centre of the sample, e_k the K
-// codes, n_k the rows of an optimizer step (a window) whose nearest code is k, γ the
-// decay, N the rows of the window:
+// Vocabulary. x ∈ ℝ^D is a row, z = (x − centre)/scale the same with mean 0 and mean
+// square 1 over the sample. An id is one of K values; a row has T of them, [n, T] in
+// row order. A codebook has K codes e_k ∈ ℝ^w. N are the rows of an optimizer step
+// (a window), n_k those whose nearest code is k, sg() stands still in gradients:
 //
-//	k(z) = argmin_k ‖z−e_k‖²                      ties go to the lower index
-//	N_k ← γ N_k + (1−γ) n_k      S_k ← γ S_k + (1−γ) Σ_{k(z)=k} z
-//	Ñ_k = (N_k+ε)/(ΣN+Kε) · ΣN   e_k = S_k/Ñ_k    ε = 1e-5
-//	commit = Σ‖z−e‖²/(N·d)       loss = (1+β)·commit
-//	H = −Σ p_k log₂ p_k of the window's p_k = n_k/N, perplexity 2^H, usage = #{n_k>0}/K
+//	k(z) = argmin_k ‖z−e_k‖²                       ties go to the lower index
 //
-// (van den Oord et al. 2017, arXiv:1711.00937, appendix A.1; Łańcucki et al. 2020,
-// arXiv:2005.08520, for revival.) A code with N_k < Dead·ΣN/K is dead: it becomes a
-// row of the window and N_k = ΣN/K, S_k = N_k·e_k. The rows for it are chosen by a
-// hash of their place in the window.
+// Without networks (Chain), x̂ = centre + scale·Σ_t e_t:
 //
-// The codes begin as K rows of the sample chosen by k-means++, moved by a few steps
-// of Lloyd's k-means.
+//	ema       N_k ← γ N_k + (1−γ) n_k      S_k ← γ S_k + (1−γ) Σ_{k(z)=k} z
+//	          Ñ_k = (N_k+ε)/(ΣN+Kε) · ΣN   e_k = S_k/Ñ_k    ε = 1e-5
+//	gradient  Adam on ‖sg(z) − e‖²/(N·D)
+//	residual  T codebooks as ema, each for what the ones before it left
+//	product   T codebooks as ema, each for one of T equal parts of the row
+//
+// With networks (Codec) of one hidden layer with GELU, u = enc(z) in T pieces of w
+// values, x̂ = centre + scale·dec(q):
+//
+//	iris      one codebook for all T; q = u + sg(e − u), straight through;
+//	          ‖z − dec(q)‖²/D + β‖u − sg(e)‖²/(T·w) + ‖sg(u) − e‖²/(T·w)
+//	fsq       q = b + sg(round(b) − b) of the squashed u (see grid); ‖z − dec(q)‖²/D
+//
+// (van den Oord et al. 2017, arXiv:1711.00937, with its appendix A.1; Micheli et al.
+// 2023, arXiv:2209.00588, for iris; Zeghidour et al. 2021, arXiv:2107.03312, for
+// residual; Jégou et al. 2011 for product; Mentzer et al. 2023, arXiv:2309.15505, for
+// fsq; Łańcucki et al. 2020, arXiv:2005.08520, for revival.) A code with
+// N_k < Dead·ΣN/K is dead: it becomes a row of the window, and N_k = ΣN/K,
+// S_k = N_k·e_k. The rows for it are chosen by a hash of their place in the window.
+//
+// Codes begin as rows of the sample chosen by k-means++, moved by a few steps of
+// Lloyd's k-means.
 //
 // Guaranteed: the result of a step does not depend on how its rows are split into
-// Micro calls, beyond rounding; statistics are float64 and applied once per step.
-// The file holds the codes in the units of the data: codebook = e + centre.
+// Micro calls, beyond rounding; statistics of codebooks are float64 and applied once
+// per step. Codebooks and products give decoded rows the ids they were decoded from;
+// residual chains, being greedy, and networks need not.
 // Not guaranteed: bits equal between machines.
 package vq

@@ -2,53 +2,53 @@ package vq
 
 import "actfleet/trainer/recon"
 
-// Eval measures a Model on rows it is given. The zero value but for Model is ready.
+// Eval measures a Coder on rows it is given. The zero value but for Coder is ready.
 type Eval struct {
-	Model *Model
+	Coder Coder
 
-	sums  recon.Sums
-	count []int64
-	codes []int32
-	xhat  []float32
+	sums recon.Sums
+	seen tally
+	ids  []int32
+	xhat []float32
 }
 
 // Add measures n rows x [n, D].
 func (e *Eval) Add(x []float32, n int) error {
-	if e.count == nil {
-		e.count = make([]int64, e.Model.K)
+	d := e.Coder.Dims()
+	if e.seen.count == nil {
+		e.seen = newTally(d)
 	}
-	e.codes, e.xhat = grow(e.codes, n), grow(e.xhat, n*e.Model.D)
-	if err := e.Model.Encode(x, n, e.codes); err != nil {
+	e.xhat = grow(e.xhat, n*d.Row)
+	if err := e.Reconstruct(x, e.xhat, n); err != nil {
 		return err
 	}
-	e.Model.Decode(e.codes, e.xhat, n)
-	e.sums.Add(x[:n*e.Model.D], e.xhat, n)
-	for _, k := range e.codes {
-		e.count[k]++
-	}
+	e.sums.Add(x[:n*d.Row], e.xhat, n)
+	e.seen.add(e.ids, n)
 	return nil
 }
 
-// Metrics is recon's metrics, entropy, perplexity, usage, commit and rows.
+// Metrics is recon's metrics, those of the ids (entropy, perplexity, usage,
+// diversity, alike), mse, the mean square of an error in the units of the data, bits
+// that the ids of a row take, and rows.
 func (e *Eval) Metrics() map[string]float64 {
 	m := e.sums.Metrics()
 	if e.sums.N == 0 {
 		return m
 	}
-	for name, v := range usage(e.count) {
+	for name, v := range e.seen.metrics() {
 		m[name] = v
 	}
-	m["rows"] = float64(e.sums.N)
-	m["commit"] = e.sums.SquaredError() / (m["rows"] * float64(e.Model.D))
+	d := e.Coder.Dims()
+	m["rows"], m["bits"] = float64(e.sums.N), d.Bits()
+	m["mse"] = e.sums.SquaredError() / (m["rows"] * float64(d.Row))
 	return m
 }
 
 // Reconstruct writes the reconstructions of n rows x [n, D] to xhat and measures nothing.
 func (e *Eval) Reconstruct(x, xhat []float32, n int) error {
-	codes := make([]int32, n)
-	if err := e.Model.Encode(x, n, codes); err != nil {
+	e.ids = grow(e.ids, n*e.Coder.Dims().Ids)
+	if err := e.Coder.Encode(x, n, e.ids); err != nil {
 		return err
 	}
-	e.Model.Decode(codes, xhat, n)
-	return nil
+	return e.Coder.Decode(e.ids, n, xhat)
 }

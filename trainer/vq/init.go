@@ -8,30 +8,46 @@ import (
 	"actfleet/trainer/stream"
 )
 
-// Init sets the centre, the codes and their statistics from n sample rows.
-func (l *Learner) Init(sample []float32, n int) error {
-	if n < l.K || len(sample) < n*l.D {
-		return fmt.Errorf("vq: %d sample rows are too few for %d codes; lower codes or raise init_rows", n, l.K)
+// fit sets centre and scale from n sample rows.
+func (f *frame) fit(sample []float32, n int) error {
+	d := len(f.centre)
+	mean, square := make([]float64, d), 0.0
+	for i, v := range sample[:n*d] {
+		mean[i%d] += float64(v)
 	}
-	for j := range l.Centre {
-		var sum float64
-		for i := range n {
-			sum += float64(sample[i*l.D+j])
-		}
-		l.Centre[j] = float32(sum / float64(n))
+	for j := range mean {
+		mean[j] /= float64(n)
+		f.centre[j] = float32(mean[j])
 	}
-	z := l.centred(sample, n)
-	order := stream.Shuffled(l.cfg.Seed, n)
-	for k, i := range l.first(z, order) {
-		copy(l.code(k), z[i*l.D:(i+1)*l.D])
+	for i, v := range sample[:n*d] {
+		r := float64(v) - mean[i%d]
+		square += r * r
 	}
-	codes := make([]int32, n)
-	for range max(l.cfg.Lloyd, 1) {
-		if err := l.lloyd(z, n, codes, order); err != nil {
+	scale := math.Sqrt(square / float64(n*d))
+	if !(scale > 0) || math.IsInf(scale, 0) {
+		return fmt.Errorf("vq: the %d rows looked at have a spread of %v: a tokenizer needs finite rows that differ", n, scale)
+	}
+	f.scale[0] = float32(scale)
+	return nil
+}
+
+// init sets the codes and their averages from rows z [n, w]; batch is the number of
+// rows that a step will give the book.
+func (s *stat) init(z []float32, n, batch int, cfg Config) error {
+	if n < s.k {
+		return fmt.Errorf("vq: %d sample rows are too few for %d codes; lower codes or raise init_rows", n, s.k)
+	}
+	order := stream.Shuffled(cfg.Seed, n)
+	for k, i := range s.first(z, order, cfg.Seed) {
+		copy(s.code(k), z[i*s.w:(i+1)*s.w])
+	}
+	ids := make([]int32, n)
+	for range max(cfg.Lloyd, 1) {
+		if err := s.lloyd(z, n, ids, order); err != nil {
 			return err
 		}
 	}
-	l.weigh(codes, n)
+	s.weigh(ids, n, batch, cfg.Dead)
 	return nil
 }
 
@@ -42,34 +58,33 @@ const (
 	spreadWork = 4e9
 )
 
-// first chooses the K rows the codes begin as: by k-means++ (Arthur and
-// Vassilvitskii 2007), each next row with a probability that grows with its squared
-// distance to the nearest chosen one; or the first K of the order when that is too
-// much work.
-func (l *Learner) first(z []float32, order []int) []int {
-	order = order[:min(len(order), spreadRows*l.K)]
-	if float64(l.K)*float64(len(order))*float64(l.D) > spreadWork {
-		return order[:l.K]
+// first chooses the rows the codes begin as: by k-means++ (Arthur and Vassilvitskii
+// 2007), each next row with a probability that grows with its squared distance to
+// the nearest chosen one; or the first of the order when that is too much work.
+func (s *stat) first(z []float32, order []int, seed uint64) []int {
+	order = order[:min(len(order), spreadRows*s.k)]
+	if float64(s.k)*float64(len(order))*float64(s.w) > spreadWork {
+		return order[:s.k]
 	}
 	chosen := []int{order[0]}
 	far := make([]float64, len(order)) // squared distance to the nearest chosen row
 	for i := range far {
 		far[i] = math.Inf(1)
 	}
-	for len(chosen) < l.K {
-		l.closer(far, z, order, chosen[len(chosen)-1])
-		chosen = append(chosen, order[l.draw(far, len(chosen))])
+	for len(chosen) < s.k {
+		s.closer(far, z, order, chosen[len(chosen)-1])
+		chosen = append(chosen, order[draw(far, seed, len(chosen))])
 	}
 	return chosen
 }
 
 // closer lowers far by the distances to row c.
-func (l *Learner) closer(far []float64, z []float32, order []int, c int) {
-	centre := z[c*l.D : (c+1)*l.D]
+func (s *stat) closer(far []float64, z []float32, order []int, c int) {
+	centre := z[c*s.w : (c+1)*s.w]
 	parallel.For(len(order), rowGrain, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			var sum float32
-			for j, v := range z[order[i]*l.D : (order[i]+1)*l.D] {
+			for j, v := range z[order[i]*s.w : (order[i]+1)*s.w] {
 				sum += (v - centre[j]) * (v - centre[j])
 			}
 			far[i] = min(far[i], float64(sum))
@@ -79,12 +94,8 @@ func (l *Learner) closer(far []float64, z []float32, order []int, c int) {
 
 // draw is an index with a probability proportional to its weight. When no weight is
 // left, rows repeat and any will do.
-func (l *Learner) draw(weight []float64, turn int) int {
-	var sum float64
-	for _, w := range weight {
-		sum += w
-	}
-	at := float64(hash(l.cfg.Seed^hash(uint64(turn)))>>11) / (1 << 53) * sum
+func draw(weight []float64, seed uint64, turn int) int {
+	at := float64(hash(seed^hash(uint64(turn)))>>11) / (1 << 53) * total(weight)
 	for i, w := range weight {
 		if at < w {
 			return i
@@ -96,27 +107,27 @@ func (l *Learner) draw(weight []float64, turn int) int {
 
 // lloyd assigns every row and moves every code to the mean of its rows; a code
 // without rows goes to the next row of the order.
-func (l *Learner) lloyd(z []float32, n int, codes []int32, order []int) error {
-	if err := l.nearest(z, n, codes); err != nil {
+func (s *stat) lloyd(z []float32, n int, ids []int32, order []int) error {
+	if err := s.nearest(z, n, ids); err != nil {
 		return err
 	}
-	count, sum := make([]float64, l.K), make([]float64, l.K*l.D)
-	for i, k := range codes {
+	count, sum := make([]float64, s.k), make([]float64, s.k*s.w)
+	for i, k := range ids {
 		count[k]++
-		for j, v := range z[i*l.D : (i+1)*l.D] {
-			sum[int(k)*l.D+j] += float64(v)
+		for j, v := range z[i*s.w : (i+1)*s.w] {
+			sum[int(k)*s.w+j] += float64(v)
 		}
 	}
-	spare := l.K
-	for k := range l.K {
+	spare := s.k
+	for k := range s.k {
 		if count[k] == 0 {
 			at := order[spare%n]
-			copy(l.code(k), z[at*l.D:(at+1)*l.D])
+			copy(s.code(k), z[at*s.w:(at+1)*s.w])
 			spare++
 			continue
 		}
-		for j := range l.D {
-			l.Codes[k*l.D+j] = float32(sum[k*l.D+j] / count[k])
+		for j := range s.w {
+			s.codes[k*s.w+j] = float32(sum[k*s.w+j] / count[k])
 		}
 	}
 	return nil
@@ -124,17 +135,17 @@ func (l *Learner) lloyd(z []float32, n int, codes []int32, order []int) error {
 
 // weigh sets N to the counts of the sample, scaled to a batch, but at least to the
 // level of a code that is just alive, and S to N·e.
-func (l *Learner) weigh(codes []int32, n int) {
-	per := float64(max(l.cfg.Batch, 1)) / float64(n)
-	clear(l.n)
-	for _, k := range codes {
-		l.n[k] += per
+func (s *stat) weigh(ids []int32, n, batch int, dead float64) {
+	per := float64(max(batch, 1)) / float64(n)
+	clear(s.n)
+	for _, k := range ids {
+		s.n[k] += per
 	}
-	least := l.cfg.Dead * float64(max(l.cfg.Batch, 1)) / float64(l.K)
-	for k := range l.n {
-		l.n[k] = max(l.n[k], least)
-		for j, v := range l.code(k) {
-			l.s[k*l.D+j] = l.n[k] * float64(v)
+	least := dead * float64(max(batch, 1)) / float64(s.k)
+	for k := range s.n {
+		s.n[k] = max(s.n[k], least)
+		for j, v := range s.code(k) {
+			s.s[k*s.w+j] = s.n[k] * float64(v)
 		}
 	}
 }

@@ -52,8 +52,6 @@ func (r *reservoir) rows() [][]float32 {
 	return out
 }
 
-func (r *reservoir) reset(step uint64) { r.kept, r.step = r.kept[:0], step }
-
 // hash is the finaliser of splitmix64 on a shifted input.
 func hash(z uint64) uint64 {
 	z += 0x9e3779b97f4a7c15

@@ -2,61 +2,36 @@ package vq
 
 import (
 	"errors"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 
 	"actfleet/trainer/optim"
+	"actfleet/trainer/state"
 )
 
 func near(a, b, tol float64) bool { return math.Abs(a-b) <= tol }
 
-// Computed by hand: z = (1.2, 1.9) lies at 5.05, .85, .65 from three codes.
-func TestNearestByHand(t *testing.T) {
-	m := newModel(2, 3)
-	copy(m.Codes, []float32{0, 0, 1, 1, 2, 2})
-	e := Eval{Model: m}
-	if err := e.Add([]float32{1.2, 1.9}, 1); err != nil {
-		t.Fatal(err)
+// small is a config of an arch for rows of 8.
+func small(a Arch) Config {
+	c := Config{Arch: a, Codes: 16, Ids: 1, Levels: []int{4, 3}, Hidden: 12, Width: 3, Decay: .9, Beta: .25, Dead: .2, Lloyd: 3, Batch: 256, Seed: 1}
+	if !a.Single() {
+		c.Ids = 4
 	}
-	if e.codes[0] != 2 || !near(e.Metrics()["commit"], .325, 1e-6) {
-		t.Errorf("code %d, commit %v; want 2, .325", e.codes[0], e.Metrics()["commit"])
-	}
-	tie := newModel(1, 3)
-	copy(tie.Codes, []float32{2, 0, 2})
-	codes := make([]int32, 2)
-	if err := tie.Encode([]float32{1, 2}, 2, codes); err != nil || codes[0] != 0 || codes[1] != 0 {
-		t.Errorf("ties: %v %v, want the lower index", codes, err)
-	}
+	return c
 }
 
-// Computed by hand: γ = .8, N = (2, 0), n = (1, 1).
-func TestAverageByHand(t *testing.T) {
-	l, err := New(1, Config{Codes: 2, Decay: .8})
-	if err != nil {
-		t.Fatal(err)
+func rateOf(a Arch) float64 {
+	if a.Descends() {
+		return 1e-2
 	}
-	l.n[0] = 2
-	l.win.count[0], l.win.count[1] = 1, 1
-	l.average()
-	if !near(l.n[0], 1.8, 1e-12) || !near(l.n[1], .2, 1e-12) {
-		t.Errorf("N = %v, want 1.8 and .2", l.n)
-	}
-	if s := smoothed(l.n); !near(s[0], 1.79999200, 5e-9) || !near(s[1], .20000800, 5e-9) {
-		t.Errorf("smoothed %v", s)
-	}
-}
-
-// Computed by hand: p = (.5, .25, .25) has 1.5 bits.
-func TestUsageByHand(t *testing.T) {
-	m := usage([]int64{2, 1, 1, 0})
-	if m["entropy"] != 1.5 || !near(m["perplexity"], 2.828427, 1e-6) || m["usage"] != .75 {
-		t.Errorf("got %v", m)
-	}
+	return 0
 }
 
 // clusters makes rows around k centres far apart, off the origin.
@@ -64,182 +39,276 @@ func clusters(r *rand.Rand, k, d, n int) (x []float32, label []int) {
 	centre := rand.New(rand.NewPCG(77, 77))
 	at := make([]float32, k*d)
 	for i := range at {
-		at[i] = 100 + 10*float32(centre.NormFloat64())
+		at[i] = 100 + 10*float32(normal(centre))
 	}
 	x, label = make([]float32, n*d), make([]int, n)
 	for i := range n {
 		label[i] = r.IntN(k)
 		for j := range d {
-			x[i*d+j] = at[label[i]*d+j] + 0.5*float32(r.NormFloat64())
+			x[i*d+j] = at[label[i]*d+j] + 0.5*float32(normal(r))
 		}
 	}
 	return x, label
 }
 
-func train(t testing.TB, cfg Config, d, k, steps int) *Learner {
+// train takes steps over clusters in rows of 8.
+func train(t testing.TB, cfg Config, k, steps int) Learner {
 	t.Helper()
 	r := rand.New(rand.NewPCG(1, 1))
-	l, err := New(d, cfg)
+	l, err := New(8, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sample, _ := clusters(r, k, d, 1000)
+	sample, _ := clusters(r, k, 8, 1000)
 	if err := l.Init(sample, 1000); err != nil {
 		t.Fatal(err)
 	}
 	for range steps {
-		x, _ := clusters(r, k, d, 256)
-		if err := l.Micro(x, 256); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := l.Step(0); err != nil {
-			t.Fatal(err)
-		}
+		x, _ := clusters(r, k, 8, 256)
+		step(t, l, x, 256, rateOf(cfg.Arch))
 	}
 	return l
 }
 
-// With as many codes as clusters, revival ends with one code in each.
-func TestFindsClusters(t *testing.T) {
-	l := train(t, Config{Codes: 16, Decay: .9, Beta: .25, Dead: .2, Lloyd: 5, Batch: 256}, 8, 12, 200)
-	x, label := clusters(rand.New(rand.NewPCG(5, 5)), 12, 8, 600)
-	e := Eval{Model: l.Export()}
-	if err := e.Add(x, 600); err != nil {
-		t.Fatal(err)
+// step gives a batch in micro-batches of the given sizes, or whole, and steps.
+func step(t testing.TB, l Learner, x []float32, n int, lr float64, sizes ...int) map[string]float64 {
+	t.Helper()
+	if len(sizes) == 0 {
+		sizes = []int{n}
 	}
-	if fvu := e.Metrics()["fvu"]; fvu > 0.01 {
-		t.Errorf("fvu %v, want below .01", fvu)
-	}
-	of := map[int32]int{}
-	for i, k := range e.codes {
-		if c, ok := of[k]; ok && c != label[i] {
-			t.Fatalf("code %d stands for clusters %d and %d", k, c, label[i])
-		}
-		of[k] = label[i]
-	}
-}
-
-func TestRevive(t *testing.T) {
-	l := train(t, Config{Codes: 8, Decay: .5, Dead: .1, Lloyd: 1, Batch: 256}, 4, 3, 0)
-	for j := range 4 {
-		l.Codes[5*4+j] = 1e6 // no row is near
-		l.s[5*4+j] = 1e6 * l.n[5]
-	}
-	x, _ := clusters(rand.New(rand.NewPCG(5, 5)), 3, 4, 256)
-	for step := range 12 {
-		if err := l.Micro(x, 256); err != nil {
+	d := len(x) / n
+	for at := 0; len(sizes) > 0; sizes = sizes[1:] {
+		if err := l.Micro(x[at*d:(at+sizes[0])*d], sizes[0]); err != nil {
 			t.Fatal(err)
 		}
-		before := l.n[5]
-		m, err := l.Step(0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if l.n[5] > before {
-			if m["revived"] < 1 || l.Codes[5*4] > 1e3 || !near(l.s[5*4]/l.n[5], float64(l.Codes[5*4]), 1e-4) {
-				t.Errorf("step %d: revived %v, code %v, S/N %v", step, m["revived"], l.Codes[5*4], l.s[5*4]/l.n[5])
-			}
-			return
-		}
+		at += sizes[0]
 	}
-	t.Error("the dead code was never revived")
-}
-
-// Any split of a batch into micro-batches gives the codebook of the whole batch.
-func TestAccumulation(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		const d = 3
-		sizes := rapid.SliceOfN(rapid.IntRange(1, 40), 1, 6).Draw(rt, "micro-batches")
-		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 3))
-		n := 0
-		for _, s := range sizes {
-			n += s
-		}
-		x := make([]float32, n*d)
-		for i := range x {
-			x[i] = float32(r.IntN(33)-16) / 8 // sums are exact, so no tie moves
-		}
-		made := func() *Learner {
-			l, err := New(d, Config{Codes: 6, Decay: .75, Dead: .5, Batch: n})
-			if err != nil {
-				t.Fatal(err)
-			}
-			q := rand.New(rand.NewPCG(4, 4))
-			for i := range l.Codes {
-				l.Codes[i] = float32(q.IntN(33)-16) / 8
-				l.s[i] = float64(l.Codes[i])
-			}
-			for k := range l.n {
-				l.n[k] = 1
-			}
-			return l
-		}
-		whole, parts := made(), made()
-		if err := whole.Micro(x, n); err != nil {
-			t.Fatal(err)
-		}
-		at := 0
-		for _, s := range sizes {
-			if err := parts.Micro(x[at*d:(at+s)*d], s); err != nil {
-				t.Fatal(err)
-			}
-			at += s
-		}
-		a, errA := whole.Step(0)
-		b, errB := parts.Step(0)
-		if errA != nil || errB != nil {
-			t.Fatal(errA, errB)
-		}
-		for name := range a {
-			if !near(a[name], b[name], 1e-9*(1+math.Abs(a[name]))) {
-				t.Fatalf("%s: %v, in parts %v", name, a[name], b[name])
-			}
-		}
-		for i := range whole.Codes {
-			if !near(float64(whole.Codes[i]), float64(parts.Codes[i]), 1e-6) {
-				t.Fatalf("code value %d: %v, in parts %v", i, whole.Codes[i], parts.Codes[i])
-			}
-		}
-	})
-}
-
-func TestSaveLoad(t *testing.T) {
-	l := train(t, Config{Codes: 16, Decay: .9, Dead: .2, Lloyd: 2, Batch: 256}, 8, 12, 5)
-	path := filepath.Join(t.TempDir(), "coder.safetensors")
-	if err := l.Export().Save(path); err != nil {
-		t.Fatal(err)
-	}
-	m, err := Load(path, 8, 16)
+	m, err := l.Step(lr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, _ := clusters(rand.New(rand.NewPCG(6, 6)), 12, 8, 200)
-	a, b := make([]int32, 200), make([]int32, 200)
-	if err := errors.Join(l.Export().Encode(x, 200, a), m.Encode(x, 200, b)); err != nil {
-		t.Fatal(err)
+	return m
+}
+
+// With more codes than clusters, each cluster ends with ids of its own.
+func TestFindsClusters(t *testing.T) {
+	for _, a := range Archs {
+		t.Run(string(a), func(t *testing.T) {
+			l := train(t, small(a), 12, 300)
+			x, label := clusters(rand.New(rand.NewPCG(5, 5)), 12, 8, 600)
+			e := Eval{Coder: l.Export()}
+			if err := e.Add(x, 600); err != nil {
+				t.Fatal(err)
+			}
+			m := e.Metrics()
+			if m["fvu"] > 0.02 || m["rows"] != 600 {
+				t.Errorf("metrics %v, want fvu below .02", m)
+			}
+			if lines := Alarms(m); len(lines) > 0 {
+				t.Errorf("alarms %q", lines)
+			}
+			if !a.Single() {
+				return
+			}
+			of := map[int32]int{}
+			for i, k := range e.ids {
+				if c, ok := of[k]; ok && c != label[i] {
+					t.Fatalf("code %d stands for clusters %d and %d", k, c, label[i])
+				}
+				of[k] = label[i]
+			}
+		})
 	}
-	if !slices.Equal(a, b) {
-		t.Error("a loaded codebook gives other codes")
+}
+
+// Any split of a batch into micro-batches gives the parameters of the whole batch.
+func TestAccumulation(t *testing.T) {
+	for _, a := range Archs {
+		t.Run(string(a), func(t *testing.T) {
+			rapid.Check(t, func(rt *rapid.T) {
+				sizes := rapid.SliceOfN(rapid.IntRange(1, 40), 1, 6).Draw(rt, "micro-batches")
+				seed := rapid.Uint64().Draw(rt, "seed")
+				n := 0
+				for _, s := range sizes {
+					n += s
+				}
+				x, _ := clusters(rand.New(rand.NewPCG(seed, 3)), 9, 8, n)
+				cfg := small(a)
+				cfg.Dead, cfg.Lloyd = .5, 1
+				whole, parts := begun(t, cfg), begun(t, cfg)
+				m := step(t, whole, x, n, 1e-3)
+				for name, v := range step(t, parts, x, n, 1e-3, sizes...) {
+					if !near(m[name], v, 1e-5*(1+math.Abs(v))) {
+						rt.Fatalf("%s: %v, in parts %v", name, m[name], v)
+					}
+				}
+				if name, by := apart(t, whole, parts); by > 1e-6 {
+					rt.Fatalf("%s differs by %v", name, by)
+				}
+			})
+		})
+	}
+}
+
+// begun is a learner of rows of 8 after Init.
+func begun(t testing.TB, cfg Config) Learner {
+	t.Helper()
+	return train(t, cfg, 9, 0)
+}
+
+// apart is the greatest difference between what two learners saved, relative to values above 1.
+func apart(t testing.TB, a, b Learner) (name string, by float64) {
+	t.Helper()
+	va, vb := saved(t, a), saved(t, b)
+	for _, n := range slices.Sorted(maps.Keys(va)) {
+		for i, v := range va[n] {
+			if d := math.Abs(float64(v)-float64(vb[n][i])) / max(1, math.Abs(float64(v))); d > by {
+				name, by = n, d
+			}
+		}
+	}
+	return name, by
+}
+
+// saved is what a learner's tokenizer holds.
+func saved(t testing.TB, l Learner) map[string][]float32 {
+	t.Helper()
+	switch c := l.Export().(type) {
+	case *Chain:
+		return map[string][]float32{"codebook": c.allCodes()}
+	case *Codec:
+		out := map[string][]float32{}
+		for _, p := range append(c.enc.params("encoder"), c.dec.params("decoder")...) {
+			out[p.Name] = p.Value
+		}
+		if c.book != nil {
+			out["codebook"] = c.book.codes
+		}
+		return out
+	}
+	return nil
+}
+
+func TestSaveLoad(t *testing.T) {
+	for _, a := range Archs {
+		l := train(t, small(a), 12, 5)
+		path := filepath.Join(t.TempDir(), "coder.safetensors")
+		if err := l.Export().Save(path); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Load(path, 8, small(a))
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, _ := clusters(rand.New(rand.NewPCG(6, 6)), 12, 8, 200)
+		ids, again := make([]int32, 200*c.Dims().Ids), make([]int32, 200*c.Dims().Ids)
+		if err := errors.Join(l.Export().Encode(x, 200, ids), c.Encode(x, 200, again)); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(ids, again) {
+			t.Errorf("%s: a loaded tokenizer gives other ids", a)
+		}
+		for _, other := range Archs {
+			if _, err := Load(path, 8, small(other)); (err == nil) != (other == a || a.Single() && other.Single()) {
+				t.Errorf("%s loads as %s: %v", a, other, err)
+			}
+		}
+		wide := small(a)
+		wide.Codes, wide.Levels, wide.Hidden = 1<<19, []int{1 << 10, 1 << 9}, 1<<15
+		if _, err := Load(path, 8, wide); !errors.Is(err, state.ErrMismatch) {
+			t.Errorf("%s: absurd sizes: %v", a, err)
+		}
+	}
+}
+
+// A learner that goes on from a state takes the same steps.
+func TestRestored(t *testing.T) {
+	for _, a := range Archs {
+		first := train(t, small(a), 12, 7)
+		path := filepath.Join(t.TempDir(), "state.safetensors")
+		if err := first.State().Save(path, nil); err != nil {
+			t.Fatal(err)
+		}
+		second, err := New(8, small(a))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(second.State().Load(path), second.Restored()); err != nil {
+			t.Fatal(err)
+		}
+		x, _ := clusters(rand.New(rand.NewPCG(8, 8)), 12, 8, 512)
+		for range 3 {
+			step(t, first, x, 512, rateOf(a))
+			step(t, second, x, 512, rateOf(a))
+		}
+		if name, by := apart(t, first, second); by != 0 {
+			t.Errorf("%s: %s differs by %v", a, name, by)
+		}
 	}
 }
 
 func TestRefusals(t *testing.T) {
-	for _, c := range []Config{{Codes: 1, Decay: .9}, {Codes: 4, Decay: 1}, {Codes: 4, Decay: math.NaN()}} {
-		if _, err := New(3, c); err == nil {
-			t.Errorf("%+v is accepted", c)
+	for says, change := range map[string]func(*Config){
+		"unknown kind":                func(c *Config) { c.Arch = "vae" },
+		"codes is 1":                  func(c *Config) { c.Codes = 1 },
+		"ids is 0":                    func(c *Config) { c.Ids = 0 },
+		"ids is 2, but ema":           func(c *Config) { c.Ids = 2 },
+		"ids is 3, which does not":    func(c *Config) { c.Arch, c.Ids = Product, 3 },
+		"levels: 1 is not":            func(c *Config) { c.Arch, c.Levels = FSQ, []int{8, 1} },
+		"levels: their product":       func(c *Config) { c.Arch, c.Levels = FSQ, []int{1 << 11, 1 << 11} },
+		"the list is empty":           func(c *Config) { c.Arch, c.Levels = FSQ, nil },
+		"hidden is -1":                func(c *Config) { c.Arch, c.Hidden = IRIS, -1 },
+		"code_width is 0":             func(c *Config) { c.Arch, c.Width = IRIS, 0 },
+		"decay 1 with revival":        func(c *Config) { c.Decay = 1 },
+		"decay NaN with revival":      func(c *Config) { c.Decay = math.NaN() },
+		"revival below NaN":           func(c *Config) { c.Dead = math.NaN() },
+		"vectors of 0 values":         func(c *Config) { c.Seed = 99 },
+		"codes is 2097152, must be b": func(c *Config) { c.Codes = 1 << 21 },
+	} {
+		c, d := small(EMA), 8
+		change(&c)
+		if c.Seed == 99 {
+			d = 0
+		}
+		if _, err := New(d, c); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v does not say %q", err, says)
 		}
 	}
-	l, err := New(1, Config{Codes: 4, Decay: .9})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if l.Init([]float32{1, 2, 3}, 3) == nil {
-		t.Error("fewer rows than codes are accepted")
-	}
-	if err := l.Micro([]float32{float32(math.NaN())}, 1); !errors.Is(err, optim.ErrNonFinite) {
-		t.Errorf("NaN: %v", err)
-	}
-	if _, err := New(1, Config{Codes: 4, Decay: .9}); err != nil {
-		t.Fatal(err)
+}
+
+// Bad rows: too few, all equal, not finite. A column that never changes is none.
+func TestBadRows(t *testing.T) {
+	for _, a := range Archs {
+		l, err := New(8, small(a))
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, _ := clusters(rand.New(rand.NewPCG(8, 8)), 12, 8, 64)
+		if a.Books() && l.Init(x, 3) == nil {
+			t.Errorf("%s: fewer rows than codes are accepted", a)
+		}
+		if err := l.Init(make([]float32, 64*8), 64); err == nil || !strings.Contains(err.Error(), "spread of 0") {
+			t.Errorf("%s: equal rows: %v", a, err)
+		}
+		for i := range 64 {
+			x[i*8+2] = 5
+		}
+		if err := l.Init(x, 64); err != nil {
+			t.Fatal(err)
+		}
+		if m := step(t, l, x, 64, rateOf(a)); !(m["fvu"] > 0) {
+			t.Errorf("%s: with a constant column %v", a, m)
+		}
+		x[9] = float32(math.NaN())
+		if err := l.Micro(x, 64); !errors.Is(err, optim.ErrNonFinite) {
+			t.Errorf("%s: NaN: %v", a, err)
+		}
+		ids := []int32{int32(l.Export().Dims().Codes), 0, 0, 0}
+		if err := l.Export().Decode(ids, 1, make([]float32, 8)); err == nil || !strings.Contains(err.Error(), "id 0 of a row is") {
+			t.Errorf("%s: an id that is none: %v", a, err)
+		}
+		if l.Export().Encode(x[:7], 1, ids) == nil {
+			t.Errorf("%s: a short row is accepted", a)
+		}
 	}
 }

@@ -1,0 +1,87 @@
+package trainer
+
+import (
+	"fmt"
+	"math"
+
+	"actfleet/trainer/vq"
+)
+
+// tokenizer is the part of a Config that a tokenizer is made from.
+func (c Config) tokenizer() vq.Config {
+	out := vq.Config{Arch: vq.Arch(c.Arch), Codes: c.Codes, Ids: c.Ids, Hidden: c.Hidden, Width: c.CodeWidth,
+		Decay: c.Decay, Beta: c.Beta, Dead: c.Revive, Lloyd: c.Lloyd, Clip: c.Clip, Batch: c.Batch, Seed: c.Seed}
+	for _, l := range c.Levels {
+		out.Levels = append(out.Levels, int(l))
+	}
+	return out
+}
+
+// Ids of a row where several are usual, and the rates of Adam, unless a Config says
+// otherwise. The rates are the best of 1e-3, 2e-3, 5e-3 and 1e-2 over 500 steps on
+// the residual stream of the shipped model.
+const (
+	usualIds     = 4
+	codebookRate = 1e-2
+	netRate      = 2e-3
+)
+
+// resolveTokenizer replaces what the kind of tokenizer decides.
+func (c *Config) resolveTokenizer() {
+	v := c.tokenizer()
+	if c.Ids == Auto {
+		c.Ids = usualIds
+		if v.Arch.Single() {
+			c.Ids = 1
+		}
+	}
+	if v.Arch == vq.FSQ {
+		c.Codes = 1
+		for _, l := range c.Levels {
+			c.Codes *= int(l)
+		}
+	}
+	if c.LR == 0 && v.Arch.Descends() {
+		c.LR = netRate
+		if v.Arch == vq.Gradient {
+			c.LR = codebookRate
+		}
+	}
+}
+
+// tokenizerProblems checks a tokenizer's values against each other.
+func (c Config) tokenizerProblems() (errs []error) {
+	v := c.tokenizer()
+	if _, err := vq.ParseArch(c.Arch); err != nil {
+		return []error{fmt.Errorf("arch: %w", err)}
+	}
+	for _, l := range c.Levels {
+		if l != math.Trunc(l) || math.Abs(l) > 1<<30 {
+			return []error{fmt.Errorf("levels: %v is not a whole number", l)}
+		}
+	}
+	if v.Ids == Auto {
+		c.resolveTokenizer()
+		v = c.tokenizer()
+	}
+	if _, err := v.Dims(max(v.Ids, 1)); err != nil { // the vectors' length comes later
+		errs = append(errs, err)
+	}
+	rows := c.InitRows
+	if v.Arch == vq.IRIS {
+		rows *= v.Ids
+	}
+	if v.Arch.Books() && rows < c.Codes {
+		errs = append(errs, fmt.Errorf("init_rows is %d, must be at least codes, %d", c.InitRows, c.Codes))
+	}
+	return errs
+}
+
+// loadTokenizer loads the tokenizer of a folder.
+func loadTokenizer(path string, c Coder) (vq.Coder, error) {
+	cfg, err := c.config()
+	if err != nil {
+		return nil, fmt.Errorf("load %s: %w", path, err)
+	}
+	return vq.Load(path, c.DIn, cfg.tokenizer())
+}

@@ -1,0 +1,221 @@
+package vq
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"actfleet/internal/torch"
+	"actfleet/trainer/optim"
+	"actfleet/trainer/state"
+)
+
+// codecLearner is a Codec in training.
+type codecLearner struct {
+	*Codec
+	cfg    Config
+	params []optim.Param // encoder, decoder, codebook
+	adam   *optim.Adam
+	stat   *stat   // of IRIS's codebook, else nil
+	steps  []int64 // one element: optimizer steps so far
+
+	// The window.
+	seen   tally
+	spread spread
+}
+
+func newCodecLearner(dims Dims, cfg Config) (*codecLearner, error) {
+	if err := cfg.nets(); err != nil {
+		return nil, fmt.Errorf("vq: %w", err)
+	}
+	l := &codecLearner{Codec: newCodec(cfg, dims), cfg: cfg, steps: make([]int64, 1)}
+	l.params = append(l.enc.params("encoder"), l.dec.params("decoder")...)
+	if b := l.book; b != nil {
+		l.stat = newStat(b)
+		l.params = append(l.params, optim.Param{Name: "codebook", Shape: []int{b.k, b.w}, Value: b.codes, Grad: make([]float32, len(b.codes))})
+	}
+	l.adam = optim.NewAdam(l.params)
+	l.begin()
+	return l, nil
+}
+
+// begin empties the window.
+func (l *codecLearner) begin() {
+	for _, p := range l.params {
+		clear(p.Grad)
+	}
+	if l.stat != nil {
+		l.stat.begin(l.cfg.Seed, uint64(l.steps[0]))
+	}
+	l.seen, l.spread = newTally(l.dims), newSpread(l.dims.Row)
+}
+
+// Init sets the frame, the networks and the codebook from n sample rows.
+func (l *codecLearner) Init(sample []float32, n int) error {
+	if err := l.fit(sample, n); err != nil {
+		return err
+	}
+	r := rand.New(rand.NewPCG(l.cfg.Seed, 0x7e4))
+	l.enc.randomise(r)
+	l.dec.randomise(r)
+	u, err := l.encoded(l.in(sample, n), n)
+	if err != nil {
+		return err
+	}
+	l.level(u)
+	if l.stat == nil {
+		return nil
+	}
+	return l.stat.init(u, n*l.dims.Ids, l.cfg.Batch*l.dims.Ids, l.cfg)
+}
+
+// encoded is the encoder's output for z [n, D].
+func (l *codecLearner) encoded(z []float32, n int) (u []float32, err error) {
+	err = torch.Do(func(s *torch.Scope) error {
+		u = append(u, l.enc.apply(s, torch.WrapFloat32(s, z, int64(n), int64(l.dims.Row)), plain(s)).Float32s()...)
+		return nil
+	})
+	return u, err
+}
+
+// level brings the encoder's output u to a mean square of 1.
+func (l *codecLearner) level(u []float32) {
+	rms := float32(math.Sqrt(squareNorm(u) / float64(len(u))))
+	if !(rms > 0) {
+		return
+	}
+	for _, v := range [][]float32{l.enc[len(l.enc)-1].w, u} {
+		for i := range v {
+			v[i] /= rms
+		}
+	}
+}
+
+// State is everything that training goes on from, between two steps.
+func (l *codecLearner) State() *state.Set {
+	s := &state.Set{}
+	l.frame.state(s)
+	for _, p := range append(l.enc.params("encoder"), l.dec.params("decoder")...) {
+		state.Add(s, p.Name, p.Value, p.Shape...)
+	}
+	if l.stat != nil {
+		l.stat.state(s, "book.")
+	}
+	s.Join("", l.adam.State())
+	state.Add(s, "steps", l.steps)
+	return s
+}
+
+// Restored takes over what was loaded into the State.
+func (l *codecLearner) Restored() error {
+	l.begin()
+	return nil
+}
+
+// Export is the tokenizer as it is now. It shares the weights.
+func (l *codecLearner) Export() Coder {
+	c := *l.Codec
+	c.z, c.q, c.ids = nil, nil, nil
+	return &c
+}
+
+// Micro adds the gradients and statistics of n rows x [n, D], as sums, to the window.
+func (l *codecLearner) Micro(x []float32, n int) error {
+	z, m := l.in(x, n), n*l.dims.Ids
+	l.ids, l.q = grow(l.ids, m), grow(l.q, n*l.middle())
+	l.spread.rowsSeen(z)
+	return torch.DoGrad(func(s *torch.Scope) error {
+		t := newTape(s, l.params)
+		defer t.free()
+		target := torch.WrapFloat32(s, z, int64(n), int64(l.dims.Row))
+		u := s.View(l.enc.apply(s, target, t.wrap), int64(m), int64(l.piece))
+		if err := l.quantise(s.Detach(u).Float32s(), m); err != nil {
+			return err
+		}
+		q := torch.WrapFloat32(s, l.q, int64(m), int64(l.piece))
+		left := s.Minus(target, l.dec.apply(s, s.View(l.through(s, u, q), int64(n), int64(l.middle())), t.wrap))
+		t.gather(s.Add(l.mean(s, left, l.dims.Row, 1), l.commitment(s, u, q)))
+		l.spread.left(s.Detach(left).Float32s())
+		l.seen.add(l.ids, n)
+		return l.finite()
+	})
+}
+
+// quantise sets ids and q of u [m, w].
+func (l *codecLearner) quantise(u []float32, m int) error {
+	if err := l.quant.ids(u, m, l.ids); err != nil {
+		return err
+	}
+	l.quant.vectors(l.ids, m, l.q)
+	if l.stat == nil {
+		return nil
+	}
+	return l.stat.add(u, l.ids)
+}
+
+// through is q with the gradient of the smooth function of u.
+func (l *codecLearner) through(s *torch.Scope, u, q *torch.Tensor) *torch.Tensor {
+	f := l.quant.smooth(s, u)
+	return s.Add(f, s.Detach(s.Minus(q, f)))
+}
+
+// mean is weight·Σr²/values: the mean over the values of a row, summed over rows.
+func (l *codecLearner) mean(s *torch.Scope, r *torch.Tensor, values int, weight float64) *torch.Tensor {
+	return s.MulScalar(s.Sum(s.Square(r)), weight/float64(values))
+}
+
+// commitment is β·‖u − sg(q)‖², a mean like the error's; FSQ has none.
+func (l *codecLearner) commitment(s *torch.Scope, u, q *torch.Tensor) *torch.Tensor {
+	if l.stat == nil {
+		return torch.FromFloat32(s, []float32{0}, 1)
+	}
+	return l.mean(s, s.Minus(u, q), l.middle(), l.cfg.Beta)
+}
+
+func (l *codecLearner) finite() error {
+	if e := l.spread.error; e-e != 0 {
+		return fmt.Errorf("vq: the error of the reconstruction: %w", optim.ErrNonFinite)
+	}
+	return nil
+}
+
+// Step ends the window with one step of Adam on the mean over its rows, and revives
+// dead codes.
+func (l *codecLearner) Step(lr float64) (map[string]float64, error) {
+	if l.seen.rows == 0 {
+		return nil, errors.New("vq: a step without rows")
+	}
+	m := l.metrics()
+	if s := l.stat; s != nil {
+		s.gradient(l.params[len(l.params)-1].Grad, 1/float64(l.middle()))
+		s.average(l.cfg.Decay)
+	}
+	if name := optim.NonFinite(l.params); name != "" {
+		return nil, fmt.Errorf("vq: the gradient of %s: %w", name, optim.ErrNonFinite)
+	}
+	scale := 1 / float64(l.seen.rows)
+	m["grad_norm"] = optim.Norm(l.params) * scale
+	l.adam.Step(lr, scale*optim.Clip(m["grad_norm"], l.cfg.Clip))
+	if l.stat != nil {
+		m["revived"] = float64(len(l.stat.revive(l.cfg.Dead)))
+	}
+	l.steps[0]++
+	l.begin()
+	return m, nil
+}
+
+// metrics of the window: recon, the mean square of the error; of IRIS commit too,
+// which is the value of commitment and codebook loss alike, and loss, their sum.
+func (l *codecLearner) metrics() map[string]float64 {
+	m := l.seen.metrics()
+	l.spread.metrics(m)
+	n := float64(l.seen.rows)
+	m["recon"] = l.spread.error / (n * float64(l.dims.Row))
+	m["loss"] = m["recon"]
+	if l.stat != nil {
+		m["commit"] = l.stat.error / (n * float64(l.middle()))
+		m["loss"] += (1 + l.cfg.Beta) * m["commit"]
+	}
+	return m
+}
