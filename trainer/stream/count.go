@@ -8,15 +8,17 @@ import (
 )
 
 // Count is the number of rows of an epoch, from the scalar columns alone: rows that
-// are left out because a value is not finite are still in it.
+// are left out for their vectors are still in it. While units are waited for it counts
+// those that are open.
 func (s *Stream) Count(ctx context.Context) (int64, error) {
-	if len(s.parts[0].match.preds) == 0 {
+	here := s.here()
+	if len(here[0].match.preds) == 0 {
 		return s.Rows(), nil
 	}
 	var total atomic.Int64
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(openLimit)
-	for _, p := range s.parts {
+	for _, p := range here {
 		g.Go(func() error {
 			m, err := s.cfg.Filter.compile(p.Schema()) // a matcher remembers lengths: one for each goroutine
 			for i := 0; i < p.NumGroups() && err == nil; i++ {

@@ -103,15 +103,15 @@ func openFake(units []*fakeUnit, cfg Config) (*Stream, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	var parts []*part
+	s := &Stream{cfg: cfg}
 	for _, u := range units {
 		p := &part{unit: u, number: u.number}
 		if err := p.resolve(cfg); err != nil {
 			return nil, err
 		}
-		parts = append(parts, p)
+		s.parts, s.opened, s.first = append(s.parts, p), append(s.opened, p), p.columns
 	}
-	return newStream(parts, cfg)
+	return s, nil
 }
 
 // makeUnit fills a unit with n rows: prompts of 1 to 5 tokens.

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/cespare/xxhash/v2"
 
 	"actfleet/collector/model/tap"
 	"actfleet/shard"
+	"actfleet/trainer/stream/where"
 )
 
 // Filter says which rows of the shards are handed out. The zero Filter keeps all.
@@ -16,7 +18,7 @@ type Filter struct {
 	// Tokens is the token rule: "" or "all", "last", "every:N", "pos:N", applied to
 	// what the run kept.
 	Tokens string
-	// Where lists conditions column=value on scalar columns; all must hold.
+	// Where lists conditions on scalar columns, as package where reads them; all must hold.
 	Where []string
 	// Holdout sets a share of the data aside; Side says which side is handed out.
 	Holdout Holdout
@@ -42,7 +44,7 @@ const (
 )
 
 // predicate decides about row i of a group from its scalar columns, given in the
-// order of matcher.columns.
+// order of matcher.columns. Several goroutines may ask at once.
 type predicate func(cols []any, i int) bool
 
 // matcher is a compiled Filter for one schema.
@@ -103,63 +105,37 @@ func (m *matcher) addRule(text string) error {
 		return err
 	}
 	n := m.column("n_tokens")
-	kept := map[int32]map[int32]bool{} // positions by length, filled as lengths come
+	var kept sync.Map // positions by length, filled as lengths come
 	m.preds = append(m.preds, func(cols []any, i int) bool {
 		length := cols[n].([]int32)[i]
-		set, ok := kept[length]
+		set, ok := kept.Load(length)
 		if !ok {
-			set = map[int32]bool{}
-			for _, p := range rule.Positions(int(length)) {
-				set[int32(p)] = true
-			}
-			kept[length] = set
+			set, _ = kept.LoadOrStore(length, positions(rule, length))
 		}
-		return set[cols[colPos].([]int32)[i]]
+		return set.(map[int32]bool)[cols[colPos].([]int32)[i]]
 	})
 	return nil
 }
 
+func positions(rule tap.Rule, length int32) map[int32]bool {
+	set := map[int32]bool{}
+	for _, p := range rule.Positions(int(length)) {
+		set[int32(p)] = true
+	}
+	return set
+}
+
 func (m *matcher) addWhere(s shard.Schema, text string) error {
-	name, value, ok := strings.Cut(text, "=")
-	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
-	if !ok || name == "" {
-		return fmt.Errorf("condition %q: want column=value", text)
+	e, err := where.Parse(text)
+	if err != nil {
+		return err
 	}
-	at, ok := s.ScalarIndex(name)
-	if !ok {
-		return fmt.Errorf("condition %q: no column %q; there are %s", text, name, scalarNames(s))
-	}
-	equal, err := equals(s.Scalars[at].Type, value)
+	t, err := e.Compile(s, m.column)
 	if err != nil {
 		return fmt.Errorf("condition %q: %w", text, err)
 	}
-	c := m.column(name)
-	m.preds = append(m.preds, func(cols []any, i int) bool { return equal(cols[c], i) })
+	m.preds = append(m.preds, predicate(t))
 	return nil
-}
-
-// equals compares a column of one type with a value written as text.
-func equals(t shard.Type, text string) (func(col any, i int) bool, error) {
-	switch t {
-	case shard.Int64:
-		v, err := strconv.ParseInt(text, 10, 64)
-		return func(col any, i int) bool { return col.([]int64)[i] == v }, err
-	case shard.Int32:
-		v, err := strconv.ParseInt(text, 10, 32)
-		return func(col any, i int) bool { return col.([]int32)[i] == int32(v) }, err
-	case shard.Float32:
-		v, err := strconv.ParseFloat(text, 32)
-		return func(col any, i int) bool { return col.([]float32)[i] == float32(v) }, err
-	case shard.Float64:
-		v, err := strconv.ParseFloat(text, 64)
-		return func(col any, i int) bool { return col.([]float64)[i] == v }, err
-	case shard.Bool:
-		v, err := strconv.ParseBool(text)
-		return func(col any, i int) bool { return col.([]bool)[i] == v }, err
-	case shard.String:
-		return func(col any, i int) bool { return col.([]string)[i] == text }, nil
-	}
-	return nil, fmt.Errorf("columns of type %v cannot be compared", t)
 }
 
 func (m *matcher) addHoldout(s shard.Schema, h Holdout, side Side) error {

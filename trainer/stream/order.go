@@ -1,9 +1,12 @@
 package stream
 
-import "math/rand/v2"
+import (
+	"math"
+	"math/rand/v2"
+)
 
 // rng is a generator of its own for every purpose: (seed, epoch, window) for the
-// rows of a window, window = -1 for the groups of an epoch.
+// rows of a window, negative ones for groups and units.
 func rng(seed uint64, epoch, window int) *rand.PCG {
 	hi := mix(seed ^ mix(uint64(epoch)+0x9e3779b97f4a7c15))
 	lo := mix(hi ^ mix(uint64(int64(window))+0xd1b54a32d192ed03))
@@ -48,20 +51,27 @@ func Shuffled(seed uint64, n int) []int {
 	return p
 }
 
-// epochOrder is the permutation of n groups in an epoch.
-func epochOrder(seed uint64, epoch, n int) []int {
+// The generators beside those of windows: of the order of units, and, from groupsOf
+// downwards, of the groups of spans.
+const (
+	unitsOf  = math.MinInt32
+	groupsOf = -1
+)
+
+// spanOrder is the permutation of the n groups of a span in an epoch.
+func spanOrder(seed uint64, epoch, span, n int) []int {
 	p := make([]int, n)
 	for i := range p {
 		p[i] = i
 	}
-	shuffle(rng(seed, epoch, -1), p)
+	shuffle(rng(seed, epoch, groupsOf-span), p)
 	return p
 }
 
 // windows is the number of windows of w groups that n groups make.
 func windows(n, w int) int { return (n + w - 1) / w }
 
-// windowGroups are the groups of window i.
-func windowGroups(order []int, i, w int) []int {
+// nth is the i-th piece of w elements.
+func nth[T any](order []T, i, w int) []T {
 	return order[i*w : min((i+1)*w, len(order))]
 }

@@ -11,31 +11,53 @@ func (s *Stream) loader(ctx context.Context, p *pipe, from Cursor) (err error) {
 		p.failed = err != nil
 		close(p.loaded)
 	}()
-	last := windows(len(s.groups), s.cfg.Window)
 	for e := from.Epoch; s.cfg.Epochs == 0 || e < s.cfg.Epochs; e++ {
-		order, kept := epochOrder(s.cfg.Seed, e, len(s.groups)), 0
 		first := 0
 		if e == from.Epoch {
 			first = from.Window
 		}
-		for i := first; i < last; i++ {
-			w, err := receive(ctx, p.spent)
-			if err != nil {
-				return err
-			}
-			if err := w.load(s.groups, windowGroups(order, i, s.cfg.Window), s.cfg.Seed, e, i); err != nil {
-				return fmt.Errorf("read %s: %w", s.cfg.Column, err)
-			}
-			kept += len(w.refs)
-			if err := send(ctx, p.loaded, w); err != nil {
-				return err
-			}
+		kept, last, err := s.loadEpoch(ctx, p, e, first)
+		if err != nil {
+			return err
+		}
+		if first > last {
+			return fmt.Errorf("read %s: %w", s.cfg.Column, ErrCursor)
 		}
 		if kept == 0 && first == 0 {
 			return fmt.Errorf("read %s: %w", s.cfg.Column, ErrEmpty)
 		}
 	}
 	return nil
+}
+
+// loadEpoch reads the windows of an epoch from one on, and returns the rows it kept and
+// how many windows there are.
+func (s *Stream) loadEpoch(ctx context.Context, p *pipe, epoch, first int) (kept, last int, err error) {
+	for n := range s.spans() {
+		parts := s.span(epoch, n)
+		if err := s.ensure(ctx, parts); err != nil {
+			return 0, 0, err
+		}
+		groups := listGroups(parts)
+		order := spanOrder(s.cfg.Seed, epoch, n, len(groups))
+		for i := range windows(len(groups), s.cfg.Window) {
+			if last++; last <= first {
+				continue
+			}
+			w, err := receive(ctx, p.spent)
+			if err != nil {
+				return 0, 0, err
+			}
+			if err := w.load(ctx, groups, nth(order, i, s.cfg.Window), s.cfg, epoch, last-1); err != nil {
+				return 0, 0, fmt.Errorf("read %s: %w", s.cfg.Column, err)
+			}
+			kept += len(w.refs)
+			if err := send(ctx, p.loaded, w); err != nil {
+				return 0, 0, err
+			}
+		}
+	}
+	return kept, last, nil
 }
 
 // packer decodes the rows of windows into batches and closes full at the end.
@@ -76,12 +98,12 @@ func (s *Stream) fill(ctx context.Context, p *pipe, w *window, at *Cursor) error
 		if err != nil {
 			return err
 		}
-		b.X, b.Rows, b.N, b.Dropped = b.X[:0], b.Rows[:0], 0, 0
+		b.X, b.Rows, b.N, b.Dropped, b.Loud = b.X[:0], b.Rows[:0], 0, 0, 0
 		p.current = b
 	}
 	b := p.current
 	if at.Offset == 0 {
-		b.Dropped += w.dropped
+		b.Dropped, b.Loud = b.Dropped+w.dropped, b.Loud+w.loud
 	}
 	end := min(len(w.refs), at.Offset+s.cfg.Batch-b.N)
 	for _, r := range w.refs[at.Offset:end] {

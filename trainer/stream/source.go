@@ -1,11 +1,12 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-
-	"golang.org/x/sync/errgroup"
+	"path"
+	"slices"
 
 	"actfleet/shard"
 	"actfleet/shard/store"
@@ -39,7 +40,8 @@ type part struct {
 	columns     []column
 	width       int // of all columns
 	match       *matcher
-	checkFinite bool // the footer counts values that are not finite
+	checkFinite bool      // the footer counts values that are not finite
+	loud        []float64 // squares of the norms that are too great, by column; nil without MaxNorm
 }
 
 // column is a vector column of a unit.
@@ -61,34 +63,71 @@ type group struct {
 // openLimit bounds the footers read at once.
 const openLimit = 8
 
-// openParts opens every unit of the sources, in order.
-func openParts(ctx context.Context, runs []Source, cfg Config) ([]*part, error) {
-	var parts []*part
+// listParts is every unit of the runs, those of several runs interleaved.
+func listParts(runs []Source) (parts []*part) {
+	place := map[*part]float64{}
 	for r, src := range runs {
-		for _, u := range src.All() {
-			parts = append(parts, &part{run: r, number: u})
+		all := src.All()
+		for i, u := range all {
+			p := &part{run: r, number: u}
+			place[p] = (float64(i) + 0.5) / float64(len(all))
+			parts = append(parts, p)
 		}
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(openLimit)
-	for _, p := range parts {
-		g.Go(func() error {
-			src := runs[p.run]
-			r, err := shard.Open(ctx, src.Store, shard.UnitKey(p.number))
-			if errors.Is(err, store.ErrNotFound) {
-				return fmt.Errorf("open unit %d of %s: %w: the run is not complete; collect the rest first", p.number, src.Store, err)
+	slices.SortStableFunc(parts, func(a, b *part) int { return cmp.Compare(place[a], place[b]) })
+	return parts
+}
+
+// open opens a unit, for which it waits if it may.
+func (s *Stream) open(ctx context.Context, p *part) error {
+	src := s.runs[p.run]
+	for {
+		r, err := shard.Open(ctx, src.Store, shard.UnitKey(p.number))
+		switch {
+		case errors.Is(err, store.ErrNotFound) && s.cfg.Wait != nil:
+			if err := s.cfg.Wait(ctx, p.number); err != nil {
+				return fmt.Errorf("wait for unit %d of %s: %w", p.number, src.Store, err)
 			}
-			if err != nil {
-				return fmt.Errorf("open unit %d of %s: %w", p.number, src.Store, err)
+			continue
+		case errors.Is(err, store.ErrNotFound):
+			return fmt.Errorf("open unit %d of %s: %w: the run is not complete; collect the rest first, or add --follow", p.number, src.Store, err)
+		case err != nil:
+			return fmt.Errorf("open unit %d of %s: %w", p.number, src.Store, err)
+		}
+		if want := src.Plan.Identity(p.number); r.Identity() != want {
+			return errors.Join(fmt.Errorf("unit %d of %s says that it is unit %d of plan %.12s, not of %.12s: it was changed after the run was planned; delete it and collect it again",
+				p.number, src.Store, r.Identity().Unit, r.Identity().PlanID, want.PlanID), r.Close())
+		}
+		p.unit = r
+		return p.resolve(s.cfg)
+	}
+}
+
+// unchanged compares the sizes of the units with the runs' manifests, where there are.
+func unchanged(ctx context.Context, runs []Source) error {
+	for _, src := range runs {
+		m, err := shard.ReadManifest(ctx, src.Store)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		there, err := src.Store.List(ctx, path.Dir(shard.UnitKey(0))+"/")
+		if err != nil {
+			return err
+		}
+		size := map[string]int64{}
+		for _, info := range there {
+			size[info.Key] = info.Size
+		}
+		for _, u := range m.Units {
+			if n, ok := size[u.Key]; ok && n != u.Size {
+				return fmt.Errorf("%s of %s has %d bytes, its manifest says %d: it was changed; run actfleet check", u.Key, src.Store, n, u.Size)
 			}
-			p.unit = r
-			return p.resolve(cfg)
-		})
+		}
 	}
-	if err := g.Wait(); err != nil {
-		return nil, errors.Join(err, closeParts(parts))
-	}
-	return parts, nil
+	return nil
 }
 
 // All lists the units that are read.
@@ -114,7 +153,11 @@ func (p *part) resolve(cfg Config) error {
 		v := s.Vectors[col]
 		p.columns = append(p.columns, column{col, v.Width, v.Dtype})
 		p.width += v.Width
-		p.checkFinite = p.checkFinite || p.Stats(col).NonFinite > 0
+		stats := p.Stats(col)
+		p.checkFinite = p.checkFinite || stats.NonFinite > 0
+		if cfg.MaxNorm > 0 {
+			p.loud = append(p.loud, cfg.MaxNorm*cfg.MaxNorm*stats.SumSq/max(1, float64(stats.Count)))
+		}
 	}
 	var err error
 	p.match, err = cfg.Filter.compile(s)

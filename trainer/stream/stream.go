@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -15,11 +16,22 @@ type Config struct {
 	Beside []string // more columns, whose vectors stand behind Column's in a row of a batch
 	Batch  int      // rows of a batch
 	Window int      // row groups mixed together
+	Span   int      // units mixed with each other; 0 is all
 	Seed   uint64
 	Epochs int // passes over the data; 0 is without end
 	Filter Filter
 
+	// MaxNorm leaves out rows whose norm is above so many times the root mean square
+	// norm of their unit's rows; 0 leaves out none.
+	MaxNorm float64
+	// FailNonFinite ends the stream at a row with a value that is not finite; without it
+	// such rows are left out.
+	FailNonFinite bool
+
 	Prefetch int // batches read ahead; it never changes what is handed out
+	// Wait, when set, is called while a unit that is needed next is not there yet, and
+	// returns when it is time to look again. Without it a missing unit is an error.
+	Wait func(ctx context.Context, unit int) error
 }
 
 // Cursor is a place in the order of rows: Offset kept rows of window Window of
@@ -37,20 +49,25 @@ type Batch struct {
 	N, D  int
 	Epoch int
 
-	Dropped int // rows left out before or within it because a value was not finite
+	// Rows left out before or within it: Dropped because a value was not finite, Loud
+	// because of MaxNorm.
+	Dropped, Loud int
 
 	end Cursor
 }
 
 // Stream hands out batches. One goroutine uses it.
 type Stream struct {
-	cfg     Config
-	parts   []*part
-	groups  []group
-	cursor  Cursor
-	dropped int
-	last    *Batch // handed out, to be recycled
-	pipe    *pipe  // nil when nothing is read ahead
+	cfg    Config
+	runs   []Source
+	parts  []*part  // units in the order of the first epoch
+	first  []column // the columns of the first unit
+	cursor Cursor
+	last   *Batch // handed out, to be recycled
+	pipe   *pipe  // nil when nothing is read ahead
+
+	mu     sync.Mutex
+	opened []*part // the loader opens units while others count rows
 }
 
 // Errors of Next.
@@ -59,20 +76,28 @@ var (
 	ErrEmpty = errors.New("the filter keeps no row")
 	// ErrCursor says that the cursor belongs to other runs or another Config.
 	ErrCursor = errors.New("the cursor is not of this stream")
+	// ErrNonFinite says that a value is not finite where that is to end the stream.
+	ErrNonFinite = errors.New("a value is not finite")
 )
 
-// Open opens every unit of the runs and reads their footers, but no row.
-func Open(ctx context.Context, runs []Source, cfg Config) (*Stream, error) {
+// Open opens every unit of the runs and reads their footers, but no row. With Wait it
+// opens the units of the first span, for which it waits.
+func Open(ctx context.Context, runs []Source, cfg Config) (s *Stream, err error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	parts, err := openParts(ctx, runs, cfg)
-	if err != nil {
+	s = &Stream{cfg: cfg, runs: runs, parts: listParts(runs)}
+	need := s.parts
+	if cfg.Wait != nil {
+		need = s.span(0, 0)
+	} else if err := unchanged(ctx, runs); err != nil {
 		return nil, err
 	}
-	s, err := newStream(parts, cfg)
+	if err = s.ensure(ctx, need); err == nil && s.Rows() == 0 {
+		err = fmt.Errorf("stream of %s: the runs have no rows", cfg.Column)
+	}
 	if err != nil {
-		return nil, errors.Join(err, closeParts(parts))
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
@@ -81,9 +106,9 @@ func Open(ctx context.Context, runs []Source, cfg Config) (*Stream, error) {
 func (c Config) names() []string { return append([]string{c.Column}, c.Beside...) }
 
 func (c Config) check() error {
-	if c.Batch < 1 || c.Window < 1 || c.Epochs < 0 || c.Prefetch < 0 {
-		return fmt.Errorf("stream: batch %d and window %d must be at least 1, epochs %d and prefetch %d at least 0",
-			c.Batch, c.Window, c.Epochs, c.Prefetch)
+	if c.Batch < 1 || c.Window < 1 || c.Epochs < 0 || c.Prefetch < 0 || c.Span < 0 || !(c.MaxNorm >= 0) {
+		return fmt.Errorf("stream: batch %d and window %d must be at least 1, span %d, epochs %d, prefetch %d and max norm %v at least 0",
+			c.Batch, c.Window, c.Span, c.Epochs, c.Prefetch, c.MaxNorm)
 	}
 	if f := c.Filter.Holdout.Fraction; !(f >= 0 && f < 1) {
 		return fmt.Errorf("stream: holdout fraction %v is not in [0, 1)", f)
@@ -91,36 +116,25 @@ func (c Config) check() error {
 	return nil
 }
 
-func newStream(parts []*part, cfg Config) (*Stream, error) {
-	s := &Stream{cfg: cfg, parts: parts, groups: listGroups(parts)}
-	if len(s.groups) == 0 {
-		return nil, fmt.Errorf("stream of %s: the runs have no rows", cfg.Column)
-	}
-	for _, p := range parts {
-		for i, c := range p.columns {
-			if first := parts[0].columns[i].width; c.width != first {
-				return nil, fmt.Errorf("column %s is %d wide in one run and %d in another", cfg.names()[i], first, c.width)
-			}
-		}
-	}
-	return s, nil
-}
-
 // Width is D, the length of a row: of its vectors together.
-func (s *Stream) Width() int { return s.parts[0].width }
+func (s *Stream) Width() (d int) {
+	for _, c := range s.first {
+		d += c.width
+	}
+	return d
+}
 
 // Widths are the lengths of a row's vectors, in the order of Column and Beside.
 func (s *Stream) Widths() (w []int) {
-	for _, c := range s.parts[0].columns {
+	for _, c := range s.first {
 		w = append(w, c.width)
 	}
 	return w
 }
 
-// Rows is the number of rows of the runs before the filter.
-func (s *Stream) Rows() int64 {
-	var n int64
-	for _, g := range s.groups {
+// Rows is the number of rows of the units opened so far, before the filter.
+func (s *Stream) Rows() (n int64) {
+	for _, g := range listGroups(s.here()) {
 		n += int64(g.rows)
 	}
 	return n
@@ -129,16 +143,13 @@ func (s *Stream) Rows() int64 {
 // Units is the number of units the stream reads.
 func (s *Stream) Units() int { return len(s.parts) }
 
-// Dropped is the number of rows left out so far because a value was not finite.
-func (s *Stream) Dropped() int { return s.dropped }
-
 // Cursor is the place after the last batch handed out.
 func (s *Stream) Cursor() Cursor { return s.cursor }
 
 // Seek continues at a cursor of a stream with the same runs and Config.
 func (s *Stream) Seek(c Cursor) error {
-	if c.Epoch < 0 || c.Offset < 0 || c.Window < 0 || c.Window > windows(len(s.groups), s.cfg.Window) {
-		return fmt.Errorf("%w: %+v is outside %d windows", ErrCursor, c, windows(len(s.groups), s.cfg.Window))
+	if c.Epoch < 0 || c.Offset < 0 || c.Window < 0 || c.Window > s.mostWindows() {
+		return fmt.Errorf("%w: %+v is outside %d windows", ErrCursor, c, s.mostWindows())
 	}
 	err := s.stop()
 	s.cursor = c
@@ -161,7 +172,6 @@ func (s *Stream) Next(ctx context.Context) (*Batch, error) {
 			return nil, s.finish()
 		}
 		s.last, s.cursor = b, b.end
-		s.dropped += b.Dropped
 		return b, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -192,7 +202,7 @@ func (s *Stream) stop() error {
 
 // Close ends the goroutines and closes the units.
 func (s *Stream) Close() error {
-	return errors.Join(s.stop(), closeParts(s.parts))
+	return errors.Join(s.stop(), closeParts(s.here()))
 }
 
 // pipe is the two goroutines that read ahead: one loads windows, one packs batches.

@@ -1,8 +1,12 @@
 package stream
 
 import (
+	"context"
 	"fmt"
 	"math"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
 
 	"actfleet/shard"
 )
@@ -21,6 +25,7 @@ type window struct {
 	slots        []slot
 	refs         []ref
 	dropped      int // rows left out because a value is not finite
+	loud         int // rows left out because they are too great
 }
 
 // slot is one group of a window.
@@ -30,40 +35,65 @@ type slot struct {
 	buf  [][]byte // kept from window to window
 	rows []int64
 	pos  []int32
+
+	kept             []int32 // rows that are handed out
+	dropped, tooLoud int
 }
 
 // ref names a row of a window.
 type ref struct{ slot, row int32 }
 
+// loaders bounds the groups of a window that are read at once: enough for a disk's
+// queue and for a bucket's latency.
+const loaders = 8
+
 // load reads the groups into w and permutes their kept rows.
-func (w *window) load(groups []group, which []int, seed uint64, epoch, index int) error {
-	w.epoch, w.index, w.refs, w.dropped = epoch, index, w.refs[:0], 0
+func (w *window) load(ctx context.Context, groups []group, which []int, cfg Config, epoch, index int) error {
+	w.epoch, w.index, w.refs, w.dropped, w.loud = epoch, index, w.refs[:0], 0, 0
 	for len(w.slots) < len(which) {
 		w.slots = append(w.slots, slot{})
 	}
-	for i, g := range which {
-		if err := w.loadSlot(i, groups[g]); err != nil {
-			p := groups[g].part
-			return fmt.Errorf("unit %d row group %d: %w", p.number, groups[g].index, err)
-		}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(loaders)
+	for i, at := range which {
+		g.Go(func() error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err := w.slots[i].load(groups[at], cfg.FailNonFinite); err != nil {
+				return fmt.Errorf("unit %d row group %d: %w", groups[at].part.number, groups[at].index, err)
+			}
+			return nil
+		})
 	}
-	shuffle(rng(seed, epoch, index), w.refs)
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for i := range which {
+		s := &w.slots[i]
+		for _, row := range s.kept {
+			w.refs = append(w.refs, ref{int32(i), row})
+		}
+		w.dropped, w.loud = w.dropped+s.dropped, w.loud+s.tooLoud
+	}
+	shuffle(rng(cfg.Seed, epoch, index), w.refs)
 	return nil
 }
 
-func (w *window) loadSlot(i int, g group) error {
-	s, p := &w.slots[i], g.part
+// load reads a group's kept rows.
+func (s *slot) load(g group, failNonFinite bool) error {
+	s.kept, s.dropped, s.tooLoud = s.kept[:0], 0, 0
+	p := g.part
 	cols, err := p.Scalars(g.index, p.match.columns...)
 	if err != nil {
 		return err
 	}
-	before := len(w.refs)
 	for r := range g.rows {
 		if p.match.keep(cols, r) {
-			w.refs = append(w.refs, ref{int32(i), int32(r)})
+			s.kept = append(s.kept, int32(r))
 		}
 	}
-	if len(w.refs) == before {
+	if len(s.kept) == 0 {
 		return nil
 	}
 	s.part, s.rows, s.pos = p, cols[colRow].([]int64), cols[colPos].([]int32)
@@ -75,10 +105,40 @@ func (w *window) loadSlot(i int, g group) error {
 			return err
 		}
 	}
-	if p.checkFinite {
-		w.dropNonFinite(before)
+	return s.leaveOut(failNonFinite)
+}
+
+// leaveOut removes the kept rows whose vectors are not finite or too great.
+func (s *slot) leaveOut(failNonFinite bool) error {
+	if s.part.checkFinite {
+		all := len(s.kept)
+		s.kept = slices.DeleteFunc(s.kept, func(row int32) bool { return !s.finite(row) })
+		if s.dropped = all - len(s.kept); s.dropped > 0 && failNonFinite {
+			return fmt.Errorf("%d rows: %w", s.dropped, ErrNonFinite)
+		}
+	}
+	if s.part.loud != nil {
+		all, x := len(s.kept), make([]float32, s.part.width)
+		s.kept = slices.DeleteFunc(s.kept, func(row int32) bool { return s.isLoud(row, x) })
+		s.tooLoud = all - len(s.kept)
 	}
 	return nil
+}
+
+// isLoud tells whether a vector of a row is too great; x is memory for a row.
+func (s *slot) isLoud(row int32, x []float32) bool {
+	s.decode(x, row)
+	for c, col := range s.part.columns {
+		var square float64
+		for _, v := range x[:col.width] {
+			square += float64(v) * float64(v)
+		}
+		if square > s.part.loud[c] {
+			return true
+		}
+		x = x[col.width:]
+	}
+	return false
 }
 
 // read fetches a column of a group: a view where the shard is mapped, else into buf.
@@ -104,18 +164,6 @@ func touch(raw []byte) (sum byte) {
 		sum += raw[i]
 	}
 	return sum
-}
-
-// dropNonFinite removes the refs from index lo on whose vector holds an Inf or NaN.
-func (w *window) dropNonFinite(lo int) {
-	kept := w.refs[:lo]
-	for _, r := range w.refs[lo:] {
-		if w.slots[r.slot].finite(r.row) {
-			kept = append(kept, r)
-		}
-	}
-	w.dropped += len(w.refs) - len(kept)
-	w.refs = kept
 }
 
 // bytes is the stored vector of a row in column c of the part.
