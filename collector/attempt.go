@@ -20,6 +20,7 @@ type attempt struct {
 	unit     int
 	schema   shard.Schema
 	groups   *groups
+	prefix   *prefix // of the unit's prompts; nil: none
 	pending  store.Pending
 	writer   *shard.Writer
 	full     chan *group // to the writer, in the order of the rows
@@ -47,8 +48,13 @@ func (us *units) begin(ctx context.Context, st store.Store, u int, schema shard.
 
 // feed hands the unit's batches to the lanes, in order, and returns when the last one has found a lane.
 func (a *attempt) feed() {
-	lo, hi := a.plan.UnitRange(a.unit)
-	for _, b := range batches(a.input, int(lo), int(hi), a.plan.BatchTokens) {
+	work := a.batches(a.unit)
+	var err error
+	if a.prefix, err = a.share(a.ctx, work); err != nil {
+		a.running.Go(func() error { return fmt.Errorf("the prompts' common beginning: %w", err) })
+		work = nil
+	}
+	for _, b := range work {
 		segments, err := a.groups.place(a.ctx, a.kept(b), a.full)
 		if err != nil {
 			a.running.Go(func() error { return err })
@@ -69,6 +75,7 @@ func (a *attempt) feed() {
 func (a *attempt) finish() (w written, tooLarge []int, err error) {
 	w.pending = a.pending
 	err = a.running.Wait()
+	a.prefix.leave()
 	tooLarge = a.tooLarge()
 	if err == nil && len(tooLarge) == 0 {
 		w.footer, err = a.writer.Close()
@@ -108,7 +115,7 @@ func (a *attempt) batch(b batch, segments []segment) error {
 		}
 	}()
 	emit := func(i int, v model.View) error { return a.pack(i, v, b, segments) }
-	logits, err := a.model.Forward(a.ctx, model.Request{IDs: a.ids(b), Taps: a.taps, Emit: emit, Logits: a.choices != nil})
+	logits, err := a.forward(a.ctx, b, a.prefix, emit)
 	if err != nil {
 		return fmt.Errorf("rows %v: %w", span(b.rows), err)
 	}
@@ -121,29 +128,38 @@ func (a *attempt) batch(b batch, segments []segment) error {
 
 // pack writes the kept rows of one tap's output into their row groups.
 func (a *attempt) pack(i int, v model.View, b batch, segments []segment) error {
-	vec := a.schema.Vectors[i]
 	for _, s := range segments {
-		n := len(s.flat)
-		dst := s.group.Vectors[i][s.at*vec.RowBytes() : (s.at+n)*vec.RowBytes()]
-		m := pack(dst, vec.Dtype, v, s.flat, s.group.sumsOf(i, s.at, n))
-		if m.NonFinite > 0 {
-			return a.locate(i, v, b, s.flat)
+		for done := 0; done < len(s.flat); {
+			from, rows := a.prefix.part(i, v, b, s.flat[done:])
+			m := a.packPart(i, from, s.group, s.at+done, rows)
+			if m.NonFinite > 0 {
+				return a.locate(i, from, rows, b, s.flat[done:])
+			}
+			if m.Overflow > 0 && a.plan.Dtype == "f16" {
+				return fmt.Errorf("%w: column %s holds a magnitude of 65520 or more; collect with --dtype auto or f32", ErrOverflow, a.schema.Vectors[i].Name)
+			}
+			if m.Overflow > 0 {
+				a.overflow[i].Store(true)
+			}
+			done += len(rows)
 		}
-		if m.Overflow > 0 && a.plan.Dtype == "f16" {
-			return fmt.Errorf("%w: column %s holds a magnitude of 65520 or more; collect with --dtype auto or f32", ErrOverflow, vec.Name)
-		}
-		if m.Overflow > 0 {
-			a.overflow[i].Store(true)
-		}
-		s.group.note(i, n, m)
 	}
 	return nil
 }
 
-// locate names the first value of a tap that is not finite.
-func (a *attempt) locate(i int, v model.View, b batch, flat []int32) error {
-	for _, at := range flat {
-		for d, x := range v.Data[int(at)*v.D : (int(at)+1)*v.D] {
+// packPart writes rows of one view to places at, at+1 and so on of a group.
+func (a *attempt) packPart(i int, v model.View, g *group, at int, rows []int32) shard.VectorStats {
+	vec, n := a.schema.Vectors[i], len(rows)
+	m := pack(g.Vectors[i][at*vec.RowBytes():(at+n)*vec.RowBytes()], vec.Dtype, v, rows, g.sumsOf(i, at, n))
+	g.note(i, n, m)
+	return m
+}
+
+// locate names the first value that is not finite among rows of a view, which stand at flat in the batch.
+func (a *attempt) locate(i int, v model.View, rows []int32, b batch, flat []int32) error {
+	for k, r := range rows {
+		at := flat[k]
+		for d, x := range v.Data[int(r)*v.D : (int(r)+1)*v.D] {
 			if f := float64(x); math.IsNaN(f) || math.IsInf(f, 0) {
 				t := a.taps[i]
 				return fmt.Errorf("%w: row %d, position %d: %s of layer %d, channel %d is %v",

@@ -2,10 +2,10 @@ package collector
 
 import (
 	"context"
+	"errors"
 
 	"golang.org/x/sync/errgroup"
 
-	"actfleet/collector/model"
 	"actfleet/collector/model/tap"
 )
 
@@ -16,19 +16,26 @@ func Bare(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	last := []tap.Tap{{Site: tap.Resid, Layer: cfg.Model.Info().Layers - 1}}
-	ignore := func(int, model.View) error { return nil }
+	defer us.close()
+	us.taps = []tap.Tap{{Site: tap.Resid, Layer: cfg.Model.Info().Layers - 1}}
 	running, ctx := errgroup.WithContext(ctx)
 	for u := range us.plan.NumUnits() {
-		lo, hi := us.plan.UnitRange(u)
-		for _, b := range batches(us.input, int(lo), int(hi), us.plan.BatchTokens) {
+		work := us.batches(u)
+		p, err := us.share(ctx, work)
+		if err != nil {
+			return errors.Join(err, running.Wait())
+		}
+		for _, b := range work {
 			us.lanes.enter()
+			p.join()
 			running.Go(func() error {
 				defer us.lanes.leave()
-				_, err := us.model.Forward(ctx, model.Request{IDs: us.ids(b), Taps: last, Emit: ignore, Logits: us.choices != nil})
+				defer p.leave()
+				_, err := us.forward(ctx, b, p, nil)
 				return err
 			})
 		}
+		p.leave()
 	}
 	return running.Wait()
 }

@@ -55,6 +55,7 @@ func Collect(ctx context.Context, cfg Config) (Summary, error) {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	defer us.close()
 	n := &node{cfg: cfg, units: us, fail: cancel}
 	err = n.work(ctx)
 	n.commits.Wait()

@@ -3,11 +3,13 @@
 // Vocabulary (DESIGN's glossary): a plan is the immutable description of a run, a unit a range of
 // data-set rows, a shard the one Parquet file a unit becomes, a row one kept token position. A batch
 // is a few prompts of a unit that go through the model together, a lane what a batch goes through: one
-// thread of its own. A group is one row group in memory, filled by several batches.
+// thread of its own. A group is one row group in memory, filled by several batches. A prefix is the tokens
+// that all prompts of a unit begin with, a few-shot prompt for example.
 //
 // The way of a unit:
 //
-//	coordinator.Next ─► rows of the unit, stably sorted by length ─► batches by token budget
+//	coordinator.Next ─► the prefix, if it is worth it, through the model, unless the last unit had the same
+//	  ─► rows of the unit, stably sorted by length ─► batches by token budget
 //	  ─► a place in the row groups for each batch ─► a lane: model.Forward, each tap packed straight
 //	     into its groups ─► groups, as they are complete, to the writer in the order of their rows
 //	  ─► shard.Writer ─► store.Pending.Commit (put if absent) ─► coordinator.Done

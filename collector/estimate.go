@@ -37,13 +37,13 @@ func Predict(ctx context.Context, cfg Config) (Estimate, error) {
 	if err != nil {
 		return Estimate{}, err
 	}
+	defer us.close()
 	e := Estimate{Prompts: len(us.input.IDs), Units: us.plan.NumUnits(), Columns: len(us.plan.Vectors)}
 	var padded int64
 	var work []batch
 	for u := range e.Units {
-		lo, hi := us.plan.UnitRange(u)
-		for _, b := range batches(us.input, int(lo), int(hi), us.plan.BatchTokens) {
-			padded += int64(len(b.rows) * b.steps)
+		for _, b := range us.batches(u) {
+			padded += int64(b.computed())
 			e.Rows += int64(len(us.kept(b)))
 			work = append(work, b)
 		}
@@ -64,34 +64,55 @@ func Predict(ctx context.Context, cfg Config) (Estimate, error) {
 	return e, err
 }
 
-// sample measures seconds per padded token in one lane, over batches spread evenly; the first run of each warms up.
+// sample measures seconds per computed token in one lane, over batches spread evenly.
 func (us *units) sample(ctx context.Context, now func() time.Time, work []batch) (float64, error) {
 	var took time.Duration
 	var tokens int
-	scratch := make([]byte, 0)
 	for i := 0; i < len(work); i += max(1, len(work)/sampleBatches) {
-		b := work[i]
-		kept := us.kept(b)
-		emit := func(c int, v model.View) error {
-			vec := us.plan.Vectors[c]
-			if need := len(kept) * vec.RowBytes(); cap(scratch) < need {
-				scratch = make([]byte, need)
-			}
-			pack(scratch[:len(kept)*vec.RowBytes()], vec.Dtype, v, kept, make([]float64, len(kept)))
-			return nil
+		t, err := us.timed(ctx, now, work[i])
+		if err != nil {
+			return 0, err
 		}
-		for try := range 2 {
-			began := now()
-			if _, err := us.model.Forward(ctx, model.Request{IDs: us.ids(b), Taps: us.taps, Emit: emit, Logits: us.choices != nil}); err != nil {
-				return 0, err
-			}
-			if try == 1 {
-				took += now().Sub(began)
-				tokens += len(b.rows) * b.steps
-			}
-		}
+		took += t
+		tokens += work[i].computed()
 	}
 	return took.Seconds() / float64(max(tokens, 1)), nil
+}
+
+// timed is how long a batch takes through the model and into columns, the second time: the first warms up.
+func (us *units) timed(ctx context.Context, now func() time.Time, b batch) (took time.Duration, err error) {
+	p, err := us.share(ctx, []batch{b})
+	if err != nil {
+		return 0, err
+	}
+	defer p.leave()
+	kept := us.kept(b)
+	scratch := make([]byte, int64(len(kept))*widest(us.plan.Vectors))
+	emit := func(c int, v model.View) error {
+		vec := us.plan.Vectors[c]
+		for flat := kept; len(flat) > 0; {
+			from, rows := p.part(c, v, b, flat)
+			pack(scratch[:len(rows)*vec.RowBytes()], vec.Dtype, from, rows, make([]float64, len(rows)))
+			flat = flat[len(rows):]
+		}
+		return nil
+	}
+	for range 2 {
+		began := now()
+		if _, err := us.forward(ctx, b, p, emit); err != nil {
+			return 0, err
+		}
+		took = now().Sub(began)
+	}
+	return took, nil
+}
+
+// widest is the bytes of the largest vector.
+func widest(vectors []shard.Vector) (most int64) {
+	for _, v := range vectors {
+		most = max(most, int64(v.RowBytes()))
+	}
+	return most
 }
 
 // PeakMemory is the most memory this process ever held, in bytes.

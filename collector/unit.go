@@ -16,6 +16,7 @@ type Model interface {
 	Info() model.Info
 	Width(t tap.Tap) int
 	Forward(ctx context.Context, r model.Request) (logits [][]float32, err error)
+	Prefix(ctx context.Context, r model.Request) (*model.Prefix, error)
 }
 
 // ErrNonFinite says that the model produced a NaN or an infinity; the message names row, position and tap.
@@ -26,16 +27,17 @@ var ErrOverflow = errors.New("activation does not fit fp16")
 
 // units computes the units of one plan.
 type units struct {
-	plan    shard.Plan
-	planID  string
-	input   *dataset.Input
-	model   Model
-	taps    []tap.Tap // of plan.Vectors, in order
-	rule    tap.Rule
-	choices *choices // nil when the plan has none
-	token   func(id int32) string
-	lanes   *lanes
-	groups  *groups // for the plan's own schema, made by the first unit and used by all: fresh memory costs more than packing
+	plan     shard.Plan
+	planID   string
+	input    *dataset.Input
+	model    Model
+	taps     []tap.Tap // of plan.Vectors, in order
+	rule     tap.Rule
+	choices  *choices // nil when the plan has none
+	token    func(id int32) string
+	lanes    *lanes
+	prefixes prefixes
+	groups   *groups // for the plan's own schema, made by the first unit and used by all: fresh memory costs more than packing
 }
 
 // written is what became of a unit's file before it is committed.
@@ -83,14 +85,14 @@ func (us *units) widened(ctx context.Context, st store.Store, u int, columns []i
 // groupCount is how many row groups the node needs in memory: those that the batches in the lanes can
 // touch, one being written and one on its way to the writer.
 func (us *units) groupCount() int {
-	shortest, kept, whole := us.plan.BatchTokens, 0, 0
-	for _, ids := range us.input.IDs {
-		shortest, whole = min(shortest, len(ids)), max(whole, len(ids))
-		kept = max(kept, len(us.rule.Positions(len(ids))))
-	}
-	most := max(us.plan.BatchTokens, whole) // every position of a full batch
-	if kept == 1 {
-		most = max(1, us.plan.BatchTokens/shortest) // one row a prompt
+	most := 0 // rows of a batch
+	for u := range us.plan.NumUnits() {
+		lo, hi := us.plan.UnitRange(u)
+		cost := us.cost(sharedPrefix(us.input, int(lo), int(hi)))
+		for _, ids := range us.input.IDs[lo:hi] {
+			n := len(ids)
+			most = max(most, max(1, us.plan.BatchTokens/cost(n))*len(us.rule.Positions(n)))
+		}
 	}
 	return groupsTouched(us.lanes.count()*most) + 2
 }
@@ -106,11 +108,16 @@ func (us *units) kept(b batch) []int32 {
 	return flat
 }
 
-// ids is the token ids of a batch's prompts.
+// forward takes a batch through the model, after its unit's prefix.
+func (us *units) forward(ctx context.Context, b batch, p *prefix, emit func(i int, v model.View) error) ([][]float32, error) {
+	return us.model.Forward(ctx, model.Request{IDs: us.ids(b), After: p.model(), Taps: us.taps, Emit: emit, Logits: us.choices != nil})
+}
+
+// ids is the token ids of a batch's prompts, after the prefix.
 func (us *units) ids(b batch) [][]int32 {
 	ids := make([][]int32, len(b.rows))
 	for i, row := range b.rows {
-		ids[i] = us.input.IDs[row]
+		ids[i] = us.input.IDs[row][b.prefix:]
 	}
 	return ids
 }

@@ -66,11 +66,14 @@ func (f *Fake) Forward(ctx context.Context, r model.Request) ([][]float32, error
 	for _, ids := range r.IDs {
 		steps = max(steps, len(ids))
 	}
-	if steps > f.Shape.MaxPositions {
-		return nil, fmt.Errorf("%w: %d", model.ErrTooLong, steps)
+	if n := r.After.Len() + steps; n > f.Shape.MaxPositions {
+		return nil, fmt.Errorf("%w: %d", model.ErrTooLong, n)
 	}
 	for i, t := range r.Taps {
-		if err := r.Emit(i, f.view(t, r.IDs, steps)); err != nil {
+		if r.Emit == nil {
+			break
+		}
+		if err := r.Emit(i, f.view(t, r, steps)); err != nil {
 			return nil, err
 		}
 	}
@@ -80,14 +83,22 @@ func (f *Fake) Forward(ctx context.Context, r model.Request) ([][]float32, error
 	return f.logits(r.IDs), ctx.Err()
 }
 
-func (f *Fake) view(t tap.Tap, prompts [][]int32, steps int) model.View {
-	v := model.View{T: steps, D: f.Width(t), Data: make([]float32, len(prompts)*steps*f.Width(t))}
+// Prefix emits like Forward; the Forwards after it count their positions from its end.
+func (f *Fake) Prefix(ctx context.Context, r model.Request) (*model.Prefix, error) {
+	if _, err := f.Forward(ctx, r); err != nil {
+		return nil, err
+	}
+	return &model.Prefix{IDs: r.IDs[0]}, nil
+}
+
+func (f *Fake) view(t tap.Tap, r model.Request, steps int) model.View {
+	v := model.View{T: steps, D: f.Width(t), Data: make([]float32, len(r.IDs)*steps*f.Width(t))}
 	for i := range v.Data {
 		v.Data[i] = nan
 	}
-	for b, ids := range prompts {
-		for pos, id := range ids {
-			row := v.Row(b, pos)
+	for b, ids := range r.IDs {
+		for t0, id := range ids {
+			row, pos := v.Row(b, t0), r.After.Len()+t0
 			for d := range row {
 				row[d] = Value(t, id, pos, d)
 				if f.Spoil != nil {

@@ -1,0 +1,150 @@
+package collector
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"actfleet/collector/dataset"
+	"actfleet/collector/model"
+)
+
+// leastPrefix is how many tokens prompts must share for it to be worth the extra products per block that
+// going on from a prefix takes.
+const leastPrefix = 8
+
+// sharedPrefix is how many tokens all prompts of rows [lo, hi) begin with, leaving each at least one of its
+// own: they are computed once. It is 0 where that does not pay, and a function of the input alone.
+func sharedPrefix(in *dataset.Input, lo, hi int) int {
+	if hi-lo < 2 {
+		return 0
+	}
+	first := in.IDs[lo]
+	shared := len(first) - 1
+	for _, ids := range in.IDs[lo+1 : hi] {
+		n := 0
+		for n < min(shared, len(ids)-1) && ids[n] == first[n] {
+			n++
+		}
+		shared = n
+	}
+	if shared < leastPrefix {
+		return 0
+	}
+	return shared
+}
+
+// prefix is the beginning of all prompts of a unit, taken through the model.
+type prefix struct {
+	*model.Prefix
+	views []model.View // of each tap, every position; nil where the rule keeps none of them
+	users atomic.Int32
+}
+
+// join adds a user; leave ends one user's part in p; the last one's ends p.
+func (p *prefix) join() {
+	if p != nil {
+		p.users.Add(1)
+	}
+}
+
+func (p *prefix) leave() {
+	if p != nil && p.users.Add(-1) == 0 {
+		p.Free()
+	}
+}
+
+func (p *prefix) model() *model.Prefix {
+	if p == nil {
+		return nil
+	}
+	return p.Prefix
+}
+
+// prefixes remembers the last prefix, as one of its users: most units of a run share theirs.
+type prefixes struct {
+	mu   sync.Mutex
+	last *prefix
+}
+
+// share is the prefix of a unit's batches, nil where they have none. The caller leaves it when done.
+func (us *units) share(ctx context.Context, work []batch) (*prefix, error) {
+	if len(work) == 0 || work[0].prefix == 0 {
+		return nil, nil
+	}
+	ids := us.input.IDs[work[0].rows[0]][:work[0].prefix]
+	kept := slices.ContainsFunc(work, us.keepsPrefix)
+	us.prefixes.mu.Lock()
+	defer us.prefixes.mu.Unlock()
+	if last := us.prefixes.last; last == nil || !slices.Equal(last.IDs, ids) || kept && last.views == nil {
+		p, err := us.takePrefix(ctx, ids, kept)
+		if err != nil {
+			return nil, err
+		}
+		last.leave()
+		us.prefixes.last = p
+	}
+	us.prefixes.last.users.Add(1)
+	return us.prefixes.last, nil
+}
+
+// keepsPrefix says whether a position of the prefix becomes a row for some prompt of b.
+func (us *units) keepsPrefix(b batch) bool {
+	return slices.ContainsFunc(b.rows, func(row int) bool {
+		kept := us.rule.Positions(len(us.input.IDs[row]))
+		return len(kept) > 0 && kept[0] < b.prefix
+	})
+}
+
+// takePrefix takes a prefix through the model; with kept set, it holds on to what the taps give there.
+func (us *units) takePrefix(ctx context.Context, ids []int32, kept bool) (*prefix, error) {
+	us.lanes.enter()
+	defer us.lanes.leave()
+	p := &prefix{}
+	r := model.Request{IDs: [][]int32{ids}, Taps: us.taps, Logits: us.choices != nil}
+	if kept {
+		p.views = make([]model.View, len(us.taps))
+		r.Emit = func(i int, v model.View) error {
+			v.Data = slices.Clone(v.Data)
+			p.views[i] = v
+			return nil
+		}
+	}
+	var err error
+	p.Prefix, err = us.model.Prefix(ctx, r)
+	p.users.Store(1)
+	return p, err
+}
+
+// close ends what the units of a run leave behind.
+func (us *units) close() { us.prefixes.last.leave() }
+
+// part is where the first of flat (b·T + t, T with the prefix) lie: the view, the prefix's or the batch's
+// own v, that holds them and the rows that they are there.
+func (p *prefix) part(i int, v model.View, b batch, flat []int32) (model.View, []int32) {
+	if p == nil {
+		return v, flat
+	}
+	within := int(flat[0])%b.steps < b.prefix
+	var rows []int32
+	for _, at := range flat {
+		prompt, pos := int(at)/b.steps, int(at)%b.steps
+		switch {
+		case pos < b.prefix != within:
+			return p.view(i, v, within), rows
+		case within:
+			rows = append(rows, int32(pos))
+		default:
+			rows = append(rows, int32(prompt*v.T+pos-b.prefix))
+		}
+	}
+	return p.view(i, v, within), rows
+}
+
+func (p *prefix) view(i int, v model.View, within bool) model.View {
+	if within {
+		return p.views[i]
+	}
+	return v
+}
