@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -29,6 +30,7 @@ type collectOptions struct {
 	maxTokens, limit, threads int
 	keepText, dryRun, jsonOut bool
 	fleet                     fleetOptions
+	node                      nodeOptions
 }
 
 func newCollect() *cobra.Command {
@@ -39,6 +41,8 @@ func newCollect() *cobra.Command {
 		Long: `Runs every prompt of a data set through a model and writes the chosen activations to RUN as Parquet.
 Every node of a fleet runs the same command, with --join and --bind; a joining node may give --model,
 --out and --join alone. The same command on a half-finished RUN goes on where it stands.
+Ctrl-C or SIGTERM: finish or drop the unit in hand, leave the fleet; twice: at once (nothing committed is lost).
+SIGUSR1: start nothing new; SIGUSR2: go on.
 ` + exitCodes,
 		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return runCollect(c.Context(), o, c.OutOrStdout()) },
@@ -60,6 +64,7 @@ Every node of a fleet runs the same command, with --join and --bind; a joining n
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be collected, how large, how long and in how much memory; write nothing")
 	f.BoolVar(&o.jsonOut, "json", false, "print the summary as JSON")
 	o.fleet.flags(f)
+	o.node.flags(f)
 	return c
 }
 
@@ -76,21 +81,26 @@ func (o collectOptions) check() error {
 	case o.maxTokens < 0 || o.limit < 0 || o.threads < 0:
 		return fmt.Errorf("%w: --max-tokens, --limit and --threads cannot be negative", errUsage)
 	}
-	return nil
+	return o.node.check()
 }
 
 func runCollect(ctx context.Context, o collectOptions, out io.Writer) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	j, err := newJob(ctx, o)
+	c, err := o.node.open(os.Stderr)
 	if err != nil {
 		return err
 	}
-	if o.dryRun {
-		return j.dryRun(ctx, out)
+	j, err := newJob(ctx, o)
+	switch {
+	case err != nil:
+	case o.dryRun:
+		err = j.dryRun(ctx, out)
+	default:
+		err = j.collect(ctx, c, out)
 	}
-	return j.collect(ctx, out)
+	return errors.Join(err, c.close())
 }
 
 // job is one collect command on its way from flags to a finished run.
@@ -178,42 +188,4 @@ func (j *job) alone() int {
 		return j.o.threads
 	}
 	return runtime.NumCPU()
-}
-
-// collect publishes the plan and the input, then works until the run is whole.
-func (j *job) collect(ctx context.Context, out io.Writer) error {
-	if err := j.publish(ctx); err != nil {
-		return err
-	}
-	fleet, err := j.o.fleet.start(ctx, j.plan, j.store)
-	if err != nil {
-		return err
-	}
-	log, err := openLog(ctx, j.store, j.o.out, fleet.node, j.started)
-	if err != nil {
-		return err
-	}
-	host, _ := os.Hostname()
-	watch := newProgress(os.Stderr, fleet.coordinator)
-	observe := func(e collector.Event) {
-		log.write(e)
-		watch.event(e)
-	}
-	observe(collector.Event{Time: time.Now(), Event: "start", Host: host, PID: os.Getpid(), Message: version()})
-	sum, err := collector.Collect(ctx, collector.Config{
-		Store: j.store, Plan: j.plan, Input: j.input, Model: j.model, Fleet: fleet.coordinator,
-		Lanes:  func() int { return j.lanes(fleet) },
-		Encode: func(s string) []int32 { return j.text.Encode(s, false) }, Token: j.text.Token,
-		Observe: observe, Now: time.Now,
-	})
-	if err == nil {
-		_, _, err = shard.Finish(ctx, j.store, j.plan)
-	}
-	last := collector.Event{Time: time.Now(), Event: "leave"}
-	if err != nil {
-		last.Event, last.Message = "error", err.Error()
-	}
-	observe(last)
-	watch.close()
-	return j.end(out, sum, err, log.close(), fleet.close())
 }

@@ -8,13 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"actfleet/collector"
 	"actfleet/collector/dataset"
 	"actfleet/collector/model"
-	"actfleet/coordinator"
 	"actfleet/shard"
 	"actfleet/shard/store"
 )
@@ -138,30 +136,3 @@ func (j *job) end(out io.Writer, sum collector.Summary, errs ...error) error {
 	fmt.Fprintln(out, ".")
 	return nil
 }
-
-// progress shows a collection's state after each event.
-type progress struct {
-	meter *meter
-	fleet *coordinator.Coordinator
-}
-
-func newProgress(f *os.File, c *coordinator.Coordinator) *progress {
-	return &progress{meter: newMeter(f), fleet: c}
-}
-
-func (p *progress) event(e collector.Event) {
-	if e.Event == "commit" || e.Event == "lost" {
-		p.meter.show(p.line())
-	}
-}
-
-func (p *progress) line() string {
-	g := p.fleet.Progress()
-	line := fmt.Sprintf("%d of %d units", g.Done, g.Total)
-	if g.Rate > 0 {
-		line += fmt.Sprintf(", %.3g units/s, ETA %s", g.Rate, timeText(g.ETA))
-	}
-	return line
-}
-
-func (p *progress) close() { p.meter.last(p.line()) }

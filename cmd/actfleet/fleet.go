@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"runtime"
 	"strings"
@@ -60,14 +59,14 @@ func (f *fleet) cores() int {
 }
 
 // start joins the fleet, or makes a fleet of one when neither --join nor --bind is given.
-func (o fleetOptions) start(ctx context.Context, plan shard.Plan, st store.Store) (*fleet, error) {
+func (o fleetOptions) start(ctx context.Context, plan shard.Plan, st store.Store, c *console) (*fleet, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		return nil, fmt.Errorf("ask for the host name: %w", err)
 	}
 	started := time.Now()
 	f := &fleet{node: coordinator.NewNodeID(host, os.Getpid(), started), host: host}
-	if f.peers, err = o.peers(ctx, f, plan); err != nil {
+	if f.peers, err = o.peers(ctx, f, plan, c); err != nil {
 		return nil, err
 	}
 	cfg := coordinator.DefaultConfig()
@@ -85,7 +84,7 @@ func (o fleetOptions) start(ctx context.Context, plan shard.Plan, st store.Store
 // seconds of work for small models and half a minute for large ones.
 const expectedUnit = 5 * time.Second
 
-func (o fleetOptions) peers(ctx context.Context, f *fleet, plan shard.Plan) (coordinator.Peers, error) {
+func (o fleetOptions) peers(ctx context.Context, f *fleet, plan shard.Plan, c *console) (coordinator.Peers, error) {
 	if len(o.join) == 0 && o.bind == "" {
 		return coordinator.Alone(f.node, f.host, plan.ID(), plan.NumUnits()), nil
 	}
@@ -95,13 +94,24 @@ func (o fleetOptions) peers(ctx context.Context, f *fleet, plan shard.Plan) (coo
 	}
 	f.gossip, err = gossip.Start(ctx, gossip.Config{
 		Bind: o.bind, Join: o.join, Secret: secret, PlanID: plan.ID(), Units: plan.NumUnits(),
-		Node: f.node, Host: f.host, Preset: gossip.PresetFor(o.bind, o.join), Logger: slog.Default(),
+		Node: f.node, Host: f.host, Preset: gossip.PresetFor(o.bind, o.join), Logger: c.Logger,
 	})
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(os.Stderr, "fleet: %s listens on %s\n", f.node, f.gossip.Addr())
+	c.tell("fleet: %s listens on %s", f.node, f.gossip.Addr())
 	return f.gossip, nil
+}
+
+// Progress is where the run stands.
+func (f *fleet) Progress() coordinator.Progress { return f.coordinator.Progress() }
+
+// Gossip returns the counters of gossip, false for a fleet of one.
+func (f *fleet) Gossip() (gossip.Stats, bool) {
+	if f.gossip == nil {
+		return gossip.Stats{}, false
+	}
+	return f.gossip.Stats(), true
 }
 
 // close says goodbye to the fleet.

@@ -19,7 +19,7 @@ type meter struct {
 	terminal bool
 	every    time.Duration
 	shown    time.Time
-	width    int
+	line     string // that stands on the terminal now
 }
 
 // newMeter writes to f.
@@ -49,7 +49,7 @@ func (m *meter) last(line string) {
 	if m.terminal {
 		fmt.Fprintln(m.out)
 	}
-	m.width = 0
+	m.line = ""
 }
 
 func (m *meter) print(line string) {
@@ -57,8 +57,21 @@ func (m *meter) print(line string) {
 		fmt.Fprintln(m.out, line)
 		return
 	}
-	fmt.Fprintf(m.out, "\r%s%s", line, strings.Repeat(" ", max(0, m.width-len(line))))
-	m.width = len(line)
+	fmt.Fprintf(m.out, "\r%s%s", line, strings.Repeat(" ", max(0, len(m.line)-len(line))))
+	m.line = line
+}
+
+// Write writes lines of a log, above the line of progress on a terminal.
+func (m *meter) Write(p []byte) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.line == "" {
+		return m.out.Write(p)
+	}
+	fmt.Fprintf(m.out, "\r%s\r", strings.Repeat(" ", len(m.line)))
+	n, err := m.out.Write(p)
+	fmt.Fprint(m.out, m.line)
+	return n, err
 }
 
 // bytesText writes a number of bytes as people read it, in powers of 1000.
