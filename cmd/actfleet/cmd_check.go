@@ -13,17 +13,37 @@ import (
 )
 
 func newCheck() *cobra.Command {
-	var jsonOut bool
+	var o parityOptions
 	c := &cobra.Command{
-		Use:   "check RUN",
-		Short: "Prove that a run is whole: every hash, every row exactly once, every vector finite",
-		Long:  "Reads every byte of a run and compares it with the plan and the manifest.\n" + exitCodes,
-		Args:  usage(cobra.ExactArgs(1)),
+		Use:   "check RUN | check --parity MODEL --python VENV",
+		Short: "Prove that a run is whole, or that a model gives Hugging Face's activations",
+		Long: `Reads every byte of a run and compares it with the plan and the manifest: every hash, every row exactly
+once, every vector finite.
+With --parity, runs prompts through a checkpoint here and in Hugging Face transformers (eager attention,
+32-bit floats, one prompt at a time) and compares every site of every layer and the last logits: the
+largest |difference| must stay below 1e-4 of the RMS (or of the value, where that is larger). Both models are in
+memory at once, in 32 bits. A .gguf file is read by transformers' own code, which needs the Python package gguf.
+A window of more than 96 tokens is only tested by prompts of --data that are longer.
+` + exitCodes,
+		Args: usage(func(c *cobra.Command, args []string) error {
+			if o.model != "" {
+				return cobra.NoArgs(c, args)
+			}
+			return cobra.ExactArgs(1)(c, args)
+		}),
 		RunE: func(c *cobra.Command, args []string) error {
-			return runCheck(c.Context(), args[0], jsonOut, c.OutOrStdout())
+			if o.model != "" {
+				return runParity(c.Context(), o, c.OutOrStdout())
+			}
+			return runCheck(c.Context(), args[0], o.jsonOut, c.OutOrStdout())
 		},
 	}
-	c.Flags().BoolVar(&jsonOut, "json", false, "print the report as JSON")
+	f := c.Flags()
+	f.StringVar(&o.model, "parity", "", "checkpoint to compare with Hugging Face: a directory or a .gguf file")
+	f.StringVar(&o.python, "python", "", "with --parity: virtual environment (or its python) with torch, transformers, safetensors")
+	f.StringVar(&o.data, "data", "", "with --parity: prompts, as in collect (default: random token ids)")
+	f.IntVar(&o.prompts, "prompts", 6, "with --parity: how many prompts")
+	f.BoolVar(&o.jsonOut, "json", false, "print the report as JSON")
 	return c
 }
 

@@ -19,7 +19,7 @@ const (
 	exitDone        = 0
 	exitError       = 1
 	exitUsage       = 2
-	exitDamage      = 3 // check found damage
+	exitDamage      = 3 // check found damage or a difference
 	exitInterrupted = 4 // the same command continues
 )
 
@@ -30,7 +30,7 @@ var errDamage = errors.New("the run is not whole")
 var errUsage = errors.New("usage")
 
 const exitCodes = `
-Exit codes: 0 done, 1 error, 2 usage, 3 check found damage, 4 interrupted (the same command continues).`
+Exit codes: 0 done, 1 error, 2 usage, 3 check found damage or a difference, 4 interrupted (the same command continues).`
 
 func main() {
 	os.Exit(run(os.Args[1:]))
@@ -79,7 +79,7 @@ func exitCode(ctx context.Context, err error) int {
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.Is(err, errDamage):
+	case errors.Is(err, errDamage), errors.Is(err, errDiffers):
 		return exitDamage
 	case errors.Is(err, trainer.ErrInterrupted), errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return exitInterrupted

@@ -20,6 +20,9 @@ import safetensors.torch
 import torch
 import transformers
 
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../collector/model/parity"))
+from huggingface import Taps, hf_phi  # noqa: E402, what actfleet check --parity runs
+
 LENGTHS = (1, 2, 7, 17)
 LLAMA = dict(hidden_act="silu", bos_token_id=0, eos_token_id=0, attention_dropout=0.0, use_cache=True, rms_norm_eps=1e-5)
 GEMMA = dict(hidden_size=24, num_attention_heads=3, num_key_value_heads=1, head_dim=10, intermediate_size=40, vocab_size=53,
@@ -74,15 +77,6 @@ CONFIGS = {
     "phi-msft": dict(MSFT, model_type="phi-msft", n_head_kv=2),
     "mixformer": dict(MSFT, model_type="mixformer-sequential", architecture=dict(block_cls="parallel", mixer={}, mlp=dict(mlp_cls="mlp"))),
 }
-
-
-def hf_phi(c):
-    """The config of Hugging Face's Phi that computes what a phi-msft config means."""
-    size = c["pad_vocab_size_multiple"]
-    return dict(model_type="phi", hidden_size=c["n_embd"], num_attention_heads=c["n_head"], num_key_value_heads=c.get("n_head_kv"),
-                num_hidden_layers=c["n_layer"], intermediate_size=4 * c["n_embd"], vocab_size=-(-c["vocab_size"] // size) * size,
-                max_position_embeddings=c["n_positions"], hidden_act=c["activation_function"], layer_norm_eps=c["layer_norm_epsilon"],
-                partial_rotary_factor=c["rotary_dim"] * c["n_head"] / c["n_embd"])
 
 
 def fill(model, seed, gemma):
@@ -177,45 +171,6 @@ def make(folder, name, config, seed):
             return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
         safetensors.torch.save_file(weights, f"{hf}/model.safetensors", {"format": "pt"})
         return transformers.AutoModelForCausalLM.from_pretrained(hf, dtype=torch.float32, attn_implementation="eager").eval()
-
-
-class Taps:
-    """Forward hooks on every tap; columns are what they saw, by column name."""
-
-    def __init__(self, model):
-        self.seen = {}
-        kind, heads = model.config.model_type, model.config.num_attention_heads
-        if kind == "gpt_neox":
-            for i, b in enumerate(model.gpt_neox.layers):
-                self.block(i, b, [b.attention.query_key_value], b.attention.dense, [b.mlp.dense_h_to_4h], b.mlp.dense_4h_to_h, heads)
-        elif kind == "gpt2":
-            for i, b in enumerate(model.transformer.h):
-                self.block(i, b, [b.attn.c_attn], b.attn.c_proj, [b.mlp.c_fc], b.mlp.c_proj)
-        elif kind == "phi":
-            for i, b in enumerate(model.model.layers):
-                a = b.self_attn
-                self.block(i, b, [a.q_proj, a.k_proj, a.v_proj], a.dense, [b.mlp.fc1], b.mlp.fc2)
-        else:
-            for i, b in enumerate(model.model.layers):
-                a = b.self_attn
-                self.block(i, b, [a.q_proj, a.k_proj, a.v_proj], a.o_proj, [b.mlp.gate_proj, b.mlp.up_proj], b.mlp.down_proj)
-
-    def block(self, i, block, qkv, out, fc1, fc2, heads_outside=0):
-        for name, modules in (("Wqkv", qkv), ("out_proj", [out]), ("fc1", fc1), ("fc2", [fc2]), ("resid", [block])):
-            for part, module in enumerate(modules):
-                self.watch(module, f"{name}_{i}", part, heads_outside if name == "Wqkv" else 0)
-
-    def watch(self, module, name, part, heads_outside):
-        def hook(_module, _args, out):
-            out = out[0] if isinstance(out, tuple) else out     # a block gave a tuple in old versions
-            out = out.detach()[0].float()
-            if heads_outside:                                   # NeoX: [head, q|k|v, channel]
-                out = out.unflatten(-1, (heads_outside, 3, -1)).transpose(-2, -3).flatten(-3)
-            self.seen.setdefault(name, {})[part] = out.clone()
-        module.register_forward_hook(hook)
-
-    def columns(self):
-        return {name: torch.cat([t for _, t in sorted(parts.items())], dim=-1).contiguous() for name, parts in self.seen.items()}
 
 
 def reference(folder, model, seed):

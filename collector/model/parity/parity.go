@@ -1,0 +1,142 @@
+package parity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+
+	"actfleet/collector/model"
+	"actfleet/collector/model/safetensors"
+	"actfleet/collector/model/tap"
+)
+
+// ErrNotFinite says that a value on either side is NaN or infinite, so that no error can be given.
+var ErrNotFinite = errors.New("not finite")
+
+// Run compares m, loaded from checkpoint, with the peer in python (see Interpreter) on prompts, token ids.
+// Errors: ErrPeer, ErrNotFinite, what Forward returns, or what the file system says.
+func Run(ctx context.Context, m *model.Model, checkpoint, python string, prompts [][]int32) (r Report, err error) {
+	dir, err := os.MkdirTemp("", "actfleet-parity-")
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	info := m.Info()
+	r = Report{Model: info.Name, Arch: info.Arch, Digest: info.Digest, Prompts: len(prompts), Tolerance: Tolerance}
+	for _, ids := range prompts {
+		r.Tokens += len(ids)
+	}
+	if r.Peer, err = reference(ctx, python, checkpoint, prompts, dir); err != nil {
+		return r, err
+	}
+	c, err := open(dir, prompts)
+	if err != nil {
+		return r, err
+	}
+	defer c.close()
+	if err := c.compare(ctx, m, &r); err != nil {
+		return r, err
+	}
+	r.Equal = r.Worst().Error <= Tolerance
+	return r, nil
+}
+
+// comparison is a batch of prompts beside the reference's file of each.
+type comparison struct {
+	prompts [][]int32
+	files   []*safetensors.File
+}
+
+func open(dir string, prompts [][]int32) (*comparison, error) {
+	c := &comparison{prompts: prompts}
+	for p := range prompts {
+		f, err := safetensors.Open(filepath.Join(dir, fmt.Sprintf("p%d.safetensors", p)))
+		if err != nil {
+			c.close()
+			return nil, fmt.Errorf("%w: %w", ErrPeer, err)
+		}
+		c.files = append(c.files, f)
+	}
+	return c, nil
+}
+
+func (c *comparison) close() {
+	for _, f := range c.files {
+		_ = f.Close() // read only
+	}
+}
+
+func (c *comparison) compare(ctx context.Context, m *model.Model, r *Report) error {
+	layers, err := tap.ParseLayers("all", m.Info().Layers)
+	if err != nil {
+		return err
+	}
+	taps := tap.Cross(tap.Sites, layers)
+	r.Taps = make([]Cell, len(taps))
+	for i, t := range taps {
+		r.Taps[i] = Cell{Site: t.Site, Layer: t.Layer}
+	}
+	emit := func(i int, v model.View) error {
+		for p, ids := range c.prompts {
+			ours := v.Data[p*v.T*v.D:][:len(ids)*v.D]
+			if err := c.measure(p, taps[i].Column(""), []int64{int64(len(ids)), int64(v.D)}, ours, &r.Taps[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	last, err := m.Forward(ctx, model.Request{IDs: c.prompts, Taps: taps, Emit: emit, Logits: true})
+	if err != nil {
+		return err
+	}
+	r.Logits.Site = logits
+	for p, ours := range last {
+		if err := c.measure(p, string(logits), []int64{int64(len(ours))}, ours, &r.Logits); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measure compares one tensor of a prompt.
+func (c *comparison) measure(prompt int, name string, shape []int64, ours []float32, into *Cell) error {
+	info, ok := c.files[prompt].Info(name)
+	if !ok || fmt.Sprint(info.Shape) != fmt.Sprint(shape) {
+		return fmt.Errorf("%w: its %s of prompt %d has shape %v, ours %v", ErrPeer, name, prompt, info.Shape, shape)
+	}
+	theirs, err := c.files[prompt].Float32s(name)
+	if err != nil {
+		return err
+	}
+	off := between(ours, theirs)
+	if math.IsNaN(off.scaled) {
+		return fmt.Errorf("%s of prompt %d is %w, on our side or Hugging Face's; does the checkpoint hold a NaN?", name, prompt, ErrNotFinite)
+	}
+	into.take(off, prompt)
+	return nil
+}
+
+// distance is max |Δ| in two measures.
+type distance struct{ scaled, byRMS float64 }
+
+// between is the distance of ours from theirs, NaN where anything is not finite. A difference from nothing
+// but zeros counts as the largest number.
+func between(ours, theirs []float32) (d distance) {
+	var squares float64
+	for _, want := range theirs {
+		squares += float64(want) * float64(want)
+	}
+	rms := math.Sqrt(squares / float64(len(theirs)))
+	for i, want := range theirs {
+		off := math.Abs(float64(ours[i]) - float64(want))
+		if off == 0 {
+			continue
+		}
+		d.byRMS = max(d.byRMS, min(off/rms, math.MaxFloat64)) // max and min keep a NaN
+		d.scaled = max(d.scaled, min(off/max(rms, math.Abs(float64(want))), math.MaxFloat64))
+	}
+	return d
+}

@@ -1,0 +1,119 @@
+package parity
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"actfleet/collector/model"
+)
+
+// ErrPeer says that the reference could not be computed.
+var ErrPeer = errors.New("transformers did not compute the reference")
+
+//go:embed huggingface.py
+var script []byte
+
+// maxSaid bounds what is kept of the peer's messages.
+const maxSaid = 64 << 10
+
+// Peer says what computed the reference.
+type Peer struct {
+	Class        string `json:"class"` // of transformers
+	Transformers string `json:"transformers"`
+	Torch        string `json:"torch"`
+}
+
+// ask is what the script reads.
+type ask struct {
+	Model   string    `json:"model"` // a directory
+	GGUF    string    `json:"gguf"`  // a file in it, or ""
+	Prompts [][]int32 `json:"prompts"`
+}
+
+// Interpreter finds the Python of a virtual environment, which may be given by its directory.
+func Interpreter(venv string) (string, error) {
+	stat, err := os.Stat(venv)
+	if err == nil && stat.IsDir() {
+		venv = filepath.Join(venv, "bin", "python")
+	}
+	path, err := exec.LookPath(venv)
+	if err != nil {
+		return "", fmt.Errorf("%w: %s is no Python and no virtual environment: %w", ErrPeer, venv, err)
+	}
+	return filepath.Abs(path)
+}
+
+// reference has the peer run the prompts; its files are then in dir.
+func reference(ctx context.Context, python, checkpoint string, prompts [][]int32, dir string) (p Peer, err error) {
+	a := ask{Prompts: prompts}
+	if checkpoint, err = model.Resolve(checkpoint); err != nil {
+		return p, err
+	}
+	if a.Model, err = filepath.Abs(checkpoint); err != nil {
+		return p, err
+	}
+	if strings.EqualFold(filepath.Ext(a.Model), ".gguf") {
+		a.Model, a.GGUF = filepath.Split(a.Model)
+	}
+	text, err := json.Marshal(a)
+	if err != nil {
+		return p, err
+	}
+	for name, data := range map[string][]byte{"ask.json": text, "huggingface.py": script} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			return p, err
+		}
+	}
+	if err := run(ctx, python, dir); err != nil {
+		return p, err
+	}
+	if text, err = os.ReadFile(filepath.Join(dir, "peer.json")); err == nil {
+		err = json.Unmarshal(text, &p)
+	}
+	return p, err
+}
+
+// run is the script to its end; its last line says what went wrong.
+func run(ctx context.Context, python, dir string) error {
+	cmd := exec.CommandContext(ctx, python, filepath.Join(dir, "huggingface.py"), filepath.Join(dir, "ask.json"), dir)
+	cmd.Env = append(os.Environ(), "HF_HUB_OFFLINE=1", "PYTHONDONTWRITEBYTECODE=1")
+	var said tail
+	cmd.Stderr = &said
+	err := cmd.Run()
+	switch last := said.lastLine(); {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case strings.HasPrefix(last, "missing: "):
+		return fmt.Errorf("%w: %s has no %s; run %s -m pip install torch transformers safetensors gguf",
+			ErrPeer, python, strings.TrimPrefix(last, "missing: "), python)
+	case last == "":
+		return fmt.Errorf("%w: %s: %w (killed most often means out of memory)", ErrPeer, python, err)
+	default:
+		return fmt.Errorf("%w: %s: %w: %s", ErrPeer, python, err, last)
+	}
+}
+
+// tail keeps the end of what is written to it.
+type tail []byte
+
+func (t *tail) Write(p []byte) (int, error) {
+	*t = append(*t, p...)
+	if len(*t) > maxSaid {
+		*t = append((*t)[:0], (*t)[len(*t)-maxSaid:]...)
+	}
+	return len(p), nil
+}
+
+func (t *tail) lastLine() string {
+	lines := strings.Split(strings.TrimSpace(string(*t)), "\n")
+	return strings.TrimSpace(lines[len(lines)-1])
+}
