@@ -4,7 +4,8 @@
 // Vocabulary. A sweep is one folder of probes (results.json); a map is the AUROC
 // of one kind of probe on one split by layer and site; a strip shows the
 // baselines of a split on one axis. A curve is a metric of a coder against
-// tokens. A fleet is the nodes of a run, a lane one node, a span a node's work on
+// tokens; a trade-off sets two metrics of all coders of one place against each other;
+// a browser lists latents with the rows on which they are most active. A fleet is the nodes of a run, a lane one node, a span a node's work on
 // one unit.
 //
 // Guarantees. The page needs no other file, no network and no script; it follows

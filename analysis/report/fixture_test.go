@@ -51,6 +51,7 @@ func fixture(t testing.TB, d dims) Report {
 		for j := range 3 - i {
 			dir := filepath.Join(t.TempDir(), fmt.Sprintf("%s-fc2-%d", kind, 1024<<j))
 			writeCoder(t, dir, kind, j, d, rng)
+			writeEvaluation(t, dir, kind, j, d, rng)
 			c, err := LoadCurves(dir)
 			must(t, err)
 			r.Coders = append(r.Coders, c)
@@ -144,6 +145,39 @@ func writeCoder(t testing.TB, dir, kind string, i int, d dims, rng *rand.Rand) {
 	must(t, os.WriteFile(filepath.Join(dir, "metrics.jsonl"), data, 0o644))
 }
 
+// writeEvaluation makes what eval leaves: the wider a coder, the better; densities around 1 in 300.
+func writeEvaluation(t testing.TB, dir, kind string, i int, d dims, rng *rand.Rand) {
+	t.Helper()
+	metrics := map[string]float64{"rows": 65536, "fvu": .12 / float64(i+1), "ev": 1 - .12/float64(i+1)}
+	if kind == "vq" {
+		metrics["fvu"], metrics["ev"] = metrics["fvu"]*4, 1-4*metrics["fvu"]
+		writeJSON(t, filepath.Join(dir, "eval.json"), map[string]any{"heldout": true, "metrics": metrics})
+		return
+	}
+	metrics["l0"], metrics["dense"] = float64(int(24)<<i), 7
+	count := make([]int, 20)
+	for b := range count {
+		count[b] = int(90 * float64(int(1)<<i) * math.Exp(-math.Pow(float64(b)-9, 2)/14))
+	}
+	words := []string{" the", " city", " of", " Zürich", " is", "\n", " not", " in", " Tokyo", "<b>", "\u202eevil", " 日本", "."}
+	var latents []any
+	for l := range 4 * d.layers {
+		var top []any
+		for k := range 1 + l%6 {
+			text := func(n int) (s string) {
+				for range n {
+					s += words[rng.IntN(len(words))]
+				}
+				return s
+			}
+			top = append(top, map[string]any{"value": 9.5 / float64(k+1), "row": 40*l + k, "pos": 4 + k, "before": text(k * 3), "token": words[rng.IntN(len(words))], "after": text(5)})
+		}
+		latents = append(latents, map[string]any{"index": 17 * l, "density": .2 / float64(l+1), "top": top})
+	}
+	writeJSON(t, filepath.Join(dir, "eval.json"), map[string]any{"heldout": true, "metrics": metrics, "latents": latents,
+		"densities": map[string]any{"dead": 120 >> i, "from": -5, "width": .25, "count": count}})
+}
+
 func fixtureTable(d dims, rng *rand.Rand) evaluate.Table {
 	table := evaluate.Table{Label: "label", Target: "the statement is true", PlanIDs: []string{"4be05b1f"}, Splits: map[string]int{"train": 6000, "val": 1500, "test": 1500, "ood-negated": 748},
 		Fingerprints: map[string]string{"train": "a", "val": "b", "test": "c", "ood-negated": "d"}}
@@ -203,6 +237,8 @@ func appendLine(t testing.TB, data []byte, v any) []byte {
 	must(t, err)
 	return append(append(data, line...), '\n')
 }
+
+func writeText(path, text string) error { return os.WriteFile(path, []byte(text), 0o644) }
 
 func writeJSON(t testing.TB, path string, v any) {
 	t.Helper()

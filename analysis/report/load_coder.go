@@ -28,9 +28,9 @@ type coderConfig struct {
 	DIn   int    `json:"d_in"`
 }
 
-// LoadCurves reads cfg.json and metrics.jsonl of a coder's folder. Steps that a
+// LoadCurves reads cfg.json, metrics.jsonl and eval.json of a coder's folder. Steps that a
 // resumed training repeated appear once, as they were last written. A folder
-// without metrics yet has no points.
+// without metrics yet has no points, one that was not evaluated no Eval.
 func LoadCurves(dir string) (Coder, error) {
 	path := filepath.Join(dir, "cfg.json")
 	data, err := readBounded(path, maxConfigBytes)
@@ -42,6 +42,9 @@ func LoadCurves(dir string) (Coder, error) {
 		return Coder{}, fmt.Errorf("read %s: %w", path, err)
 	}
 	c := Coder{Name: baseName(dir), Kind: cfg.Kind, Arch: cfg.Arch, Site: cfg.Site, Layer: cfg.Layer, Width: cfg.Width, DIn: cfg.DIn}
+	if c.Eval, err = loadEvaluation(dir); err != nil {
+		return Coder{}, err
+	}
 	path = filepath.Join(dir, "metrics.jsonl")
 	data, err = readBounded(path, maxMetricsBytes)
 	if errors.Is(err, fs.ErrNotExist) {

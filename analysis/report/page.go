@@ -24,7 +24,10 @@ type view struct {
 	Notes        []string
 	Runs         []runView
 	Sweeps       []sweepView
+	Tradeoffs    []tradeoffView
 	Families     []familyView
+	Densities    densityView
+	Browsers     []browserView
 	Fleets       []fleetView
 	Norms        []normsView
 	Commands     []string
@@ -64,11 +67,15 @@ func viewOf(r Report) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	script, err := files.ReadFile("page/tip.js")
+	tip, err := files.ReadFile("page/tip.js")
 	if err != nil {
 		return view{}, err
 	}
-	v := view{Title: title(r), Style: template.CSS(style) + themeCSS(), Script: template.JS(script), Notes: r.Notes, Commands: r.Commands}
+	find, err := files.ReadFile("page/find.js")
+	if err != nil {
+		return view{}, err
+	}
+	v := view{Title: title(r), Style: template.CSS(style) + themeCSS(), Script: template.JS(tip) + template.JS(find), Notes: r.Notes, Commands: r.Commands}
 	for i := range light.above {
 		v.Above = append(v.Above, fmt.Sprintf("h%d", i))
 	}
@@ -90,10 +97,15 @@ func (v *view) addSections(r Report) {
 	for i, s := range r.Probes {
 		v.Sweeps = append(v.Sweeps, sweepOf(s, v.link("probes", i, "Probes: "+s.Name)))
 	}
+	for i, t := range tradeoffsOf(r.Coders) {
+		t.ID = v.link("tradeoff", i, t.Title)
+		v.Tradeoffs = append(v.Tradeoffs, t)
+	}
 	for _, f := range families(r.Coders) {
 		f.ID = v.link("curves-"+f.kind, 0, f.Title)
 		v.Families = append(v.Families, f)
 	}
+	v.addLatents(r.Coders)
 	for i, f := range r.Timelines {
 		if len(f.Nodes) > 0 {
 			v.Fleets = append(v.Fleets, fleetOf(f, v.link("fleet", i, "Fleet: "+f.Name)))
@@ -106,6 +118,17 @@ func (v *view) addSections(r Report) {
 	}
 	if len(r.Commands) > 0 {
 		v.Nav = append(v.Nav, link{"reproduce", "How to reproduce"})
+	}
+}
+
+// addLatents shows what was found out about single latents.
+func (v *view) addLatents(coders []Coder) {
+	if v.Densities = densities(coders); len(v.Densities.Panels) > 0 {
+		v.Densities.ID = v.link("densities", 0, "Densities")
+	}
+	for i, b := range browsers(coders) {
+		b.ID = v.link("latents", i, "Latents: "+b.Name)
+		v.Browsers = append(v.Browsers, b)
 	}
 }
 

@@ -46,7 +46,7 @@ type Sweep struct {
 	evaluate.Table
 }
 
-// Coder is one SAE or tokenizer with its training curves.
+// Coder is one SAE or tokenizer with its training curves and what was measured of it.
 type Coder struct {
 	Name   string
 	Kind   string // sae, vq
@@ -56,6 +56,7 @@ type Coder struct {
 	Width  int // latents, or codes of the codebook
 	DIn    int
 	Points []Point
+	Eval   *Evaluation // nil: never evaluated
 }
 
 // Point is one line of metrics.jsonl: the metrics of one split after a step.

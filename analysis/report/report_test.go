@@ -53,7 +53,7 @@ func TestPageIsSelfContained(t *testing.T) {
 			t.Errorf("the page refers to something outside itself: %q", m)
 		}
 	}
-	for _, section := range []string{"runs", "probes-0", "curves-sae-0", "curves-vq-0", "fleet-0", "norms-0", "reproduce"} {
+	for _, section := range []string{"runs", "probes-0", "tradeoff-0", "tradeoff-1", "curves-sae-0", "curves-vq-0", "densities-0", "latents-0", "fleet-0", "norms-0", "reproduce"} {
 		if !strings.Contains(page, `id="`+section+`"`) || !strings.Contains(page, `href="#`+section+`"`) {
 			t.Errorf("section %s or its link is missing", section)
 		}
@@ -68,6 +68,8 @@ func TestHostileTextIsEscaped(t *testing.T) {
 	r.Coders[0].Name, r.Coders[0].Kind = evil, evil
 	r.Probes[0].Probes[0].Kind, r.Probes[0].Probes[0].Site = evil, evil
 	r.Norms[0].Columns[0].Site = evil
+	r.Coders[1].Site, r.Coders[2].Site = evil, evil
+	r.Coders[0].Eval.Latents[0].Top[0] = Context{Value: 1, Before: evil, Token: evil, After: evil}
 	if strings.Contains(render(t, r), "<script>alert") {
 		t.Error("a name became markup")
 	}
@@ -127,6 +129,14 @@ func TestLabelsNeverOverlap(t *testing.T) {
 
 func drawings(r Report) []*canvas {
 	out := []*canvas{drawTimeline(r.Timelines[0]), drawNorms(r.Norms[0])}
+	for _, t := range tradeoffs {
+		out = append(out, t.drawings(r.Coders, map[int]bool{})...)
+	}
+	for i, c := range r.Coders {
+		if c.Eval.Densities != nil {
+			out = append(out, drawDensity(c, i))
+		}
+	}
 	for _, m := range metricsOf(r.Coders) {
 		out = append(out, drawPanel(r.Coders, m))
 	}

@@ -117,3 +117,30 @@ func (c *canvas) svg() template.HTML {
 	return template.HTML(fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" width="%s" height="%s" viewBox="0 0 %s %s" role="img" aria-label="%s">%s</svg>`,
 		num(c.width), num(c.height), num(c.width), num(c.height), html.EscapeString(c.label), c.out.String()))
 }
+
+// tag writes s beside a mark at x, y where that covers no other text; where all sides are taken, nowhere.
+func (c *canvas) tag(x, y, size float64, s string) {
+	s = fit(s, size, c.width*.6)
+	for _, at := range []struct {
+		dx, dy float64
+		anchor string
+	}{{0, -10, "middle"}, {9, 4, "start"}, {-9, 4, "end"}, {0, 19, "middle"}, {9, -7, "start"}, {-9, -7, "end"}, {9, 15, "start"}, {-9, 15, "end"}} {
+		before, written := c.out.Len(), len(c.texts)
+		c.text(x+at.dx, y+at.dy, size, at.anchor, "ink tag", s)
+		if c.free(c.texts[written], written) {
+			return
+		}
+		c.out.Truncate(before)
+		c.texts = c.texts[:written]
+	}
+}
+
+// free tells whether a box lies inside and covers none of the first n texts.
+func (c *canvas) free(a textBox, n int) bool {
+	for _, b := range c.texts[:n] {
+		if a.x0 < b.x1 && b.x0 < a.x1 && a.y0 < b.y1 && b.y0 < a.y1 {
+			return false
+		}
+	}
+	return a.x0 >= 0 && a.x1 <= c.width && a.y0 >= 0 && a.y1 <= c.height
+}

@@ -23,15 +23,18 @@ func newReport() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "report RUN… --out report.html",
 		Short: "Write one self-contained HTML page about runs, probes, coders and the fleet",
-		Long:  "The page needs no network and no JavaScript.\n" + exitCodes,
-		Args:  usage(cobra.MinimumNArgs(1)),
+		Long: `The page needs no network; without JavaScript only the search among latents is missing. What eval left in a coder's
+folder is drawn too: trade-offs between coders of one place in the model, densities, and for each latent the rows on
+which it is most active, with their text.
+` + exitCodes,
+		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			return runReport(c.Context(), args, o, c.OutOrStdout())
 		},
 	}
 	f := c.Flags()
 	f.StringSliceVar(&o.probes, "probes", nil, "probe folders, as train probe leaves them")
-	f.StringSliceVar(&o.coders, "coders", nil, "folders of SAEs and tokenizers")
+	f.StringSliceVar(&o.coders, "coders", nil, "folders of SAEs and tokenizers, or of several of them")
 	f.StringVar(&o.out, "out", "report.html", "where to write the page")
 	f.StringVar(&o.title, "title", "", "its heading")
 	return c
@@ -53,10 +56,8 @@ func runReport(ctx context.Context, runs []string, o reportOptions, out io.Write
 			return err
 		}
 	}
-	for _, dir := range o.coders {
-		if err := r.AddCoder(dir); err != nil {
-			return err
-		}
+	if err := addCoders(&r, o.coders); err != nil {
+		return err
 	}
 	if err := writeReport(r, o.out); err != nil {
 		return err
@@ -66,6 +67,22 @@ func runReport(ctx context.Context, runs []string, o reportOptions, out io.Write
 		return err
 	}
 	fmt.Fprintf(out, "the report is at %s\n", abs)
+	return nil
+}
+
+func addCoders(r *report.Report, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	dirs, err := coderDirs(args)
+	if err != nil {
+		return err
+	}
+	for _, dir := range dirs {
+		if err := r.AddCoder(dir); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
