@@ -21,6 +21,7 @@ type progress struct {
 	Seconds float64       `json:"seconds"`
 	Starved float64       `json:"starved_seconds"`
 	Dropped int64         `json:"dropped"` // rows left out because a value was not finite
+	Loud    int64         `json:"loud"`    // rows left out because of max_norm
 	Cursor  stream.Cursor `json:"cursor"`
 	SHA256  string        `json:"state_sha256"` // of state.safetensors
 }

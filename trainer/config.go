@@ -12,6 +12,7 @@ import (
 
 	"actfleet/trainer/probe"
 	"actfleet/trainer/sae"
+	"actfleet/trainer/stream/where"
 	"actfleet/trainer/vq"
 )
 
@@ -24,6 +25,9 @@ type Config struct {
 	Holdout   float64
 	HoldoutBy string
 	Window    int
+	Span      int
+	MaxNorm   float64
+	NonFinite string
 	DataSeed  uint64
 	Seed      uint64
 
@@ -68,6 +72,12 @@ const (
 	Probe = "probe"
 )
 
+// What non_finite may be.
+const (
+	dropRows   = "drop"
+	failAtRows = "fail"
+)
+
 // Auto, as the value of aux_k and dead_tokens, lets the data decide; the effective
 // Config holds the number that was taken.
 const Auto = -1
@@ -75,7 +85,7 @@ const Auto = -1
 // Default is the Config of a kind. It trains about a million rows, for example 20
 // epochs of 50,000: under a minute on two cores at width 256.
 func Default(kind string) Config {
-	c := Config{Tokens: "all", Holdout: 0.05, HoldoutBy: "auto", Window: 64,
+	c := Config{Tokens: "all", Holdout: 0.05, HoldoutBy: "auto", Window: 64, Span: 64, NonFinite: dropRows,
 		Batch: 2048, Micro: 1024, Steps: 500, Warmup: 0.05, Cooldown: 0.2, Clip: 1,
 		InitRows: 8192, EvalRows: 16384, EvalSteps: 100, LogSteps: 10, CheckpointSteps: 100, CheckpointKeep: 2,
 		Arch: string(sae.TopK), Penalty: Auto, Rise: 0.05, Groups: 5, Band: 0.5, Theta: 0.3,
@@ -110,12 +120,15 @@ const (
 func (c *Config) fields() []field {
 	return []field{
 		{"tokens", anyKind, &c.Tokens, nil, "token rule: last, all, every:N, pos:N"},
-		{"where", anyKind, &c.Where, nil, "conditions column=value, all must hold"},
+		{"where", anyKind, &c.Where, nil, "conditions such as \"label = 1 and pos > 0\"; of several all must hold"},
 		{"seed", anyKind, &c.Seed, nil, "of all that is drawn but the order of rows"},
 		{"data_seed", learned, &c.DataSeed, nil, "of the order of rows"},
 		{"holdout", learned, &c.Holdout, within(&c.Holdout, 0, 0.9), "share of the data kept for evaluation, the same for every seed and run"},
 		{"holdout_by", learned, &c.HoldoutBy, nil, "column whose equal values stay together; auto is group, else row"},
 		{"window", learned, &c.Window, atLeast(&c.Window, 1), "row groups mixed together"},
+		{"span", learned, &c.Span, atLeast(&c.Span, 0), "units mixed with each other, and waited for with --follow; 0 is all"},
+		{"max_norm", learned, &c.MaxNorm, within(&c.MaxNorm, 0, 1e9), "leaves out rows whose norm is above so many times the root mean square norm of their unit; 0 is none"},
+		{"non_finite", learned, &c.NonFinite, oneOf(&c.NonFinite, dropRows, failAtRows), "rows with a value that is not finite: drop (and count) or fail"},
 		{"batch", learned, &c.Batch, atLeast(&c.Batch, 1), "rows of an optimizer step"},
 		{"micro", learned, &c.Micro, atLeast(&c.Micro, 1), "rows computed at once; changes memory, not the result"},
 		{"steps", learned, &c.Steps, atLeast(&c.Steps, 0), "optimizer steps; 0 when epochs decides"},
@@ -168,6 +181,15 @@ func atLeast(v *int, least int) func() string {
 	return func() string {
 		if *v < least {
 			return fmt.Sprintf("is %d, must be at least %d", *v, least)
+		}
+		return ""
+	}
+}
+
+func oneOf(v *string, choices ...string) func() string {
+	return func() string {
+		if !slices.Contains(choices, *v) {
+			return fmt.Sprintf("is %q, must be %s", *v, strings.Join(choices, " or "))
 		}
 		return ""
 	}
@@ -260,6 +282,10 @@ func (c Config) Validate(kind string) error {
 // together checks values against each other.
 func (c Config) together(kind string) error {
 	var errs []error
+	for _, text := range c.Where {
+		_, err := where.Parse(text)
+		errs = append(errs, err)
+	}
 	if kind != Probe && c.Steps == 0 && c.Epochs == 0 {
 		errs = append(errs, errors.New("steps and epochs are both 0: nothing would be trained"))
 	}

@@ -130,9 +130,7 @@ func (c Coder) evalStream(cfg Config, o EvalOptions) stream.Config {
 	if o.All {
 		side = stream.Both
 	}
-	return stream.Config{Column: c.Column, Batch: cfg.Batch, Window: cfg.Window, Seed: cfg.DataSeed, Prefetch: prefetch,
-		Filter: stream.Filter{Tokens: cfg.Tokens, Where: cfg.Where, Side: side,
-			Holdout: stream.Holdout{Fraction: cfg.Holdout, By: cfg.HoldoutBy}}}
+	return streamConfig(c.Column, cfg, side)
 }
 
 // config is the effective Config that cfg.json holds.

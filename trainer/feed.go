@@ -14,13 +14,17 @@ import (
 type reading struct {
 	column, tokens, where, by string
 	holdout                   float64
-	window, batch             int
+	window, batch, span       int
 	seed                      uint64
+	maxNorm                   float64
+	nonFinite                 string
+	follows                   bool
 }
 
 func readingOf(j Job) reading {
 	c := j.Config
-	return reading{j.Column, c.Tokens, strings.Join(c.Where, "\x00"), c.HoldoutBy, c.Holdout, c.Window, c.Batch, c.DataSeed}
+	return reading{column: j.Column, tokens: c.Tokens, where: strings.Join(c.Where, "\x00"), by: c.HoldoutBy, holdout: c.Holdout,
+		window: c.Window, batch: c.Batch, span: c.Span, seed: c.DataSeed, maxNorm: c.MaxNorm, nonFinite: c.NonFinite, follows: j.Wait != nil}
 }
 
 // feed is one reading of the shards and the trainings that learn from it.
@@ -40,22 +44,33 @@ func (f *feed) open(ctx context.Context, j Job) error {
 		return err
 	}
 	j.Config.HoldoutBy = f.by
-	data, err := stream.Open(ctx, j.Runs, streamConfig(j.Column, j.Config, stream.Train))
+	data, err := f.read(ctx, j.Runs, j, stream.Train)
 	if err != nil {
 		return err
 	}
 	f.data = data
-	if f.rows, err = data.Count(ctx); err != nil {
+	if f.rows, err = data.Count(ctx); err != nil || j.Wait != nil {
 		return err
 	}
 	if f.rows == 0 {
 		return fmt.Errorf("train %s on %s: %w", j.Kind, j.Column, stream.ErrEmpty)
 	}
+	if int64(j.Config.Batch) > f.rows {
+		return fmt.Errorf("batch %d is more than the %d rows of %s there are to train on: lower batch", j.Config.Batch, f.rows, j.Column)
+	}
 	return nil
 }
 
+// read opens a side of the holdout.
+func (f *feed) read(ctx context.Context, runs []stream.Source, j Job, side stream.Side) (*stream.Stream, error) {
+	c := streamConfig(j.Column, j.Config, side)
+	c.Wait = j.Wait
+	return stream.Open(ctx, runs, c)
+}
+
 // openHeldout opens the held-out rows. By "auto" whole groups are held out where
-// every run has the column and there are enough of them, else whole prompts.
+// every run has the column and the first span has some, else whole prompts. While a
+// collection is followed they are those of the first span.
 func (f *feed) openHeldout(ctx context.Context, j Job) error {
 	choices := []string{j.Config.HoldoutBy}
 	if choices[0] == "auto" {
@@ -64,26 +79,30 @@ func (f *feed) openHeldout(ctx context.Context, j Job) error {
 			choices = []string{"group", "row"}
 		}
 	}
-	c := j.Config
+	first := stream.First(j.Runs, j.Config.Span)
 	for _, f.by = range choices {
-		if c.Holdout == 0 {
+		if j.Config.Holdout == 0 {
 			return nil
 		}
-		c.HoldoutBy = f.by
-		s, err := stream.Open(ctx, j.Runs, streamConfig(j.Column, c, stream.Heldout))
+		j.Config.HoldoutBy = f.by
+		held, err := f.read(ctx, first, j, stream.Heldout)
 		if err != nil {
 			return err
 		}
-		n, err := s.Count(ctx)
-		if err == nil && n > 0 {
-			f.held = s
+		n, err := held.Count(ctx)
+		if err == nil && n > 0 && j.Wait != nil {
+			f.held = held
 			return nil
 		}
-		if err = errors.Join(err, s.Close()); err != nil {
+		if err = errors.Join(err, held.Close()); err == nil && n > 0 {
+			f.held, err = f.read(ctx, j.Runs, j, stream.Heldout)
+			return err
+		}
+		if err != nil {
 			return err
 		}
 	}
-	return fmt.Errorf("holdout %v by %s holds no row out of %s: raise holdout, or choose another holdout_by", c.Holdout, f.by, j.Column)
+	return fmt.Errorf("holdout %v by %s holds no row out of %s: raise holdout, or choose another holdout_by", j.Config.Holdout, f.by, j.Column)
 }
 
 // allHave tells whether every run has a scalar column.
@@ -100,7 +119,8 @@ func allHave(runs []stream.Source, name string) bool {
 const prefetch = 2
 
 func streamConfig(column string, c Config, side stream.Side) stream.Config {
-	return stream.Config{Column: column, Batch: c.Batch, Window: c.Window, Seed: c.DataSeed, Prefetch: prefetch,
+	return stream.Config{Column: column, Batch: c.Batch, Window: c.Window, Span: c.Span, Seed: c.DataSeed, Prefetch: prefetch,
+		MaxNorm: c.MaxNorm, FailNonFinite: c.NonFinite == failAtRows,
 		Filter: stream.Filter{Tokens: c.Tokens, Where: c.Where, Side: side,
 			Holdout: stream.Holdout{Fraction: c.Holdout, By: c.HoldoutBy}}}
 }

@@ -153,10 +153,7 @@ func text(v any) (string, bool) {
 
 func assignTexts(p *[]string, v any) bool {
 	if s, ok := v.(string); ok {
-		*p = slices.DeleteFunc(strings.Split(s, ","), func(s string) bool { return strings.TrimSpace(s) == "" })
-		for i := range *p {
-			(*p)[i] = strings.TrimSpace((*p)[i])
-		}
+		*p = slices.DeleteFunc(splitList(s), func(s string) bool { return s == "" })
 		return true
 	}
 	list, ok := v.([]any)
@@ -171,6 +168,29 @@ func assignTexts(p *[]string, v any) bool {
 	}
 	*p = out
 	return true
+}
+
+// splitList cuts a text at the commas that stand outside quotes and brackets.
+func splitList(s string) (parts []string) {
+	var quote rune
+	depth, from := 0, 0
+	for i, r := range s {
+		switch {
+		case quote != 0:
+			if r == quote {
+				quote = 0
+			}
+		case r == '\'' || r == '"':
+			quote = r
+		case r == '(':
+			depth++
+		case r == ')':
+			depth--
+		case r == ',' && depth <= 0:
+			parts, from = append(parts, strings.TrimSpace(s[from:i])), i+1
+		}
+	}
+	return append(parts, strings.TrimSpace(s[from:]))
 }
 
 func assignNumbers(p *[]float64, v any) bool {

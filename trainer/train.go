@@ -29,6 +29,10 @@ type Job struct {
 	Resume bool // go on from the last checkpoint if there is one
 	Fork   bool // go on although the config has changed, and note the change in cfg.json
 
+	// Wait, when set, follows a collection: it is called while a unit that is needed next
+	// is not there yet, from several goroutines, and returns when it is time to look again.
+	Wait func(ctx context.Context, unit int) error
+
 	Program  string           // version of the program, for cfg.json
 	Progress func(Event)      // called after every line of metrics.jsonl; may be nil
 	Now      func() time.Time // the clock, for rates and checkpoint_minutes only
@@ -43,6 +47,8 @@ type Result struct {
 	Seconds float64            // of its own computing and of waiting for data
 	Starved float64            // share of Seconds spent waiting for data
 	Dropped int64              // rows left out because a value was not finite
+	Loud    int64              // rows left out because of max_norm
+	Mixing  stream.Mixing      // of the last batch that was reported
 	Eval    map[string]float64 // metrics on held-out rows
 	Failed  string             `json:",omitempty"` // why it did not end
 }
@@ -95,6 +101,9 @@ func prepare(ctx context.Context, jobs []Job) (s *session, err error) {
 	for _, j := range jobs {
 		if err := j.Config.Validate(j.Kind); err != nil {
 			return s, err
+		}
+		if j.Wait != nil && j.Config.Epochs > 0 {
+			return s, errors.New("epochs needs the whole run: give steps to follow a collection")
 		}
 		if dirs[j.Dir] {
 			return s, fmt.Errorf("two trainings would write to %s: give one of them another name", j.Dir)

@@ -24,6 +24,7 @@ type training struct {
 	there   *Coder    // what the folder held before
 	saved   time.Time // when the last checkpoint was written
 	stepped bool      // by the batch that is being concluded
+	mixing  stream.Mixing
 	eval    map[string]float64
 	failed  error // why it does not go on
 	ended   bool
@@ -103,9 +104,11 @@ func (t *training) learn(b *stream.Batch, waited float64, after stream.Cursor) e
 		return fmt.Errorf("step %d: %w%s", t.Step+1, err, blame(err, b))
 	}
 	t.Step, t.Cursor, t.stepped = t.Step+1, after, true
-	t.Rows, t.Dropped = t.Rows+int64(b.N), t.Dropped+int64(b.Dropped)
+	t.Rows, t.Dropped, t.Loud = t.Rows+int64(b.N), t.Dropped+int64(b.Dropped), t.Loud+int64(b.Loud)
 	t.Seconds, t.Starved = t.Seconds+waited+t.Now().Sub(began).Seconds(), t.Starved+waited
 	if t.Step%t.Config.LogSteps == 0 || t.last() || t.Step == 1 {
+		t.mixing = stream.Measure(b.Rows, t.feed.data.Mixed())
+		values["mixing"] = t.mixing.Evenness
 		return t.report("train", values)
 	}
 	return nil
@@ -193,5 +196,5 @@ func (t *training) starved() float64 {
 
 func (t *training) result() Result {
 	return Result{Dir: t.Dir, Coder: t.coder, Steps: t.Step, Rows: t.Rows, Seconds: t.Seconds, Starved: t.starved(),
-		Dropped: t.Dropped, Eval: t.eval}
+		Dropped: t.Dropped, Loud: t.Loud, Mixing: t.mixing, Eval: t.eval}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +26,9 @@ type trainOptions struct {
 	site, layers string
 	out, config  string
 	set          []string
+	where        []string
 	resume, fork bool
+	follow       bool
 	threads      int
 	jsonOut      bool
 	write        bool // into the runs
@@ -75,6 +78,7 @@ func (o *trainOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.out, "out", "", "folder of the coder; with several coders, one folder each below it")
 	f.StringVarP(&o.config, "file", "f", "", "YAML file: keys as for --set, or a sweep")
 	f.StringArrayVar(&o.set, "set", nil, "key=value, wins over the file")
+	f.StringArrayVar(&o.where, "where", nil, "only rows for which this holds, such as \"label = 1 and pos > 0\"; beside the file's conditions")
 	f.IntVar(&o.threads, "threads", 0, "compute threads (0: all cores)")
 	f.BoolVar(&o.jsonOut, "json", false, "print the result as JSON")
 }
@@ -82,6 +86,7 @@ func (o *trainOptions) flags(f *pflag.FlagSet) {
 func (o *trainOptions) resumeFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.resume, "resume", false, "go on from the last checkpoint in --out")
 	f.BoolVar(&o.fork, "fork", false, "with --resume: go on although the config has changed, and note the change in cfg.json")
+	f.BoolVar(&o.follow, "follow", false, "train while the run is collected, waiting for the units needed; the order is the same as later")
 }
 
 func keyList(kind string) string {
@@ -99,7 +104,7 @@ func (o *trainOptions) sources(ctx context.Context) ([]stream.Source, error) {
 	}
 	var runs []stream.Source
 	for _, run := range o.from {
-		st, plan, err := openRunFor(ctx, run, o.write)
+		st, plan, err := o.openRun(ctx, run)
 		if err != nil {
 			return nil, err
 		}
@@ -109,6 +114,15 @@ func (o *trainOptions) sources(ctx context.Context) ([]stream.Source, error) {
 		torch.SetThreads(o.threads)
 	}
 	return runs, nil
+}
+
+// narrow adds the conditions of --where.
+func (o *trainOptions) narrow(kind string, cfg trainer.Config) (trainer.Config, error) {
+	cfg.Where = append(slices.Clone(cfg.Where), o.where...)
+	if err := cfg.Validate(kind); err != nil {
+		return cfg, fmt.Errorf("%w: %w", errUsage, err)
+	}
+	return cfg, nil
 }
 
 // taps are those of --site and --layers that the first run holds.
@@ -144,6 +158,9 @@ func (o *trainOptions) load(ctx context.Context, kind string) (cfg trainer.Confi
 	if cfg, err = trainer.LoadConfig(kind, o.config, o.set); err != nil {
 		return cfg, nil, nil, fmt.Errorf("%w: %w", errUsage, err)
 	}
+	if cfg, err = o.narrow(kind, cfg); err != nil {
+		return cfg, nil, nil, err
+	}
 	if runs, err = o.sources(ctx); err != nil {
 		return cfg, nil, nil, err
 	}
@@ -178,7 +195,7 @@ func (o *trainOptions) train(ctx context.Context, jobs []trainer.Job, out io.Wri
 	if err := checkMemory(jobs, os.Stderr); err != nil {
 		return err
 	}
-	results, err := trainShown(ctx, jobs)
+	results, err := o.trainShown(ctx, jobs)
 	if o.jsonOut && results != nil {
 		return errors.Join(err, printJSON(out, results))
 	}
@@ -191,10 +208,13 @@ func (o *trainOptions) train(ctx context.Context, jobs []trainer.Job, out io.Wri
 }
 
 // trainShown trains jobs and shows their progress.
-func trainShown(ctx context.Context, jobs []trainer.Job) ([]trainer.Result, error) {
+func (o *trainOptions) trainShown(ctx context.Context, jobs []trainer.Job) ([]trainer.Result, error) {
 	m := newMeter(os.Stderr)
 	last, began := "", time.Now()
 	for i, j := range jobs {
+		if o.follow {
+			jobs[i].Wait = waiter(m, j.Runs[0].Plan.NumUnits())
+		}
 		jobs[i].Progress = func(e trainer.Event) {
 			last = eventLine(j.Column, e)
 			if len(jobs) > 1 {
@@ -235,5 +255,10 @@ func printTrained(out io.Writer, j trainer.Job, r trainer.Result) {
 	if r.Dropped > 0 {
 		fmt.Fprintf(out, "  left out %d rows with values that are not finite\n", r.Dropped)
 	}
+	if r.Loud > 0 {
+		fmt.Fprintf(out, "  left out %d rows above max_norm\n", r.Loud)
+	}
+	fmt.Fprintf(out, "  mixing: a batch came from %d units with %.2f bits of entropy, %.0f %% of what is possible\n",
+		r.Mixing.Units, r.Mixing.Entropy, 100*r.Mixing.Evenness)
 	fmt.Fprintf(out, "  held out:%s\n", metricText(r.Eval))
 }

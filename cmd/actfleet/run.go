@@ -44,6 +44,9 @@ func openStore(ctx context.Context, run string, write bool) (store.Store, error)
 // inBucket says whether a run lies in a bucket rather than a directory.
 func inBucket(run string) bool { return strings.HasPrefix(run, s3.Scheme) }
 
+// errNoRun says that nothing has been collected there yet.
+var errNoRun = errors.New("no run at")
+
 // openRun opens a run that exists, for reading, and reads its plan.
 func openRun(ctx context.Context, run string) (store.Store, shard.Plan, error) {
 	return openRunFor(ctx, run, false)
@@ -52,7 +55,7 @@ func openRun(ctx context.Context, run string) (store.Store, shard.Plan, error) {
 // openRunFor is openRun for those that also write.
 func openRunFor(ctx context.Context, run string, write bool) (store.Store, shard.Plan, error) {
 	if stat, err := os.Stat(run); !strings.Contains(run, "://") && (err != nil || !stat.IsDir()) {
-		return nil, shard.Plan{}, fmt.Errorf("no run at %s: it is not a directory", run)
+		return nil, shard.Plan{}, fmt.Errorf("%w %s: it is not a directory", errNoRun, run)
 	}
 	st, err := openStore(ctx, run, write)
 	if err != nil {
@@ -60,7 +63,7 @@ func openRunFor(ctx context.Context, run string, write bool) (store.Store, shard
 	}
 	plan, err := shard.ReadPlan(ctx, st)
 	if errors.Is(err, store.ErrNotFound) {
-		err = fmt.Errorf("no run at %s: there is no %s in it", run, shard.KeyPlan)
+		err = fmt.Errorf("%w %s: there is no %s in it", errNoRun, run, shard.KeyPlan)
 	}
 	return st, plan, err
 }

@@ -45,6 +45,9 @@ func runSweep(ctx context.Context, o trainOptions, out io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("learner %s: %w", p.Name, err)
 		}
+		if p.Config, err = o.narrow(p.Kind, p.Config); err != nil {
+			return err
+		}
 		for _, t := range taps {
 			dir := filepath.Join(o.out, t.Column("")+"-"+p.Name)
 			jobs = append(jobs, o.job(p.Kind, dir, runs, t, p.Config))

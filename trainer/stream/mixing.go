@@ -1,6 +1,10 @@
 package stream
 
-import "math"
+import (
+	"maps"
+	"math"
+	"slices"
+)
 
 // Mixing tells how well the rows of a batch are mixed.
 type Mixing struct {
@@ -17,7 +21,7 @@ func Measure(rows []Key, units int) Mixing {
 	}
 	m := Mixing{Units: len(count), Evenness: 1}
 	n := float64(len(rows))
-	for _, c := range count {
+	for _, c := range slices.Sorted(maps.Values(count)) { // always added in the same order
 		p := float64(c) / n
 		m.Entropy -= p * math.Log2(p)
 	}

@@ -34,6 +34,19 @@ func (s *Stream) span(epoch, i int) []*part {
 	return nth(s.unitOrder(epoch), i, s.spanUnits())
 }
 
+// First is the runs with the units of the first span alone.
+func First(runs []Source, span int) []Source {
+	s := Stream{cfg: Config{Span: span}, parts: listParts(runs)}
+	out := slices.Clone(runs)
+	for i := range out {
+		out[i].Units = []int{}
+	}
+	for _, p := range s.span(0, 0) {
+		out[p.run].Units = append(out[p.run].Units, p.number)
+	}
+	return out
+}
+
 // ensure opens units that are not open yet.
 func (s *Stream) ensure(ctx context.Context, parts []*part) error {
 	g, gctx := errgroup.WithContext(ctx)

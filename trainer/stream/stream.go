@@ -143,6 +143,9 @@ func (s *Stream) Rows() (n int64) {
 // Units is the number of units the stream reads.
 func (s *Stream) Units() int { return len(s.parts) }
 
+// Mixed is the number of units whose rows may meet in a window.
+func (s *Stream) Mixed() int { return min(len(s.parts), s.spanUnits()) }
+
 // Cursor is the place after the last batch handed out.
 func (s *Stream) Cursor() Cursor { return s.cursor }
 

@@ -1,0 +1,88 @@
+package trainer
+
+import (
+	"context"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"actfleet/shard"
+	"actfleet/shard/store/mem"
+	"actfleet/trainer/runtest"
+	"actfleet/trainer/stream"
+)
+
+// Data that cannot be trained on are refused with one clear line, and nothing is left.
+func TestRefusesData(t *testing.T) {
+	for part, change := range map[string]func(*Job){
+		"batch 9999 is more than the": func(j *Job) { j.Config.Batch = 9999 },
+		"the filter keeps no row":     func(j *Job) { j.Config.Where, j.Config.Holdout = []string{"label = 7"}, 0 },
+		"holds no row":                func(j *Job) { j.Config.Where = []string{"label = 7"} },
+		`no column "labl"`:            func(j *Job) { j.Config.Where = []string{"labl = 7"} },
+		"want a comparison":           func(j *Job) { j.Config.Where = []string{"label"} },
+		`non_finite is "maybe"`:       func(j *Job) { j.Config.NonFinite = "maybe" },
+		"unit 2 of memory":            func(j *Job) { _ = j.Runs[0].Store.Delete(context.Background(), shard.UnitKey(2)) },
+		"give steps to follow": func(j *Job) {
+			j.Config.Epochs, j.Wait = 2, func(context.Context, int) error { return nil }
+		},
+		"is 16 wide in one run and 8": func(j *Job) { j.Runs = append(j.Runs, narrow(t)) },
+	} {
+		j := job(t, SAE, filepath.Join(t.TempDir(), "new"), made(t))
+		change(&j)
+		_, err := Train(t.Context(), j)
+		if err == nil || !strings.Contains(err.Error(), part) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("want %q, got %v", part, err)
+		}
+		if _, err := os.Stat(j.Dir); err == nil {
+			t.Errorf("%s: a refused training left a folder", part)
+		}
+	}
+}
+
+// narrow is a run with shorter vectors.
+func narrow(t testing.TB) stream.Source {
+	r := runtest.Run{Tokens: "all", Units: 2, Rows: []runtest.Row{{Tokens: 3}, {Tokens: 4}},
+		Vectors: []shard.Vector{{Name: "fc2_3", Width: 8, Dtype: shard.F16}}, Fill: func(int, int64, int32, []float32) {}}
+	return r.Write(t, mem.New(time.Now))
+}
+
+// Rows that are not finite are left out and counted, also over an interruption; or they
+// end the training, as asked.
+func TestNonFiniteRows(t *testing.T) {
+	r := runtest.Run{Tokens: "all", Units: 3, Rows: make([]runtest.Row, 300), Vectors: []shard.Vector{{Name: "fc2_3", Width: width, Dtype: shard.F16}},
+		Fill: func(_ int, row int64, pos int32, dst []float32) {
+			for j := range dst {
+				dst[j] = float32(math.Sin(float64(int(row)*7 + int(pos)*3 + j*j)))
+			}
+			if row%50 == 0 && pos == 0 {
+				dst[3] = float32(math.NaN())
+			}
+		}}
+	for i := range r.Rows {
+		r.Rows[i] = runtest.Row{Tokens: 1 + i%5}
+	}
+	src := r.Write(t, mem.New(time.Now))
+	j := job(t, SAE, t.TempDir(), src)
+	j.Config.Holdout, j.Config.Steps, j.Config.Epochs, j.Config.Batch = 0, 0, 2, 60
+	res, err := Train(t.Context(), j)
+	if err != nil || res.Dropped != 12 {
+		t.Errorf("left out %d rows in two epochs, want 12: %v", res.Dropped, err)
+	}
+	parts := j
+	parts.Dir = t.TempDir()
+	if err := interrupted(t, []Job{parts}, 3); !errors.Is(err, ErrInterrupted) {
+		t.Fatal(err)
+	}
+	parts.Resume = true
+	if again, err := Train(t.Context(), parts); err != nil || again.Dropped != 12 {
+		t.Errorf("in two parts %d rows, want 12: %v", again.Dropped, err)
+	}
+	j.Dir, j.Config.NonFinite = t.TempDir(), failAtRows
+	if _, err := Train(t.Context(), j); !errors.Is(err, stream.ErrNonFinite) || !strings.Contains(err.Error(), "unit") {
+		t.Errorf("got %v", err)
+	}
+}
