@@ -42,7 +42,7 @@ type Request struct {
 // Forward runs the prompts through the network. It returns the logits [B][Vocab] when asked, nil
 // otherwise. Errors: ErrTooLong, what Emit returned, ctx's error, or libtorch's.
 func (m *Model) Forward(ctx context.Context, r Request) (logits [][]float32, err error) {
-	return m.run(ctx, r, r.After.blocks())
+	return m.run(ctx, r, r.After.of(m))
 }
 
 // run is Forward, with what the blocks remember of the positions before: past is nil when there are none.
@@ -77,7 +77,7 @@ func (m *Model) check(r Request) error {
 			return fmt.Errorf("tap %s: %s has layers 0..%d", t.Column(""), m.info.Name, m.info.Layers-1)
 		}
 	}
-	if have, want := len(r.After.blocks()), m.blocks(r); r.After != nil && have < want {
+	if have, want := len(r.After.of(m)), m.blocks(r); r.After != nil && have < want {
 		return fmt.Errorf("the prefix remembers %d blocks, the pass needs %d", have, want)
 	}
 	return nil
@@ -100,14 +100,16 @@ type pass struct {
 	r      Request
 	past   []layer.Past
 	wanted map[tap.Tap]int
+	buffer *torch.Tensor // in host memory, for the taps; nil while none was needed
 	err    error
 	logits [][]float32
 }
 
 func (p *pass) run(ctx context.Context, s *torch.Scope) error {
 	ids, steps := pad(p.r.IDs)
-	x := s.Keep(p.m.net.Embed(s, torch.FromInt64(s, ids, int64(len(p.r.IDs)), int64(steps)), p.r.After.Len()))
-	defer func() { x.Free() }()
+	first := p.m.target.First()
+	x := s.Keep(p.m.net.Embed(s, s.ToDevice(torch.FromInt64(s, ids, int64(len(p.r.IDs)), int64(steps)), first), p.r.After.Len()))
+	defer func() { x.Free(); p.buffer.Free() }()
 	masks := layer.NewMasks(s)
 	for i := range p.m.blocks(p.r) {
 		if err := ctx.Err(); err != nil {
@@ -131,25 +133,44 @@ func (p *pass) block(s *torch.Scope, i int, x *torch.Tensor, masks *layer.Masks)
 	if p.past != nil {
 		c.Past = &p.past[i]
 	}
-	next := p.m.net.Block(s, i, x, c, func(site tap.Site, y *torch.Tensor) { p.emit(tap.Tap{Site: site, Layer: i}, y) })
-	p.emit(tap.Tap{Site: tap.Resid, Layer: i}, next)
+	x = s.ToDevice(x, p.m.target.Block(i, p.m.info.Layers))
+	next := p.m.net.Block(s, i, x, c, func(site tap.Site, y *torch.Tensor) { p.emit(s, tap.Tap{Site: site, Layer: i}, y) })
+	p.emit(s, tap.Tap{Site: tap.Resid, Layer: i}, next)
 	return next
 }
 
 // emit hands a tapped output on; after the first error nothing is handed on any more.
-func (p *pass) emit(t tap.Tap, y *torch.Tensor) {
+func (p *pass) emit(s *torch.Scope, t tap.Tap, y *torch.Tensor) {
 	i, ok := p.wanted[t]
 	if !ok || p.err != nil {
 		return
 	}
-	shape := y.Shape()
-	v := View{Data: y.Float32s(), T: int(shape[1]), D: int(shape[2])}
+	shape, host := y.Shape(), p.host(s, y)
+	v := View{Data: host.Float32s(), T: int(shape[1]), D: int(shape[2])}
 	if p.r.Replace != nil {
 		p.err = p.r.Replace(i, v)
+		if host != y {
+			s.CopyTo(y, host)
+		}
 	}
 	if p.err == nil && p.r.Emit != nil {
 		p.err = p.r.Emit(i, v)
 	}
+}
+
+// host is y in host memory: y itself, or a copy in the pass's buffer, which serves one tap after another.
+func (p *pass) host(s *torch.Scope, y *torch.Tensor) *torch.Tensor {
+	if p.m.pin == nil {
+		return y
+	}
+	shape, n := y.Shape(), y.Len()
+	if p.buffer == nil || p.buffer.Len() < n {
+		p.buffer.Free()
+		p.buffer = s.Keep(p.m.pin(s, s.Zeros(torch.F32, torch.CPU, n)))
+	}
+	out := s.View(s.Narrow(p.buffer, 0, 0, n), shape...)
+	s.CopyTo(out, y)
+	return out
 }
 
 // readLogits computes the logits after each prompt's last real token.
@@ -159,8 +180,8 @@ func (p *pass) readLogits(s *torch.Scope, x *torch.Tensor) {
 	for b, ids := range p.r.IDs {
 		at[b] = int64(b)*shape[1] + int64(len(ids)) - 1
 	}
-	rows := s.IndexSelect(s.View(x, shape[0]*shape[1], shape[2]), 0, torch.FromInt64(s, at, int64(len(at))))
-	all := p.m.net.Logits(s, rows).Float32s()
+	rows := s.IndexSelect(s.View(x, shape[0]*shape[1], shape[2]), 0, s.ToDevice(torch.FromInt64(s, at, int64(len(at))), x.Device()))
+	all := p.m.logits(s, rows).Float32s()
 	for b := range p.r.IDs {
 		p.logits = append(p.logits, append([]float32(nil), all[b*p.m.info.Vocab:(b+1)*p.m.info.Vocab]...))
 	}

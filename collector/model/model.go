@@ -29,25 +29,40 @@ type Info struct {
 
 // Model is one checkpoint in memory. Forward may be called from several goroutines at a time.
 type Model struct {
-	info Info
-	net  arch.Network
+	info   Info
+	net    arch.Network
+	target Target
+	// pin puts a tensor into memory that a device copies into at full speed; nil: the taps are in host memory already.
+	pin func(s *torch.Scope, x *torch.Tensor) *torch.Tensor
 }
 
-// Load reads config.json and the safetensors weights of dir, which may be a model in a hub cache (see
+// Target is where the weights go, and the precision of the linear maps.
+type Target = layer.Target
+
+// Load is LoadOn for the CPU in fp32.
+func Load(dir string) (*Model, error) { return LoadOn(dir, Target{}) }
+
+// LoadOn reads config.json and the safetensors weights of dir, which may be a model in a hub cache (see
 // Resolve) or a .gguf file. Errors: arch.ErrUnsupported, layer.ErrMismatch, safetensors.ErrCorrupt,
 // gguf.ErrCorrupt, gguf.ErrUnsupported, ErrSnapshot, or what the file system says.
-func Load(dir string) (*Model, error) {
+func LoadOn(dir string, to Target) (*Model, error) {
+	if err := computes(to); err != nil {
+		return nil, err
+	}
 	dir, config, ckpt, err := open(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer ckpt.Close()
-	m := &Model{}
+	m := &Model{target: to}
+	if to.First().IsCUDA() {
+		m.pin = func(s *torch.Scope, x *torch.Tensor) *torch.Tensor { return s.Pin(x, to.First()) }
+	}
 	if m.info, err = identify(dir, config, ckpt); err != nil {
 		return nil, err
 	}
 	err = torch.Do(func(s *torch.Scope) error {
-		m.net, err = arch.Load(s, config, layer.NewSource(ckpt))
+		m.net, err = arch.Load(s, config, layer.NewSource(ckpt, to))
 		return err
 	})
 	if err != nil {
@@ -55,6 +70,22 @@ func Load(dir string) (*Model, error) {
 	}
 	m.info.Shape = m.net.Shape()
 	return m, nil
+}
+
+// computes tries a small product: not every libtorch has every 16-bit type on every device.
+func computes(to Target) error {
+	if to.Compute == 0 || to.Compute == torch.F32 {
+		return nil
+	}
+	err := torch.Do(func(s *torch.Scope) error {
+		x := s.Zeros(to.Compute, to.First(), 2, 2)
+		s.Linear(x, x, nil)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("compute %s on %s: this libtorch (%s) cannot: %w", to.Compute, to.First(), torch.Version(), err)
+	}
+	return nil
 }
 
 // Identify returns the Info that Load would, without its Shape and without building the network.

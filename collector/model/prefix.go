@@ -13,7 +13,7 @@ import (
 type Prefix struct {
 	IDs []int32
 
-	past []layer.Past // of each block that was computed
+	past map[*Model][]layer.Past // of each block that was computed
 }
 
 // Len is the number of tokens; 0 for nil.
@@ -29,28 +29,40 @@ func (p *Prefix) Free() {
 	if p == nil {
 		return
 	}
-	for i := range p.past {
-		p.past[i].Free()
+	for _, past := range p.past {
+		for i := range past {
+			past[i].Free()
+		}
 	}
 }
 
-func (p *Prefix) blocks() []layer.Past {
+// of is what m's blocks remember.
+func (p *Prefix) of(m *Model) []layer.Past {
 	if p == nil {
 		return nil
 	}
-	return p.past
+	return p.past[m]
 }
 
 // Prefix runs the one prompt of r as Forward does, taps and all, and keeps what the Forwards after it need
 // to go on from there: those with the same taps and logits, or with fewer.
 func (m *Model) Prefix(ctx context.Context, r Request) (*Prefix, error) {
+	return newPrefix(ctx, r, m)
+}
+
+// newPrefix is the Prefix of copies of one model; the first one's taps are emitted.
+func newPrefix(ctx context.Context, r Request, models ...*Model) (*Prefix, error) {
 	if len(r.IDs) != 1 || r.After != nil {
 		return nil, fmt.Errorf("a prefix is one prompt from its beginning; the request has %d", len(r.IDs))
 	}
-	p := &Prefix{IDs: slices.Clone(r.IDs[0]), past: make([]layer.Past, m.blocks(r))}
-	if _, err := m.run(ctx, r, p.past); err != nil {
-		p.Free()
-		return nil, err
+	p := &Prefix{IDs: slices.Clone(r.IDs[0]), past: map[*Model][]layer.Past{}}
+	for _, m := range models {
+		p.past[m] = make([]layer.Past, m.blocks(r))
+		if _, err := m.run(ctx, r, p.past[m]); err != nil {
+			p.Free()
+			return nil, err
+		}
+		r.Emit = nil
 	}
 	return p, nil
 }

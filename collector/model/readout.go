@@ -13,9 +13,14 @@ func (m *Model) Readout(x []float32, n int) (logits []float32, err error) {
 		return nil, fmt.Errorf("read out %d states of %d: got %d values", n, m.info.Hidden, len(x))
 	}
 	err = torch.Do(func(s *torch.Scope) error {
-		out := m.net.Logits(s, torch.FromFloat32(s, x, int64(n), int64(m.info.Hidden)))
+		out := m.logits(s, torch.FromFloat32(s, x, int64(n), int64(m.info.Hidden)))
 		logits = append(logits, out.Float32s()...)
 		return nil
 	})
 	return logits, err
+}
+
+// logits maps states [N, Hidden] on any device to logits [N, Vocab] in host memory.
+func (m *Model) logits(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	return s.ToDevice(m.net.Logits(s, s.ToDevice(x, m.target.First())), torch.CPU)
 }

@@ -16,7 +16,7 @@ func loadDecoder(s *torch.Scope, d design, src *layer.Source) (Network, error) {
 		return nil, err
 	}
 	for i := range d.shape.Layers {
-		block, err := d.loadBlock(s, src, fmt.Sprintf("model.layers.%d.", i))
+		block, err := d.loadBlock(s, src.Block(i, d.shape.Layers), fmt.Sprintf("model.layers.%d.", i))
 		if err != nil {
 			return nil, err
 		}

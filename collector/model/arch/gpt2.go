@@ -85,7 +85,7 @@ func (m *gpt2) load(s *torch.Scope, src *layer.Source) (err error) {
 		return err
 	}
 	for i := range m.cfg.Layers {
-		block, err := m.loadBlock(s, src, fmt.Sprintf("%sh.%d.", at, i))
+		block, err := m.loadBlock(s, src.Block(i, m.cfg.Layers), fmt.Sprintf("%sh.%d.", at, i))
 		if err != nil {
 			return err
 		}

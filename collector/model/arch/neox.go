@@ -92,7 +92,7 @@ func (m *neox) load(s *torch.Scope, src *layer.Source) (err error) {
 		return err
 	}
 	for i := range m.cfg.Layers {
-		block, err := m.loadBlock(s, src, fmt.Sprintf("gpt_neox.layers.%d.", i))
+		block, err := m.loadBlock(s, src.Block(i, m.cfg.Layers), fmt.Sprintf("gpt_neox.layers.%d.", i))
 		if err != nil {
 			return err
 		}

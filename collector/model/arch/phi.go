@@ -132,7 +132,7 @@ func (m *phi) load(s *torch.Scope, src *layer.Source) (err error) {
 		return err
 	}
 	for i := range c.Layers {
-		block, err := m.loadBlock(s, src, m.names.block(i))
+		block, err := m.loadBlock(s, src.Block(i, c.Layers), m.names.block(i))
 		if err != nil {
 			return err
 		}

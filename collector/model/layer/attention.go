@@ -59,7 +59,7 @@ func (h Heads) Causal(s *torch.Scope, q, k, v *torch.Tensor, how Scores, c Conte
 	if how.Cap > 0 {
 		scores = Softcap(s, scores, how.Cap)
 	}
-	s.AddTo(s.View(scores, batch, kv, group, steps, -1), c.Masks.get(int(steps), c.Before(), how.Window), 1)
+	s.AddTo(s.View(scores, batch, kv, group, steps, -1), c.Masks.get(scores.Device(), int(steps), c.Before(), how.Window), 1)
 	mixed := c.Past.mix(s, s.Softmax(scores, -1), v) // [B, K, G·T, C]
 	c.Past.fill(s, k, v)
 	byStep := s.Permute(s.View(mixed, batch, kv, group, steps, width), 0, 3, 1, 2, 4)

@@ -4,9 +4,9 @@
 // Vocabulary: B is the number of prompts in a batch, T the padded length, D a width, H the number of
 // heads, K the number of key/value heads, C the width of one head.
 //
-// Guarantees: weights are upcast to fp32 once, when they are loaded; every shape is checked against
-// what the caller expects; a weight nobody asked for is an error (Source.Done). Statistics of norms and
-// the softmax are fp32.
+// Guarantees: weights are converted once, when they are loaded, to fp32 or, in linear maps, to what the
+// Target says; every shape is checked against what the caller expects; a weight nobody asked for is an
+// error (Source.Done). States, norms, rotation and attention are fp32 whatever the Target.
 //
 // Non-guarantees: nothing here knows an architecture's weight names; nothing here frees what Load
 // functions return (weights live as long as the process).

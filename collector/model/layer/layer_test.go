@@ -63,7 +63,7 @@ func source(t *testing.T, tensors ...safetensors.Tensor) *Source {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ckpt.Close() })
-	return NewSource(ckpt)
+	return NewSource(ckpt, Target{})
 }
 
 func TestConv1D(t *testing.T) {
@@ -115,7 +115,7 @@ func TestMask(t *testing.T) {
 	}
 	do(t, func(s *torch.Scope) {
 		masks := NewMasks(s)
-		if masks.get(2, 2, 4) != masks.get(2, 2, 0) || masks.get(2, 2, 3) == masks.get(2, 2, 0) {
+		if masks.get(torch.CPU, 2, 2, 4) != masks.get(torch.CPU, 2, 2, 0) || masks.get(torch.CPU, 2, 2, 3) == masks.get(torch.CPU, 2, 2, 0) {
 			t.Error("a window is no window when no row outgrows it, and only then")
 		}
 	})

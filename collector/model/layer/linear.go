@@ -2,7 +2,8 @@ package layer
 
 import "actfleet/internal/torch"
 
-// Linear is y = x Wᵀ + b, with W of shape [out, in] and b of shape [out] or absent.
+// Linear is y = x Wᵀ + b, with W of shape [out, in] and b of shape [out] or absent. Both may be 16-bit:
+// then x is rounded to that, the products are summed in fp32 and y is rounded once; x and y are fp32.
 type Linear struct {
 	Weight, Bias *torch.Tensor
 }
@@ -17,7 +18,7 @@ func LoadLinear(s *torch.Scope, src *Source, name string, in, out int, bias bool
 func LoadFused(s *torch.Scope, src *Source, names []string, in int, outs []int, bias bool) (Linear, error) {
 	var ws, bs []*torch.Tensor
 	for i, name := range names {
-		w, err := src.Tensor(s, name+".weight", outs[i], in)
+		w, err := src.tensor(s, name+".weight", src.target.dtype(), []int{outs[i], in})
 		if err != nil {
 			return Linear{}, err
 		}
@@ -25,7 +26,7 @@ func LoadFused(s *torch.Scope, src *Source, names []string, in int, outs []int, 
 		if !bias {
 			continue
 		}
-		b, err := src.Tensor(s, name+".bias", outs[i])
+		b, err := src.tensor(s, name+".bias", src.target.dtype(), []int{outs[i]})
 		if err != nil {
 			return Linear{}, err
 		}
@@ -36,13 +37,13 @@ func LoadFused(s *torch.Scope, src *Source, names []string, in int, outs []int, 
 
 // LoadConv1D reads a linear map whose weight lies in the file as [in, out], as GPT-2's do, with a bias.
 func LoadConv1D(s *torch.Scope, src *Source, name string, in, out int) (Linear, error) {
-	w, err := src.Tensor(s, name+".weight", in, out)
+	w, err := src.tensor(s, name+".weight", src.target.dtype(), []int{in, out})
 	if err != nil {
 		return Linear{}, err
 	}
 	turned := s.Keep(s.Contiguous(s.Transpose(w, 0, 1)))
 	w.Free()
-	b, err := src.Tensor(s, name+".bias", out)
+	b, err := src.tensor(s, name+".bias", src.target.dtype(), []int{out})
 	return Linear{Weight: turned, Bias: b}, err
 }
 
@@ -79,5 +80,9 @@ func join(s *torch.Scope, parts []*torch.Tensor) *torch.Tensor {
 
 // Forward maps x [.., in] to [.., out].
 func (l Linear) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
-	return s.Linear(x, l.Weight, l.Bias)
+	d := l.Weight.Dtype()
+	if d == torch.F32 {
+		return s.Linear(x, l.Weight, l.Bias)
+	}
+	return s.To(s.Linear(s.To(x, d), l.Weight, l.Bias), torch.F32)
 }

@@ -14,20 +14,23 @@ type Masks struct {
 	made map[mask]*torch.Tensor
 }
 
-// mask describes one: rows for positions before..before+steps−1, columns for 0..before+steps−1.
-type mask struct{ steps, before, window int }
+// mask describes one on a device: rows for positions before..before+steps−1, columns for 0..before+steps−1.
+type mask struct {
+	device                torch.Device
+	steps, before, window int
+}
 
 // NewMasks makes masks that live as long as the scope of a pass.
 func NewMasks(s *torch.Scope) *Masks { return &Masks{s: s, made: map[mask]*torch.Tensor{}} }
 
-// get is the mask [T, P+T]; a window that no row outgrows is none.
-func (m *Masks) get(steps, before, window int) *torch.Tensor {
+// get is the mask [T, P+T] on a device; a window that no row outgrows is none.
+func (m *Masks) get(d torch.Device, steps, before, window int) *torch.Tensor {
 	if window >= before+steps {
 		window = 0
 	}
-	key := mask{steps, before, window}
+	key := mask{d, steps, before, window}
 	if m.made[key] == nil {
-		m.made[key] = torch.FromFloat32(m.s, key.values(), int64(steps), int64(before+steps))
+		m.made[key] = m.s.ToDevice(torch.FromFloat32(m.s, key.values(), int64(steps), int64(before+steps)), d)
 	}
 	return m.made[key]
 }

@@ -17,7 +17,7 @@ type Rotary struct {
 	gain  float64
 
 	mu     sync.Mutex
-	tables rotaryTables
+	tables map[torch.Device]rotaryTables
 }
 
 // rotaryTables are [rows, Dims/2], fp32.
@@ -29,24 +29,24 @@ type rotaryTables struct {
 // NewRotary turns one pair of channels for each frequency; cos and sin are multiplied by gain (1, except
 // for yarn).
 func NewRotary(freqs []float32, gain float64) *Rotary {
-	return &Rotary{freqs: freqs, gain: gain}
+	return &Rotary{freqs: freqs, gain: gain, tables: map[torch.Device]rotaryTables{}}
 }
 
 // Dims is the number of channels turned; even.
 func (r *Rotary) Dims() int { return 2 * len(r.freqs) }
 
-// upTo returns tables of at least the given number of rows. Outgrown tables stay: another goroutine may
+// upTo returns tables of at least the given number of rows on a device. Outgrown tables stay: another goroutine may
 // be reading them, and together they are smaller than the last.
-func (r *Rotary) upTo(s *torch.Scope, rows int) rotaryTables {
+func (r *Rotary) upTo(s *torch.Scope, d torch.Device, rows int) rotaryTables {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.tables.rows < rows {
-		r.tables = r.tabulate(s, max(rows, 2*r.tables.rows, firstRows))
+	if have := r.tables[d].rows; have < rows {
+		r.tables[d] = r.tabulate(s, d, max(rows, 2*have, firstRows))
 	}
-	return r.tables
+	return r.tables[d]
 }
 
-func (r *Rotary) tabulate(s *torch.Scope, rows int) rotaryTables {
+func (r *Rotary) tabulate(s *torch.Scope, d torch.Device, rows int) rotaryTables {
 	half := len(r.freqs)
 	cos, sin := make([]float32, rows*half), make([]float32, rows*half)
 	for i, freq := range r.freqs {
@@ -58,7 +58,7 @@ func (r *Rotary) tabulate(s *torch.Scope, rows int) rotaryTables {
 		}
 	}
 	table := func(v []float32) *torch.Tensor {
-		return s.Keep(torch.FromFloat32(s, v, int64(rows), int64(half)))
+		return s.Keep(s.ToDevice(torch.FromFloat32(s, v, int64(rows), int64(half)), d))
 	}
 	return rotaryTables{rows: rows, cos: table(cos), sin: table(sin)}
 }
@@ -66,7 +66,7 @@ func (r *Rotary) tabulate(s *torch.Scope, rows int) rotaryTables {
 // Forward turns x [B, H, T, C], whose step t stands at position before+t, into a contiguous tensor.
 func (r *Rotary) Forward(s *torch.Scope, x *torch.Tensor, before int) *torch.Tensor {
 	steps, half := x.Shape()[2], int64(len(r.freqs))
-	tables := r.upTo(s, before+int(steps))
+	tables := r.upTo(s, x.Device(), before+int(steps))
 	cos, sin := s.Narrow(tables.cos, 0, int64(before), steps), s.Narrow(tables.sin, 0, int64(before), steps)
 	out := s.Clone(x)
 	turn := func(to, from int64, sign float64) {

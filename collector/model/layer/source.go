@@ -23,20 +23,29 @@ type Weights interface {
 	Bytes(name string) ([]byte, error)
 }
 
-// Source hands out the weights of one checkpoint as kept fp32 tensors and remembers which were taken.
+// Source hands out the weights of one checkpoint as kept tensors and remembers which were taken.
 type Source struct {
-	ckpt  Weights
-	infos map[string]safetensors.Info
-	taken map[string]bool
+	ckpt   Weights
+	infos  map[string]safetensors.Info
+	taken  map[string]bool
+	target Target
+	device torch.Device // of what is handed out
 }
 
-// NewSource starts reading from an open checkpoint, which must stay open until Done.
-func NewSource(ckpt Weights) *Source {
-	src := &Source{ckpt: ckpt, infos: map[string]safetensors.Info{}, taken: map[string]bool{}}
+// NewSource starts reading from an open checkpoint, which must stay open until Done, for a target.
+func NewSource(ckpt Weights, to Target) *Source {
+	src := &Source{ckpt: ckpt, infos: map[string]safetensors.Info{}, taken: map[string]bool{}, target: to, device: to.First()}
 	for _, info := range ckpt.Tensors() {
 		src.infos[info.Name] = info
 	}
 	return src
+}
+
+// Block is the source of the weights of block i of n, which go to that block's device.
+func (src *Source) Block(i, n int) *Source {
+	part := *src
+	part.device = src.target.Block(i, n)
+	return &part
 }
 
 // Has says whether the checkpoint holds a weight of this name.
@@ -45,6 +54,11 @@ func (src *Source) Has(name string) bool { _, ok := src.infos[name]; return ok }
 // Tensor returns the named weight as an fp32 tensor that the scope keeps (the caller owns it).
 // It fails with ErrMismatch when the weight is absent or has another shape than dims.
 func (src *Source) Tensor(s *torch.Scope, name string, dims ...int) (*torch.Tensor, error) {
+	return src.tensor(s, name, torch.F32, dims)
+}
+
+// tensor is Tensor in another type.
+func (src *Source) tensor(s *torch.Scope, name string, as torch.Dtype, dims []int) (*torch.Tensor, error) {
 	info, ok := src.infos[name]
 	if !ok {
 		return nil, fmt.Errorf("%w: config.json asks for weight %s, the checkpoint has none", ErrMismatch, name)
@@ -64,10 +78,10 @@ func (src *Source) Tensor(s *torch.Scope, name string, dims ...int) (*torch.Tens
 	defer runtime.KeepAlive(raw) // torch sees its memory, Go does not see torch
 	src.taken[name] = true
 	t := torch.Wrap(s, raw, dtype, want...)
-	if dtype == torch.F32 {
+	if dtype == as && src.device == torch.CPU {
 		return s.Keep(s.Clone(t)), nil
 	}
-	return s.Keep(s.To(t, torch.F32)), nil
+	return s.Keep(s.ToDevice(s.To(t, as), src.device)), nil
 }
 
 // Done fails with ErrMismatch when the checkpoint holds weights that no layer took, except those for

@@ -1,0 +1,57 @@
+package model
+
+import (
+	"context"
+
+	"actfleet/collector/model/tap"
+)
+
+// Copies is one checkpoint loaded several times, each copy on devices of its own; a Forward takes one that
+// is free.
+type Copies struct {
+	models []*Model
+	free   chan *Model
+}
+
+// passesPerCopy is how many Forwards a copy runs at a time: while one's taps are packed on the host, the
+// other's are computed.
+const passesPerCopy = 2
+
+// LoadCopies loads dir once for each target.
+func LoadCopies(dir string, targets []Target) (*Copies, error) {
+	c := &Copies{free: make(chan *Model, passesPerCopy*len(targets))}
+	for _, to := range targets {
+		m, err := LoadOn(dir, to)
+		if err != nil {
+			return nil, err
+		}
+		c.models = append(c.models, m)
+	}
+	for range passesPerCopy {
+		for _, m := range c.models {
+			c.free <- m
+		}
+	}
+	return c, nil
+}
+
+// Passes is how many Forwards may run at a time; more wait for each other.
+func (c *Copies) Passes() int { return cap(c.free) }
+
+// Info says which checkpoint it is.
+func (c *Copies) Info() Info { return c.models[0].Info() }
+
+// Width is the number of channels D at a tap.
+func (c *Copies) Width(t tap.Tap) int { return c.models[0].Width(t) }
+
+// Forward is Model.Forward on one of the copies.
+func (c *Copies) Forward(ctx context.Context, r Request) ([][]float32, error) {
+	m := <-c.free
+	defer func() { c.free <- m }()
+	return m.Forward(ctx, r)
+}
+
+// Prefix is Model.Prefix on every copy; what it returns goes with c only.
+func (c *Copies) Prefix(ctx context.Context, r Request) (*Prefix, error) {
+	return newPrefix(ctx, r, c.models...)
+}

@@ -1,0 +1,161 @@
+package model_test
+
+import (
+	"context"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"actfleet/collector/model"
+	"actfleet/collector/model/modeltest"
+	"actfleet/collector/model/tap"
+	"actfleet/internal/torch"
+)
+
+// forwards is what a Model and Copies have in common.
+type forwards interface {
+	Info() model.Info
+	Forward(ctx context.Context, r model.Request) ([][]float32, error)
+	Prefix(ctx context.Context, r model.Request) (*model.Prefix, error)
+}
+
+// outputs is every tap and logit of some prompts, and of the same prompts after a prefix.
+func outputs(t *testing.T, m forwards) (all []float32) {
+	t.Helper()
+	layers, _ := tap.ParseLayers("all", m.Info().Layers)
+	r := model.Request{IDs: [][]int32{{1, 5, 9, 2, 40, 7, 3, 11}, {2}}, Taps: tap.Cross(tap.Sites, layers), Logits: true}
+	r.Emit = func(_ int, v model.View) error { all = append(all, v.Data...); return nil }
+	forward := func(after *model.Prefix) {
+		r.After = after
+		logits, err := m.Forward(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, slices.Concat(logits...)...)
+	}
+	forward(nil)
+	ids, after := r.IDs, r
+	after.IDs, after.After = ids[:1], nil
+	p, err := m.Prefix(t.Context(), after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Free()
+	forward(p)
+	return all
+}
+
+func sameBits(t *testing.T, what string, got, want []float32) {
+	t.Helper()
+	if !slices.EqualFunc(got, want, func(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) }) {
+		t.Errorf("%s: other bits", what)
+	}
+}
+
+// Wherever the blocks lie, and however the taps come back, the bits are the same: blocks split over two devices, two
+// copies, and taps moved through a buffer. The devices here are the CPU each time.
+func TestTargetsHaveTheSameBits(t *testing.T) {
+	for _, name := range fixtures {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join("modeltest", "testdata", name)
+			plain, _ := load(t, name)
+			want := outputs(t, plain)
+			split, err := model.LoadOn(dir, model.Target{Compute: torch.F32, Devices: []torch.Device{torch.CPU, torch.CPU}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			sameBits(t, "split", outputs(t, split), want)
+			split.Stage(func(s *torch.Scope, x *torch.Tensor) *torch.Tensor { return s.Clone(x) })
+			sameBits(t, "staged", outputs(t, split), want)
+		})
+	}
+}
+
+func TestCopies(t *testing.T) {
+	plain, _ := load(t, "gemma3")
+	want := outputs(t, plain)
+	c, err := model.LoadCopies("modeltest/testdata/gemma3", []model.Target{{}, {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 2 * c.Passes() {
+		wg.Go(func() { sameBits(t, "copies", outputs(t, c), want) })
+	}
+	wg.Wait()
+	if at := (tap.Tap{Site: tap.FC1}); c.Passes() != 4 || c.Width(at) != plain.Width(at) || c.Info() != plain.Info() {
+		t.Errorf("%d passes, %+v", c.Passes(), c.Info())
+	}
+	if _, err := model.LoadCopies(t.TempDir(), []model.Target{{}}); err == nil {
+		t.Error("an empty folder is no model")
+	}
+}
+
+// What is written into a staged tap reaches the network.
+func TestReplaceStaged(t *testing.T) {
+	for _, staged := range []bool{false, true} {
+		m, _ := load(t, "llama-3")
+		if staged {
+			m.Stage(func(s *torch.Scope, x *torch.Tensor) *torch.Tensor { return s.Clone(x) })
+		}
+		at := []tap.Tap{{Site: tap.Resid, Layer: m.Info().Layers - 1}}
+		r := model.Request{IDs: [][]int32{{3, 4, 5}}, Taps: at, Logits: true, Replace: func(_ int, v model.View) error { clear(v.Data); return nil }}
+		logits, err := m.Forward(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if off := slices.Max(logits[0]); off != 0 { // RMSNorm of zeros
+			t.Errorf("staged %v: logits of a state of zeros reach %g", staged, off)
+		}
+	}
+}
+
+// 16-bit linear maps: how far every family's taps and logits then are from Hugging Face's fp32, of each tensor's RMS.
+// bf16 has 8 significant bits (2⁻⁹ = 0.002 for one rounding), fp16 11 (2⁻¹² = 0.0002).
+func TestHalfPrecision(t *testing.T) {
+	for compute, most := range map[torch.Dtype]float64{torch.BF16: 0.2, torch.F16: 0.025} {
+		t.Run(compute.String(), func(t *testing.T) {
+			for _, name := range fixtures {
+				m, err := model.LoadOn(filepath.Join("modeltest", "testdata", name), model.Target{Compute: compute})
+				if compute == torch.F16 && err != nil && strings.Contains(err.Error(), "compute f16 on cpu: this libtorch") {
+					t.Skipf("refused, as it should be: %v", err)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, ref := load(t, name)
+				worst := distances(t, m, ref)
+				t.Logf("%-16s worst tap %.1e, logits %.1e of the RMS", name, worst[0], worst[1])
+				if worst[0] == 0 || worst[0] > most || worst[1] > most {
+					t.Errorf("%s: want more than 0 and at most %g", name, most)
+				}
+			}
+		})
+	}
+}
+
+// distances are the worst tap's and the worst logits' from the reference.
+func distances(t *testing.T, m *model.Model, ref *modeltest.Reference) (worst [2]float64) {
+	t.Helper()
+	taps := everyTap(t, m)
+	for p, ids := range ref.Prompts {
+		emit := func(i int, v model.View) error {
+			want, _, err := ref.Activation(p, taps[i])
+			worst[0] = max(worst[0], modeltest.MaxRelRMS(v.Data, want))
+			return err
+		}
+		logits, err := m.Forward(t.Context(), model.Request{IDs: [][]int32{ids}, Taps: taps, Emit: emit, Logits: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := ref.Logits(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		worst[1] = max(worst[1], modeltest.MaxRelRMS(logits[0], want))
+	}
+	return worst
+}
