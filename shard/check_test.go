@@ -163,8 +163,15 @@ func TestCheckNeedsAPlan(t *testing.T) {
 	}
 }
 
-// The fast sums are those of the definition, bit for bit.
+// The fast sums are those of the definition, bit for bit, with vector registers and without.
 func TestMeasureFast(t *testing.T) {
+	defer func(had bool) { vectorUnit = had }(vectorUnit)
+	testMeasureFast(t)
+	vectorUnit = false
+	testMeasureFast(t)
+}
+
+func testMeasureFast(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := Vector{Width: rapid.IntRange(1, 40).Draw(t, "width"), Dtype: rapid.SampledFrom([]Dtype{F16, F32}).Draw(t, "dtype")}
 		rows := rapid.IntRange(0, 5).Draw(t, "rows")

@@ -58,7 +58,7 @@ func (c *checker) hash(ctx context.Context, key string, o store.Object) error {
 	}
 	sum, err := hashObject(ctx, o, c.advance)
 	if err == nil && sum != want.SHA256 {
-		c.damage(key, "SHA-256 is %.16s…, the manifest says %.16s…", sum, want.SHA256)
+		c.damage(key, "SHA-256 is %s, the manifest says %s", sum, want.SHA256)
 	}
 	return err
 }

@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// measureInto merges measureRow of each row into sum, faster: whole rows of finite values take a loop without branches; a
-// row with another value goes to measureRow.
+// measureInto merges measureRow of each row into sum, faster: whole rows of finite values take a loop without branches,
+// in vector registers where the processor has them; a row with another value goes to measureRow.
 func measureInto(sum *VectorStats, values []byte, v Vector) {
 	for n := v.RowBytes(); len(values) >= n; values = values[n:] {
 		row := values[:n]
@@ -37,7 +37,7 @@ func finiteRow(row []byte, d Dtype) (s VectorStats, ok bool) {
 // sumF16 compares magnitudes as integers: patterns of values of one sign are in the order of the values.
 func sumF16(row []byte, lane *[lanes]float64) (greatest float32, finite bool) {
 	table := f16Table()
-	var top uint16
+	row, top := fastF16(row, lane)
 	i := 0
 	for ; len(row) >= 2*lanes; row = row[2*lanes:] {
 		for k := range lanes {
@@ -58,7 +58,7 @@ func sumF16(row []byte, lane *[lanes]float64) (greatest float32, finite bool) {
 }
 
 func sumF32(row []byte, lane *[lanes]float64) (greatest float32, finite bool) {
-	var top uint32
+	row, top := fastF32(row, lane)
 	i := 0
 	for ; len(row) >= 4*lanes; row = row[4*lanes:] {
 		for k := range lanes {

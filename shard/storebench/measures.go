@@ -24,6 +24,8 @@ var measures = []measure{
 	{"commit 4 × 4096", "MB/s", "write(2) and fsync of the same bytes", 0, committing(4, 4096)},
 	{"read mapped 4 × 4096", "MB/s", "touch of the mapped file", 0.9, reading(4, 4096)},
 	{"read mapped 12 × 768", "MB/s", "touch of the mapped file", 0.9, reading(12, 768)},
+	{"check, all cores", "MB/s", "SHA-256 of the cached files by all cores", 0.7, checking(hashAll)},
+	{"check, all cores", "MB/s", "read(2) of the cached files by all cores", 0, checking(touchAll)},
 	{"widen f16", "Mvalues/s", "copy of as many float32", 0, widening},
 }
 

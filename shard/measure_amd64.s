@@ -1,0 +1,75 @@
+#include "textflag.h"
+
+// func hasF16C() bool
+TEXT ·hasF16C(SB), NOSPLIT, $0-1
+	MOVL $1, AX
+	XORL CX, CX
+	CPUID
+	SHRL $29, CX
+	ANDL $1, CX
+	MOVB CX, ret+0(FP)
+	RET
+
+// func addF16(row *byte, steps int, lane *[8]float64, top *[8]uint16)
+// Y0 and Y1 are the lanes, X7 the greatest magnitudes, X6 the mask without signs.
+TEXT ·addF16(SB), NOSPLIT, $0-32
+	MOVQ row+0(FP), SI
+	MOVQ steps+8(FP), CX
+	MOVQ lane+16(FP), DI
+	MOVQ top+24(FP), DX
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+	VPXOR Y7, Y7, Y7
+	VPCMPEQW X6, X6, X6
+	VPSRLW $1, X6, X6
+f16step:
+	VMOVDQU (SI), X2
+	VPAND X6, X2, X3
+	VPMAXUW X3, X7, X7
+	VCVTPH2PS X2, Y2
+	VEXTRACTF128 $1, Y2, X3
+	VCVTPS2PD X2, Y4
+	VCVTPS2PD X3, Y5
+	VMULPD Y4, Y4, Y4
+	VMULPD Y5, Y5, Y5
+	VADDPD Y4, Y0, Y0
+	VADDPD Y5, Y1, Y1
+	ADDQ $16, SI
+	DECQ CX
+	JNZ f16step
+	VMOVUPD Y0, (DI)
+	VMOVUPD Y1, 32(DI)
+	VMOVDQU X7, (DX)
+	VZEROUPPER
+	RET
+
+// func addF32(row *byte, steps int, lane *[8]float64, top *[8]uint32)
+TEXT ·addF32(SB), NOSPLIT, $0-32
+	MOVQ row+0(FP), SI
+	MOVQ steps+8(FP), CX
+	MOVQ lane+16(FP), DI
+	MOVQ top+24(FP), DX
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+	VPXOR Y7, Y7, Y7
+	VPCMPEQD Y6, Y6, Y6
+	VPSRLD $1, Y6, Y6
+f32step:
+	VMOVDQU (SI), Y2
+	VPAND Y6, Y2, Y3
+	VPMAXUD Y3, Y7, Y7
+	VEXTRACTF128 $1, Y2, X3
+	VCVTPS2PD X2, Y4
+	VCVTPS2PD X3, Y5
+	VMULPD Y4, Y4, Y4
+	VMULPD Y5, Y5, Y5
+	VADDPD Y4, Y0, Y0
+	VADDPD Y5, Y1, Y1
+	ADDQ $32, SI
+	DECQ CX
+	JNZ f32step
+	VMOVUPD Y0, (DI)
+	VMOVUPD Y1, 32(DI)
+	VMOVDQU Y7, (DX)
+	VZEROUPPER
+	RET
