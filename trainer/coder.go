@@ -38,8 +38,10 @@ type Coder struct {
 	Column  string         `json:"column,omitempty"`
 	Width   int            `json:"width"` // latents, or codes
 	K       int            `json:"k,omitempty"`
-	Ids     int            `json:"ids,omitempty"` // of a row, of a tokenizer
-	DIn     int            `json:"d_in"`
+	Ids     int            `json:"ids,omitempty"`   // of a row, of a tokenizer
+	DIn     int            `json:"d_in"`            // of a crosscoder all its vectors together
+	DOut    int            `json:"d_out,omitempty"` // of a transcoder
+	Parts   []int          `json:"parts,omitempty"` // of a crosscoder: the lengths of its vectors
 	PlanIDs []string       `json:"plan_ids"`
 	Units   []int          `json:"units"` // units that were read, of each run
 	Seed    uint64         `json:"seed"`
@@ -56,14 +58,23 @@ type Fork struct {
 }
 
 // newCoder describes a training before it begins.
-func newCoder(j Job, c Config, d int) Coder {
-	out := Coder{Kind: j.Kind, Column: j.Column, DIn: d, Seed: c.Seed, Config: c.Effective(j.Kind), Program: j.Program}
+func newCoder(j Job, c Config, widths []int) Coder {
+	out := Coder{Kind: j.Kind, Column: j.Column, DIn: widths[0], Seed: c.Seed, Config: c.Effective(j.Kind), Program: j.Program}
 	if t, variant, ok := tap.ParseColumn(j.Column); ok {
 		out.Site, out.Layer, out.Variant = string(t.Site), t.Layer, variant
 	}
 	switch j.Kind {
 	case SAE:
 		out.Arch, out.Width, out.K = c.Arch, c.Width, c.K
+		if c.Target != "" {
+			out.DOut = widths[1]
+		}
+		if len(c.Beside) > 0 {
+			out.Parts = widths
+		}
+		for _, w := range out.Parts[min(1, len(out.Parts)):] {
+			out.DIn += w
+		}
 	case VQ:
 		out.Arch, out.Width, out.Ids = c.Arch, c.Codes, c.Ids
 	}
@@ -89,7 +100,7 @@ func ReadCoder(dir string) (Coder, error) {
 	if err := d.Decode(&c); err != nil {
 		return c, fmt.Errorf("read coder %s: %s: %w", dir, CfgFile, err)
 	}
-	if c.DIn < 0 || c.Width < 0 || c.K < 0 {
+	if c.DIn < 0 || c.DOut < 0 || c.Width < 0 || c.K < 0 {
 		return c, fmt.Errorf("read coder %s: %s has negative sizes", dir, CfgFile)
 	}
 	return c, nil

@@ -41,15 +41,8 @@ type Config struct {
 	CheckpointMinutes          float64
 	CheckpointKeep             int
 
-	// Sparse autoencoders.
-	Arch           string
-	Penalty, Rise  float64
-	Groups         int
-	Band, Theta    float64
-	Width, K, AuxK int
-	AuxCoef        float64
-	DeadTokens     int
-	Scale          bool
+	Arch string // of autoencoders and tokenizers
+	saeConfig
 
 	// Tokenizers.
 	Codes, Ids          int
@@ -88,8 +81,7 @@ func Default(kind string) Config {
 	c := Config{Tokens: "all", Holdout: 0.05, HoldoutBy: "auto", Window: 64, Span: 64, NonFinite: dropRows,
 		Batch: 2048, Micro: 1024, Steps: 500, Warmup: 0.05, Cooldown: 0.2, Clip: 1,
 		InitRows: 8192, EvalRows: 16384, EvalSteps: 100, LogSteps: 10, CheckpointSteps: 100, CheckpointKeep: 2,
-		Arch: string(sae.TopK), Penalty: Auto, Rise: 0.05, Groups: 5, Band: 0.5, Theta: 0.3,
-		Width: 2048, K: 32, AuxK: Auto, AuxCoef: 1. / 32, DeadTokens: Auto, Scale: true,
+		Arch: string(sae.TopK), saeConfig: defaultSAE(),
 		Codes: 512, Ids: Auto, Levels: []float64{8, 5, 5, 5}, Hidden: 512, CodeWidth: 64, Decay: 0.95, Beta: 0.25, Revive: 0.1, Lloyd: 5,
 		Kinds: []string{probe.Logistic, probe.MassMean}, L2: []float64{1e-3, 1e-2, 1e-1, 1}, Label: "label", Group: "group", Split: "split",
 		MaxIter: 1000, Directions: 100}
@@ -118,7 +110,7 @@ const (
 
 // fields lists the keys in the order they are shown.
 func (c *Config) fields() []field {
-	return []field{
+	return append([]field{
 		{"tokens", anyKind, &c.Tokens, nil, "token rule: last, all, every:N, pos:N"},
 		{"where", anyKind, &c.Where, nil, "conditions such as \"label = 1 and pos > 0\"; of several all must hold"},
 		{"seed", anyKind, &c.Seed, nil, "of all that is drawn but the order of rows"},
@@ -140,22 +132,10 @@ func (c *Config) fields() []field {
 		{"checkpoint_steps", learned, &c.CheckpointSteps, atLeast(&c.CheckpointSteps, 1), "steps between checkpoints"},
 		{"checkpoint_minutes", learned, &c.CheckpointMinutes, within(&c.CheckpointMinutes, 0, 1e6), "also a checkpoint when so many minutes have passed; 0 is never"},
 		{"checkpoint_keep", learned, &c.CheckpointKeep, atLeast(&c.CheckpointKeep, 1), "checkpoints kept"},
-		{"arch", SAE, &c.Arch, nil, "topk, batchtopk, relu, relu_april, jumprelu, matryoshka"},
-		{"width", SAE, &c.Width, atLeast(&c.Width, 1), "latents"},
-		{"k", SAE, &c.K, atLeast(&c.K, 1), "active latents of a row, with batchtopk and matryoshka on average; the others' codes list so many"},
-		{"penalty", SAE, &c.Penalty, within(&c.Penalty, Auto, 1e6), "price of a latent's activation, with jumprelu of its being active, where errors are summed over a vector of mean square 1; -1 is 5 for relu_april, else 1"},
-		{"penalty_rise", SAE, &c.Rise, within(&c.Rise, 0, 1), "share of the steps over which the penalty rises"},
-		{"groups", SAE, &c.Groups, atLeast(&c.Groups, 1), "prefixes of matryoshka, each twice the one before"},
-		{"bandwidth", SAE, &c.Band, within(&c.Band, 1e-9, 1e3), "of jumprelu's gradients"},
-		{"threshold", SAE, &c.Theta, within(&c.Theta, 1e-9, 1e3), "of jumprelu at the start"},
 		{"lr", SAE, &c.LR, within(&c.LR, 0, 1), "learning rate of Adam; 0 is 4e-3·√(2048/width)"},
 		{"warmup", learned, &c.Warmup, within(&c.Warmup, 0, 1), "share of the steps over which the rate rises"},
 		{"cooldown", learned, &c.Cooldown, within(&c.Cooldown, 0, 1), "share of the steps over which the rate falls to 0"},
 		{"clip", learned, &c.Clip, within(&c.Clip, 0, 1e9), "limit of the gradient's norm; 0 is none"},
-		{"aux_k", SAE, &c.AuxK, atLeast(&c.AuxK, Auto), "dead latents of the auxiliary loss; -1 is half the vector's length"},
-		{"aux_coef", SAE, &c.AuxCoef, within(&c.AuxCoef, 0, 1e3), "weight of the auxiliary loss"},
-		{"dead_tokens", SAE, &c.DeadTokens, atLeast(&c.DeadTokens, Auto), "rows without firing that make a latent dead; -1 is a tenth of the training, at most ten million"},
-		{"scale", SAE, &c.Scale, nil, "bring the vectors' mean square to 1 (folded into the weights at the end)"},
 		{"arch", VQ, &c.Arch, nil, "ema, gradient, residual, product, iris, fsq"},
 		{"codes", VQ, &c.Codes, atLeast(&c.Codes, 2), "values of an id, the entries of a codebook; with fsq the product of levels"},
 		{"ids", VQ, &c.Ids, atLeast(&c.Ids, Auto), "ids of a row: codebooks of residual and product, pieces of iris and fsq; -1 is 1 for ema and gradient, else 4"},
@@ -174,7 +154,7 @@ func (c *Config) fields() []field {
 		{"split", Probe, &c.Split, nil, "column with train, val or test; without it groups are split by hash"},
 		{"max_iter", Probe, &c.MaxIter, atLeast(&c.MaxIter, 1), "iterations before a fit counts as not converged"},
 		{"directions", Probe, &c.Directions, atLeast(&c.Directions, 0), "random directions of the baseline"},
-	}
+	}, c.saeFields()...)
 }
 
 func atLeast(v *int, least int) func() string {
@@ -290,12 +270,7 @@ func (c Config) together(kind string) error {
 		errs = append(errs, errors.New("steps and epochs are both 0: nothing would be trained"))
 	}
 	if kind == SAE {
-		if _, err := sae.ParseArch(c.Arch); err != nil {
-			errs = append(errs, fmt.Errorf("arch: %w", err))
-		}
-	}
-	if kind == SAE && c.K > c.Width {
-		errs = append(errs, fmt.Errorf("k is %d, but width is only %d", c.K, c.Width))
+		errs = append(errs, c.saeProblems()...)
 	}
 	if kind == VQ {
 		errs = append(errs, c.tokenizerProblems()...)

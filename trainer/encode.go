@@ -64,8 +64,12 @@ func newEncoder(dir string, c Coder) (encoder, error) {
 	path := filepath.Join(dir, WeightsFile)
 	switch c.Kind {
 	case SAE:
+		cfg, err := c.config()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", dir, err)
+		}
 		m, err := loadSAE(dir, c)
-		return &saeEncoder{model: m, column: c.Column}, err
+		return &saeEncoder{model: m, reads: append([]string{c.Column}, cfg.beside()...)}, err
 	case VQ:
 		m, err := loadTokenizer(path, c)
 		return &vqEncoder{coder: m, column: c.Column}, err

@@ -79,12 +79,12 @@ func (e *vqEncoder) encode(x [][]float32, n int, b *shard.Block) error {
 }
 
 type saeEncoder struct {
-	model  *sae.Model
-	column string
-	codes  sae.Codes
+	model *sae.Model
+	reads []string
+	codes sae.Codes
 }
 
-func (e *saeEncoder) columns() []string { return []string{e.column} }
+func (e *saeEncoder) columns() []string { return e.reads }
 
 func (e *saeEncoder) schema() shard.Schema {
 	s := keyed(shard.Scalar{Name: "l0", Type: shard.Int32}, shard.Scalar{Name: "err", Type: shard.Float32})
@@ -93,11 +93,13 @@ func (e *saeEncoder) schema() shard.Schema {
 }
 
 func (e *saeEncoder) encode(x [][]float32, n int, b *shard.Block) error {
-	xhat := make([]float32, len(x[0]))
-	if err := e.model.Reconstruct(x[0], xhat, n, &e.codes); err != nil {
+	rows := sideBySide(x, n)
+	aim := e.model.Aim(rows, n)
+	xhat := make([]float32, len(aim))
+	if err := e.model.Reconstruct(rows, xhat, n, &e.codes); err != nil {
 		return err
 	}
-	squaredErrors(x[0], xhat, n, b.Scalars[3].([]float32))
+	squaredErrors(aim, xhat, n, b.Scalars[3].([]float32))
 	k := e.model.K
 	latents, values := make([]float32, n*k), make([]float32, n*k)
 	for i := range n {
@@ -107,6 +109,21 @@ func (e *saeEncoder) encode(x [][]float32, n int, b *shard.Block) error {
 	shard.PackF32(b.Vectors[0], latents)
 	shard.PackF32(b.Vectors[1], values)
 	return nil
+}
+
+// sideBySide puts the vectors of n rows behind each other.
+func sideBySide(x [][]float32, n int) []float32 {
+	if len(x) == 1 {
+		return x[0]
+	}
+	var out []float32
+	for b := range n {
+		for _, v := range x {
+			d := len(v) / n
+			out = append(out, v[b*d:(b+1)*d]...)
+		}
+	}
+	return out
 }
 
 // list writes the active latents of a row by rising index, the greatest when there are more than fit.

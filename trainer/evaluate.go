@@ -55,8 +55,11 @@ func Evaluate(ctx context.Context, dir string, runs []stream.Source, o EvalOptio
 		return e, c, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	if s.Width() != c.DIn {
-		return e, c, fmt.Errorf("%s was trained on vectors of %d, column %s here has %d", dir, c.DIn, c.Column, s.Width())
+	if s.Width() != c.DIn+c.DOut {
+		return e, c, fmt.Errorf("%s was trained on vectors of %d, column %s here has %d", dir, c.DIn+c.DOut, c.Column, s.Width())
+	}
+	if o.Host != nil && len(cfg.beside()) > 0 {
+		return e, c, fmt.Errorf("%s is no autoencoder of %s alone: its reconstructions cannot be patched into the model", dir, c.Column)
 	}
 	if o.Rows == 0 {
 		o.Rows = int(s.Rows())

@@ -12,18 +12,18 @@ import (
 // reading is what decides which rows come in which batches: trainings that agree in it
 // share a feed.
 type reading struct {
-	column, tokens, where, by string
-	holdout                   float64
-	window, batch, span       int
-	seed                      uint64
-	maxNorm                   float64
-	nonFinite                 string
-	follows                   bool
+	column, beside, tokens, where, by string
+	holdout                           float64
+	window, batch, span               int
+	seed                              uint64
+	maxNorm                           float64
+	nonFinite                         string
+	follows                           bool
 }
 
 func readingOf(j Job) reading {
 	c := j.Config
-	return reading{column: j.Column, tokens: c.Tokens, where: strings.Join(c.Where, "\x00"), by: c.HoldoutBy, holdout: c.Holdout,
+	return reading{column: j.Column, beside: strings.Join(c.beside(), "\x00"), tokens: c.Tokens, where: strings.Join(c.Where, "\x00"), by: c.HoldoutBy, holdout: c.Holdout,
 		window: c.Window, batch: c.Batch, span: c.Span, seed: c.DataSeed, maxNorm: c.MaxNorm, nonFinite: c.NonFinite, follows: j.Wait != nil}
 }
 
@@ -119,7 +119,7 @@ func allHave(runs []stream.Source, name string) bool {
 const prefetch = 2
 
 func streamConfig(column string, c Config, side stream.Side) stream.Config {
-	return stream.Config{Column: column, Batch: c.Batch, Window: c.Window, Span: c.Span, Seed: c.DataSeed, Prefetch: prefetch,
+	return stream.Config{Column: column, Beside: c.beside(), Batch: c.Batch, Window: c.Window, Span: c.Span, Seed: c.DataSeed, Prefetch: prefetch,
 		MaxNorm: c.MaxNorm, FailNonFinite: c.NonFinite == failAtRows,
 		Filter: stream.Filter{Tokens: c.Tokens, Where: c.Where, Side: side,
 			Holdout: stream.Holdout{Fraction: c.Holdout, By: c.HoldoutBy}}}
@@ -129,10 +129,11 @@ func streamConfig(column string, c Config, side stream.Side) stream.Config {
 func (f *feed) add(j Job) (*training, error) {
 	t := &training{Job: j, feed: f}
 	t.Config.HoldoutBy = f.by
-	t.Config.resolve(j.Kind, f.data.Width(), f.rows)
-	t.coder = newCoder(t.Job, t.Config, f.data.Width())
+	widths := f.data.Widths()
+	t.Config.resolve(j.Kind, widths[0], f.rows)
+	t.coder = newCoder(t.Job, t.Config, widths)
 	var err error
-	t.learner, err = newLearner(j.Kind, f.data.Width(), t.Config)
+	t.learner, err = newLearner(j.Kind, widths, t.Config)
 	f.all = append(f.all, t)
 	return t, err
 }

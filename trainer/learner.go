@@ -35,13 +35,19 @@ type Meter interface {
 	Metrics() map[string]float64
 }
 
-// newLearner makes the learner of a kind for vectors of length d.
-func newLearner(kind string, d int, c Config) (Learner, error) {
+// newLearner makes the learner of a kind for rows of vectors of these lengths.
+func newLearner(kind string, widths []int, c Config) (Learner, error) {
+	d := 0
+	for _, w := range widths {
+		d += w
+	}
 	switch kind {
 	case SAE:
-		return sae.New(d, sae.Config{Arch: sae.Arch(c.Arch), Width: c.Width, K: c.K,
-			Penalty: c.Penalty, Groups: c.Groups, Rise: int(c.Rise * float64(c.Steps)), Bandwidth: c.Band, Theta: c.Theta, AuxK: c.AuxK, AuxCoef: c.AuxCoef,
-			DeadTokens: c.DeadTokens, Clip: c.Clip, Scale: c.Scale, Seed: c.Seed})
+		cfg, err := c.learnerSAE(widths)
+		if err != nil {
+			return nil, err
+		}
+		return sae.New(d, cfg)
 	case VQ:
 		return vq.New(d, c.tokenizer())
 	}
@@ -98,18 +104,7 @@ func (c *Config) resolve(kind string, d int, rows int64) {
 	if c.LR == 0 {
 		c.LR = rateAt2048 * math.Sqrt(2048/float64(c.Width))
 	}
-	if c.Penalty == Auto {
-		c.Penalty = 1
-		if sae.Arch(c.Arch) == sae.ReLUApril {
-			c.Penalty = aprilPenalty
-		}
-	}
-	if !sae.Arch(c.Arch).Revives() {
-		c.AuxK = 0
-	}
-	if c.AuxK == Auto {
-		c.AuxK = max(d/2, 1)
-	}
+	c.resolveSAE(d)
 	if c.DeadTokens == Auto {
 		total := float64(c.Steps) * float64(c.Batch)
 		c.DeadTokens = int(math.Min(maxDeadTokens, math.Max(total/10, float64(8*c.Batch))))

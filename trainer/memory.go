@@ -44,14 +44,17 @@ func PlanMemory(jobs []Job) (m Memory, err error) {
 	return m, nil
 }
 
-// vectorOf is the length of a job's vectors and the bytes of an element.
+// vectorOf is the length of a job's rows and the bytes of an element.
 func vectorOf(j Job) (d, size int64, err error) {
 	s := j.Runs[0].Plan.Schema()
-	at, ok := s.VectorIndex(j.Column)
-	if !ok {
-		return 0, 0, fmt.Errorf("the run holds no column %s", j.Column)
+	for _, name := range append([]string{j.Column}, j.Config.beside()...) {
+		at, ok := s.VectorIndex(name)
+		if !ok {
+			return 0, 0, fmt.Errorf("the run holds no column %s", name)
+		}
+		d, size = d+int64(s.Vectors[at].Width), max(size, int64(s.Vectors[at].Dtype.Size()))
 	}
-	return int64(s.Vectors[at].Width), int64(s.Vectors[at].Dtype.Size()), nil
+	return d, size, nil
 }
 
 // learnerBytes counts four arrays of every weight (value, gradient, two moments) and one

@@ -60,7 +60,7 @@ func (j ProbeJob) coder(rep *probe.Report) Coder {
 	if len(j.Columns) == 1 {
 		first = j.Columns[0]
 	}
-	c := newCoder(Job{Kind: Probe, Runs: j.Runs, Column: first, Program: j.Program}, j.Config, rep.Probes[0].D)
+	c := newCoder(Job{Kind: Probe, Runs: j.Runs, Column: first, Program: j.Program}, j.Config, []int{rep.Probes[0].D})
 	c.Arch, c.Width, c.Probes = "linear", len(rep.Probes), rep.Probes
 	return c
 }

@@ -24,5 +24,11 @@ func OpenSAE(dir string) (*sae.Model, Coder, error) {
 }
 
 func loadSAE(dir string, c Coder) (*sae.Model, error) {
-	return sae.Load(filepath.Join(dir, WeightsFile), sae.Arch(c.Arch), c.DIn, c.Width, c.K)
+	return sae.Load(filepath.Join(dir, WeightsFile), c.shape())
+}
+
+// shape is what the autoencoder is made of.
+func (c Coder) shape() sae.Shape {
+	skip, _ := c.Config["skip"].(bool)
+	return sae.Shape{Arch: sae.Arch(c.Arch), D: c.DIn, M: c.Width, K: c.K, Out: c.DOut, Skip: skip, Parts: c.Parts}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -29,15 +30,15 @@ const width = 16
 // made is a run of sparse sums of directions, in four units.
 func made(t testing.TB) stream.Source {
 	r := runtest.Run{Tokens: "all", Units: 4, Rows: make([]runtest.Row, 600),
-		Vectors: []shard.Vector{{Name: "fc2_3", Width: width, Dtype: shard.F16}},
-		Fill: func(_ int, row int64, pos int32, dst []float32) {
+		Vectors: []shard.Vector{{Name: "fc2_3", Width: width, Dtype: shard.F16}, {Name: "resid_4", Width: 10, Dtype: shard.F32}},
+		Fill: func(column int, row int64, pos int32, dst []float32) {
 			for j := range dst {
 				dst[j] = 1
 			}
 			for a := range 2 {
 				i := (int(row)*int(row) + int(pos)*13 + a*5*int(row%7)) % 24
 				for j := range dst {
-					dst[j] += float32(math.Sin(float64(i*width+j)*1.7)) * (1 + 0.3*float32(a))
+					dst[j] += float32(math.Sin(float64(i*width+j+100*column)*1.7)) * (1 + 0.3*float32(a))
 				}
 			}
 		}}
@@ -67,8 +68,32 @@ func archJob(t testing.TB, kind, dir string, src stream.Source) Job {
 		return j
 	}
 	j := job(t, SAE, dir, src)
-	j.Config.Arch, j.Config.Penalty = kind, 0.1
+	for _, set := range append(strings.Fields(families[kind]), "penalty=0.1") {
+		if err := j.Config.setText(SAE, set); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return j
+}
+
+// families are settings of autoencoders, each trained in another way.
+var families = map[string]string{
+	"multitopk":           "arch=multitopk",
+	"batchtopk":           "arch=batchtopk",
+	"matryoshka":          "arch=matryoshka",
+	"matryoshka sampled":  "arch=matryoshka sampled=true",
+	"relu":                "arch=relu tied_bias=false data_init=0.8",
+	"relu_april":          "arch=relu_april",
+	"p_anneal":            "arch=relu sparsity=p_anneal resample_steps=5 dead_tokens=300",
+	"hoyer":               "arch=relu sparsity=hoyer",
+	"group":               "arch=relu sparsity=group",
+	"group_hoyer":         "arch=relu sparsity=group_hoyer group_size=4",
+	"gated":               "arch=gated resample_steps=5 dead_tokens=300",
+	"jumprelu":            "arch=jumprelu",
+	"jumprelu_tanh":       "arch=jumprelu_tanh",
+	"transcoder":          "target=resid_4",
+	"transcoder and skip": "arch=batchtopk target=resid_4 skip=true",
+	"crosscoder":          "arch=relu_april beside=resid_4",
 }
 
 func weights(t testing.TB, dir string) string {
@@ -103,8 +128,8 @@ func events(t testing.TB, dir string) (lines []string) {
 // A training that is interrupted again and again ends with the weights, the metrics
 // and the checkpoint of one that was not.
 func TestResumeBitForBit(t *testing.T) {
-	for _, kind := range []string{SAE, VQ, "batchtopk", "relu", "relu_april", "jumprelu", "matryoshka",
-		string(vq.Gradient), string(vq.Residual), string(vq.Product), string(vq.IRIS), string(vq.FSQ)} {
+	for _, kind := range append(slices.Sorted(maps.Keys(families)), SAE, VQ,
+		string(vq.Gradient), string(vq.Residual), string(vq.Product), string(vq.IRIS), string(vq.FSQ)) {
 		t.Run(kind, func(t *testing.T) {
 			job := archJob
 			src := made(t)

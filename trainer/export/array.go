@@ -82,18 +82,31 @@ type names struct {
 // weights are the four arrays of a model under the names of a layout.
 func (n names) weights(m *sae.Model) []array {
 	enc := array{n.wEnc, []int{m.M, m.D}, m.WEnc}
-	dec := array{n.wDec, []int{m.M, m.D}, m.WDec}
+	d := m.Outputs()
+	dec := array{n.wDec, []int{m.M, d}, m.WDec}
 	if n.encT {
 		enc = array{n.wEnc, []int{m.D, m.M}, transpose(m.WEnc, m.M, m.D)}
 	}
 	if n.decT {
-		dec = array{n.wDec, []int{m.D, m.M}, transpose(m.WDec, m.M, m.D)}
+		dec = array{n.wDec, []int{d, m.M}, transpose(m.WDec, m.M, d)}
 	}
-	return []array{enc, {n.bEnc, []int{m.M}, m.BEnc}, dec, {n.bDec, []int{m.D}, m.BDec}}
+	return []array{enc, {n.bEnc, []int{m.M}, m.BEnc}, dec, {n.bDec, []int{d}, m.BDec}}
 }
 
-// model is a model of the four arrays.
-func (n names) model(a arrays) (m *sae.Model, err error) {
+// model is an autoencoder of the four arrays.
+func (n names) model(a arrays) (*sae.Model, error) {
+	m, err := n.transcoder(a)
+	if err == nil && m.Out != m.D {
+		return nil, fmt.Errorf("%w: it encodes vectors of %d and decodes vectors of %d", ErrFormat, m.D, m.Out)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return sae.NewModel(sae.Weights{D: m.D, M: m.M, WEnc: m.WEnc, BEnc: m.BEnc, WDec: m.WDec, BDec: m.BDec}), nil
+}
+
+// transcoder is a model of the four arrays that predicts another vector.
+func (n names) transcoder(a arrays) (m *sae.Model, err error) {
 	enc, rows, cols, err := a.matrix(n.wEnc)
 	if err != nil {
 		return nil, err
@@ -108,15 +121,15 @@ func (n names) model(a arrays) (m *sae.Model, err error) {
 	if n.decT {
 		dec, decRows, decCols = transpose(dec, decRows, decCols), decCols, decRows
 	}
-	if decRows != rows || decCols != cols {
-		return nil, fmt.Errorf("%w: the encoder is of %d latents and width %d, the decoder of %d and %d", ErrFormat, rows, cols, decRows, decCols)
+	if decRows != rows {
+		return nil, fmt.Errorf("%w: the encoder is of %d latents, the decoder of %d", ErrFormat, rows, decRows)
 	}
 	bEnc, err1 := a.vector(n.bEnc, rows)
-	bDec, err2 := a.vector(n.bDec, cols)
+	bDec, err2 := a.vector(n.bDec, decCols)
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
-	return sae.NewModel(sae.Weights{D: cols, M: rows, WEnc: enc, BEnc: bEnc, WDec: dec, BDec: bDec}), nil
+	return sae.NewModel(sae.Weights{D: cols, M: rows, Out: decCols, WEnc: enc, BEnc: bEnc, WDec: dec, BDec: bDec}), nil
 }
 
 // transpose of a [rows, cols] matrix.
@@ -197,6 +210,25 @@ func jumping(m *sae.Model, a arrays) (_ *sae.Model, err error) {
 	m.Arch = sae.JumpReLU
 	m.Theta, err = a.vector("threshold", m.M)
 	return m, err
+}
+
+// skip is a model's W_skip as an array.
+func skip(m *sae.Model) array { return array{"W_skip", []int{m.Out, m.D}, m.WSkip} }
+
+// skipping gives a transcoder the W_skip that the arrays hold.
+func skipping(m *sae.Model, a arrays) (_ *sae.Model, err error) {
+	m.Skip = true
+	m.WSkip, err = a.vector("W_skip", m.Out*m.D)
+	return m, err
+}
+
+// gated gives a model what the arrays hold of its magnitudes.
+func gated(m *sae.Model, a arrays, rMag, bMag string) (_ *sae.Model, err error) {
+	var err1, err2 error
+	m.Arch = sae.Gated
+	m.RMag, err1 = a.vector(rMag, m.M)
+	m.BMag, err2 = a.vector(bMag, m.M)
+	return m, errors.Join(err1, err2)
 }
 
 // relu makes a model one without thresholds.

@@ -13,6 +13,7 @@ import (
 var (
 	dictionaryNames = names{wEnc: "encoder.weight", bEnc: "encoder.bias", wDec: "decoder.weight", bDec: "b_dec", decT: true}
 	dictionaryReLU  = names{wEnc: "encoder.weight", bEnc: "encoder.bias", wDec: "decoder.weight", bDec: "bias", decT: true}
+	dictionaryGated = names{wEnc: "encoder.weight", bEnc: "gate_bias", wDec: "decoder.weight", bDec: "decoder_bias", decT: true}
 	dictionaryJump  = names{wEnc: "W_enc", bEnc: "b_enc", wDec: "W_dec", bDec: "b_dec", encT: true}
 )
 
@@ -22,6 +23,7 @@ const (
 	classBatchTopK = "BatchTopKSAE"
 	classReLU      = "AutoEncoder"
 	classJump      = "JumpReluAutoEncoder"
+	classGated     = "GatedAutoEncoder"
 )
 
 const (
@@ -55,13 +57,15 @@ func dictionary(m *sae.Model) (class string, list []array, err error) {
 	list = dictionaryNames.weights(m)
 	k := array{"k", nil, []int32{int32(m.K)}}
 	switch m.Arch {
-	case sae.TopK:
+	case sae.TopK, sae.MultiTopK:
 		return classTopK, append(list, k, array{"threshold", nil, []float32{noThreshold}}), nil
 	case sae.BatchTopK, sae.Matryoshka:
 		return classBatchTopK, append(list, k, array{"threshold", nil, m.Theta[:1]}), nil
 	case sae.ReLU, sae.ReLUApril:
 		return classReLU, dictionaryReLU.weights(m), nil
-	case sae.JumpReLU:
+	case sae.Gated:
+		return classGated, append(dictionaryGated.weights(m), array{"r_mag", []int{m.M}, m.RMag}, array{"mag_bias", []int{m.M}, m.BMag}), nil
+	case sae.JumpReLU, sae.JumpReLUTanh:
 		list = dictionaryJump.weights(m)
 		list[1].data = m.PlainBias()
 		return classJump, append(list, threshold(m)), nil
@@ -101,7 +105,7 @@ func readDictionary(dir string) (*sae.Model, error) {
 
 // fromDictionary is a model of the arrays of a class.
 func fromDictionary(class string, a arrays) (*sae.Model, error) {
-	n := map[string]names{classTopK: dictionaryNames, classBatchTopK: dictionaryNames, classReLU: dictionaryReLU, classJump: dictionaryJump}
+	n := map[string]names{classTopK: dictionaryNames, classBatchTopK: dictionaryNames, classReLU: dictionaryReLU, classJump: dictionaryJump, classGated: dictionaryGated}
 	layout, ok := n[class]
 	if !ok {
 		return nil, fmt.Errorf("%w: dict_class %q is not read", ErrFormat, class)
@@ -115,6 +119,8 @@ func fromDictionary(class string, a arrays) (*sae.Model, error) {
 		return withK(m, a["k"].integer())
 	case classReLU:
 		return relu(m), nil
+	case classGated:
+		return gated(m, a, "r_mag", "mag_bias")
 	case classJump:
 		m.Centre()
 		return jumping(m, a)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -14,8 +15,15 @@ import (
 	"actfleet/trainer/sae"
 )
 
-// randomModel has no symmetry that would hide a transposed or swapped array.
-func randomModel(seed uint64, d, m int, arch sae.Arch) *sae.Model {
+// randomModel has no symmetry that would hide a transposed or swapped array. Its kind is an
+// architecture, of a transcoder behind "transcoder_" or "skip_transcoder_".
+func randomModel(seed uint64, d, m int, kind string) *sae.Model {
+	name, skips := strings.CutPrefix(kind, "skip_")
+	name, transcodes := strings.CutPrefix(name, "transcoder_")
+	arch, out := sae.Arch(name), 0
+	if transcodes {
+		out = d
+	}
 	r := rand.New(rand.NewPCG(seed, 1))
 	fill := func(n int) []float32 {
 		v := make([]float32, n)
@@ -24,7 +32,7 @@ func randomModel(seed uint64, d, m int, arch sae.Arch) *sae.Model {
 		}
 		return v
 	}
-	model := sae.NewModel(sae.Weights{D: d, M: m, WEnc: fill(m * d), BEnc: fill(m), WDec: fill(m * d), BDec: fill(d)})
+	model := sae.NewModel(sae.Weights{D: d, M: m, Out: out, WEnc: fill(m * d), BEnc: fill(m), WDec: fill(m * d), BDec: fill(d)})
 	model.Arch, model.K = arch, max(m/4, 1)
 	if arch.Thresholds() {
 		model.Theta = make([]float32, m)
@@ -34,6 +42,12 @@ func randomModel(seed uint64, d, m int, arch sae.Arch) *sae.Model {
 				model.Theta[i] = float32(r.ExpFloat64())
 			}
 		}
+	}
+	if arch == sae.Gated {
+		model.RMag, model.BMag = fill(m), fill(m)
+	}
+	if skips {
+		model.Skip, model.WSkip = true, fill(out*d)
 	}
 	return model
 }
@@ -51,8 +65,12 @@ func rows(seed uint64, n, d int) []float32 {
 func dense(t testing.TB, m *sae.Model, x []float32, n int) (f, xhat []float32) {
 	t.Helper()
 	var c sae.Codes
-	xhat = make([]float32, n*m.D)
-	if err := m.Reconstruct(x, xhat, n, &c); err != nil {
+	xhat = make([]float32, n*m.Outputs())
+	rows := make([]float32, 0, n*m.Row())
+	for b := range n { // the target plays no part
+		rows = append(append(rows, x[b*m.D:(b+1)*m.D]...), make([]float32, m.Out)...)
+	}
+	if err := m.Reconstruct(rows, xhat, n, &c); err != nil {
 		t.Fatal(err)
 	}
 	f = make([]float32, n*m.M)
@@ -76,12 +94,21 @@ func apart(a, b []float32) (worst float64) {
 }
 
 // holds lists what each layout can keep.
-var holds = map[Format][]sae.Arch{
-	SAELens:            sae.Archs,
-	Sparsify:           {sae.TopK},
-	DictionaryLearning: sae.Archs,
-	OpenAI:             {sae.TopK, sae.ReLU, sae.ReLUApril},
-	NPZ:                sae.Archs,
+var holds = map[Format][]string{
+	SAELens: append(archs(), "transcoder_relu", "transcoder_jumprelu", "transcoder_batchtopk", "skip_transcoder_relu_april",
+		"skip_transcoder_jumprelu_tanh"),
+	Sparsify:           {"topk", "multitopk", "transcoder_topk", "skip_transcoder_multitopk"},
+	DictionaryLearning: archs(),
+	OpenAI:             {"topk", "multitopk", "relu", "relu_april"},
+	NPZ: append(slices.DeleteFunc(archs(), func(a string) bool { return a == "gated" }), "transcoder_topk", "transcoder_jumprelu",
+		"skip_transcoder_relu"),
+}
+
+func archs() (names []string) {
+	for _, a := range sae.Archs {
+		names = append(names, string(a))
+	}
+	return names
 }
 
 var origin = Origin{Model: "toy", Hook: "fc2_3", Layer: 3, Program: "actfleet test"}
@@ -104,7 +131,7 @@ func TestRoundTrip(t *testing.T) {
 		x := rows(7, 20, d)
 		wantF, wantX := dense(t, model, x, 20)
 		gotF, gotX := dense(t, got, x, 20)
-		rounds := f == NPZ || f == DictionaryLearning && arch == sae.JumpReLU // b_dec is folded
+		rounds := f == NPZ || f == DictionaryLearning && strings.HasPrefix(arch, "jumprelu") // b_dec is folded
 		if !rounds && (!slices.Equal(gotF, wantF) || !slices.Equal(gotX, wantX)) {
 			t.Fatalf("%s of %s: codes differ by %g, reconstructions by %g", f, arch, apart(gotF, wantF), apart(gotX, wantX))
 		}
@@ -116,7 +143,7 @@ func TestRoundTrip(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	dir := t.TempDir()
-	m := randomModel(1, 3, 8, sae.TopK)
+	m := randomModel(1, 3, 8, "topk")
 	if err := Write(dir, NPZ, m, origin); !errors.Is(err, ErrExists) {
 		t.Errorf("an existing folder: %v", err)
 	}

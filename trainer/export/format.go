@@ -85,7 +85,9 @@ func Write(dir string, f Format, m *sae.Model, o Origin) error {
 	if err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	err = l.write(temp, m, o)
+	if err = fits(f, m); err == nil {
+		err = l.write(temp, m, o)
+	}
 	if err == nil {
 		err = errors.Join(os.Chmod(temp, 0o755), os.Rename(temp, dir))
 	}
@@ -106,6 +108,17 @@ func Read(dir string, f Format) (*sae.Model, error) {
 		return nil, fmt.Errorf("import %s from %s: %w", f, dir, err)
 	}
 	return m, nil
+}
+
+// fits refuses transcoders and crosscoders that a layout has no place for.
+func fits(f Format, m *sae.Model) error {
+	switch {
+	case len(m.Parts) > 0 && f != NPZ:
+		return fmt.Errorf("%w: %s has no place for crosscoders; npz holds them as one wide autoencoder", ErrFormat, f)
+	case m.Out > 0 && (f == DictionaryLearning || f == OpenAI):
+		return fmt.Errorf("%w: %s has no place for transcoders", ErrFormat, f)
+	}
+	return nil
 }
 
 // refuse says that a layout has no place for an architecture.

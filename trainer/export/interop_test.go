@@ -6,8 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-
-	"actfleet/trainer/sae"
 )
 
 const pythonEnv = "ACTFLEET_PYTHON"
@@ -35,7 +33,7 @@ func eachExport(t *testing.T, script string, formats []Format) {
 			args := []string{filepath.Join("testdata", script), string(f)}
 			for _, arch := range holds[f] {
 				dir, check := exported(t, f, arch)
-				args = append(args, string(arch), dir, check)
+				args = append(args, arch, dir, check)
 			}
 			out, err := exec.Command(python, args...).CombinedOutput()
 			var exit *exec.ExitError
@@ -50,7 +48,7 @@ func eachExport(t *testing.T, script string, formats []Format) {
 }
 
 // exported is a folder with a model of width 24 over vectors of 10, and what it must compute.
-func exported(t *testing.T, f Format, arch sae.Arch) (dir, check string) {
+func exported(t *testing.T, f Format, arch string) (dir, check string) {
 	t.Helper()
 	const d, width, n = 10, 24, 50
 	m := randomModel(11, d, width, arch)
@@ -60,7 +58,7 @@ func exported(t *testing.T, f Format, arch sae.Arch) (dir, check string) {
 	if err := Write(dir, f, m, origin); err != nil {
 		t.Fatal(err)
 	}
-	list := []array{{"x", []int{n, d}, x}, {"f", []int{n, width}, codes}, {"xhat", []int{n, d}, xhat}}
+	list := []array{{"x", []int{n, d}, x}, {"f", []int{n, width}, codes}, {"xhat", []int{n, m.Outputs()}, xhat}}
 	if err := saveNPZ(check, list); err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ func writeOpenAI(dir string, m *sae.Model, _ Origin) error {
 	d.add("latents_mean_square", array{shape: []int{m.M}, data: make([]float32, m.M)})
 	act := &dict{}
 	switch m.Arch {
-	case sae.TopK:
+	case sae.TopK, sae.MultiTopK:
 		d.add("activation", "TopK")
 		act.add("k", m.K)
 		act.add("postact_fn", "ReLU")

@@ -3,6 +3,7 @@ package export
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"actfleet/trainer/sae"
 )
@@ -26,27 +27,61 @@ type saelensConfig struct {
 	Reshape      string         `json:"reshape_activations"`
 	K            *int           `json:"k,omitempty"`
 	Rescale      *bool          `json:"rescale_acts_by_decoder_norm,omitempty"`
+	DOut         int            `json:"d_out,omitempty"`
 	Metadata     map[string]any `json:"metadata"`
 }
 
 func writeSAELens(dir string, m *sae.Model, o Origin) error {
-	c := saelensConfig{DIn: m.D, DSAE: m.M, Dtype: "float32", Device: "cpu", Centred: true, Normalize: "none", Reshape: "none", Metadata: o.metadata()}
-	list := saelensNames.weights(m)
-	switch m.Arch {
-	case sae.TopK:
-		k, rescale := m.K, false
-		c.Architecture, c.K, c.Rescale = "topk", &k, &rescale
-	case sae.ReLU, sae.ReLUApril:
-		c.Architecture = "standard"
-	case sae.JumpReLU, sae.BatchTopK, sae.Matryoshka:
-		c.Architecture, list = "jumprelu", append(list, threshold(m))
-	default:
-		return refuse(SAELens, m)
+	c := saelensConfig{DIn: m.D, DSAE: m.M, Dtype: "float32", Device: "cpu", Centred: m.Out == 0, Normalize: "none", Reshape: "none",
+		DOut: m.Out, Metadata: o.metadata()}
+	list, err := saelensArch(&c, m)
+	if err != nil {
+		return err
 	}
 	if err := saveJSON(filepath.Join(dir, saelensCfg), c); err != nil {
 		return err
 	}
 	return saveTensors(filepath.Join(dir, saelensWeights), list)
+}
+
+// saelensArch says what the model is called and which arrays it has.
+func saelensArch(c *saelensConfig, m *sae.Model) ([]array, error) {
+	list := saelensNames.weights(m)
+	if m.Out > 0 {
+		return saelensTranscoder(c, m, list)
+	}
+	switch m.Arch {
+	case sae.TopK, sae.MultiTopK:
+		k, rescale := m.K, false
+		c.Architecture, c.K, c.Rescale = "topk", &k, &rescale
+	case sae.ReLU, sae.ReLUApril:
+		c.Architecture = "standard"
+	case sae.JumpReLU, sae.JumpReLUTanh, sae.BatchTopK, sae.Matryoshka:
+		c.Architecture, list = "jumprelu", append(list, threshold(m))
+	case sae.Gated:
+		c.Architecture = "gated"
+		list[1].name = "b_gate"
+		list = append(list, array{"r_mag", []int{m.M}, m.RMag}, array{"b_mag", []int{m.M}, m.BMag})
+	default:
+		return nil, refuse(SAELens, m)
+	}
+	return list, nil
+}
+
+// saelensTranscoder does so for a transcoder, of which the layout has ReLU and JumpReLU.
+func saelensTranscoder(c *saelensConfig, m *sae.Model, list []array) ([]array, error) {
+	jump := ""
+	switch {
+	case m.Arch.Thresholds():
+		jump, list = "jumprelu_", append(list, threshold(m))
+	case m.Arch != sae.ReLU && m.Arch != sae.ReLUApril:
+		return nil, fmt.Errorf("%w: saelens has no transcoders of %s", ErrFormat, m.Arch)
+	}
+	c.Architecture = jump + "transcoder"
+	if m.WSkip != nil {
+		c.Architecture, list = jump+"skip_transcoder", append(list, skip(m))
+	}
+	return list, nil
 }
 
 // metadata has the keys that readers look for; null is unknown.
@@ -75,7 +110,14 @@ func readSAELens(dir string) (*sae.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := saelensNames.model(a)
+	if c.DOut > 0 {
+		return readSAELensTranscoder(c, a)
+	}
+	n := saelensNames
+	if c.Architecture == "gated" {
+		n.bEnc = "b_gate"
+	}
+	m, err := n.model(a)
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +125,8 @@ func readSAELens(dir string) (*sae.Model, error) {
 		m.Centre()
 	}
 	switch c.Architecture {
+	case "gated":
+		return gated(m, a, "r_mag", "b_mag")
 	case "topk":
 		if c.K == nil {
 			return nil, fmt.Errorf("%w: %s has no k", ErrFormat, saelensCfg)
@@ -92,6 +136,27 @@ func readSAELens(dir string) (*sae.Model, error) {
 		return relu(m), nil
 	case "jumprelu":
 		return jumping(m, a)
+	}
+	return nil, fmt.Errorf("%w: architecture %q is not read", ErrFormat, c.Architecture)
+}
+
+func readSAELensTranscoder(c saelensConfig, a arrays) (*sae.Model, error) {
+	m, err := saelensNames.transcoder(a)
+	if err != nil {
+		return nil, err
+	}
+	kind, jumps := strings.CutPrefix(c.Architecture, "jumprelu_")
+	m = relu(m)
+	if jumps {
+		if m, err = jumping(m, a); err != nil {
+			return nil, err
+		}
+	}
+	switch kind {
+	case "transcoder":
+		return m, nil
+	case "skip_transcoder":
+		return skipping(m, a)
 	}
 	return nil, fmt.Errorf("%w: architecture %q is not read", ErrFormat, c.Architecture)
 }

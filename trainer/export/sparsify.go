@@ -28,14 +28,22 @@ type sparsifyConfig struct {
 }
 
 func writeSparsify(dir string, m *sae.Model, _ Origin) error {
-	if m.Arch != sae.TopK {
+	if !m.Arch.PerRow() {
 		return refuse(Sparsify, m)
 	}
-	c := sparsifyConfig{Activation: "topk", Expansion: max(m.M/m.D, 1), Normalize: true, Latents: m.M, K: m.K, DIn: m.D}
+	if m.Out > 0 && m.Out != m.D {
+		return fmt.Errorf("%w: sparsify's transcoders predict vectors as long as those they see, not %d from %d", ErrFormat, m.Out, m.D)
+	}
+	c := sparsifyConfig{Activation: "topk", Expansion: max(m.M/m.D, 1), Normalize: true, Latents: m.M, K: m.K, DIn: m.D,
+		Transcode: m.Out > 0, Skip: m.WSkip != nil} // with multi_topk its forward would return the 4k latents' reconstruction
+	list := sparsifyNames.weights(m)
+	if c.Skip {
+		list = append(list, skip(m))
+	}
 	if err := saveJSON(filepath.Join(dir, sparsifyCfg), c); err != nil {
 		return err
 	}
-	return saveTensors(filepath.Join(dir, sparsifyWeights), sparsifyNames.weights(m))
+	return saveTensors(filepath.Join(dir, sparsifyWeights), list)
 }
 
 func readSparsify(dir string) (*sae.Model, error) {
@@ -43,14 +51,21 @@ func readSparsify(dir string) (*sae.Model, error) {
 	if err := loadJSON(filepath.Join(dir, sparsifyCfg), &c); err != nil {
 		return nil, err
 	}
-	if c.Activation != "topk" || c.Skip || c.Transcode {
-		return nil, fmt.Errorf("%w: activation %q, skip_connection %v and transcode %v are not read", ErrFormat, c.Activation, c.Skip, c.Transcode)
+	if c.Activation != "topk" || c.Skip && !c.Transcode {
+		return nil, fmt.Errorf("%w: activation %q with skip_connection %v and transcode %v is not read", ErrFormat, c.Activation, c.Skip, c.Transcode)
 	}
 	a, err := loadTensors(filepath.Join(dir, sparsifyWeights))
 	if err != nil {
 		return nil, err
 	}
-	m, err := sparsifyNames.model(a)
+	read := sparsifyNames.model
+	if c.Transcode {
+		read = sparsifyNames.transcoder
+	}
+	m, err := read(a)
+	if err == nil && c.Skip {
+		m, err = skipping(m, a)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -68,6 +68,17 @@ func (k constants) step(value, grad, m, v []float32) {
 	}
 }
 
+// Forget zeroes the moments of a row of a parameter: of what stands under one index of its first
+// dimension.
+func (a *Adam) Forget(name string, row int) {
+	for i, p := range a.params {
+		if n := len(p.Value) / p.Shape[0]; p.Name == name {
+			clear(a.m[i][row*n : (row+1)*n])
+			clear(a.v[i][row*n : (row+1)*n])
+		}
+	}
+}
+
 // Steps is the number of steps taken.
 func (a *Adam) Steps() int { return int(a.steps[0]) }
 

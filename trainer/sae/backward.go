@@ -1,19 +1,25 @@
 package sae
 
-import "actfleet/trainer/parallel"
+import (
+	"actfleet/internal/torch"
+	"actfleet/trainer/parallel"
+)
 
-// residuals computes r = ẑ − z and returns Σ‖r‖².
-func (l *Learner) residuals(n int) float64 {
+// residuals computes r = ẑ − t and returns Σ‖r‖².
+func (l *Learner) residuals(n int) float64 { return l.residualsOf(&l.work.codes, l.work.r, n) }
+
+// residualsOf does so through some codes.
+func (l *Learner) residualsOf(c *Codes, out []float32, n int) float64 {
 	w := &l.work
-	return l.perRow(n, func(b int, lo, hi int) float64 {
-		r := w.r[lo:hi]
-		for j, v := range w.z[lo:hi] {
+	return l.perRow(n, func(b, lo, hi int) float64 {
+		r := out[lo:hi]
+		for j, v := range w.t[lo:hi] {
 			r[j] = -v
 		}
-		if l.plain {
-			axpy(1, l.BDec, r)
+		if w.skipped != nil {
+			axpy(1, w.skipped[lo:hi], r)
 		}
-		w.codes.addDecoded(r, l.WDec, b)
+		c.addDecoded(r, l.WDec, b)
 		return squareNorm(r)
 	})
 }
@@ -21,19 +27,19 @@ func (l *Learner) residuals(n int) float64 {
 // auxResiduals computes ra = ê − e = ê + r and returns Σ‖ra‖².
 func (l *Learner) auxResiduals(n int) float64 {
 	w := &l.work
-	return l.perRow(n, func(b int, lo, hi int) float64 {
+	return l.perRow(n, func(b, lo, hi int) float64 {
 		copy(w.ra[lo:hi], w.r[lo:hi])
 		w.aux.addDecoded(w.ra[lo:hi], l.WDec, b)
 		return squareNorm(w.ra[lo:hi])
 	})
 }
 
-// perRow sums f over rows in a fixed order; lo and hi bound the row's values.
+// perRow sums f over rows in a fixed order; lo and hi bound the row's residual.
 func (l *Learner) perRow(n int, f func(b, lo, hi int) float64) (sum float64) {
-	out := l.work.rowLoss[:n]
+	out, d := l.work.rowLoss[:n], l.Outputs()
 	parallel.For(n, rowGrain, func(from, to int) {
 		for b := from; b < to; b++ {
-			out[b] = f(b, b*l.D, (b+1)*l.D)
+			out[b] = f(b, b*d, (b+1)*d)
 		}
 	})
 	for _, v := range out {
@@ -60,18 +66,47 @@ func (l *Learner) collect(n int, loss float64) {
 			if val[j] > 0 {
 				win.active++
 				win.fired[i] = true
+				win.count[i]++
 				win.sumF[i] += float64(val[j])
 			}
 		}
 	}
-	parallel.For(l.D, rowGrain, func(lo, hi int) { // columns, each summed by rising row
+	d := l.Outputs()
+	parallel.For(d, rowGrain, func(lo, hi int) { // columns, each summed by rising row
 		for b := range n {
-			at := b * l.D
+			at := b * d
 			for j := lo; j < hi; j++ {
-				z, r := float64(w.z[at+j]), float64(w.r[at+j])
-				win.square[j] += z * z
-				win.sumZ[j] += z
+				t, r := float64(w.t[at+j]), float64(w.r[at+j])
+				win.square[j] += t * t
+				win.sumT[j] += t
 				win.sumR[j] += r
+			}
+		}
+	})
+}
+
+// felt adds the gradients of b_d and W_skip, through which residuals count with a share.
+func (l *Learner) felt(r []float32, n int, share float64) error {
+	addColumns(l.win.pull, r, n, share)
+	if l.WSkip == nil {
+		return nil
+	}
+	return torch.Do(func(s *torch.Scope) error {
+		a := torch.WrapFloat32(s, r[:n*l.Outputs()], int64(n), int64(l.Outputs()))
+		z := torch.WrapFloat32(s, l.work.z[:n*l.D], int64(n), int64(l.D))
+		g := s.Contiguous(s.MatMul(s.Transpose(a, 0, 1), z)).Float32s() // Σ r zᵀ
+		axpy(float32(2*share/l.consts[constVariance]), g, l.grad.WSkip)
+		return nil
+	})
+}
+
+// addColumns adds share times the sums over n rows to sum, each column by rising row.
+func addColumns(sum []float64, rows []float32, n int, share float64) {
+	d := len(sum)
+	parallel.For(d, rowGrain, func(lo, hi int) {
+		for b := range n {
+			for j := lo; j < hi; j++ {
+				sum[j] += share * float64(rows[b*d+j])
 			}
 		}
 	})
@@ -87,7 +122,7 @@ func (l *Learner) backward(c *Codes, r []float32, coef float64) {
 
 // toValues computes ∂f of every entry of c.
 func (l *Learner) toValues(c *Codes, r []float32, g float32) {
-	w, d := &l.work, l.D
+	w, d := &l.work, l.Outputs()
 	w.dval = grow(w.dval, len(c.Val))
 	parallel.For(c.N, rowGrain, func(lo, hi int) {
 		for b := lo; b < hi; b++ {
@@ -110,11 +145,11 @@ func (l *Learner) toWeights(c *Codes, r []float32, g float32) {
 
 // latentGradient sums the gradients of latent i over the rows where it is active.
 func (l *Learner) latentGradient(i int, c *Codes, r []float32, g float32) {
-	w, d := &l.work, l.D
-	dDec, dEnc := l.grad.WDec[i*d:(i+1)*d], l.grad.WEnc[i*d:(i+1)*d]
+	w, d, o := &l.work, l.D, l.Outputs()
+	dDec, dEnc := l.grad.WDec[i*o:(i+1)*o], l.grad.WEnc[i*d:(i+1)*d]
 	for _, e := range w.order.entries[w.order.start[i]:w.order.start[i+1]] {
 		b := c.rowAt(e)
-		axpy(g*c.Val[e], r[b*d:(b+1)*d], dDec)
+		axpy(g*c.Val[e], r[b*o:(b+1)*o], dDec)
 		axpy(w.dval[e], w.z[b*d:(b+1)*d], dEnc)
 		l.grad.BEnc[i] += w.dval[e]
 	}

@@ -15,7 +15,7 @@ const thetaRate = 0.01
 // chooseHeld keeps the K·N largest positive pre-activations of the N rows held and adds their
 // gradients. Ties go to the earlier row, then to the lower latent.
 func (l *Learner) chooseHeld() error {
-	n := len(l.held) / l.D
+	n := len(l.held) / l.Row()
 	if n == 0 {
 		return nil
 	}
@@ -23,8 +23,9 @@ func (l *Learner) chooseHeld() error {
 	if uint64(n)*uint64(l.M) > math.MaxUint32 {
 		return fmt.Errorf("sae: %d rows of %d latents are more than BatchTopK can rank at once: lower batch", n, l.M)
 	}
-	l.reserve(n)
-	l.centre(l.work.z, l.held, n)
+	if err := l.take(l.held, n); err != nil {
+		return err
+	}
 	s := newSelector(l.K * n)
 	if err := l.rank(s, n, l.guess); err != nil {
 		return err
@@ -37,7 +38,7 @@ func (l *Learner) chooseHeld() error {
 	if len(s.cand) > s.k {
 		s.shrink()
 	}
-	least := l.work.codes.take(s.cand, n, l.M)
+	least := l.work.codes.keep(s.cand, n, l.M)
 	l.guess = 0
 	if len(s.cand) == s.k {
 		l.guess = 0.9 * least
@@ -67,9 +68,9 @@ func (l *Learner) rank(s *selector, n int, floor float32) error {
 	return nil
 }
 
-// take fills the codes of n rows of m latents from ranked candidates, whose index is row·m + latent,
+// keep fills the codes of n rows of m latents from ranked candidates, whose index is row·m + latent,
 // and returns the least value, or 0 when there is none.
-func (c *Codes) take(cand []uint64, n, m int) (least float32) {
+func (c *Codes) keep(cand []uint64, n, m int) (least float32) {
 	c.N, c.K, c.Count = n, 0, grow(c.Count, n)
 	clear(c.Count)
 	flat := func(x uint64) int { return int(uint32(candidateIndex(x))) }

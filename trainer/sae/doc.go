@@ -18,19 +18,31 @@
 //
 // The other architectures, with λ rising from 0 over the first steps and H(0) = 0:
 //
+//	multitopk   topk whose loss has ⅛ of the same with the 4k largest besides
 //	batchtopk   f keeps the k·N largest positive a of the whole step, ties to the earlier row and
 //	            the lower index; θ is a moving average of the smallest kept one (rate .01, begun
 //	            with the first step). A trained model is f = a·H(a−θ). (Bussmann et al. 2024,
 //	            arXiv:2412.06410.) A step's rows are held in memory until its end
-//	matryoshka  batchtopk whose loss is the mean over prefixes M_j = M/2^(g−j) of the same with the
-//	            first M_j latents alone; a trained model is one of batchtopk (Bussmann et al. 2025,
-//	            arXiv:2503.17547)
-//	relu        f = ReLU(a);  loss = (Σ‖r‖² + λΣf) / (N·V)
-//	relu_april  f = ReLU(W_e s·x + b_e);  loss = (Σ‖r‖² + λΣ f_i‖d_i‖) / (N·V); d_i of any length,
-//	            begun with 0.1; b_d begins with 0 (the convention of Anthropic's update of April 2024)
+//	matryoshka  batchtopk whose loss is the mean over prefixes M_j = M/2^(g−j), or over prefixes drawn
+//	            for the step, of the same with the first M_j latents alone; a trained model is one of
+//	            batchtopk (Bussmann et al. 2025, arXiv:2503.17547)
+//	relu        f = ReLU(a);  loss = (Σ‖r‖² + λΣP(f)) / (N·V), P = Σf_i or another Sparsity
+//	relu_april  f = ReLU(W_e s·x + b_e);  loss = (Σ‖r‖² + λΣ f_i n_i) / (N·V), n_i = ‖d_i‖; d_i of any
+//	            length, begun with 0.1; b_d begins with 0 (the convention of Anthropic's update of April 2024)
+//	gated       π = W_e z + b_e, f = H(π)·ReLU(exp(r)·W_e z + b_m);  loss = (Σ‖r‖² + λΣReLU(π)
+//	            + Σ‖sg(W_d)ᵀ ReLU(π) − z‖²) / (N·V)  (Rajamanoharan et al. 2024, arXiv:2404.16014)
 //	jumprelu    f = a·H(a−θ_i), θ = exp of what is learned;  loss = (Σ‖r‖² + λΣH(a−θ_i)) / (N·V);
 //	            ∂f/∂θ = −(θ/ε)K((a−θ)/ε), ∂H/∂θ = −(1/ε)K((a−θ)/ε), K(u) = 1[|u| < ½]
 //	            (Rajamanoharan et al. 2024, arXiv:2407.14435)
+//	jumprelu_tanh  the same f of W_e s·x + b_e with d_i of any length;  loss = (Σ‖r‖² + λΣ tanh(4 f_i n_i)
+//	            + λ_P Σ ReLU(θ_i−a) n_i) / (N·V)  (Anthropic's update of January 2025)
+//
+// Any of them is a transcoder when rows hold a target y behind x: z = s·x, r = ŷ − y, and a skip adds
+// W_skip z to ŷ; and a crosscoder when vectors of several columns stand side by side in x, each brought
+// to the mean square 1 on its own; n_i is then the sum of the lengths of d_i's parts. Importance w_j
+// makes the loss Σ w_j r_j²: columns are multiplied by √w_j, which is folded away as the scales are.
+// Every Resample steps in the first half dead latents begin anew from rows drawn by their squared loss
+// (Bricken et al. 2023).
 //
 // A published λ is meant for ‖r‖² summed over a vector, as here; the constant V divides all of the
 // loss and changes the meaning of no λ. ε and the first θ count in the scaled vectors' units, whose
@@ -43,14 +55,14 @@
 //	∂b_e = Σ ∂f                         ∂b_d = Σ g − W_eᵀ ∂b_e
 //
 // Before the step ∂d_i loses its part along d_i; after it d_i is made unit again.
-// Initialisation: d_i random directions, e_i = d_i, b_e = 0, b_d = the geometric
-// median of the sample (Weiszfeld).
+// Initialisation: d_i random directions, by the share DataInit those of sample rows,
+// e_i = d_i, b_e = 0, b_d = the geometric median of the sample (Weiszfeld).
 //
 // Guaranteed: the gradient of a step does not depend on how its rows are split into
 // Micro calls, beyond rounding; results do not depend on the number of cores beyond
 // libtorch's matrix product; a Model read back gives the codes it gave before.
-// The files hold s folded in: W_enc, W_dec as trained, b_enc/s, b_dec/s, which is
-// exact because every activation here commutes with positive factors, thresholds
-// divided by s as well. relu_april's b_enc gets W_enc b_dec besides, which makes all files one function.
+// The files hold s folded in: W_enc, W_dec as trained (but for columns with other
+// scales than the first's), b_enc/s, b_dec/s, which is exact because every activation
+// here commutes with positive factors, thresholds divided by s as well. relu_april's b_enc gets W_enc b_dec besides, which makes all files one function.
 // Not guaranteed: bits equal between machines. Training runs on the CPU only.
 package sae

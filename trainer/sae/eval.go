@@ -17,16 +17,16 @@ type Eval struct {
 	xhat   []float32
 }
 
-// Add measures n rows x [n, D].
+// Add measures n rows x [n, Row].
 func (e *Eval) Add(x []float32, n int) error {
 	if e.fires == nil {
 		e.fires = make([]int64, e.Model.M)
 	}
-	e.xhat = grow(e.xhat, n*e.Model.D)
+	e.xhat = grow(e.xhat, n*e.Model.Outputs())
 	if err := e.Model.Reconstruct(x, e.xhat, n, &e.codes); err != nil {
 		return err
 	}
-	e.sums.Add(x[:n*e.Model.D], e.xhat, n)
+	e.sums.Add(e.Model.Aim(x, n), e.xhat, n)
 	for b := range n {
 		idx, _ := e.codes.row(b)
 		e.active += int64(len(idx))
@@ -56,7 +56,7 @@ func (e *Eval) Firing() recon.Firing { return recon.Firing{N: e.sums.N, Count: e
 // Active is the active latents of row b of those added last, and their values.
 func (e *Eval) Active(b int) (latents []int32, values []float32) { return e.codes.Row(b) }
 
-// Reconstruct writes the reconstructions of n rows x [n, D] to xhat and measures nothing.
+// Reconstruct writes the reconstructions of n rows x [n, Row] to xhat and measures nothing.
 func (e *Eval) Reconstruct(x, xhat []float32, n int) error {
 	var codes Codes
 	return e.Model.Reconstruct(x, xhat, n, &codes)

@@ -6,60 +6,85 @@ import (
 	"math/rand/v2"
 )
 
-// Init sets the scale, the biases, the directions and V from n sample rows.
+// Init sets the scales, the biases, the directions and V from n sample rows.
 func (l *Learner) Init(sample []float32, n int) error {
-	d := l.D
-	if n < 2 || len(sample) < n*d {
+	if n < 2 || len(sample) < n*l.Row() {
 		return fmt.Errorf("sae: %d sample rows are too few to begin with", n)
 	}
-	sample = sample[:n*d]
-	centre := GeometricMedian(sample, n)
-	if l.Arch.free() {
-		clear(centre)
+	in, out := columns(sample, n, l.Row(), 0, l.D), columns(sample, n, l.Row(), l.Row()-l.Outputs(), l.Outputs())
+	from, to := l.middle(in, n), l.middle(out, n)
+	if err := l.beginScales(in, out, from, to); err != nil {
+		return err
 	}
-	spread := meanSquare(sample, centre)
-	if !(spread > 0) || math.IsInf(spread, 0) {
-		return fmt.Errorf("sae: the sample's vectors have a spread of %v", spread)
-	}
-	l.scale = 1
-	if l.cfg.Scale {
-		l.scale = float32(math.Sqrt(float64(d) / spread))
-	}
-	l.consts[constScale] = float64(l.scale)
 	for j := range l.BDec {
-		l.BDec[j] = l.scale * float32(centre[j])
+		l.BDec[j] = l.scale * l.gain(j) * float32(to[j])
 	}
-	s := float64(l.scale)
-	l.consts[constVariance] = s * s * meanSquare(sample, columnMeans(sample, n))
-	l.randomDirections()
+	l.consts[constVariance] = l.variance(out, n)
+	l.beginDirections(sample[:n*l.Row()], n)
+	clear(l.BEnc)
 	l.beginArch()
+	if l.plain && !l.free() {
+		l.centrePlain(from)
+	}
+	l.beginWindow()
 	return nil
 }
 
-// randomDirections fills W_d with unit rows, uniform on the sphere, and ties W_e.
-func (l *Learner) randomDirections() {
-	r := rand.New(rand.NewPCG(l.cfg.Seed, 0x5ae))
-	for i := range l.WDec {
-		l.WDec[i] = float32(normal(r))
+// columns are d columns of rows from column at on; the rows themselves where these are all.
+func columns(x []float32, n, row, at, d int) []float32 {
+	if d == row {
+		return x[:n*d]
 	}
-	l.unitRows()
-	if l.Arch.free() {
-		shorten(l.WDec, l.D)
+	out := make([]float32, 0, n*d)
+	for b := range n {
+		out = append(out, x[b*row+at:b*row+at+d]...)
 	}
-	copy(l.WEnc, l.WDec)
-	clear(l.BEnc)
+	return out
 }
 
-// freeLength is the length that directions of any length begin with.
-const freeLength = 0.1
+// middle is the geometric median of rows, or 0 where directions are free.
+func (l *Learner) middle(x []float32, n int) []float64 {
+	if l.free() {
+		return make([]float64, len(x)/n)
+	}
+	return GeometricMedian(x, n)
+}
 
-// shorten brings rows of d values to freeLength.
-func shorten(w []float32, d int) {
-	for i := 0; i < len(w); i += d {
-		f := float32(freeLength / max(math.Sqrt(squareNorm(w[i:i+d])), 1e-12))
-		for j := range d {
-			w[i+j] *= f
+// gain is the factor of s in column j of what is reconstructed.
+func (l *Learner) gain(j int) float32 {
+	if l.gainOut == nil {
+		return 1
+	}
+	return l.gainOut[j]
+}
+
+// variance is V: the mean of ‖t−t̄‖².
+func (l *Learner) variance(out []float32, n int) (v float64) {
+	mean, d := columnMeans(out, n), l.Outputs()
+	square := make([]float64, d)
+	for i, x := range out {
+		c := float64(x) - mean[i%d]
+		square[i%d] += c * c
+	}
+	for j, q := range square {
+		g := float64(l.scale) * float64(l.gain(j))
+		v += g * g * q
+	}
+	return v / float64(n)
+}
+
+// centrePlain lets an encoder that sees s·x begin with what it would give for s·x less the middle.
+func (l *Learner) centrePlain(from []float64) {
+	for i := range l.BEnc {
+		var sum float64
+		for j, w := range l.WEnc[i*l.D : (i+1)*l.D] {
+			g := float64(l.scale)
+			if l.gainIn != nil {
+				g *= float64(l.gainIn[j])
+			}
+			sum += float64(w) * g * from[j]
 		}
+		l.BEnc[i] = float32(-sum)
 	}
 }
 

@@ -23,9 +23,10 @@ func (c *Codes) near(pre []float32, n int, theta []float32, eps float64) {
 	})
 }
 
-// toThresholds adds the gradients of log θ and takes from ∂f what passes no value.
-func (l *Learner) toThresholds(c *Codes) {
-	pay, eps := l.lambda(), l.cfg.Bandwidth
+// toThresholds adds the gradients of log θ, where an active latent costs pay, and takes from ∂f what
+// passes no value.
+func (l *Learner) toThresholds(c *Codes, pay float64) {
+	eps := l.cfg.Bandwidth
 	l.eachEntry(func(i int, entries []int32) {
 		theta, sum := float64(l.Theta[i]), 0.0
 		for _, e := range entries {
@@ -41,4 +42,52 @@ func (l *Learner) toThresholds(c *Codes) {
 		}
 		l.gradTheta[i] += float32(theta * sum) // ∂/∂log θ = θ·∂/∂θ
 	})
+}
+
+// The pre-activation loss of JumpReLUTanh is λ_P Σ ReLU(θ_i − a_i) n_i over all rows and latents. Its
+// gradient with respect to a is −λ_P n_i below the threshold: that of all rows, which Step knows from
+// sums alone, less that of the entries above it.
+
+// preact is λ_P/V.
+func (l *Learner) preact() float64 {
+	if l.Arch != JumpReLUTanh {
+		return 0
+	}
+	return l.cfg.Preact / l.consts[constVariance]
+}
+
+// payShare takes the entries above their threshold out of the pre-activation loss of n rows.
+func (l *Learner) payShare(n int) {
+	w, p := &l.work, l.preact()
+	addColumns(l.win.sumZ, w.z, n, 1)
+	l.eachEntry(func(i int, entries []int32) {
+		for _, e := range entries {
+			if w.codes.Val[e] > 0 {
+				w.dval[e] += float32(p) * l.lengths[i]
+			}
+		}
+	})
+}
+
+// payPreact adds the rest of its gradients and returns what is paid.
+func (l *Learner) payPreact() (paid float64) {
+	p, n := l.preact(), float64(l.win.n)
+	if p == 0 {
+		return 0
+	}
+	for i := range l.M {
+		theta, length := float64(l.Theta[i]), float64(l.lengths[i])
+		row, all := l.grad.WEnc[i*l.D:(i+1)*l.D], n*float64(l.BEnc[i])
+		for j, e := range l.WEnc[i*l.D : (i+1)*l.D] {
+			all += float64(e) * l.win.sumZ[j]
+			row[j] -= float32(p * length * l.win.sumZ[j])
+		}
+		below := n - l.win.count[i]
+		short := below*theta - (all - l.win.sumF[i]) // Σ(θ−a) below the threshold
+		l.grad.BEnc[i] -= float32(p * length * n)
+		l.gradTheta[i] += float32(p * length * below * theta)
+		l.lengthen(i, p*short)
+		paid += p * short * length
+	}
+	return paid
 }

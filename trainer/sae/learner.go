@@ -1,30 +1,13 @@
 package sae
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
 	"actfleet/trainer/optim"
 	"actfleet/trainer/state"
 )
-
-// Config says what is trained.
-type Config struct {
-	Arch       Arch    // "" is TopK
-	Width      int     // M
-	K          int     // active latents of a row; of TopK and BatchTopK
-	Penalty    float64 // λ of the ReLUs and of JumpReLU
-	Rise       int     // steps over which λ rises from 0
-	Groups     int     // prefixes of Matryoshka
-	Bandwidth  float64 // ε of JumpReLU
-	Theta      float64 // θ of JumpReLU at the start
-	AuxK       int     // dead latents tried on what is left; 0 is no auxiliary loss
-	AuxCoef    float64 // c
-	DeadTokens int     // a latent is dead after so many rows without firing
-	Clip       float64 // limit of the gradient's global norm; 0 is none
-	Scale      bool    // bring E‖z‖² to d; without it s = 1
-	Seed       uint64
-}
 
 // Numbers that a Learner keeps in its State.
 const (
@@ -33,6 +16,7 @@ const (
 	constAuxVar          // V_a
 	consts
 	constTheta = consts // θ of BatchTopK, −1 before the first step; TopK's files have no such number
+	constMatch = consts // factor of λ of PAnneal; the ReLUs' files alone have it
 )
 
 // Learner is a Model in training.
@@ -48,67 +32,90 @@ type Learner struct {
 	win    window
 	work   work
 
-	logTheta, gradTheta []float32 // [M] of JumpReLU
+	logTheta, gradTheta []float32 // [M] of what jumps
+	lengths             []float32 // [M] n_i during this window; nil when all are 1
 	held                []float32 // rows of a BatchTopK window
 	prefixes            []int     // of Matryoshka
 	guess               float32   // where its next choice begins to look; decides the time alone
+	reborn              *reservoir
 }
 
-// window is what a step adds up over its micro-batches.
-type window struct {
-	n             int
-	loss, auxLoss float64   // Σ‖r‖², Σ‖ê−e‖²
-	active        int64     // Σ active latents
-	square        []float64 // [d] Σz²
-	sumZ, sumR    []float64 // [d]
-	fired         []bool    // [M]
-	sumF          []float64 // [M] Σf_i
-	nestedLoss    float64   // mean over prefixes of Σ‖r_j‖²
-	sumNested     []float64 // [d] sum of the mean over prefixes of r_j
-}
-
-// work is memory used again by every micro-batch.
-type work struct {
-	z, r, ra   []float32 // [n, d]
-	codes, aux Codes
-	dval       []float32 // [n, k] ∂f
-	order      byLatent
-	rowLoss    []float64
-	nested     [][]float32 // [prefixes] [n, d]
-}
-
-// New makes a learner for vectors of length d. It must be given Init or a State
-// before the first Micro.
+// New makes a learner for rows of length d: the vector, and behind it the target if there is one. It
+// must be given Init or a State before the first Micro.
 func New(d int, cfg Config) (*Learner, error) {
 	if cfg.Arch == "" {
 		cfg.Arch = TopK
 	}
-	if d < 1 || cfg.Width < 1 || cfg.K < 1 || cfg.K > cfg.Width || cfg.AuxK < 0 {
-		return nil, fmt.Errorf("sae: width %d, k %d and aux_k %d over vectors of %d do not fit", cfg.Width, cfg.K, cfg.AuxK, d)
+	if cfg.Sparsity == "" {
+		cfg.Sparsity = L1
 	}
-	l := &Learner{Model: newModel(cfg.Arch, d, cfg.Width, cfg.K), cfg: cfg, grad: newModel(cfg.Arch, d, cfg.Width, cfg.K),
-		since: make([]int64, cfg.Width), consts: make([]float64, consts)}
-	l.plain = cfg.Arch.free()
-	l.win = window{square: make([]float64, d), sumZ: make([]float64, d), sumR: make([]float64, d),
-		fired: make([]bool, cfg.Width), sumF: make([]float64, cfg.Width), sumNested: make([]float64, d)}
+	s := cfg.shape(d)
+	if err := s.check(); err != nil {
+		return nil, fmt.Errorf("sae: %w", err)
+	}
+	if err := cfg.problem(s); err != nil {
+		return nil, fmt.Errorf("sae: %w", err)
+	}
+	l := &Learner{Model: newModel(s), cfg: cfg, grad: newModel(s), since: make([]int64, s.M), consts: make([]float64, consts)}
+	l.plain = l.plain || cfg.Arch.free() || cfg.Untied
+	l.win = newWindow(s)
 	l.params = []optim.Param{
-		{Name: "W_enc", Shape: []int{l.M, d}, Value: l.WEnc, Grad: l.grad.WEnc},
-		{Name: "b_enc", Shape: []int{l.M}, Value: l.BEnc, Grad: l.grad.BEnc},
-		{Name: "W_dec", Shape: []int{l.M, d}, Value: l.WDec, Grad: l.grad.WDec},
-		{Name: "b_dec", Shape: []int{d}, Value: l.BDec, Grad: l.grad.BDec},
+		{Name: "W_enc", Shape: []int{s.M, s.D}, Value: l.WEnc, Grad: l.grad.WEnc},
+		{Name: "b_enc", Shape: []int{s.M}, Value: l.BEnc, Grad: l.grad.BEnc},
+		{Name: "W_dec", Shape: []int{s.M, s.Outputs()}, Value: l.WDec, Grad: l.grad.WDec},
+		{Name: "b_dec", Shape: []int{s.Outputs()}, Value: l.BDec, Grad: l.grad.BDec},
 	}
-	if err := l.prepareArch(); err != nil {
-		return nil, err
-	}
+	l.prepareArch()
+	l.prepareGains()
 	l.adam = optim.NewAdam(l.params)
 	return l, nil
 }
+
+// prepareArch adds what an architecture needs besides the four arrays.
+func (l *Learner) prepareArch() {
+	c, vector := &l.cfg, []int{l.M}
+	if !c.Arch.Revives() {
+		c.AuxK = 0
+	}
+	switch {
+	case c.Arch.OverBatch():
+		l.consts = append(l.consts, -1)
+		l.prefixes = prefixes(l.M, c.Prefixes)
+	case c.Arch.Jumps():
+		l.logTheta, l.gradTheta = make([]float32, l.M), make([]float32, l.M)
+		l.params = append(l.params, optim.Param{Name: "log_threshold", Shape: vector, Value: l.logTheta, Grad: l.gradTheta})
+	case c.Arch == Gated:
+		l.params = append(l.params, optim.Param{Name: "r_mag", Shape: vector, Value: l.RMag, Grad: l.grad.RMag},
+			optim.Param{Name: "b_mag", Shape: vector, Value: l.BMag, Grad: l.grad.BMag})
+	case c.Sparsity == PAnneal:
+		l.consts = append(l.consts, 1)
+	}
+	if c.Arch == JumpReLUTanh {
+		c.Sparsity = tanhForm
+	}
+	if l.free() || l.Parts != nil && l.Arch == ReLU {
+		l.lengths = make([]float32, l.M)
+	}
+	if c.Skip {
+		l.params = append(l.params, optim.Param{Name: "W_skip", Shape: []int{l.Outputs(), l.D}, Value: l.WSkip, Grad: l.grad.WSkip})
+	}
+}
+
+// free tells whether directions may have any length.
+func (l *Learner) free() bool { return l.Arch.free() }
+
+// steps is the number of optimizer steps taken.
+func (l *Learner) steps() int { return l.adam.Steps() }
 
 // State is everything that training goes on from, between two steps.
 func (l *Learner) State() *state.Set {
 	s := &state.Set{}
 	for _, p := range l.params {
 		state.Add(s, p.Name, p.Value, p.Shape...)
+	}
+	if l.gainOut != nil {
+		state.Add(s, "gain_in", l.gainIn)
+		state.Add(s, "gain_out", l.gainOut)
 	}
 	state.Add(s, "since_fired", l.since)
 	state.Add(s, "constants", l.consts)
@@ -124,42 +131,62 @@ func (l *Learner) Restored() error {
 	}
 	l.takeTheta()
 	l.findDead()
+	l.beginWindow()
 	return nil
 }
 
 // Export is the model as it is now, with the scale folded in. It shares the weights.
 func (l *Learner) Export() *Model { return l.folded() }
 
-// Micro adds the gradients of n rows x [n, D] to the window. BatchTopK only keeps the rows: what it
+// Micro adds the gradients of n rows x [n, Row] to the window. BatchTopK only keeps the rows: what it
 // chooses depends on all rows of the window, and Step computes.
 func (l *Learner) Micro(x []float32, n int) error {
-	switch {
-	case l.Arch == TopK:
-		return l.microTopK(x, n)
-	case l.Arch.OverBatch():
-		l.held = append(l.held, x[:n*l.D]...)
+	if l.Arch.OverBatch() {
+		l.held = append(l.held, x[:n*l.Row()]...)
 		return nil
 	}
-	return l.microPenalised(x, n)
-}
-
-func (l *Learner) microTopK(x []float32, n int) error {
-	l.reserve(n)
-	w := &l.work
-	l.centre(w.z, x, n)
-	k := min(l.cfg.AuxK, len(l.dead))
-	err := l.encode(w.z, n, func(pre []float32) {
-		w.codes.reset(n, l.K)
-		w.codes.choose(pre, l.M)
-		w.aux.reset(n, k)
-		if k > 0 {
-			w.aux.chooseAmong(pre, l.M, l.dead)
-		}
-	})
-	if err != nil {
+	if err := l.take(x, n); err != nil {
+		return err
+	}
+	if err := l.encode(l.work.z, n, func(pre []float32) { l.chooseTraining(pre, n) }); err != nil {
 		return err
 	}
 	return l.learn(n)
+}
+
+// take brings n rows to the model's units: z, and t where it is another.
+func (l *Learner) take(x []float32, n int) (err error) {
+	l.reserve(n)
+	w := &l.work
+	l.centre(w.z, x, n)
+	w.t = w.z
+	if l.plain {
+		w.tOwn = grow(w.tOwn, n*l.Outputs())
+		w.t = w.tOwn
+		l.aim(w.t, x, n)
+	}
+	w.skipped, err = l.skip(w.z, n)
+	return err
+}
+
+// chooseTraining fills the codes that gradients go through.
+func (l *Learner) chooseTraining(pre []float32, n int) {
+	w := &l.work
+	switch {
+	case l.Arch.PerRow():
+		l.activate(pre, n, &w.codes)
+		l.chooseMore(pre, n)
+		w.aux.reset(n, min(l.cfg.AuxK, len(l.dead)))
+		if w.aux.K > 0 {
+			w.aux.chooseAmong(pre, l.M, l.dead)
+		}
+	case l.Arch.Jumps():
+		w.codes.near(pre, n, l.Theta, l.cfg.Bandwidth)
+	case l.Arch == Gated:
+		l.chooseGated(pre, n)
+	default:
+		w.codes.above(pre, n, l.M, nil)
+	}
 }
 
 // learn adds the gradients through the chosen codes of n rows.
@@ -168,10 +195,18 @@ func (l *Learner) learn(n int) error {
 		return err
 	}
 	w := &l.work
-	if l.Arch == Matryoshka {
+	rows := w.r
+	switch {
+	case l.Arch == Matryoshka:
 		l.backwardNested(n)
-	} else {
+		rows = w.nested[0]
+	case l.Arch.Revives():
 		l.backward(&w.codes, w.r, 2/l.consts[constVariance])
+	default:
+		l.backwardPenalised(n)
+	}
+	if err := errors.Join(l.felt(rows, n, 1), l.backwardMore(n)); err != nil {
+		return err
 	}
 	if w.aux.N == n && w.aux.K > 0 && l.consts[constAuxVar] > 0 {
 		l.win.auxLoss += l.auxResiduals(n)
@@ -186,12 +221,9 @@ func (l *Learner) reconstruct(n int) error {
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
 		return fmt.Errorf("sae: the reconstruction: %w", optim.ErrNonFinite)
 	}
+	if l.reborn != nil {
+		l.reborn.offer(l, n)
+	}
 	l.collect(n, loss)
 	return nil
-}
-
-func (l *Learner) reserve(n int) {
-	w, size := &l.work, n*l.D
-	w.z, w.r, w.ra = grow(w.z, size), grow(w.r, size), grow(w.ra, size)
-	w.rowLoss = grow(w.rowLoss, n)
 }

@@ -2,48 +2,78 @@ package sae
 
 import (
 	"fmt"
+	"math"
 
 	"actfleet/internal/torch"
 	"actfleet/trainer/parallel"
-	"actfleet/trainer/state"
 )
 
-// Model is a trained autoencoder of vectors of length D.
+// Model is a trained autoencoder, transcoder or crosscoder.
 type Model struct {
-	Arch    Arch
-	D, M, K int
-	WEnc    []float32 // [M, D]: row i is e_i (the file holds the transpose)
-	BEnc    []float32 // [M]
-	WDec    []float32 // [M, D]: row i is d_i
-	BDec    []float32 // [D]
-	Theta   []float32 // [M] thresholds, nil without
+	Shape
+	WEnc  []float32 // [M, D]: row i is e_i (the file holds the transpose)
+	BEnc  []float32 // [M]; of a gated one the gate's
+	WDec  []float32 // [M, out]: row i is d_i
+	BDec  []float32 // [out]
+	Theta []float32 // [M] thresholds, nil without
+	RMag  []float32 // [M] logarithm of a gated one's factor, nil without
+	BMag  []float32 // [M] bias of its magnitude
+	WSkip []float32 // [out, D], nil without
 
-	scale float32 // s; 1 in a model from a file
-	plain bool    // the encoder sees s·x itself; never in a model from a file
+	scale           float32   // s; 1 in a model from a file
+	gainIn, gainOut []float32 // factors of s by column, [D] and [out]; nil is 1 and so in a file
+	plain           bool      // the encoder sees s·x itself; in a file so for transcoders alone
 }
 
-func newModel(arch Arch, d, m, k int) *Model {
-	f := NewModel(Weights{D: d, M: m, WEnc: make([]float32, m*d), BEnc: make([]float32, m), WDec: make([]float32, m*d), BDec: make([]float32, d)})
-	f.Arch, f.K = arch, k
-	if arch.Thresholds() {
-		f.Theta = make([]float32, m)
+func newModel(s Shape) *Model {
+	m := &Model{Shape: s, scale: 1, plain: s.Out > 0}
+	m.WEnc, m.BEnc = make([]float32, s.M*s.D), make([]float32, s.M)
+	m.WDec, m.BDec = make([]float32, s.M*s.Outputs()), make([]float32, s.Outputs())
+	if s.Arch.Thresholds() {
+		m.Theta = make([]float32, s.M)
 	}
-	return f
+	if s.Arch == Gated {
+		m.RMag, m.BMag = make([]float32, s.M), make([]float32, s.M)
+	}
+	if s.Skip {
+		m.WSkip = make([]float32, s.Outputs()*s.D)
+	}
+	return m
 }
 
-// centre writes z = s·x − b_d for n rows.
+// centre writes z = s·x − b_d, or s·x, of n rows.
 func (m *Model) centre(z, x []float32, n int) {
+	bias := m.BDec
 	if m.plain {
-		for i, v := range x[:n*m.D] {
-			z[i] = m.scale * v
-		}
-		return
+		bias = nil
 	}
+	m.scaled(z, x, n, 0, m.D, m.gainIn, bias)
+}
+
+// aim writes what is to be reconstructed, less b_d, of n rows.
+func (m *Model) aim(t, x []float32, n int) {
+	m.scaled(t, x, n, m.Row()-m.Outputs(), m.Outputs(), m.gainOut, m.BDec)
+}
+
+// Aim is what is to be reconstructed of n rows x [n, Row]: the rows themselves, or their targets [n, Out].
+func (m *Model) Aim(x []float32, n int) []float32 {
+	return columns(x, n, m.Row(), m.Row()-m.Outputs(), m.Outputs())
+}
+
+// scaled writes s·gain·x − bias of the d columns of rows from column at on.
+func (m *Model) scaled(dst, x []float32, n, at, d int, gain, bias []float32) {
+	row := m.Row()
 	parallel.For(n, rowGrain, func(lo, hi int) {
 		for b := lo; b < hi; b++ {
-			src, dst := x[b*m.D:(b+1)*m.D], z[b*m.D:(b+1)*m.D]
-			for j, v := range src {
-				dst[j] = m.scale*v - m.BDec[j]
+			out := dst[b*d : (b+1)*d]
+			for j, v := range x[b*row+at : b*row+at+d] {
+				out[j] = m.scale * v
+			}
+			for j, g := range gain {
+				out[j] *= g
+			}
+			for j, v := range bias {
+				out[j] -= v
 			}
 		}
 	})
@@ -61,109 +91,82 @@ func (m *Model) encode(z []float32, n int, use func(pre []float32)) error {
 	})
 }
 
-// Reconstruct encodes n rows of x [n, D], writes their reconstructions to xhat and
-// their codes to c.
+// Reconstruct encodes n rows of x [n, Row], writes the reconstructions [n, D], or [n, Out], to xhat
+// and the codes to c.
 func (m *Model) Reconstruct(x, xhat []float32, n int, c *Codes) error {
-	if len(x) != n*m.D || len(xhat) != n*m.D {
-		return fmt.Errorf("sae: %d rows of %d are %d values, got %d and %d", n, m.D, n*m.D, len(x), len(xhat))
+	d := m.Outputs()
+	if len(x) != n*m.Row() || len(xhat) != n*d {
+		return fmt.Errorf("sae: %d rows of %d are %d values, got %d and %d", n, m.Row(), n*m.Row(), len(x), len(xhat))
 	}
-	m.centre(xhat, x, n)
-	if err := m.encode(xhat, n, func(pre []float32) { m.activate(pre, n, c) }); err != nil {
+	z := xhat
+	if m.Out > 0 {
+		z = make([]float32, n*m.D)
+	}
+	m.centre(z, x, n)
+	if err := m.encode(z, n, func(pre []float32) { m.activate(pre, n, c) }); err != nil {
+		return err
+	}
+	skipped, err := m.skip(z, n)
+	if err != nil {
 		return err
 	}
 	parallel.For(n, rowGrain, func(lo, hi int) {
 		for b := lo; b < hi; b++ {
-			dst := xhat[b*m.D : (b+1)*m.D]
+			dst := xhat[b*d : (b+1)*d]
 			copy(dst, m.BDec)
-			c.addDecoded(dst, m.WDec, b)
-			if m.scale != 1 {
-				for j := range dst {
-					dst[j] /= m.scale
-				}
+			if skipped != nil {
+				axpy(1, skipped[b*d:(b+1)*d], dst)
 			}
+			c.addDecoded(dst, m.WDec, b)
+			m.unscale(dst)
 		}
 	})
 	return nil
 }
 
-// activate chooses the latents of n rows.
-func (m *Model) activate(pre []float32, n int, c *Codes) {
-	if m.Arch == TopK {
-		c.reset(n, m.K)
-		c.choose(pre, m.M)
-		return
+// skip is W_skip z of n rows, nil without.
+func (m *Model) skip(z []float32, n int) (out []float32, err error) {
+	if m.WSkip == nil {
+		return nil, nil
 	}
-	c.above(pre, n, m.M, m.Theta)
+	err = torch.Do(func(s *torch.Scope) error {
+		x := torch.WrapFloat32(s, z[:n*m.D], int64(n), int64(m.D))
+		w := torch.WrapFloat32(s, m.WSkip, int64(m.Outputs()), int64(m.D))
+		out = append(out, s.Linear(x, w, nil).Float32s()...)
+		return nil
+	})
+	return out, err
 }
 
-// folded is the same function with s = 1, about b_d. It shares W_enc and W_dec.
-func (m *Model) folded() *Model {
-	f := *m
-	if m.plain {
-		f.Centre()
-	}
-	f.scale, f.plain = 1, false
-	f.BEnc, f.BDec = divided(f.BEnc, m.scale), divided(m.BDec, m.scale)
-	if m.Theta != nil {
-		f.Theta = divided(m.Theta, m.scale)
-	}
-	return &f
-}
-
-func divided(v []float32, by float32) []float32 {
-	out := make([]float32, len(v))
-	for i := range v {
-		out[i] = v[i] / by
-	}
-	return out
-}
-
-// Save writes W_enc [d, M], b_enc [M], W_dec [M, d], b_dec [d] and, where there are some, threshold [M].
-func (m *Model) Save(path string) error {
-	f := m.folded()
-	t := transpose(f.WEnc, f.M, f.D)
-	return f.files(t).Save(path, map[string]string{"format": "pt"})
-}
-
-// Load reads what Save wrote.
-func Load(path string, arch Arch, d, m, k int) (*Model, error) {
-	if _, err := ParseArch(string(arch)); err != nil {
-		return nil, fmt.Errorf("load %s: %w", path, err)
-	}
-	if d < 1 || m < 1 || k < 1 || k > m {
-		return nil, fmt.Errorf("load %s: d %d, width %d, k %d do not make an autoencoder", path, d, m, k)
-	}
-	if err := state.Holds(path, 8*float64(d)*float64(m)); err != nil {
-		return nil, err
-	}
-	f := newModel(arch, d, m, k)
-	t := make([]float32, d*m)
-	if err := f.files(t).Load(path); err != nil {
-		return nil, err
-	}
-	f.WEnc = transpose(t, d, m)
-	return f, nil
-}
-
-func (m *Model) files(wEncT []float32) *state.Set {
-	s := &state.Set{}
-	state.Add(s, "W_enc", wEncT, m.D, m.M)
-	state.Add(s, "b_enc", m.BEnc)
-	state.Add(s, "W_dec", m.WDec, m.M, m.D)
-	state.Add(s, "b_dec", m.BDec)
-	if m.Theta != nil {
-		state.Add(s, "threshold", m.Theta)
-	}
-	return s
-}
-
-// transpose of a [rows, cols] matrix.
-func transpose(a []float32, rows, cols int) []float32 {
-	out := make([]float32, len(a))
-	for i := range rows {
-		for j := range cols {
-			out[j*rows+i] = a[i*cols+j]
+// unscale takes a reconstruction back to the vectors as they are stored.
+func (m *Model) unscale(v []float32) {
+	if m.scale != 1 {
+		for j := range v {
+			v[j] /= m.scale
 		}
 	}
-	return out
+	for j, g := range m.gainOut {
+		v[j] /= g
+	}
+}
+
+// activate chooses the latents of n rows.
+func (m *Model) activate(pre []float32, n int, c *Codes) {
+	switch {
+	case m.Arch.PerRow():
+		c.reset(n, m.K)
+		c.choose(pre, m.M)
+	case m.Arch == Gated:
+		c.chooseWhere(pre, n, m.M, func(i int, a float32) (float32, bool) {
+			f := m.magnitude(i, a)
+			return f, a > 0 && f > 0
+		})
+	default:
+		c.above(pre, n, m.M, m.Theta)
+	}
+}
+
+// magnitude is exp(r)·W_e z + b_m of a gated latent whose gate is a = W_e z + b_g.
+func (m *Model) magnitude(i int, a float32) float32 {
+	return float32(math.Exp(float64(m.RMag[i])))*(a-m.BEnc[i]) + m.BMag[i]
 }

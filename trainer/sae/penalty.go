@@ -1,36 +1,10 @@
 package sae
 
 import (
-	"errors"
-	"fmt"
 	"math"
 
-	"actfleet/trainer/optim"
 	"actfleet/trainer/parallel"
 )
-
-// prepareArch checks and adds what an architecture needs besides the four arrays.
-func (l *Learner) prepareArch() error {
-	c := &l.cfg
-	if _, err := ParseArch(string(c.Arch)); err != nil {
-		return fmt.Errorf("sae: %w", err)
-	}
-	if !c.Arch.Revives() {
-		c.AuxK = 0
-	}
-	switch c.Arch {
-	case BatchTopK, Matryoshka:
-		l.consts = append(l.consts, -1)
-		l.prefixes = prefixes(l.M, c.Groups)
-	case JumpReLU:
-		if !(c.Bandwidth > 0) || !(c.Theta > 0) {
-			return errors.New("sae: the bandwidth and the threshold of a jumprelu must be positive")
-		}
-		l.logTheta, l.gradTheta = make([]float32, l.M), make([]float32, l.M)
-		l.params = append(l.params, optim.Param{Name: "log_threshold", Shape: []int{l.M}, Value: l.logTheta, Grad: l.gradTheta})
-	}
-	return nil
-}
 
 // beginArch sets what an architecture begins with.
 func (l *Learner) beginArch() {
@@ -53,51 +27,64 @@ func (l *Learner) takeTheta() {
 
 // lambda is λ/V of the step that is being prepared.
 func (l *Learner) lambda() float64 {
-	f := 1.0
-	if t := l.adam.Steps(); t < l.cfg.Rise {
-		f = float64(t+1) / float64(l.cfg.Rise)
+	f := l.cfg.Penalty / l.consts[constVariance]
+	if t := l.steps(); t < l.cfg.Rise {
+		f *= float64(t+1) / float64(l.cfg.Rise)
 	}
-	return f * l.cfg.Penalty / l.consts[constVariance]
+	if len(l.consts) > constMatch && l.cfg.Sparsity == PAnneal {
+		f *= l.consts[constMatch]
+	}
+	return f
 }
 
-// microPenalised adds the gradients of n rows where every latent that fires is paid for.
-func (l *Learner) microPenalised(x []float32, n int) error {
-	l.reserve(n)
-	w := &l.work
-	l.centre(w.z, x, n)
-	err := l.encode(w.z, n, func(pre []float32) {
-		if l.Arch == JumpReLU {
-			w.codes.near(pre, n, l.Theta, l.cfg.Bandwidth)
-		} else {
-			w.codes.above(pre, n, l.M, nil)
-		}
-	})
-	if err != nil {
-		return err
-	}
-	if err := l.reconstruct(n); err != nil {
-		return err
-	}
-	g := float32(2 / l.consts[constVariance])
+// backwardPenalised adds the gradients of n rows where every latent that fires is paid for.
+func (l *Learner) backwardPenalised(n int) {
+	w, g := &l.work, float32(2/l.consts[constVariance])
 	l.toValues(&w.codes, w.r, g)
 	w.order.sort(&w.codes, l.M)
-	if l.Arch == JumpReLU {
-		l.toThresholds(&w.codes)
-	} else {
-		l.payValues(&w.codes)
+	switch l.Arch {
+	case Gated:
+		l.toGates(n)
+	case JumpReLU:
+		l.toThresholds(&w.codes, l.lambda())
+	case JumpReLUTanh:
+		l.payValues()
+		l.toThresholds(&w.codes, 0)
+		l.payShare(n)
+	default:
+		l.payValues()
 	}
 	l.toWeights(&w.codes, w.r, g)
-	return nil
 }
 
-// payValues adds the L1 penalty's gradient λ‖d_i‖/V to ∂f.
-func (l *Learner) payValues(c *Codes) {
-	pay := float32(l.lambda())
-	l.eachEntry(func(i int, entries []int32) {
-		p := pay * float32(l.length(i))
-		for _, e := range entries {
-			l.work.dval[e] += p
+// payValues adds what is paid for the values to ∂f and to the window.
+func (l *Learner) payValues() {
+	c := &l.work.codes
+	l.win.paid += l.pay(c.Val, l.lambda())
+	if l.cfg.Sparsity == PAnneal {
+		p := l.exponent(l.steps() + 1)
+		for _, f := range c.Val {
+			l.win.next += power(float64(f), p)
 		}
+	}
+	if l.lengths == nil || l.cfg.Sparsity != L1 && l.cfg.Sparsity != tanhForm {
+		return
+	}
+	l.eachEntry(func(i int, entries []int32) {
+		for _, e := range entries {
+			_, _, d := l.form(float64(c.Val[e]), float64(l.lengths[i]))
+			l.win.toLength[i] += d
+		}
+	})
+}
+
+// pay adds λ'∂P/∂v to ∂f of the entries and returns ΣP, where v are their values.
+func (l *Learner) pay(v []float32, pay float64) float64 {
+	c := &l.work.codes
+	return l.perRow(c.N, func(b, _, _ int) float64 {
+		idx, _ := c.row(b)
+		lo := c.at(b)
+		return l.pays(idx, v[lo:lo+len(idx)], l.work.dval[lo:lo+len(idx)], l.lengths, pay)
 	})
 }
 
@@ -111,30 +98,53 @@ func (l *Learner) eachEntry(f func(i int, entries []int32)) {
 	})
 }
 
-// length is ‖d_i‖: 1 unless directions are free.
-func (l *Learner) length(i int) float64 {
-	if !l.Arch.free() {
-		return 1
-	}
-	return math.Sqrt(squareNorm(l.WDec[i*l.D : (i+1)*l.D]))
+// length is n_i: the sum over the vectors side by side of the length of d_i's part; 1 where all of
+// d_i is a unit vector of one part.
+func (l *Learner) length(i int) (sum float64) {
+	l.eachPart(i, func(d, _ []float32) { sum += math.Sqrt(squareNorm(d)) })
+	return sum
 }
 
-// payPenalty returns what the window pays and adds the part of its gradient that goes to free
-// directions, λ/V · Σf_i · d_i/‖d_i‖.
+// eachPart hands over the parts of d_i and of its gradient.
+func (l *Learner) eachPart(i int, f func(d, g []float32)) {
+	o := l.Outputs()
+	d, g := l.WDec[i*o:(i+1)*o], l.grad.WDec[i*o:(i+1)*o]
+	for _, p := range l.parts() {
+		f(d[:p], g[:p])
+		d, g = d[p:], g[p:]
+	}
+}
+
+// payPenalty returns what the window pays and adds the part of its gradient that goes to the
+// directions, ∂n_i/∂d_i = d_i/‖d_i‖ of every part.
 func (l *Learner) payPenalty() (paid float64) {
-	switch pay := l.lambda(); {
+	pay := l.lambda()
+	switch {
 	case l.Arch == JumpReLU:
 		return pay * float64(l.win.active)
 	case l.Arch.Revives():
 		return 0
-	default:
-		for i, f := range l.win.sumF {
-			norm := l.length(i)
-			paid += pay * f * norm
-			if l.Arch.free() && f > 0 {
-				axpy(float32(pay*f/max(norm, 1e-12)), l.WDec[i*l.D:(i+1)*l.D], l.grad.WDec[i*l.D:(i+1)*l.D])
-			}
-		}
-		return paid
+	}
+	for i := range l.lengths {
+		l.lengthen(i, pay*l.win.toLength[i])
+	}
+	return pay*l.win.paid + l.payPreact()
+}
+
+// lengthen adds the gradient of v·n_i to d_i's.
+func (l *Learner) lengthen(i int, v float64) {
+	if v == 0 {
+		return
+	}
+	l.eachPart(i, func(d, g []float32) {
+		axpy(float32(v/max(math.Sqrt(squareNorm(d)), 1e-12)), d, g)
+	})
+}
+
+// matchPenalty changes λ so that the exponent of the next step makes the window just seen pay the
+// same as before.
+func (l *Learner) matchPenalty() {
+	if l.cfg.Sparsity == PAnneal && l.win.paid > 0 && l.win.next > 0 && len(l.consts) > constMatch {
+		l.consts[constMatch] *= l.win.paid / l.win.next
 	}
 }

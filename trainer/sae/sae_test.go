@@ -56,12 +56,9 @@ func planted(r *rand.Rand, dict []float32, d, k, n int) []float32 {
 }
 
 func unitDirections(r *rand.Rand, m, d int) []float32 {
-	l := &Learner{Model: newModel(TopK, d, m, 1), grad: newModel(TopK, d, m, 1)}
-	for i := range l.WDec {
-		l.WDec[i] = float32(normal(r))
-	}
-	l.unitRows()
-	return l.WDec
+	w := make([]float32, m*d)
+	randomRows(r, w, d)
+	return w
 }
 
 // recovered is the mean over planted directions of the best cosine in the decoder.
@@ -131,7 +128,7 @@ func TestSaveLoad(t *testing.T) {
 	if err := l.Export().Save(path); err != nil {
 		t.Fatal(err)
 	}
-	got, err := Load(path, TopK, l.D, l.M, l.K)
+	got, err := Load(path, l.Shape)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +148,7 @@ func TestSaveLoad(t *testing.T) {
 	if diff := relative(b, a); diff > 1e-5 {
 		t.Errorf("reconstructions differ by %.2g", diff)
 	}
-	if _, err := Load(path, TopK, l.D, l.M+1, l.K); err == nil {
+	if _, err := Load(path, Shape{Arch: TopK, D: l.D, M: l.M + 1, K: l.K}); err == nil {
 		t.Error("another width is accepted")
 	}
 }

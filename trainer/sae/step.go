@@ -20,6 +20,7 @@ func (l *Learner) Step(lr float64) (map[string]float64, error) {
 	}
 	inv := 1 / float64(l.win.n)
 	l.biasGradient()
+	l.ungate()
 	paid := l.payPenalty()
 	l.project()
 	norm := optim.Norm(l.params) * inv
@@ -37,11 +38,7 @@ func (l *Learner) Step(lr float64) (map[string]float64, error) {
 // biasGradient completes ∂b_d = Σ g − W_eᵀ ∂b_e.
 func (l *Learner) biasGradient() {
 	g := 2 / l.consts[constVariance]
-	sum := l.win.sumR
-	if l.Arch == Matryoshka {
-		sum = l.win.sumNested
-	}
-	for j, r := range sum {
+	for j, r := range l.win.pull {
 		l.grad.BDec[j] = float32(g * r)
 	}
 	for i, v := range l.grad.BEnc {
@@ -53,7 +50,7 @@ func (l *Learner) biasGradient() {
 
 // project takes from every ∂d_i its part along d_i.
 func (l *Learner) project() {
-	if l.Arch.free() {
+	if l.free() {
 		return
 	}
 	l.eachDirection(func(d, g []float32) {
@@ -63,7 +60,7 @@ func (l *Learner) project() {
 
 // unitRows makes every d_i a unit vector.
 func (l *Learner) unitRows() {
-	if l.Arch.free() {
+	if l.free() {
 		return
 	}
 	l.eachDirection(func(d, _ []float32) {
@@ -76,9 +73,10 @@ func (l *Learner) unitRows() {
 }
 
 func (l *Learner) eachDirection(f func(d, g []float32)) {
+	o := l.Outputs()
 	parallel.For(l.M, rowGrain, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
-			f(l.WDec[i*l.D:(i+1)*l.D], l.grad.WDec[i*l.D:(i+1)*l.D])
+			f(l.WDec[i*o:(i+1)*o], l.grad.WDec[i*o:(i+1)*o])
 		}
 	})
 }
@@ -87,14 +85,21 @@ func (l *Learner) metrics(norm, paid float64) map[string]float64 {
 	n, w := float64(l.win.n), &l.win
 	m := map[string]float64{
 		"loss": w.loss / (n * l.consts[constVariance]),
-		"fvu":  w.loss / deviation(total(w.square), w.sumZ, n),
+		"fvu":  w.loss / deviation(total(w.square), w.sumT, n),
 		"l0":   float64(w.active) / n,
 		"dead": float64(len(l.dead)),
 		"grad": norm,
 	}
-	if a := l.consts[constAuxVar]; a > 0 && w.auxLoss > 0 {
+	if a := l.consts[constAuxVar]; a > 0 && w.auxLoss > 0 && l.Arch.Revives() {
 		m["aux"] = w.auxLoss / (n * a)
 		m["loss"] += l.cfg.AuxCoef * m["aux"]
+	}
+	if l.Arch == Gated {
+		m["gate"] = w.auxLoss / (n * l.consts[constVariance])
+		m["loss"] += m["gate"]
+	}
+	if l.Arch == MultiTopK {
+		m["loss"] += moreShare * w.moreLoss / (n * l.consts[constVariance])
 	}
 	if l.cfg.Penalty > 0 && !l.Arch.Revives() {
 		m["penalty"] = paid
@@ -123,37 +128,4 @@ func deviation(square float64, sum []float64, n float64) float64 {
 		m += v * v
 	}
 	return square - m/n
-}
-
-// endWindow moves the dead counters on, fixes V_a for the next window and empties
-// the sums.
-func (l *Learner) endWindow() {
-	n := float64(l.win.n)
-	l.consts[constAuxVar] = deviation(l.win.loss, l.win.sumR, n) / n
-	for i, fired := range l.win.fired {
-		l.since[i] += int64(l.win.n)
-		if fired {
-			l.since[i] = 0
-		}
-	}
-	l.findDead()
-	for _, p := range l.params {
-		clear(p.Grad)
-	}
-	clear(l.win.square)
-	clear(l.win.sumZ)
-	clear(l.win.sumR)
-	clear(l.win.fired)
-	clear(l.win.sumF)
-	clear(l.win.sumNested)
-	l.win = window{square: l.win.square, sumZ: l.win.sumZ, sumR: l.win.sumR, fired: l.win.fired, sumF: l.win.sumF, sumNested: l.win.sumNested}
-}
-
-func (l *Learner) findDead() {
-	l.dead = l.dead[:0]
-	for i, n := range l.since {
-		if n >= int64(l.cfg.DeadTokens) {
-			l.dead = append(l.dead, int32(i))
-		}
-	}
 }

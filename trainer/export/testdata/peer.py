@@ -31,7 +31,8 @@ def saelens():
         absent(err)
     sae = SAE.load_from_disk(folder, device="cpu")
     acts = sae.encode(x)
-    return acts.to_dense() if acts.is_sparse else acts, sae.decode(acts)
+    recon = sae(x) if "skip" in arch else sae.decode(acts)
+    return acts.to_dense() if acts.is_sparse else acts, recon
 
 
 def sparsify():
@@ -42,7 +43,7 @@ def sparsify():
     sae = SparseCoder.load_from_disk(folder)
     out = sae.encode(x)
     acts = torch.zeros_like(f).scatter_(1, out.top_indices, out.top_acts)
-    return acts, sae.decode(out.top_acts, out.top_indices)
+    return acts, sae(x).sae_out
 
 
 def dictionary_learning():
@@ -52,7 +53,7 @@ def dictionary_learning():
         from dictionary_learning.trainers.top_k import AutoEncoderTopK
     except ImportError as err:
         absent(err)
-    classes = {"topk": AutoEncoderTopK, "batchtopk": BatchTopKSAE, "matryoshka": BatchTopKSAE, "relu": dictionary.AutoEncoder,
+    classes = {"topk": AutoEncoderTopK, "multitopk": AutoEncoderTopK, "jumprelu_tanh": dictionary.JumpReluAutoEncoder, "batchtopk": BatchTopKSAE, "matryoshka": BatchTopKSAE, "relu": dictionary.AutoEncoder,
                "relu_april": dictionary.AutoEncoder, "jumprelu": dictionary.JumpReluAutoEncoder,
                "gated": dictionary.GatedAutoEncoder}
     path = os.path.join(folder, "trainer_0", "ae.pt")
