@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"cmp"
 	"fmt"
 
 	"actfleet/collector/dataset"
@@ -34,6 +35,8 @@ type Ask struct {
 	MaxTokens int
 	Limit     int
 	KeepText  bool
+	Compute   string // of the linear maps: f32 (also when empty), bf16 or f16
+	Device    string // kind of device: cpu (also when empty) or cuda
 }
 
 // NewPlan describes the run that does what was asked with this model and input. It is a function of
@@ -47,7 +50,7 @@ func NewPlan(a Ask, m Model, in *dataset.Input, dataName, inputKey string) (shar
 		Data:   shard.DataRef{Name: dataName, Digest: in.Digest, Rows: int64(len(in.IDs)), Input: inputKey},
 		Sites:  a.Sites, Layers: a.Layers, Tokens: a.Tokens.String(), Dtype: a.Dtype,
 		Template: a.Template, Choices: a.Choices, MaxTokens: a.MaxTokens, Limit: int64(a.Limit), KeepText: a.KeepText,
-		Compute: "f32", Device: "cpu", BatchTokens: batchTokens,
+		Compute: cmp.Or(a.Compute, "f32"), Device: cmp.Or(a.Device, "cpu"), BatchTokens: batchTokens,
 	}
 	dtype := shard.F16
 	if a.Dtype == "f32" {

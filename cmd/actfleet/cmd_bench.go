@@ -69,6 +69,7 @@ func newBenchCollect() *cobra.Command {
 	f.IntVar(&o.threads, "threads", 0, "batches side by side, one thread each (0: all cores)")
 	f.IntVar(&rounds, "rounds", 5, "how often each side runs")
 	f.BoolVar(&o.jsonOut, "json", false, "print JSON")
+	o.target.flags(f)
 	o.template, o.dtype = "none", "auto"
 	return c
 }

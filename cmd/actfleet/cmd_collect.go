@@ -31,6 +31,7 @@ type collectOptions struct {
 	keepText, dryRun, jsonOut bool
 	fleet                     fleetOptions
 	node                      nodeOptions
+	target                    targetOptions
 }
 
 func newCollect() *cobra.Command {
@@ -65,6 +66,7 @@ SIGUSR1: start nothing new; SIGUSR2: go on.
 	f.BoolVar(&o.jsonOut, "json", false, "print the summary as JSON")
 	o.fleet.flags(f)
 	o.node.flags(f)
+	o.target.flags(f)
 	return c
 }
 
@@ -108,7 +110,7 @@ type job struct {
 	o       collectOptions
 	started time.Time
 	text    *bpe.BPE
-	model   *model.Model
+	model   collector.Model
 	input   *dataset.Input
 	encoded []byte // input as it lies in the run, until it lies there
 	plan    shard.Plan
@@ -139,7 +141,8 @@ func (j *job) prepare() error {
 	if err != nil {
 		return fmt.Errorf("%w: --tokens: %w", errUsage, err)
 	}
-	if j.model, err = model.Load(j.o.model); err != nil {
+	var device string
+	if j.model, device, err = j.o.target.load(j.o.model); err != nil {
 		return err
 	}
 	info := j.model.Info()
@@ -155,7 +158,8 @@ func (j *job) prepare() error {
 		return err
 	}
 	ask := collector.Ask{Sites: sites, Layers: layers, Tokens: rule, Dtype: j.o.dtype, Template: j.o.template,
-		Choices: j.o.choices, MaxTokens: j.o.maxTokens, Limit: j.o.limit, KeepText: j.o.keepText}
+		Choices: j.o.choices, MaxTokens: j.o.maxTokens, Limit: j.o.limit, KeepText: j.o.keepText,
+		Compute: j.o.target.compute, Device: device}
 	j.plan, err = collector.NewPlan(ask, j.model, j.input, baseName(j.o.data), key)
 	return err
 }
@@ -173,11 +177,15 @@ func (j *job) tokenize(info model.Info) (err error) {
 	return err
 }
 
-// lanes is how many batches go through the model side by side: as the user asks, or the fair share of
-// the host's cores, now.
+// lanes is how many batches go through the model side by side: as the user asks, as many as the copies of
+// the model take, or the fair share of the host's cores, now.
 func (j *job) lanes(f *fleet) int {
-	if j.o.threads > 0 {
+	copies, ok := j.model.(*model.Copies)
+	switch {
+	case j.o.threads > 0:
 		return j.o.threads
+	case ok:
+		return copies.Passes()
 	}
 	return f.cores()
 }

@@ -12,7 +12,6 @@ import (
 
 	"actfleet/collector"
 	"actfleet/collector/dataset"
-	"actfleet/collector/model"
 	"actfleet/shard"
 	"actfleet/shard/store"
 )
@@ -74,7 +73,11 @@ func (j *job) follow(ctx context.Context) (err error) {
 	if j.input, err = readInput(ctx, j.store, j.plan.Data.Input); err != nil {
 		return err
 	}
-	if j.model, err = model.Load(j.o.model); err != nil {
+	target, err := j.o.target.as(j.plan.Device, j.plan.Compute)
+	if err != nil {
+		return err
+	}
+	if j.model, _, err = target.load(j.o.model); err != nil {
 		return err
 	}
 	if have := j.model.Info().Digest; have != j.plan.Model.Digest {
