@@ -24,7 +24,8 @@ type fixture struct {
 	write    int // units that are committed
 	manifest bool
 	logs     bool
-	probe    string // id of a coder with scores; empty: none
+	probe    string   // id of a coder with scores; empty: none
+	ids      []string // ids of tokenizers; code_0 of row r is r%4, code_1 is 0
 	extra    []shard.Scalar
 }
 
@@ -68,6 +69,9 @@ func (f fixture) build(t testing.TB, dir string) {
 			s := shard.Schema{Scalars: []shard.Scalar{{Name: "row", Type: shard.Int64}, {Name: "pos", Type: shard.Int32}, {Name: "score", Type: shard.Float32}}}
 			f.writeUnit(t, st, shard.CodesKey(f.probe, u), s, p.ID(), u)
 		}
+		for _, id := range f.ids {
+			f.writeUnit(t, st, shard.CodesKey(id, u), tokenizerSchema, p.ID(), u)
+		}
 	}
 	if f.manifest {
 		_, done, err := shard.Finish(ctx, st, p)
@@ -80,6 +84,9 @@ func (f fixture) build(t testing.TB, dir string) {
 		f.writeLogs(t, dir)
 	}
 }
+
+var tokenizerSchema = shard.Schema{Scalars: []shard.Scalar{{Name: "row", Type: shard.Int64}, {Name: "pos", Type: shard.Int32},
+	{Name: "code_0", Type: shard.Int32}, {Name: "code_1", Type: shard.Int32}, {Name: "err", Type: shard.Float32}}}
 
 func (f fixture) writeUnit(t testing.TB, st store.Store, key string, s shard.Schema, planID string, u int) {
 	t.Helper()
@@ -120,9 +127,9 @@ func setScalar(column any, name string, i, r int) {
 	case []int64:
 		c[i] = int64(r)
 	case []int32:
-		c[i] = map[string]int32{"n_tokens": int32(5 + r%3), "label": int32(r % 2), "pos": 4}[name]
+		c[i] = map[string]int32{"n_tokens": int32(5 + r%3), "label": int32(r % 2), "code_0": int32(r % 4), "pos": 4}[name]
 	case []float32:
-		c[i] = 0.25 + 0.5*float32(r%2) // the probe's score
+		c[i] = 0.25 + 0.5*float32(r%2) // the probe's score, a tokenizer's err
 	case []string:
 		c[i] = fmt.Sprintf("%s %d", name, r/2)
 	}

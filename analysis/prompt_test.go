@@ -57,8 +57,13 @@ func TestPromptEndsWithContext(t *testing.T) {
 }
 
 func TestQuestions(t *testing.T) {
-	db := openRun(t, whole(), "run")
+	f := whole()
+	f.ids = []string{"vq-a", "vq-b"}
+	db := openRun(t, f, "run")
 	want := map[string]string{
+		"code_usage": "coder,id,rows,used,entropy,perplexity,most_common,err,alarm\nvq-a,code_0,1800,4,2,4,0.25,0.5,\n" +
+			"vq-b,code_1,1800,1,0,1,1,0.5,nearly all rows have one code\n",
+		"code_overlap": "a,b,id,rows,shared_bits,overlap,alarm\nvq-a,vq-b,code_0,1800,2,1,one says what the other says\n",
 		"fleet": "node,host,starts,won,lost,dropped,errors,rows,bytes,busy_seconds,rows_per_second,left_orderly\n" +
 			"node-1,gpu00,1,2,0,0,0,1200,2000,60,20,true\nnode-2,gpu01,1,1,0,0,0,600,1000,30,20,false\n",
 		"mean_norm_by_layer":   "site,layer,variant,rows,mean_norm,sd,largest\nfc1,0,,1800,7.5,2.500694\nresid,10,,1800,13,0,13\n",
@@ -103,7 +108,7 @@ func TestQuestionsWithoutAnswer(t *testing.T) {
 	if !errors.Is(err, ErrNoAnswer) || err.Error() != "question probe_score_by_label: the run cannot answer this: there are no codes with a score: run encode with a probe first" {
 		t.Errorf("%v", err)
 	}
-	if _, err := db.Ask(context.Background(), "nope"); err == nil || !strings.Contains(err.Error(), "there are fleet, mean_norm_by_layer") {
+	if _, err := db.Ask(context.Background(), "nope"); err == nil || !strings.Contains(err.Error(), "there are code_overlap, code_usage, fleet, mean_norm_by_layer") {
 		t.Errorf("%v", err)
 	}
 	table, err := db.Ask(context.Background(), "fleet")

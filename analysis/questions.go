@@ -102,6 +102,37 @@ func (f facts) Scored() (out []codes) {
 	return out
 }
 
+// id is one id of a tokenizer's rows.
+type id struct{ View, Coder, Column string }
+
+// Ids lists the ids of tokenizers' codes, in the order of their rows.
+func (f facts) Ids() (out []id) {
+	for _, c := range f.Codes {
+		for _, name := range c.Columns {
+			if name == "code" || strings.HasPrefix(name, "code_") {
+				out = append(out, id{c.View, c.Coder, name})
+			}
+		}
+	}
+	return out
+}
+
+// idPair is ids in the same place of the rows of two tokenizers.
+type idPair struct{ A, B id }
+
+// IdPairs lists every two tokenizers' ids that stand in the same place.
+func (f facts) IdPairs() (out []idPair) {
+	ids := f.Ids()
+	for i, a := range ids {
+		for _, b := range ids[i+1:] {
+			if a.Coder != b.Coder && a.Column == b.Column {
+				out = append(out, idPair{a, b})
+			}
+		}
+	}
+	return out
+}
+
 // noAnswer ends a query file that the run cannot answer.
 func noAnswer(why string) (string, error) { return "", fmt.Errorf("%w: %s", ErrNoAnswer, why) }
 

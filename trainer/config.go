@@ -82,7 +82,7 @@ func Default(kind string) Config {
 		Batch: 2048, Micro: 1024, Steps: 500, Warmup: 0.05, Cooldown: 0.2, Clip: 1,
 		InitRows: 8192, EvalRows: 16384, EvalSteps: 100, LogSteps: 10, CheckpointSteps: 100, CheckpointKeep: 2,
 		Arch: string(sae.TopK), saeConfig: defaultSAE(),
-		Codes: 512, Ids: Auto, Levels: []float64{8, 5, 5, 5}, Hidden: 512, CodeWidth: 64, Decay: 0.95, Beta: 0.25, Revive: 0.1, Lloyd: 5,
+		Codes: 512, Ids: Auto, Levels: []float64{8, 5, 5, 5}, Hidden: 256, CodeWidth: 64, Decay: 0.95, Beta: 0.25, Revive: 0.1, Lloyd: 5,
 		Kinds: []string{probe.Logistic, probe.MassMean}, L2: []float64{1e-3, 1e-2, 1e-1, 1}, Label: "label", Group: "group", Split: "split",
 		MaxIter: 1000, Directions: 100}
 	switch kind {

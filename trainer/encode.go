@@ -90,18 +90,26 @@ func encodeUnit(ctx context.Context, src stream.Source, u int, id string, e enco
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	out, err := src.Store.Create(ctx, key)
+	return put(ctx, src.Store, key, func(out store.Pending) error {
+		return writeCodes(ctx, out, r, e, f, src.Plan.Identity(u))
+	})
+}
+
+// put commits what write writes under a key, unless another process was first: what
+// it wrote was made by the same weights.
+func put(ctx context.Context, st store.Store, key string, write func(out store.Pending) error) (err error) {
+	out, err := st.Create(ctx, key)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Abort()) }()
-	if err := writeCodes(ctx, out, r, e, f, src.Plan.Identity(u)); err != nil {
+	if err := write(out); err != nil {
 		return err
 	}
 	if err := out.Commit(ctx); !errors.Is(err, store.ErrExists) {
 		return err
 	}
-	return nil // another process was first, with the same weights
+	return nil
 }
 
 func exists(ctx context.Context, st store.Store, key string) (bool, error) {

@@ -63,8 +63,7 @@ func learnerBytes(j Job, d int64) int64 {
 	c := j.Config
 	rows := int64(min(c.Micro, c.Batch))
 	if j.Kind == VQ {
-		k := int64(c.Codes)
-		return k*d*(4+3*8) + rows*(k+4*d)*4 + int64(c.InitRows)*(d+k)*4
+		return c.tokenizerBytes(d, rows)
 	}
 	m := int64(c.Width)
 	weights := 2*m*d + 3*m + d

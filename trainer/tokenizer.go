@@ -85,3 +85,28 @@ func loadTokenizer(path string, c Coder) (vq.Coder, error) {
 	}
 	return vq.Load(path, c.DIn, cfg.tokenizer())
 }
+
+// tokenizerBytes is what a tokenizer of rows of d values takes in training: averages
+// and sums of every code in 64 bits, weights with gradient and moments, and what is
+// computed of the rows at once.
+func (c Config) tokenizerBytes(d, rows int64) int64 {
+	c.resolveTokenizer()
+	k, t, w, h := int64(c.Codes), int64(c.Ids), int64(c.CodeWidth), int64(c.Hidden)
+	sample := int64(c.InitRows)
+	arch := vq.Arch(c.Arch)
+	if !arch.Nets() {
+		w = d
+		if arch == vq.Product {
+			t = 1 // its parts are one codebook in size
+		}
+		return t*k*w*(4+4*3+3*8) + rows*(k+4*d)*4 + sample*(d+k)*4
+	}
+	if arch == vq.FSQ {
+		k, w = 0, int64(len(c.Levels))
+	}
+	weights := 2*d*t*w + k*w
+	if h > 0 {
+		weights = 2*h*(d+t*w) + k*w
+	}
+	return weights*4*4 + k*w*3*8 + rows*(t*k+6*(d+h+t*w))*4 + sample*(d+t*(w+k))*4
+}

@@ -14,7 +14,8 @@ import (
 )
 
 type encodeOptions struct {
-	from []string
+	from    []string
+	jsonOut bool
 }
 
 func newEncode() *cobra.Command {
@@ -22,8 +23,10 @@ func newEncode() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "encode DIR --from RUN",
 		Short: "Write a tokenizer's codes or an SAE's measures of every row back into the run",
-		Long:  "They land in RUN/codes/<coder>/ as shards with the same (row, pos), and are a view in SQL.\n" + exitCodes,
-		Args:  usage(cobra.ExactArgs(1)),
+		Long: `They land in RUN/codes/<coder>/ as shards with the same (row, pos), and are a view in SQL. A tokenizer's ids are
+the column code, or code_0, code_1, … where a row has several.
+` + exitCodes,
+		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			return runEncode(c.Context(), args[0], o, c.OutOrStdout())
 		},
@@ -33,8 +36,7 @@ func newEncode() *cobra.Command {
 }
 
 func runEncode(ctx context.Context, dir string, o encodeOptions, out io.Writer) error {
-	t := trainOptions{from: o.from, out: dir, site: "all", write: true}
-	runs, err := t.sources(ctx)
+	runs, err := o.runs(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -50,16 +52,77 @@ func runEncode(ctx context.Context, dir string, o encodeOptions, out io.Writer) 
 
 // encodeRun writes a coder's codes into a run and shows its progress.
 func encodeRun(ctx context.Context, dir string, run stream.Source) (id string, err error) {
-	m := newMeter(os.Stderr)
-	began := time.Now()
-	line := ""
-	id, err = trainer.Encode(ctx, dir, run, func(unit, units int) {
+	err = byUnit("encoded", func(progress func(unit, units int)) (err error) {
+		id, err = trainer.Encode(ctx, dir, run, progress)
+		return err
+	})
+	return id, err
+}
+
+// runs opens the runs, to be written to.
+func (o *encodeOptions) runs(ctx context.Context, dir string) ([]stream.Source, error) {
+	t := trainOptions{from: o.from, out: dir, site: "all", write: true}
+	return t.sources(ctx)
+}
+
+// byUnit does work that tells of every unit it has done, and shows how far it is.
+func byUnit(done string, work func(progress func(unit, units int)) error) error {
+	m, began, line := newMeter(os.Stderr), time.Now(), ""
+	err := work(func(unit, units int) {
 		left := time.Since(began) / time.Duration(unit) * time.Duration(units-unit)
-		line = fmt.Sprintf("encoded %d of %d units, ETA %s", unit, units, timeText(left))
+		line = fmt.Sprintf("%s %d of %d units, ETA %s", done, unit, units, timeText(left))
 		m.show(line)
 	})
 	if line != "" {
 		m.last(line)
 	}
-	return id, err
+	return err
+}
+
+func newDecode() *cobra.Command {
+	var o encodeOptions
+	c := &cobra.Command{
+		Use:   "decode DIR --from RUN",
+		Short: "Write the vectors that a tokenizer's codes in a run stand for, and how far they are from the run's own",
+		Long: `Reads the codes that encode wrote. The vectors land in RUN/codes/<coder>_decoded/ as shards with the same (row, pos)
+under the name of the column they stand for, and are a view in SQL.
+` + exitCodes,
+		Args: usage(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			return runDecode(c.Context(), args[0], o, c.OutOrStdout())
+		},
+	}
+	c.Flags().StringSliceVar(&o.from, "from", nil, "runs to decode")
+	c.Flags().BoolVar(&o.jsonOut, "json", false, "print JSON")
+	return c
+}
+
+func runDecode(ctx context.Context, dir string, o encodeOptions, out io.Writer) error {
+	runs, err := o.runs(ctx, dir)
+	if err != nil {
+		return err
+	}
+	var all []trainer.Decoded
+	for i, run := range runs {
+		var d trainer.Decoded
+		err := byUnit("decoded", func(progress func(unit, units int)) (err error) {
+			d, err = trainer.Decode(ctx, dir, run, progress)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		all = append(all, d)
+		if o.jsonOut {
+			continue
+		}
+		fmt.Fprintf(out, "%s/codes/%s holds %d vectors; against those of %s:%s\n", o.from[i], d.ID, d.Rows, o.from[i], metricText(d.Metrics))
+		if d.Left > 0 {
+			fmt.Fprintf(out, "  left out %d rows with values that are not finite\n", d.Left)
+		}
+	}
+	if o.jsonOut {
+		return printJSON(out, all)
+	}
+	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"actfleet/internal/torch"
 	"actfleet/trainer"
 	"actfleet/trainer/stream"
+	"actfleet/trainer/vq"
 )
 
 // trainOptions are the flags all kinds of training share.
@@ -261,4 +262,7 @@ func printTrained(out io.Writer, j trainer.Job, r trainer.Result) {
 	fmt.Fprintf(out, "  mixing: a batch came from %d units with %.2f bits of entropy, %.0f %% of what is possible\n",
 		r.Mixing.Units, r.Mixing.Entropy, 100*r.Mixing.Evenness)
 	fmt.Fprintf(out, "  held out:%s\n", metricText(r.Eval))
+	for _, line := range vq.Alarms(r.Eval) {
+		fmt.Fprintf(out, "  alarm: %s\n", line)
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"actfleet/trainer"
 	"actfleet/trainer/recon"
 	"actfleet/trainer/stream"
+	"actfleet/trainer/vq"
 )
 
 // evalOne measures a coder and leaves the result in its folder.
@@ -79,6 +80,9 @@ func printOne(out io.Writer, m measured) {
 	fmt.Fprintf(out, "%s: %s %s of %s at layer %d, width %d; %s\n", m.Dir, m.Kind, m.Arch, m.Site, m.Layer, m.Width, rows)
 	for _, name := range namesOf([]measured{m}) {
 		fmt.Fprintf(out, "  %-16s %.6g\n", name, m.Metrics[name])
+	}
+	for _, line := range vq.Alarms(m.Metrics) {
+		fmt.Fprintf(out, "  alarm: %s\n", line)
 	}
 	if m.Densities != nil {
 		fmt.Fprintf(out, "  %s\n", densityText(*m.Densities))

@@ -1,0 +1,93 @@
+package trainer
+
+import (
+	"math"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"actfleet/shard"
+	"actfleet/trainer/vq"
+)
+
+// What decode writes are the vectors the codes stand for, and its metrics are those
+// of the tokenizer on all rows.
+func TestDecode(t *testing.T) {
+	src := made(t)
+	for _, arch := range []vq.Arch{vq.EMA, vq.Residual, vq.FSQ} {
+		j := archJob(t, string(arch), filepath.Join(t.TempDir(), string(arch)), src)
+		j.Config.Steps = 20
+		if _, err := Train(t.Context(), j); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Decode(t.Context(), j.Dir, src, nil); err == nil || !strings.Contains(err.Error(), "encode first") {
+			t.Errorf("%s: without codes: %v", arch, err)
+		}
+		if _, err := Encode(t.Context(), j.Dir, src, nil); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Decode(t.Context(), j.Dir, src, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, _, err := Evaluate(t.Context(), j.Dir, j.Runs, EvalOptions{All: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Rows != int64(e.Metrics["rows"]) || got.Left != 0 || math.Abs(got.Metrics["fvu"]-e.Metrics["fvu"]) > 1e-6 {
+			t.Errorf("%s: decoded %+v, evaluated %v", arch, got, e.Metrics)
+		}
+		least, most := math.Inf(1), math.Inf(-1)
+		n := codes(t, src, got.ID, func(r *shard.Reader, g int, _ []any, i int) {
+			raw, err := r.Vector(g, 0, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v := make([]float32, width)
+			shard.UnpackF32(v, raw[i*4*width:(i+1)*4*width])
+			least, most = min(least, float64(v[0])), max(most, float64(v[0]))
+		})
+		if int64(n) != got.Rows || !(least < most) || most > 10 {
+			t.Errorf("%s: %d rows between %v and %v", arch, n, least, most)
+		}
+		if again, err := Decode(t.Context(), j.Dir, src, nil); err != nil || again.Metrics["fvu"] != got.Metrics["fvu"] {
+			t.Errorf("%s: a second time: %+v, %v", arch, again, err)
+		}
+	}
+}
+
+// Keys that the unit does not hold, or in another order, are an error.
+func TestDecodeOtherRows(t *testing.T) {
+	src := made(t)
+	r, err := shard.Open(t.Context(), src.Store, shard.UnitKey(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	key, err := r.Scalars(0, "row", "pos")
+	if err != nil {
+		t.Fatal(err)
+	}
+	row, pos := key[0].([]int64), key[1].([]int32)
+	o := originals{reader: r, column: "fc2_3", width: width, group: -1}
+	if x, err := o.rows([]int64{row[1], row[5]}, []int32{pos[1], pos[5]}); err != nil || len(x) != 2*width {
+		t.Errorf("rows that are there: %d values, %v", len(x), err)
+	}
+	if _, err := o.rows(row[2:3], pos[2:3]); err == nil || !strings.Contains(err.Error(), "another order") {
+		t.Errorf("a row from before: %v", err)
+	}
+	narrow := originals{reader: r, column: "fc2_3", width: 3, group: -1}
+	if _, err := narrow.rows(row[:1], pos[:1]); err == nil || !strings.Contains(err.Error(), "vectors of 16") {
+		t.Errorf("another width: %v", err)
+	}
+}
+
+// Rows that are not finite are left out of the measure and counted.
+func TestDecodeNonFinite(t *testing.T) {
+	d := decoding{}
+	nan := float32(math.NaN())
+	d.measure([]float32{1, 0, nan, 0, 3, 0}, []float32{1, 0, 0, 0, 2, 0}, 3)
+	if d.left != 1 || d.sums.N != 2 || math.Abs(d.sums.FVU()-.5) > 1e-12 {
+		t.Errorf("left %d, measured %d, fvu %v; want 1, 2, .5", d.left, d.sums.N, d.sums.FVU())
+	}
+}
