@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"actfleet/trainer/optim"
 	"actfleet/trainer/sae"
 )
 
@@ -24,6 +25,11 @@ type saeConfig struct {
 	Groups        int
 	Sampled       bool
 
+	Optimizer                 string
+	Beta1, Beta2, WeightDecay float64
+	EMA                       float64
+	Cosine                    bool
+
 	DataInit float64
 	Resample int
 
@@ -35,7 +41,8 @@ type saeConfig struct {
 
 func defaultSAE() saeConfig {
 	return saeConfig{Width: 2048, K: 32, AuxK: Auto, AuxCoef: 1. / 32, DeadTokens: Auto, Scale: true, Tied: true,
-		Penalty: Auto, Rise: Auto, Sparsity: string(sae.L1), GroupSize: 8, PEnd: 0.2, PFrom: 0.2, Band: Auto, Theta: Auto, Preact: 3e-6, Groups: 5}
+		Penalty: Auto, Rise: Auto, Sparsity: string(sae.L1), GroupSize: 8, PEnd: 0.2, PFrom: 0.2, Band: Auto, Theta: Auto, Preact: 3e-6, Groups: 5,
+		Optimizer: string(optim.ByAdam), Beta1: Auto, Beta2: Auto, WeightDecay: Auto}
 }
 
 // saeFields lists the keys of autoencoders alone.
@@ -60,6 +67,12 @@ func (c *Config) saeFields() []field {
 		{"preact", SAE, &c.Preact, within(&c.Preact, 0, 1e3), "price of a pre-activation's distance below the threshold, with jumprelu_tanh"},
 		{"groups", SAE, &c.Groups, atLeast(&c.Groups, 1), "prefixes of matryoshka, each twice the one before"},
 		{"sampled", SAE, &c.Sampled, nil, "matryoshka draws its prefixes anew for every step"},
+		{"optimizer", SAE, &c.Optimizer, nil, "adam, adamw, sparse_adam, sgd, adafactor, signsgd (schedule-free: set cooldown=0)"},
+		{"beta1", SAE, &c.Beta1, within(&c.Beta1, Auto, 1), "of the optimizer, the momentum of sgd and signsgd; -1 is 0.95 for signsgd, else 0.9"},
+		{"beta2", SAE, &c.Beta2, within(&c.Beta2, Auto, 1), "of the optimizer; -1 is 0.999"},
+		{"weight_decay", SAE, &c.WeightDecay, within(&c.WeightDecay, Auto, 1e3), "of adamw, sgd and adafactor; -1 is 0.01 for adamw, else 0"},
+		{"ema", SAE, &c.EMA, within(&c.EMA, 0, 1-1e-9), "what is evaluated and kept is the average of weights with this factor; 0 is the last weights"},
+		{"cosine", SAE, &c.Cosine, nil, "the learning rate falls along half a cosine"},
 		{"data_init", SAE, &c.DataInit, within(&c.DataInit, 0, 1), "share of a sample row in the first directions"},
 		{"resample_steps", SAE, &c.Resample, atLeast(&c.Resample, 0), "steps between resamplings of dead latents, in the first half of the training; 0 is never"},
 		{"aux_k", SAE, &c.AuxK, atLeast(&c.AuxK, Auto), "dead latents of the auxiliary loss; -1 is half the vector's length"},
@@ -82,6 +95,9 @@ func (c Config) saeProblems() (errs []error) {
 	}
 	if c.Target != "" && len(c.Beside) > 0 {
 		errs = append(errs, errors.New("target and beside do not go together"))
+	}
+	if _, err := optim.ParseName(c.Optimizer); err != nil {
+		errs = append(errs, err)
 	}
 	if c.Sparsity != string(sae.L1) && c.Arch != string(sae.ReLU) {
 		errs = append(errs, fmt.Errorf("sparsity %s is for arch relu", c.Sparsity))
@@ -112,6 +128,10 @@ func (c *Config) resolveSAE(d int) {
 	auto(&c.Rise, 0.05, 1)
 	auto(&c.Band, 0.5, 2)
 	auto(&c.Theta, 0.3, 0.1)
+	usual := optim.Default(optim.Name(c.Optimizer))
+	auto(&c.Beta1, usual.Beta1, usual.Beta1)
+	auto(&c.Beta2, usual.Beta2, usual.Beta2)
+	auto(&c.WeightDecay, usual.Decay, usual.Decay)
 	if c.Penalty == Auto {
 		c.Penalty = 1
 		if arch == sae.ReLUApril {
@@ -133,6 +153,7 @@ func (c Config) learnerSAE(widths []int) (sae.Config, error) {
 		Clip: c.Clip, Scale: c.Scale, Untied: !c.Tied, Steps: c.Steps, Seed: c.Seed,
 		Penalty: c.Penalty, Rise: steps(c.Rise), Sparsity: sae.Sparsity(c.Sparsity), Group: c.GroupSize, PEnd: c.PEnd, PFrom: steps(c.PFrom),
 		Bandwidth: c.Band, Theta: c.Theta, Preact: c.Preact, Prefixes: c.Groups, Sampled: c.Sampled,
+		Optimizer: optim.Config{Name: optim.Name(c.Optimizer), Beta1: c.Beta1, Beta2: c.Beta2, Decay: c.WeightDecay}, EMA: c.EMA,
 		DataInit: c.DataInit, Resample: c.Resample, Skip: c.Skip}
 	length := 0
 	for _, w := range widths {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"actfleet/trainer/optim"
 	"actfleet/trainer/sae"
 	"actfleet/trainer/state"
 	"actfleet/trainer/vq"
@@ -84,6 +85,19 @@ const maxDeadTokens = 10_000_000
 // directions; it falls with the root of the width as others scale theirs.
 const rateAt2048 = 4e-3
 
+// rateOf is an optimizer's learning rate in multiples of Adam's, about the best on planted directions.
+func rateOf(n optim.Name) float64 {
+	switch n {
+	case optim.BySGD:
+		return 400
+	case optim.ByAdafactor:
+		return 4
+	case optim.BySignSGD:
+		return 0.25
+	}
+	return 1
+}
+
 // aprilPenalty is λ of the convention that relu_april is named after.
 const aprilPenalty = 5
 
@@ -102,7 +116,7 @@ func (c *Config) resolve(kind string, d int, rows int64) {
 		return
 	}
 	if c.LR == 0 {
-		c.LR = rateAt2048 * math.Sqrt(2048/float64(c.Width))
+		c.LR = rateAt2048 * rateOf(optim.Name(c.Optimizer)) * math.Sqrt(2048/float64(c.Width))
 	}
 	c.resolveSAE(d)
 	if c.DeadTokens == Auto {

@@ -78,20 +78,20 @@ func archJob(t testing.TB, kind, dir string, src stream.Source) Job {
 
 // families are settings of autoencoders, each trained in another way.
 var families = map[string]string{
-	"multitopk":           "arch=multitopk",
+	"multitopk":           "arch=multitopk optimizer=signsgd lr=1e-2 cooldown=0",
 	"batchtopk":           "arch=batchtopk",
 	"matryoshka":          "arch=matryoshka",
 	"matryoshka sampled":  "arch=matryoshka sampled=true",
 	"relu":                "arch=relu tied_bias=false data_init=0.8",
-	"relu_april":          "arch=relu_april",
+	"relu_april":          "arch=relu_april optimizer=adamw cosine=true",
 	"p_anneal":            "arch=relu sparsity=p_anneal resample_steps=5 dead_tokens=300",
 	"hoyer":               "arch=relu sparsity=hoyer",
 	"group":               "arch=relu sparsity=group",
 	"group_hoyer":         "arch=relu sparsity=group_hoyer group_size=4",
 	"gated":               "arch=gated resample_steps=5 dead_tokens=300",
-	"jumprelu":            "arch=jumprelu",
+	"jumprelu":            "arch=jumprelu ema=0.9",
 	"jumprelu_tanh":       "arch=jumprelu_tanh",
-	"transcoder":          "target=resid_4",
+	"transcoder":          "target=resid_4 optimizer=adafactor lr=0.05",
 	"transcoder and skip": "arch=batchtopk target=resid_4 skip=true",
 	"crosscoder":          "arch=relu_april beside=resid_4",
 }

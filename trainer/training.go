@@ -133,7 +133,7 @@ func (t *training) optimize(b *stream.Batch) (map[string]float64, error) {
 // rate is the learning rate of the next step.
 func (t *training) rate() float64 {
 	c := t.Config
-	return c.LR * optim.Schedule(t.Step, c.Steps, int(c.Warmup*float64(c.Steps)), int(c.Cooldown*float64(c.Steps)))
+	return c.LR * optim.Schedule(t.Step, c.Steps, int(c.Warmup*float64(c.Steps)), int(c.Cooldown*float64(c.Steps)), c.Cosine)
 }
 
 // last tells whether the last step has been taken.

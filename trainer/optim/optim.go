@@ -2,7 +2,9 @@ package optim
 
 import (
 	"errors"
+	"fmt"
 	"math"
+	"strings"
 
 	"actfleet/trainer/parallel"
 	"actfleet/trainer/state"
@@ -18,79 +20,126 @@ type Param struct {
 	Value, Grad []float32
 }
 
-// Adam holds the moments of a fixed list of parameters.
-type Adam struct {
-	Beta1, Beta2, Eps float64
+// rowLen is the number of values under one index of the first dimension.
+func (p Param) rowLen() int { return len(p.Value) / p.Shape[0] }
 
-	params []Param
-	m, v   [][]float32
-	steps  []int64 // one element: t
+// Optimizer moves a fixed list of parameters.
+type Optimizer interface {
+	// Step moves the parameters by their gradients times scale.
+	Step(lr, scale float64)
+	// Steps is the number of steps taken.
+	Steps() int
+	// State is all that a next step depends on but for parameters and gradients.
+	State() *state.Set
+	// Forget zeroes what is remembered of one index of a parameter's first dimension.
+	Forget(name string, row int)
 }
 
-// NewAdam starts with moments of zero and the constants of the paper.
-func NewAdam(params []Param) *Adam {
-	a := &Adam{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, params: params, steps: make([]int64, 1)}
+// Averager is an Optimizer whose result is another point than the one gradients are taken at.
+type Averager interface {
+	// Average writes the result for every parameter to dst.
+	Average(dst [][]float32)
+}
+
+// Name is the name of an optimizer.
+type Name string
+
+// The optimizers; the package doc has their equations.
+const (
+	ByAdam       Name = "adam"
+	ByAdamW      Name = "adamw"
+	BySparseAdam Name = "sparse_adam"
+	BySGD        Name = "sgd"
+	ByAdafactor  Name = "adafactor"
+	BySignSGD    Name = "signsgd"
+)
+
+// Names are all optimizers, in the order they are shown.
+var Names = []Name{ByAdam, ByAdamW, BySparseAdam, BySGD, ByAdafactor, BySignSGD}
+
+// Config says which optimizer and its constants.
+type Config struct {
+	Name         Name    // "" is adam
+	Beta1, Beta2 float64 // of the Adams; Beta1 is the momentum of sgd and signsgd
+	Decay        float64 // of the weights, times the learning rate; of adamw, sgd and adafactor
+}
+
+// Default is the constants that an optimizer is published with.
+func Default(n Name) Config {
+	c := Config{Name: n, Beta1: 0.9, Beta2: 0.999}
+	switch n {
+	case ByAdamW:
+		c.Decay = 0.01
+	case BySignSGD:
+		c.Beta1 = 0.95
+	}
+	return c
+}
+
+// ParseName reads the name of an optimizer.
+func ParseName(name string) (Name, error) {
+	var all []string
+	for _, n := range Names {
+		if string(n) == name {
+			return n, nil
+		}
+		all = append(all, string(n))
+	}
+	return "", fmt.Errorf("unknown optimizer %q: want %s", name, strings.Join(all, ", "))
+}
+
+// New makes an optimizer of the parameters.
+func New(c Config, params []Param) (Optimizer, error) {
+	if c.Name == "" {
+		c = Default(ByAdam)
+	}
+	if _, err := ParseName(string(c.Name)); err != nil {
+		return nil, err
+	}
+	if !(c.Beta1 >= 0 && c.Beta1 < 1 && c.Beta2 >= 0 && c.Beta2 < 1 && c.Decay >= 0) {
+		return nil, fmt.Errorf("optimizer %s: beta1 %v, beta2 %v and decay %v do not fit", c.Name, c.Beta1, c.Beta2, c.Decay)
+	}
+	switch c.Name {
+	case BySGD:
+		return newSGD(c, params), nil
+	case ByAdafactor:
+		return newAdafactor(c, params), nil
+	case BySignSGD:
+		if c.Beta1 == 0 {
+			return nil, errors.New("optimizer signsgd: beta1 must be above 0")
+		}
+		return newSignSGD(c, params), nil
+	}
+	a := NewAdam(params)
+	a.Beta1, a.Beta2, a.sparse = c.Beta1, c.Beta2, c.Name == BySparseAdam
+	if c.Name == ByAdamW {
+		a.Decay = c.Decay
+	}
+	return a, nil
+}
+
+// moments are arrays as long as the parameters.
+func moments(params []Param) (out [][]float32) {
 	for _, p := range params {
-		a.m = append(a.m, make([]float32, len(p.Value)))
-		a.v = append(a.v, make([]float32, len(p.Value)))
+		out = append(out, make([]float32, len(p.Value)))
 	}
-	return a
+	return out
 }
 
-// grain is the least number of elements worth a goroutine of their own.
-const grain = 1 << 14
-
-// Step moves the parameters by their gradients times scale.
-func (a *Adam) Step(lr, scale float64) {
-	a.steps[0]++
-	t := float64(a.steps[0])
-	k := constants{
-		b1: float32(a.Beta1), b2: float32(a.Beta2), scale: float32(scale),
-		lr:   float32(lr / (1 - math.Pow(a.Beta1, t))),
-		root: float32(1 / (1 - math.Pow(a.Beta2, t))), eps: float32(a.Eps),
-	}
-	for i, p := range a.params {
-		parallel.For(len(p.Value), grain, func(lo, hi int) {
-			k.step(p.Value[lo:hi], p.Grad[lo:hi], a.m[i][lo:hi], a.v[i][lo:hi])
-		})
-	}
-}
-
-type constants struct{ b1, b2, scale, lr, root, eps float32 }
-
-func (k constants) step(value, grad, m, v []float32) {
-	grad, m, v = grad[:len(value)], m[:len(value)], v[:len(value)]
-	for i := range value {
-		g := grad[i] * k.scale
-		m[i] = k.b1*m[i] + (1-k.b1)*g
-		v[i] = k.b2*v[i] + (1-k.b2)*g*g
-		value[i] -= k.lr * m[i] / (float32(math.Sqrt(float64(v[i]*k.root))) + k.eps)
-	}
-}
-
-// Forget zeroes the moments of a row of a parameter: of what stands under one index of its first
-// dimension.
-func (a *Adam) Forget(name string, row int) {
-	for i, p := range a.params {
-		if n := len(p.Value) / p.Shape[0]; p.Name == name {
-			clear(a.m[i][row*n : (row+1)*n])
-			clear(a.v[i][row*n : (row+1)*n])
+// forget zeroes a row of arrays as long as the parameters.
+func forget(params []Param, arrays [][]float32, name string, row int) {
+	for i, p := range params {
+		if n := p.rowLen(); p.Name == name {
+			clear(arrays[i][row*n : (row+1)*n])
 		}
 	}
 }
 
-// Steps is the number of steps taken.
-func (a *Adam) Steps() int { return int(a.steps[0]) }
-
-// State is the moments and the step count.
-func (a *Adam) State() *state.Set {
-	s := &state.Set{}
-	for i, p := range a.params {
-		state.Add(s, "adam_m."+p.Name, a.m[i], p.Shape...)
-		state.Add(s, "adam_v."+p.Name, a.v[i], p.Shape...)
+// save adds arrays as long as the parameters to a State.
+func save(s *state.Set, prefix string, params []Param, arrays [][]float32) {
+	for i, p := range params {
+		state.Add(s, prefix+p.Name, arrays[i], p.Shape...)
 	}
-	state.Add(s, "adam_steps", a.steps)
-	return s
 }
 
 // Norm is the Euclidean norm of all gradients together.
@@ -128,18 +177,4 @@ func Clip(norm, limit float64) float64 {
 		return 1
 	}
 	return limit / norm
-}
-
-// Schedule is the factor of the learning rate before step (counted from 0) of
-// total: a linear rise over warmup steps, 1, and a linear fall to 0 over the last
-// decay steps. A total of 0 has no fall.
-func Schedule(step, total, warmup, decay int) float64 {
-	f := 1.0
-	if step < warmup {
-		f = float64(step+1) / float64(warmup)
-	}
-	if left := total - step; total > 0 && left < decay {
-		f = min(f, float64(left)/float64(decay))
-	}
-	return f
 }

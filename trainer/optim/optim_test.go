@@ -60,11 +60,16 @@ func TestSchedule(t *testing.T) {
 	want := []float64{0.5, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25}
 	want[6] = 1 // four left of a decay of four
 	for step, w := range want {
-		if got := Schedule(step, 10, 2, 4); math.Abs(got-w) > 1e-12 {
+		if got := Schedule(step, 10, 2, 4, false); math.Abs(got-w) > 1e-12 {
 			t.Errorf("step %d: %v, want %v", step, got, w)
 		}
 	}
-	if Schedule(1000, 0, 0, 5) != 1 {
+	for step, w := range map[int]float64{6: 1, 7: (2 + math.Sqrt2) / 4, 8: 0.5, 9: (2 - math.Sqrt2) / 4} {
+		if got := Schedule(step, 10, 2, 4, true); math.Abs(got-w) > 1e-12 {
+			t.Errorf("half a cosine at step %d: %v, want %v", step, got, w)
+		}
+	}
+	if Schedule(1000, 0, 0, 5, false) != 1 {
 		t.Error("endless training decays")
 	}
 }

@@ -299,7 +299,7 @@ func TestTranscoder(t *testing.T) {
 				if err := l.Micro(row(), n); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := l.Step(5e-3 * optim.Schedule(step, 400, 10, 80)); err != nil {
+				if _, err := l.Step(5e-3 * optim.Schedule(step, 400, 10, 80, false)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -360,7 +360,7 @@ func TestArchsResume(t *testing.T) {
 				if err := m.Micro(x, 100); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := m.Step(1e-3 * optim.Schedule(0, 9, 0, 0)); err != nil {
+				if _, err := m.Step(1e-3); err != nil {
 					t.Fatal(err)
 				}
 			}

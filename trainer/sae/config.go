@@ -1,6 +1,10 @@
 package sae
 
-import "errors"
+import (
+	"errors"
+
+	"actfleet/trainer/optim"
+)
 
 // Config says what is trained.
 type Config struct {
@@ -15,6 +19,9 @@ type Config struct {
 	Untied     bool    // the encoder sees x itself also where the convention takes b_d from it
 	Steps      int     // of the whole training, for what changes on the way
 	Seed       uint64
+
+	Optimizer optim.Config // the zero Config is Adam
+	EMA       float64      // β of the average of weights that Export gives; 0 is none
 
 	Penalty   float64  // λ
 	Rise      int      // steps over which λ rises from 0
@@ -49,6 +56,8 @@ func (c Config) problem(s Shape) error {
 		return errors.New("aux_k and resample must not be negative")
 	case c.Arch.Jumps() && (!(c.Bandwidth > 0) || !(c.Theta > 0)):
 		return errors.New("the bandwidth and the threshold of a jumprelu must be positive")
+	case !(c.EMA >= 0 && c.EMA < 1):
+		return errors.New("ema must be at least 0 and below 1")
 	case c.Importance != nil && len(c.Importance) != s.Outputs():
 		return errors.New("importance has another length than the vector")
 	case c.Sparsity != L1 && c.Arch != ReLU:

@@ -25,9 +25,10 @@ type Learner struct {
 	cfg    Config
 	grad   *Model // gradients, summed over the rows of the window
 	params []optim.Param
-	adam   *optim.Adam
-	since  []int64 // [M] rows since the latent fired, up to the last step
-	dead   []int32 // latents that are dead during this window
+	opt    optim.Optimizer
+	ema    *optim.EMA // nil without
+	since  []int64    // [M] rows since the latent fired, up to the last step
+	dead   []int32    // latents that are dead during this window
 	consts []float64
 	win    window
 	work   work
@@ -67,7 +68,13 @@ func New(d int, cfg Config) (*Learner, error) {
 	}
 	l.prepareArch()
 	l.prepareGains()
-	l.adam = optim.NewAdam(l.params)
+	var err error
+	if l.opt, err = optim.New(cfg.Optimizer, l.params); err != nil {
+		return nil, fmt.Errorf("sae: %w", err)
+	}
+	if cfg.EMA > 0 {
+		l.ema = optim.NewEMA(l.params, cfg.EMA)
+	}
 	return l, nil
 }
 
@@ -105,7 +112,7 @@ func (l *Learner) prepareArch() {
 func (l *Learner) free() bool { return l.Arch.free() }
 
 // steps is the number of optimizer steps taken.
-func (l *Learner) steps() int { return l.adam.Steps() }
+func (l *Learner) steps() int { return l.opt.Steps() }
 
 // State is everything that training goes on from, between two steps.
 func (l *Learner) State() *state.Set {
@@ -119,7 +126,10 @@ func (l *Learner) State() *state.Set {
 	}
 	state.Add(s, "since_fired", l.since)
 	state.Add(s, "constants", l.consts)
-	s.Join("", l.adam.State())
+	s.Join("", l.opt.State())
+	if l.ema != nil {
+		s.Join("", l.ema.State())
+	}
 	return s
 }
 
@@ -135,8 +145,39 @@ func (l *Learner) Restored() error {
 	return nil
 }
 
-// Export is the model as it is now, with the scale folded in. It shares the weights.
-func (l *Learner) Export() *Model { return l.folded() }
+// Export is the model as it is now, or its average where there is one, with the scale folded in. It
+// shares the weights where they are not averaged.
+func (l *Learner) Export() *Model { return l.averaged().folded() }
+
+// averaged is the model with averaged weights, if there are some.
+func (l *Learner) averaged() *Model {
+	from, ok := l.opt.(optim.Averager)
+	if l.ema != nil {
+		from, ok = l.ema, true
+	}
+	if !ok {
+		return l.Model
+	}
+	m := newModel(l.Shape)
+	var dst [][]float32
+	m.scale, m.gainIn, m.gainOut, m.plain = l.scale, l.gainIn, l.gainOut, l.plain
+	copy(m.Theta, l.Theta)
+	into := map[string][]float32{"W_enc": m.WEnc, "b_enc": m.BEnc, "W_dec": m.WDec, "b_dec": m.BDec, "r_mag": m.RMag, "b_mag": m.BMag,
+		"W_skip": m.WSkip, "log_threshold": m.Theta}
+	for _, p := range l.params {
+		dst = append(dst, into[p.Name])
+	}
+	from.Average(dst)
+	if l.logTheta != nil {
+		for i, v := range m.Theta {
+			m.Theta[i] = float32(math.Exp(float64(v)))
+		}
+	}
+	if !l.free() {
+		setLengths(m.WDec, m.Outputs(), 1)
+	}
+	return m
+}
 
 // Micro adds the gradients of n rows x [n, Row] to the window. BatchTopK only keeps the rows: what it
 // chooses depends on all rows of the window, and Step computes.

@@ -112,7 +112,7 @@ func (l *Learner) rebirth(i int, row drawn, length float64) {
 	}
 	for _, p := range l.params {
 		if p.Shape[0] == l.M {
-			l.adam.Forget(p.Name, i)
+			l.opt.Forget(p.Name, i)
 		}
 	}
 }

@@ -77,6 +77,11 @@ func recovered(dict, dec []float32, d int) (mean float64) {
 
 func trainPlanted(t testing.TB, cfg Config, steps int) (l *Learner, dict []float32) {
 	t.Helper()
+	return trainAt(t, cfg, steps, 5e-3)
+}
+
+func trainAt(t testing.TB, cfg Config, steps int, rate float64) (l *Learner, dict []float32) {
+	t.Helper()
 	const d, m, k, n = 32, 48, 3, 512
 	r := rand.New(rand.NewPCG(3, 4))
 	dict = unitDirections(r, m, d)
@@ -92,7 +97,7 @@ func trainPlanted(t testing.TB, cfg Config, steps int) (l *Learner, dict []float
 		if err := l.Micro(x, n); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := l.Step(5e-3 * optim.Schedule(step, steps, 10, steps/5)); err != nil {
+		if _, err := l.Step(rate * optim.Schedule(step, steps, 10, steps/5, false)); err != nil {
 			t.Fatal(err)
 		}
 	}

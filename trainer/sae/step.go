@@ -27,8 +27,11 @@ func (l *Learner) Step(lr float64) (map[string]float64, error) {
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
 		return nil, fmt.Errorf("sae: the gradient of %s: %w", optim.NonFinite(l.params), optim.ErrNonFinite)
 	}
-	l.adam.Step(lr, inv*optim.Clip(norm, l.cfg.Clip))
+	l.opt.Step(lr, inv*optim.Clip(norm, l.cfg.Clip))
 	l.unitRows()
+	if l.ema != nil {
+		l.ema.Add()
+	}
 	l.takeTheta()
 	m := l.metrics(norm, paid*inv)
 	l.endWindow()

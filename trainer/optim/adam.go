@@ -1,0 +1,101 @@
+package optim
+
+import (
+	"math"
+
+	"actfleet/trainer/parallel"
+	"actfleet/trainer/state"
+)
+
+// Adam is Adam, AdamW where Decay is above 0, or SparseAdam.
+type Adam struct {
+	Beta1, Beta2, Eps, Decay float64
+
+	params []Param
+	m, v   [][]float32
+	steps  []int64 // one element: t
+	sparse bool    // rows without gradient stay as they are
+}
+
+// NewAdam starts with moments of zero and the constants of the paper.
+func NewAdam(params []Param) *Adam {
+	return &Adam{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, params: params, m: moments(params), v: moments(params), steps: make([]int64, 1)}
+}
+
+// grain is the least number of elements worth a goroutine of their own.
+const grain = 1 << 14
+
+// Step moves the parameters by their gradients times scale.
+func (a *Adam) Step(lr, scale float64) {
+	a.steps[0]++
+	k := a.constants(lr, scale)
+	for i, p := range a.params {
+		step := func(lo, hi int) { k.step(p.Value[lo:hi], p.Grad[lo:hi], a.m[i][lo:hi], a.v[i][lo:hi]) }
+		if !a.sparse {
+			parallel.For(len(p.Value), grain, step)
+			continue
+		}
+		n := p.rowLen()
+		parallel.For(p.Shape[0], grain/n+1, func(lo, hi int) {
+			for row := lo; row < hi; row++ {
+				if anything(p.Grad[row*n : (row+1)*n]) {
+					step(row*n, (row+1)*n)
+				}
+			}
+		})
+	}
+}
+
+func anything(v []float32) bool {
+	for _, x := range v {
+		if x != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *Adam) constants(lr, scale float64) constants {
+	t := float64(a.steps[0])
+	k := constants{
+		b1: float32(a.Beta1), b2: float32(a.Beta2), scale: float32(scale), keep: float32(1 - lr*a.Decay),
+		lr:   float32(lr / (1 - math.Pow(a.Beta1, t))),
+		root: float32(1 / (1 - math.Pow(a.Beta2, t))), eps: float32(a.Eps),
+	}
+	if a.sparse { // its ε stands beside the root of v as it is
+		k.eps = float32(a.Eps / math.Sqrt(1-math.Pow(a.Beta2, t)))
+	}
+	return k
+}
+
+type constants struct{ b1, b2, scale, lr, root, eps, keep float32 }
+
+func (k constants) step(value, grad, m, v []float32) {
+	grad, m, v = grad[:len(value)], m[:len(value)], v[:len(value)]
+	for i := range value {
+		g := grad[i] * k.scale
+		m[i] = k.b1*m[i] + (1-k.b1)*g
+		v[i] = k.b2*v[i] + (1-k.b2)*g*g
+		value[i] = k.keep*value[i] - k.lr*m[i]/(float32(math.Sqrt(float64(v[i]*k.root)))+k.eps)
+	}
+}
+
+// Steps is the number of steps taken.
+func (a *Adam) Steps() int { return int(a.steps[0]) }
+
+// Forget zeroes the moments of a row.
+func (a *Adam) Forget(name string, row int) {
+	forget(a.params, a.m, name, row)
+	forget(a.params, a.v, name, row)
+}
+
+// State is the moments and the step count.
+func (a *Adam) State() *state.Set {
+	s := &state.Set{}
+	for i, p := range a.params {
+		state.Add(s, "adam_m."+p.Name, a.m[i], p.Shape...)
+		state.Add(s, "adam_v."+p.Name, a.v[i], p.Shape...)
+	}
+	state.Add(s, "adam_steps", a.steps)
+	return s
+}
