@@ -101,7 +101,7 @@ func (t *training) learn(b *stream.Batch, waited float64, after stream.Cursor) e
 	began := t.Now()
 	values, err := t.optimize(b)
 	if err != nil {
-		return fmt.Errorf("step %d: %w%s", t.Step+1, err, blame(err, b))
+		return fmt.Errorf("step %d: %w%s%s", t.Step+1, err, blame(err, b), t.keepBatch(err, b))
 	}
 	t.Step, t.Cursor, t.stepped = t.Step+1, after, true
 	t.Rows, t.Dropped, t.Loud = t.Rows+int64(b.N), t.Dropped+int64(b.Dropped), t.Loud+int64(b.Loud)
