@@ -48,6 +48,7 @@ type Config struct {
 	Codes, Ids          int
 	Levels              []float64
 	Hidden, CodeWidth   int
+	Loss                string
 	Decay, Beta, Revive float64
 	Lloyd               int
 
@@ -82,7 +83,7 @@ func Default(kind string) Config {
 		Batch: 2048, Micro: 1024, Steps: 500, Warmup: 0.05, Cooldown: 0.2, Clip: 1,
 		InitRows: 8192, EvalRows: 16384, EvalSteps: 100, LogSteps: 10, CheckpointSteps: 100, CheckpointKeep: 2,
 		Arch: string(sae.TopK), saeConfig: defaultSAE(),
-		Codes: 512, Ids: Auto, Levels: []float64{8, 5, 5, 5}, Hidden: 256, CodeWidth: 64, Decay: 0.95, Beta: 0.25, Revive: 0.1, Lloyd: 5,
+		Codes: 512, Ids: Auto, Levels: []float64{8, 5, 5, 5}, Hidden: 256, CodeWidth: 64, Loss: string(vq.MSE), Decay: 0.95, Beta: 0.25, Revive: 0.1, Lloyd: 5,
 		Kinds: []string{probe.Logistic, probe.MassMean}, L2: []float64{1e-3, 1e-2, 1e-1, 1}, Label: "label", Group: "group", Split: "split",
 		MaxIter: 1000, Directions: 100}
 	switch kind {
@@ -142,7 +143,8 @@ func (c *Config) fields() []field {
 		{"levels", VQ, &c.Levels, nil, "levels of an id's values, with fsq"},
 		{"hidden", VQ, &c.Hidden, atLeast(&c.Hidden, 0), "units in the hidden layers of encoder and decoder, with iris and fsq; 0 makes them linear"},
 		{"code_width", VQ, &c.CodeWidth, atLeast(&c.CodeWidth, 1), "length of a code, with iris"},
-		{"lr", VQ, &c.LR, within(&c.LR, 0, 1), "learning rate of Adam with gradient, iris and fsq; 0 is 1e-2 for gradient, else 2e-3"},
+		{"loss", VQ, &c.Loss, oneOf(&c.Loss, vq.Losses...), "of the reconstruction, with iris and fsq: mse; symlog, of sgn(x)·ln(1+|x|); two_hot, cross entropy over 255 bins of that (takes 255 times the outputs)"},
+		{"lr", VQ, &c.LR, within(&c.LR, 0, 1), "learning rate of Adam with gradient, iris and fsq; 0 is 2e-2 for gradient, else 5e-3"},
 		{"decay", VQ, &c.Decay, within(&c.Decay, 1e-9, 1-1e-9), "of the moving averages"},
 		{"beta", VQ, &c.Beta, within(&c.Beta, 0, 1e3), "weight of the commitment loss, with iris; else in the printed loss only"},
 		{"revive", VQ, &c.Revive, within(&c.Revive, 0, 1), "share of the mean use below which a code is dead; 0 is never"},

@@ -56,7 +56,7 @@ func TestConfigProblems(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ kind, file, set string }{
-		{"what", "", ""}, {SAE, "a: [", ""}, {SAE, "", "k=9000"}, {VQ, "", "codes=100000"}, {VQ, "", "arch=vae"}, {VQ, "", "ids=2"}, {VQ, "", "levels=8,1.5"}, {VQ, "", "levels="}, {Probe, "", "kinds=svm"}, {Probe, "", "l2=-1"}, {SAE, "- 1\n", ""},
+		{"what", "", ""}, {SAE, "a: [", ""}, {SAE, "", "k=9000"}, {VQ, "", "codes=100000"}, {VQ, "", "arch=vae"}, {VQ, "", "ids=2"}, {VQ, "", "levels=8,1.5"}, {VQ, "", "levels="}, {VQ, "", "loss=l1"}, {Probe, "", "kinds=svm"}, {Probe, "", "l2=-1"}, {SAE, "- 1\n", ""},
 	} {
 		path := ""
 		if c.file != "" {

@@ -18,6 +18,7 @@ type Codec struct {
 	enc, dec net
 	quant    quantiser
 	book     *book // of IRIS, its quantiser; else nil
+	target   target
 
 	ids []int32   // work, [n, T]
 	q   []float32 // work, [n, T·w]
@@ -31,7 +32,8 @@ func newCodec(cfg Config, dims Dims) *Codec {
 	} else {
 		c.quant, c.piece = newGrid(cfg.Levels), len(cfg.Levels)
 	}
-	c.enc, c.dec = newNet(dims.Row, cfg.Hidden, c.middle()), newNet(c.middle(), cfg.Hidden, dims.Row)
+	c.target = targets[cfg.Loss]
+	c.enc, c.dec = newNet(dims.Row, cfg.Hidden, c.middle()), newNet(c.middle(), cfg.Hidden, dims.Row*c.target.outputs())
 	return c
 }
 
@@ -61,8 +63,8 @@ func (c *Codec) Decode(ids []int32, n int, xhat []float32) error {
 	c.q = grow(c.q, n*c.middle())
 	c.quant.vectors(ids, n*c.dims.Ids, c.q)
 	return torch.Do(func(s *torch.Scope) error {
-		z := c.dec.apply(s, torch.WrapFloat32(s, c.q, int64(n), int64(c.middle())), plain(s))
-		copy(xhat, z.Float32s())
+		out := c.dec.apply(s, torch.WrapFloat32(s, c.q, int64(n), int64(c.middle())), plain(s))
+		copy(xhat, c.target.value(s, out).Float32s())
 		c.out(xhat[:n*c.dims.Row])
 		return nil
 	})
@@ -90,18 +92,7 @@ func loadCodec(path string, cfg Config, dims Dims) (*Codec, error) {
 	if err := cfg.nets(); err != nil {
 		return nil, fmt.Errorf("load %s: %w", path, err)
 	}
-	piece := cfg.Width
-	if cfg.Arch == FSQ {
-		piece = len(cfg.Levels)
-	}
-	size := 2 * float64(dims.Row) * float64(dims.Ids*piece)
-	if cfg.Hidden > 0 {
-		size = 2 * float64(cfg.Hidden) * (float64(dims.Row) + float64(dims.Ids*piece))
-	}
-	if cfg.Arch == IRIS {
-		size += float64(dims.Codes) * float64(piece)
-	}
-	if err := state.Holds(path, 4*size); err != nil {
+	if err := state.Holds(path, 4*cfg.Weights(dims)); err != nil {
 		return nil, err
 	}
 	c := newCodec(cfg, dims)
@@ -112,6 +103,23 @@ func loadCodec(path string, cfg Config, dims Dims) (*Codec, error) {
 		return nil, fmt.Errorf("load %s: scale is %v, must be above 0", path, c.scale[0])
 	}
 	return c, nil
+}
+
+// Weights is the number of weights and code values of a tokenizer with networks.
+func (c Config) Weights(dims Dims) float64 {
+	piece, out := float64(c.Width), float64(dims.Row*c.Loss.Outputs())
+	if c.Arch == FSQ {
+		piece = float64(len(c.Levels))
+	}
+	in, middle, h := float64(dims.Row), float64(dims.Ids)*piece, float64(c.Hidden)
+	size := (in + out) * middle
+	if h > 0 {
+		size = (in + out + 2*middle) * h
+	}
+	if c.Arch == IRIS {
+		size += float64(dims.Codes) * piece
+	}
+	return size
 }
 
 // maxUnits bounds the sizes of networks.
@@ -125,5 +133,6 @@ func (c Config) nets() error {
 	case c.Arch == IRIS && (c.Width < 1 || c.Width > maxUnits):
 		return fmt.Errorf("code_width is %d, must be between 1 and %d", c.Width, maxUnits)
 	}
-	return nil
+	_, err := c.target()
+	return err
 }

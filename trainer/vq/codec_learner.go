@@ -23,6 +23,7 @@ type codecLearner struct {
 	// The window.
 	seen   tally
 	spread spread
+	recon  float64 // the loss of the target
 }
 
 func newCodecLearner(dims Dims, cfg Config) (*codecLearner, error) {
@@ -48,7 +49,7 @@ func (l *codecLearner) begin() {
 	if l.stat != nil {
 		l.stat.begin(l.cfg.Seed, uint64(l.steps[0]))
 	}
-	l.seen, l.spread = newTally(l.dims), newSpread(l.dims.Row)
+	l.seen, l.spread, l.recon = newTally(l.dims), newSpread(l.dims.Row), 0
 }
 
 // Init sets the frame, the networks and the codebook from n sample rows.
@@ -128,15 +129,17 @@ func (l *codecLearner) Micro(x []float32, n int) error {
 	return torch.DoGrad(func(s *torch.Scope) error {
 		t := newTape(s, l.params)
 		defer t.free()
-		target := torch.WrapFloat32(s, z, int64(n), int64(l.dims.Row))
-		u := s.View(l.enc.apply(s, target, t.wrap), int64(m), int64(l.piece))
+		rows := torch.WrapFloat32(s, z, int64(n), int64(l.dims.Row))
+		u := s.View(l.enc.apply(s, rows, t.wrap), int64(m), int64(l.piece))
 		if err := l.quantise(s.Detach(u).Float32s(), m); err != nil {
 			return err
 		}
 		q := torch.WrapFloat32(s, l.q, int64(m), int64(l.piece))
-		left := s.Minus(target, l.dec.apply(s, s.View(l.through(s, u, q), int64(n), int64(l.middle())), t.wrap))
-		t.gather(s.Add(l.mean(s, left, l.dims.Row, 1), l.commitment(s, u, q)))
-		l.spread.left(s.Detach(left).Float32s())
+		out := l.dec.apply(s, s.View(l.through(s, u, q), int64(n), int64(l.middle())), t.wrap)
+		recon := s.MulScalar(l.target.loss(s, out, z), 1/float64(l.dims.Row))
+		t.gather(s.Add(recon, l.commitment(s, u, q)))
+		l.recon += recon.Item()
+		l.spread.left(s.Minus(rows, l.target.value(s, s.Detach(out))).Float32s())
 		l.seen.add(l.ids, n)
 		return l.finite()
 	})
@@ -160,21 +163,16 @@ func (l *codecLearner) through(s *torch.Scope, u, q *torch.Tensor) *torch.Tensor
 	return s.Add(f, s.Detach(s.Minus(q, f)))
 }
 
-// mean is weight·Σr²/values: the mean over the values of a row, summed over rows.
-func (l *codecLearner) mean(s *torch.Scope, r *torch.Tensor, values int, weight float64) *torch.Tensor {
-	return s.MulScalar(s.Sum(s.Square(r)), weight/float64(values))
-}
-
-// commitment is β·‖u − sg(q)‖², a mean like the error's; FSQ has none.
+// commitment is β·Σ‖u − sg(q)‖² over the values of a row; FSQ has none.
 func (l *codecLearner) commitment(s *torch.Scope, u, q *torch.Tensor) *torch.Tensor {
 	if l.stat == nil {
 		return torch.FromFloat32(s, []float32{0}, 1)
 	}
-	return l.mean(s, s.Minus(u, q), l.middle(), l.cfg.Beta)
+	return s.MulScalar(s.Sum(s.Square(s.Minus(u, q))), l.cfg.Beta/float64(l.middle()))
 }
 
 func (l *codecLearner) finite() error {
-	if e := l.spread.error; e-e != 0 {
+	if e := l.spread.error + l.recon; e-e != 0 {
 		return fmt.Errorf("vq: the error of the reconstruction: %w", optim.ErrNonFinite)
 	}
 	return nil
@@ -205,13 +203,13 @@ func (l *codecLearner) Step(lr float64) (map[string]float64, error) {
 	return m, nil
 }
 
-// metrics of the window: recon, the mean square of the error; of IRIS commit too,
-// which is the value of commitment and codebook loss alike, and loss, their sum.
+// metrics of the window: recon, the loss of the reconstruction; of IRIS commit too,
+// which is the value of commitment and codebook loss alike; and loss, their sum.
 func (l *codecLearner) metrics() map[string]float64 {
 	m := l.seen.metrics()
 	l.spread.metrics(m)
 	n := float64(l.seen.rows)
-	m["recon"] = l.spread.error / (n * float64(l.dims.Row))
+	m["recon"] = l.recon / n
 	m["loss"] = m["recon"]
 	if l.stat != nil {
 		m["commit"] = l.stat.error / (n * float64(l.middle()))

@@ -1,6 +1,7 @@
 package vq
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -209,8 +210,26 @@ func (l *slowLoss) at(z []float32, n int) (sum float64) {
 				sum += l.cfg.Beta * (u[j] - l.q0[i][j]) * (u[j] - l.q0[i][j]) / float64(w)
 			}
 		}
-		for j, v := range slowNet(l.dec, q) {
-			sum += (row[j] - v) * (row[j] - v) / float64(d)
+		sum += slowTarget(l.cfg.Loss, slowNet(l.dec, q), row) / float64(d)
+	}
+	return sum
+}
+
+// slowTarget is a loss by its definition: Σ(z−o)², Σ(symlog z−o)², −Σ log softmax(o)·two-hot.
+func slowTarget(l Loss, out, row []float64) (sum float64) {
+	for j, z := range row {
+		switch l {
+		case MSE:
+			sum += (z - out[j]) * (z - out[j])
+		case Symlog:
+			sum += math.Pow(math.Copysign(math.Log(1+math.Abs(z)), z)-out[j], 2)
+		case TwoHot:
+			o, all := out[j*binCount:(j+1)*binCount], 0.0
+			for _, v := range o {
+				all += math.Exp(v)
+			}
+			lo, w := twoHot(symlog(z))
+			sum -= w*math.Log(math.Exp(o[lo])/all) + (1-w)*math.Log(math.Exp(o[lo+1])/all)
 		}
 	}
 	return sum
@@ -219,10 +238,14 @@ func (l *slowLoss) at(z []float32, n int) (sum float64) {
 // The gradients of the networks are those of the loss with the quantiser's choice
 // standing still, by finite differences of a reference in float64.
 func TestNetGradients(t *testing.T) {
-	for _, a := range []Arch{IRIS, FSQ} {
-		for _, hidden := range []int{0, 5} {
-			cfg := small(a)
-			cfg.Hidden = hidden
+	for _, c := range []struct {
+		arch   Arch
+		hidden int
+		loss   Loss
+	}{{IRIS, 0, MSE}, {IRIS, 5, MSE}, {FSQ, 0, MSE}, {FSQ, 5, MSE}, {FSQ, 5, Symlog}, {IRIS, 5, TwoHot}} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			cfg := small(c.arch)
+			cfg.Hidden, cfg.Loss = c.hidden, c.loss
 			l := begun(t, cfg).(*codecLearner)
 			x, _ := clusters(rand.New(rand.NewPCG(2, 2)), 9, 8, 7)
 			z := slices.Clone(l.in(x, 7))
@@ -245,11 +268,11 @@ func TestNetGradients(t *testing.T) {
 					p.Value[i] = was
 					want := (up - down) / float64((was+h)-(was-h))
 					if !near(float64(p.Grad[i]), want, 1e-3*(1+math.Abs(want))) {
-						t.Errorf("%s, hidden %d: ∂loss/∂%s[%d] = %v, want %v", a, hidden, p.Name, i, p.Grad[i], want)
+						t.Errorf("∂loss/∂%s[%d] = %v, want %v", p.Name, i, p.Grad[i], want)
 					}
 				}
 			}
-		}
+		})
 	}
 }
 

@@ -14,6 +14,7 @@ type Config struct {
 	Levels []int   // of FSQ, the values of every dimension of an id
 	Hidden int     // units of the encoder's and the decoder's hidden layer; 0 is none
 	Width  int     // values of a code of IRIS
+	Loss   Loss    // of the reconstruction, with networks
 	Decay  float64 // γ
 	Beta   float64 // weight of the commitment loss
 	Dead   float64 // share of the mean use below which a code is revived; 0 is never

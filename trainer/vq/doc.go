@@ -23,6 +23,10 @@
 //	          ‖z − dec(q)‖²/D + β‖u − sg(e)‖²/(T·w) + ‖sg(u) − e‖²/(T·w)
 //	fsq       q = b + sg(round(b) − b) of the squashed u (see grid); ‖z − dec(q)‖²/D
 //
+// where ‖z − dec(q)‖² may be replaced: by the same of symlog(z) = sgn(z)·ln(1+|z|), or
+// by the cross entropy of 255 logits for every value with the two-hot weights of its
+// symlog, of which the expectation is taken back (see Loss).
+//
 // (van den Oord et al. 2017, arXiv:1711.00937, with its appendix A.1; Micheli et al.
 // 2023, arXiv:2209.00588, for iris; Zeghidour et al. 2021, arXiv:2107.03312, for
 // residual; Jégou et al. 2011 for product; Mentzer et al. 2023, arXiv:2309.15505, for

@@ -20,7 +20,7 @@ func near(a, b, tol float64) bool { return math.Abs(a-b) <= tol }
 
 // small is a config of an arch for rows of 8.
 func small(a Arch) Config {
-	c := Config{Arch: a, Codes: 16, Ids: 1, Levels: []int{4, 3}, Hidden: 12, Width: 3, Decay: .9, Beta: .25, Dead: .2, Lloyd: 3, Batch: 256, Seed: 1}
+	c := Config{Arch: a, Codes: 16, Ids: 1, Levels: []int{4, 3}, Hidden: 12, Width: 3, Loss: MSE, Decay: .9, Beta: .25, Dead: .2, Lloyd: 3, Batch: 256, Seed: 1}
 	if !a.Single() {
 		c.Ids = 4
 	}
@@ -259,6 +259,7 @@ func TestRefusals(t *testing.T) {
 		"the list is empty":           func(c *Config) { c.Arch, c.Levels = FSQ, nil },
 		"hidden is -1":                func(c *Config) { c.Arch, c.Hidden = IRIS, -1 },
 		"code_width is 0":             func(c *Config) { c.Arch, c.Width = IRIS, 0 },
+		"unknown loss \"l1\"":         func(c *Config) { c.Arch, c.Loss = FSQ, "l1" },
 		"decay 1 with revival":        func(c *Config) { c.Decay = 1 },
 		"decay NaN with revival":      func(c *Config) { c.Decay = math.NaN() },
 		"revival below NaN":           func(c *Config) { c.Dead = math.NaN() },
