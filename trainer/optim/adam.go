@@ -22,6 +22,13 @@ func NewAdam(params []Param) *Adam {
 	return &Adam{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, params: params, m: moments(params), v: moments(params), steps: make([]int64, 1)}
 }
 
+// NewSparseAdam is SparseAdam with the same constants.
+func NewSparseAdam(params []Param) *Adam {
+	a := NewAdam(params)
+	a.sparse = true
+	return a
+}
+
 // grain is the least number of elements worth a goroutine of their own.
 const grain = 1 << 14
 

@@ -3,8 +3,11 @@ package vq
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
+
+	"actfleet/trainer/optim"
 )
 
 // Computed by hand: z = (1.2, 1.9) lies at 5.05, .85, .65 from three codes.
@@ -86,6 +89,7 @@ func TestRevive(t *testing.T) {
 			s.s[5*s.w+j] = 1e6 * s.n[5]
 		}
 		x, _ := clusters(rand.New(rand.NewPCG(5, 5)), 3, 8, 256)
+		forgets := moved(l)
 		revived := false
 		for range 12 {
 			before := s.n[5]
@@ -96,6 +100,9 @@ func TestRevive(t *testing.T) {
 			revived = true
 			if m["revived"] < 1 || s.code(5)[0] > 1e3 || !near(s.s[5*s.w]/s.n[5], float64(s.code(5)[0]), 1e-4) {
 				t.Errorf("%s: revived %v, code %v, S/N %v", a, m["revived"], s.code(5)[0], s.s[5*s.w]/s.n[5])
+			}
+			if forgets != nil && !slices.Contains(forgets.rows, 5) {
+				t.Errorf("%s: the optimizer forgets %v", a, forgets.rows)
 			}
 			break
 		}
@@ -114,4 +121,32 @@ func statOf(l Learner) *stat {
 		return l.stat
 	}
 	return nil
+}
+
+// forgetful notes which rows an optimizer forgets.
+type forgetful struct {
+	optim.Optimizer
+	rows []int
+}
+
+func (f *forgetful) Forget(name string, row int) {
+	f.rows = append(f.rows, row)
+	f.Optimizer.Forget(name, row)
+}
+
+// moved puts a forgetful optimizer under a learner's codebook; nil where it has none.
+func moved(l Learner) *forgetful {
+	var m *mover
+	switch l := l.(type) {
+	case *chainLearner:
+		m = l.mover
+	case *codecLearner:
+		m = l.mover
+	}
+	if m == nil {
+		return nil
+	}
+	f := &forgetful{Optimizer: m.Optimizer}
+	m.Optimizer = f
+	return f
 }

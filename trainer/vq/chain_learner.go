@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"actfleet/trainer/optim"
 	"actfleet/trainer/state"
 )
 
@@ -12,10 +11,9 @@ import (
 type chainLearner struct {
 	*Chain
 	cfg   Config
-	stats []*stat     // one for every book
-	adam  *optim.Adam // of Gradient, else nil
-	grad  []float32   // of Gradient
-	steps []int64     // one element: optimizer steps so far
+	stats []*stat // one for every book
+	mover *mover  // of Gradient, else nil
+	steps []int64 // one element: optimizer steps so far
 	ids   []int32
 
 	// The window.
@@ -29,9 +27,7 @@ func newChainLearner(dims Dims, cfg Config) *chainLearner {
 		l.stats = append(l.stats, newStat(&l.books[t]))
 	}
 	if cfg.Arch == Gradient {
-		b := &l.books[0]
-		l.grad = make([]float32, len(b.codes))
-		l.adam = optim.NewAdam([]optim.Param{{Name: "codes", Shape: []int{b.k, b.w}, Value: b.codes, Grad: l.grad}})
+		l.mover = newMover(l.stats[0])
 	}
 	l.begin()
 	return l
@@ -70,8 +66,8 @@ func (l *chainLearner) State() *state.Set {
 	for t, st := range l.stats {
 		st.state(s, fmt.Sprintf("book_%d.", t))
 	}
-	if l.adam != nil {
-		s.Join("", l.adam.State())
+	if l.mover != nil {
+		s.Join("", l.mover.State())
 	}
 	state.Add(s, "steps", l.steps)
 	return s
@@ -117,15 +113,15 @@ func (l *chainLearner) Step(lr float64) (map[string]float64, error) {
 	m := l.metrics()
 	for _, s := range l.stats {
 		s.average(l.cfg.Decay)
-		if l.adam == nil {
+		if l.mover == nil {
 			s.update()
-			continue
+		} else {
+			l.mover.gradient(1 / float64(s.rows*s.w))
+			l.mover.Step(lr, 1)
 		}
-		s.gradient(l.grad, 1/float64(s.rows*s.w))
-		l.adam.Step(lr, 1)
-	}
-	for _, s := range l.stats {
-		m["revived"] += float64(len(s.revive(l.cfg.Dead)))
+		revived := s.revive(l.cfg.Dead)
+		m["revived"] += float64(len(revived))
+		l.mover.forget(revived)
 	}
 	l.steps[0]++
 	l.begin()

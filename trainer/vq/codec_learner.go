@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"actfleet/internal/torch"
 	"actfleet/trainer/optim"
@@ -15,9 +16,10 @@ import (
 type codecLearner struct {
 	*Codec
 	cfg    Config
-	params []optim.Param // encoder, decoder, codebook
+	params []optim.Param // encoder, decoder
 	adam   *optim.Adam
 	stat   *stat   // of IRIS's codebook, else nil
+	mover  *mover  // the same
 	steps  []int64 // one element: optimizer steps so far
 
 	// The window.
@@ -32,9 +34,9 @@ func newCodecLearner(dims Dims, cfg Config) (*codecLearner, error) {
 	}
 	l := &codecLearner{Codec: newCodec(cfg, dims), cfg: cfg, steps: make([]int64, 1)}
 	l.params = append(l.enc.params("encoder"), l.dec.params("decoder")...)
-	if b := l.book; b != nil {
-		l.stat = newStat(b)
-		l.params = append(l.params, optim.Param{Name: "codebook", Shape: []int{b.k, b.w}, Value: b.codes, Grad: make([]float32, len(b.codes))})
+	if l.book != nil {
+		l.stat = newStat(l.book)
+		l.mover = newMover(l.stat)
 	}
 	l.adam = optim.NewAdam(l.params)
 	l.begin()
@@ -102,6 +104,7 @@ func (l *codecLearner) State() *state.Set {
 	}
 	if l.stat != nil {
 		l.stat.state(s, "book.")
+		s.Join("codebook_", l.mover.State())
 	}
 	s.Join("", l.adam.State())
 	state.Add(s, "steps", l.steps)
@@ -178,29 +181,42 @@ func (l *codecLearner) finite() error {
 	return nil
 }
 
-// Step ends the window with one step of Adam on the mean over its rows, and revives
+// Step ends the window with one step of the optimizers on the mean over its rows, and revives
 // dead codes.
 func (l *codecLearner) Step(lr float64) (map[string]float64, error) {
 	if l.seen.rows == 0 {
 		return nil, errors.New("vq: a step without rows")
 	}
 	m := l.metrics()
-	if s := l.stat; s != nil {
-		s.gradient(l.params[len(l.params)-1].Grad, 1/float64(l.middle()))
-		s.average(l.cfg.Decay)
+	if l.mover != nil {
+		l.mover.gradient(1 / float64(l.middle()))
 	}
-	if name := optim.NonFinite(l.params); name != "" {
+	all := l.all()
+	if name := optim.NonFinite(all); name != "" {
 		return nil, fmt.Errorf("vq: the gradient of %s: %w", name, optim.ErrNonFinite)
 	}
 	scale := 1 / float64(l.seen.rows)
-	m["grad_norm"] = optim.Norm(l.params) * scale
-	l.adam.Step(lr, scale*optim.Clip(m["grad_norm"], l.cfg.Clip))
-	if l.stat != nil {
-		m["revived"] = float64(len(l.stat.revive(l.cfg.Dead)))
+	m["grad_norm"] = optim.Norm(all) * scale
+	scale *= optim.Clip(m["grad_norm"], l.cfg.Clip)
+	l.adam.Step(lr, scale)
+	if l.mover != nil {
+		l.mover.Step(lr, scale)
+		l.stat.average(l.cfg.Decay)
+		revived := l.stat.revive(l.cfg.Dead)
+		m["revived"] = float64(len(revived))
+		l.mover.forget(revived)
 	}
 	l.steps[0]++
 	l.begin()
 	return m, nil
+}
+
+// all are the parameters of the networks and the codebook.
+func (l *codecLearner) all() []optim.Param {
+	if l.mover == nil {
+		return l.params
+	}
+	return append(slices.Clone(l.params), l.mover.param)
 }
 
 // metrics of the window: recon, the loss of the reconstruction; of IRIS commit too,

@@ -255,9 +255,6 @@ func TestNetGradients(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, p := range l.params {
-				if p.Name == "codebook" {
-					continue // TestCodebookGradient
-				}
 				for i := 0; i < len(p.Value); i += 1 + len(p.Value)/9 {
 					const h = 1e-3
 					was := p.Value[i]

@@ -12,7 +12,7 @@
 //
 //	ema       N_k ← γ N_k + (1−γ) n_k      S_k ← γ S_k + (1−γ) Σ_{k(z)=k} z
 //	          Ñ_k = (N_k+ε)/(ΣN+Kε) · ΣN   e_k = S_k/Ñ_k    ε = 1e-5
-//	gradient  Adam on ‖sg(z) − e‖²/(N·D)
+//	gradient  SparseAdam on ‖sg(z) − e‖²/(N·D)
 //	residual  T codebooks as ema, each for what the ones before it left
 //	product   T codebooks as ema, each for one of T equal parts of the row
 //
@@ -31,8 +31,8 @@
 // 2023, arXiv:2209.00588, for iris; Zeghidour et al. 2021, arXiv:2107.03312, for
 // residual; Jégou et al. 2011 for product; Mentzer et al. 2023, arXiv:2309.15505, for
 // fsq; Łańcucki et al. 2020, arXiv:2005.08520, for revival.) A code with
-// N_k < Dead·ΣN/K is dead: it becomes a row of the window, and N_k = ΣN/K,
-// S_k = N_k·e_k. The rows for it are chosen by a hash of their place in the window.
+// N_k < Dead·ΣN/K is dead: it becomes a row of the window, N_k = ΣN/K, S_k = N_k·e_k,
+// and its optimizer forgets it. The rows for it are chosen by a hash of their place in the window.
 //
 // Codes begin as rows of the sample chosen by k-means++, moved by a few steps of
 // Lloyd's k-means.
