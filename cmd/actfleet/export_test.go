@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
@@ -27,5 +28,16 @@ func TestExport(t *testing.T) {
 	out := filepath.Join(dir, "other")
 	wantRefusal(t, exitError, []string{"sparsify has no place for batchtopk"}, "export", coder, "--format", "sparsify", "--out", out)
 	wantRefusal(t, exitUsage, []string{"unknown format", "saelens"}, "export", coder, "--format", "onnx", "--out", out)
-	wantOK(t, "export", train("topk"), "--format", "sparsify", "--out", out)
+	topk := train("topk")
+	wantOK(t, "export", topk, "--format", "sparsify", "--out", out)
+	back := filepath.Join(dir, "back")
+	wantOK(t, "import", out, "--out", back, "--column", "fc2_1")
+	a, errA := os.ReadFile(filepath.Join(topk, "coder.safetensors"))
+	b, errB := os.ReadFile(filepath.Join(back, "coder.safetensors"))
+	if errA != nil || errB != nil || !bytes.Equal(a, b) {
+		t.Errorf("%v, %v, or the weights changed on the way", errA, errB)
+	}
+	wantOK(t, "eval", back, "--from", run)
+	wantRefusal(t, exitError, []string{"holds a training already"}, "import", out, "--out", back)
+	wantRefusal(t, exitError, []string{"holds none of"}, "import", dir, "--out", filepath.Join(dir, "none"))
 }

@@ -100,7 +100,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w: %w (see %s --help)", errUsage, err, c.CommandPath())
 	})
-	root.AddCommand(newCollect(), newStatus(), newCheck(), newTokenize(), newTrain(), newEval(), newCompare(), newEncode(), newDecode(), newExport(),
+	root.AddCommand(newCollect(), newStatus(), newCheck(), newTokenize(), newTrain(), newEval(), newCompare(), newEncode(), newDecode(), newExport(), newImport(),
 		newSQL(), newReport(), newCat(), newDoctor(), newBench())
 	return root
 }

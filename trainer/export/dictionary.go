@@ -24,6 +24,7 @@ const (
 	classReLU      = "AutoEncoder"
 	classJump      = "JumpReluAutoEncoder"
 	classGated     = "GatedAutoEncoder"
+	classNested    = "MatryoshkaBatchTopKSAE" // is read alone
 )
 
 const (
@@ -92,12 +93,16 @@ func writeDictionary(dir string, m *sae.Model, o Origin) error {
 }
 
 func readDictionary(dir string) (*sae.Model, error) {
-	d, err := loadTorch(filepath.Join(dir, dictionaryTrainer, dictionaryWeights))
+	sub := filepath.Join(dir, dictionaryTrainer)
+	if _, err := os.Stat(filepath.Join(dir, dictionaryWeights)); err == nil { // a trainer's own folder
+		sub = dir
+	}
+	d, err := loadTorch(filepath.Join(sub, dictionaryWeights))
 	if err != nil {
 		return nil, err
 	}
 	var c dictionaryConfig
-	if err := loadJSON(filepath.Join(dir, dictionaryTrainer, dictionaryCfg), &c); err != nil {
+	if err := loadJSON(filepath.Join(sub, dictionaryCfg), &c); err != nil {
 		return nil, err
 	}
 	return fromDictionary(c.Trainer.Class, d.arrays())
@@ -105,7 +110,7 @@ func readDictionary(dir string) (*sae.Model, error) {
 
 // fromDictionary is a model of the arrays of a class.
 func fromDictionary(class string, a arrays) (*sae.Model, error) {
-	n := map[string]names{classTopK: dictionaryNames, classBatchTopK: dictionaryNames, classReLU: dictionaryReLU, classJump: dictionaryJump, classGated: dictionaryGated}
+	n := map[string]names{classTopK: dictionaryNames, classBatchTopK: dictionaryNames, classReLU: dictionaryReLU, classJump: dictionaryJump, classGated: dictionaryGated, classNested: dictionaryJump}
 	layout, ok := n[class]
 	if !ok {
 		return nil, fmt.Errorf("%w: dict_class %q is not read", ErrFormat, class)

@@ -100,22 +100,35 @@ func rebuild(t tuple) (a array, err error) {
 	if !ok1 || !ok2 || !ok3 || !ok4 || offset != 0 || elements(shape) < 0 {
 		return a, fmt.Errorf("an array of unknown form")
 	}
-	if !slices.Equal(stride, strides(shape)) {
-		return a, fmt.Errorf("an array that is not contiguous: make it so before saving")
-	}
 	a.shape = shape
-	n := elements(shape)
 	switch s.class {
 	case floatStorage:
-		a.data, err = decode[float32](s.raw, n, 4)
+		a.data, err = strided[float32](s.raw, shape, stride, 4)
 	case longStorage:
-		a.data, err = decode[int64](s.raw, n, 8)
+		a.data, err = strided[int64](s.raw, shape, stride, 8)
 	case intStorage:
-		a.data, err = decode[int32](s.raw, n, 4)
+		a.data, err = strided[int32](s.raw, shape, stride, 4)
 	default:
 		return a, fmt.Errorf("%.80s is not read, only float32, int64 and int32", s.class)
 	}
 	return a, err
+}
+
+// strided copies an array of size bytes a value out of its storage, where it may lie transposed.
+func strided[T any](raw []byte, shape, stride []int, size int) ([]T, error) {
+	n := elements(shape)
+	if slices.Equal(stride, strides(shape)) {
+		return decode[T](raw, n, size)
+	}
+	all, err := decode[T](raw, len(raw)/size, size)
+	if err != nil || len(shape) != 2 || len(stride) != 2 || n != len(all) || stride[0] != 1 || stride[1] != shape[0] {
+		return nil, fmt.Errorf("an array of shape %v with steps of %v: make it contiguous before saving", shape, stride)
+	}
+	out := make([]T, n)
+	for i := range out {
+		out[i] = all[i/shape[1]+i%shape[1]*shape[0]]
+	}
+	return out, nil
 }
 
 func intTuple(v any) (out []int, ok bool) {

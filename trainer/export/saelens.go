@@ -2,6 +2,7 @@ package export
 
 import (
 	"fmt"
+	"math"
 	"path/filepath"
 	"strings"
 
@@ -103,8 +104,8 @@ func readSAELens(dir string) (*sae.Model, error) {
 	if err := loadJSON(filepath.Join(dir, saelensCfg), &c); err != nil {
 		return nil, err
 	}
-	if c.Normalize != "none" && c.Normalize != "" || c.Reshape != "none" && c.Reshape != "" || c.Rescale != nil && *c.Rescale {
-		return nil, fmt.Errorf("%w: normalize_activations %q, reshape_activations %q and rescaling by the decoder are not read", ErrFormat, c.Normalize, c.Reshape)
+	if c.Normalize != "none" && c.Normalize != "" || c.Reshape != "none" && c.Reshape != "" {
+		return nil, fmt.Errorf("%w: normalize_activations %q and reshape_activations %q are not read", ErrFormat, c.Normalize, c.Reshape)
 	}
 	a, err := loadTensors(filepath.Join(dir, saelensWeights))
 	if err != nil {
@@ -130,6 +131,9 @@ func readSAELens(dir string) (*sae.Model, error) {
 	case "topk":
 		if c.K == nil {
 			return nil, fmt.Errorf("%w: %s has no k", ErrFormat, saelensCfg)
+		}
+		if c.Rescale != nil && *c.Rescale {
+			rescale(m)
 		}
 		return withK(m, *c.K)
 	case "standard":
@@ -159,4 +163,22 @@ func readSAELensTranscoder(c saelensConfig, a arrays) (*sae.Model, error) {
 		return skipping(m, a)
 	}
 	return nil, fmt.Errorf("%w: architecture %q is not read", ErrFormat, c.Architecture)
+}
+
+// rescale gives every direction the length 1 and its encoder the rest, which is what choosing by
+// f·‖d‖ and dividing by ‖d‖ again comes to.
+func rescale(m *sae.Model) {
+	for i := range m.M {
+		var square float64
+		dec := m.WDec[i*m.D : (i+1)*m.D]
+		for _, v := range dec {
+			square += float64(v) * float64(v)
+		}
+		norm := float32(math.Max(math.Sqrt(square), 1e-30))
+		m.BEnc[i] *= norm
+		for j := range dec {
+			dec[j] /= norm
+			m.WEnc[i*m.D+j] *= norm
+		}
+	}
 }

@@ -1,0 +1,65 @@
+package export
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What each package saves itself is read as the function it computes. It needs ACTFLEET_PYTHON and
+// skips the packages that Python does not have.
+func TestImportsPeers(t *testing.T) {
+	python := os.Getenv(pythonEnv)
+	if python == "" {
+		t.Skip(pythonEnv + " is not set")
+	}
+	for _, f := range []Format{SAELens, Sparsify, DictionaryLearning} {
+		t.Run(string(f), func(t *testing.T) {
+			dir := t.TempDir()
+			out, err := exec.Command(python, filepath.Join("testdata", "peer_write.py"), string(f), dir).CombinedOutput()
+			var exit *exec.ExitError
+			if errors.As(err, &exit) && exit.ExitCode() == notThere {
+				t.Skipf("%s", out)
+			}
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			checks, err := filepath.Glob(filepath.Join(dir, "*.npz"))
+			if err != nil || len(checks) == 0 {
+				t.Fatal(err, "no model was written")
+			}
+			for _, check := range checks {
+				imported(t, strings.TrimSuffix(check, ".npz"), f, check)
+			}
+		})
+	}
+}
+
+func imported(t *testing.T, dir string, want Format, check string) {
+	t.Helper()
+	f, err := Detect(dir)
+	if err != nil || f != want {
+		t.Fatalf("%s looks like %s: %v", dir, f, err)
+	}
+	m, err := Read(dir, f)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	a, err := loadNPZ(check)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := a["x"].data.([]float32)
+	n := a["x"].shape[0]
+	codes, xhat := dense(t, m, x, n)
+	if d := apart(codes, a["f"].data.([]float32)); d > 1e-3 {
+		t.Errorf("%s: codes differ by %g", dir, d)
+	}
+	if d := apart(xhat, a["xhat"].data.([]float32)); d > 5e-3 {
+		t.Errorf("%s: reconstructions differ by %g", dir, d)
+	}
+}

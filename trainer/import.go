@@ -1,0 +1,53 @@
+package trainer
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"actfleet/collector/model/tap"
+	"actfleet/trainer/sae"
+)
+
+// Import is what a coder's folder says of an autoencoder that was trained elsewhere.
+type Import struct {
+	Column  string // the vectors it reads
+	Target  string // of a transcoder: the vectors it predicts
+	Program string
+}
+
+// SaveSAE makes a coder's folder of an autoencoder. Its config holds what Default gives where nobody
+// knows better.
+func SaveSAE(dir string, m *sae.Model, from Import) error {
+	if _, err := os.Stat(filepath.Join(dir, CfgFile)); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(fmt.Errorf("%s: %w; choose another --out", dir, ErrExists), err)
+	}
+	if (from.Target != "") != (m.Out > 0) {
+		return fmt.Errorf("a target column is for transcoders, and they need one: this is %s over vectors of %d", m.Arch, m.D)
+	}
+	c := Default(SAE)
+	c.Arch, c.Width, c.Target, c.Skip = string(m.Arch), m.M, from.Target, m.Skip
+	c.K = min(c.K, c.Width) // how many latents codes list, where the function has no k
+	if m.K > 0 {
+		c.K = m.K
+	}
+	c.Tied = m.Out == 0
+	c.resolve(SAE, m.D, 0)
+	widths := []int{m.D}
+	if m.Out > 0 {
+		widths = append(widths, m.Out)
+	}
+	coder := newCoder(Job{Kind: SAE, Column: from.Column, Config: c, Program: from.Program}, c, widths)
+	if _, _, ok := tap.ParseColumn(from.Column); from.Column != "" && !ok {
+		return fmt.Errorf("column %q is not one of a run, such as fc2_3 or resid_0__ia3", from.Column)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("import: %w", err)
+	}
+	if err := m.Save(filepath.Join(dir, WeightsFile)); err != nil {
+		return err
+	}
+	return WriteCoder(dir, coder)
+}
