@@ -5,7 +5,7 @@
 
 // exponential is e^x for |x| <= 87 to 2 units in the last place: e^x = 2^n e^r with |r| <= ln(2)/2, and Taylor's
 // polynomial of degree 6 for e^r (its rest is below 2e-8).
-static inline float exponential(float x) {
+__attribute__((always_inline)) static inline float exponential(float x) {
   const float shift = 12582912; // 1.5 * 2^23: adding it rounds to an integer
   float n = (x * 1.44269504f + shift) - shift;
   float r = (x - n * 0.693359375f) - n * -2.12194440e-4f; // ln 2 in two parts, the first exact times n
@@ -16,6 +16,10 @@ static inline float exponential(float x) {
   return e * power;
 }
 
+// cgo compiles with -O2, which leaves loops as they are.
+#if defined(__GNUC__) && !defined(__clang__)
+__attribute__((optimize("O3")))
+#endif
 #if defined(__x86_64__)
 __attribute__((target_clones("avx512f", "arch=haswell", "default")))
 #endif
