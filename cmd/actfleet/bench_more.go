@@ -93,6 +93,8 @@ func runBenchStream(ctx context.Context, run, column string, rounds int, jsonOut
 func newBenchSAE() *cobra.Command {
 	var d, m, k, batch, rounds, threads int
 	var jsonOut bool
+	var rows string
+	var lr float64
 	c := &cobra.Command{
 		Use:   "sae",
 		Short: "A TopK step beside its encoder's matrix product",
@@ -100,6 +102,9 @@ func newBenchSAE() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			if threads > 0 {
 				torch.SetThreads(threads)
+			}
+			if rows != "" {
+				return trainbench.Rows{File: rows, D: d, M: m, K: k, Batch: batch, LR: lr}.Serve(c.InOrStdin(), c.OutOrStdout())
 			}
 			r, err := trainbench.SAE(d, m, k, batch, rounds)
 			if err != nil {
@@ -116,6 +121,8 @@ func newBenchSAE() *cobra.Command {
 	f.IntVar(&batch, "batch", 2048, "rows of a step")
 	f.IntVar(&rounds, "rounds", 5, "how often each side runs")
 	f.IntVar(&threads, "threads", 0, "compute threads (0: all cores)")
+	f.StringVar(&rows, "rows", "", "file of float32 rows: train on it as told on standard input (scripts/bench/sae_peers.py)")
+	f.Float64Var(&lr, "lr", 1e-3, "learning rate, with --rows")
 	f.BoolVar(&jsonOut, "json", false, "print JSON")
 	return c
 }
