@@ -153,3 +153,21 @@ func TestFitProbes(t *testing.T) {
 		t.Error("a second sweep into the folder is accepted")
 	}
 }
+
+// A run whose vectors have another length is refused with both lengths.
+func TestEncodeOtherWidth(t *testing.T) {
+	j := job(t, VQ, filepath.Join(t.TempDir(), "vq"), made(t))
+	j.Config.Steps = 2
+	if _, err := Train(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	other := runtest.Run{Tokens: "all", Units: 1, Rows: []runtest.Row{{Tokens: 3}}, Vectors: []shard.Vector{{Name: "fc2_3", Width: 8, Dtype: shard.F16}},
+		Fill: func(_ int, _ int64, _ int32, dst []float32) { dst[0] = 1 }}.Write(t, mem.New(time.Now))
+	want := "column fc2_3 has vectors of 8, the tokenizer was trained on vectors of 16"
+	if _, err := Encode(t.Context(), j.Dir, other, nil); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("encode: %v", err)
+	}
+	if _, err := Compare(t.Context(), []string{j.Dir}, []stream.Source{other}, CompareOptions{CoefBits: 8}); err == nil || !strings.Contains(err.Error(), "has 8") {
+		t.Errorf("compare: %v", err)
+	}
+}

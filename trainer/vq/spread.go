@@ -12,10 +12,12 @@ func newSpread(d int) spread { return spread{total: make([]float64, d)} }
 // rowsSeen takes rows z [n, D].
 func (s *spread) rowsSeen(z []float32) {
 	d := len(s.total)
-	for i, v := range z {
-		a := float64(v)
-		s.total[i%d] += a
-		s.square += a * a
+	for at := 0; at < len(z); at += d {
+		for j, v := range z[at : at+d] {
+			a := float64(v)
+			s.total[j] += a
+			s.square += a * a
+		}
 	}
 	s.rows += len(z) / d
 }

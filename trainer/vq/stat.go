@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"actfleet/trainer/optim"
+	"actfleet/trainer/parallel"
 	"actfleet/trainer/state"
 )
 
@@ -25,6 +26,10 @@ type stat struct {
 	sum   []float64 // [k, w] Σ z
 	error float64   // Σ‖z−e‖²
 	spare reservoir // rows for dead codes
+
+	// Work of add.
+	start, of []int32
+	errors    []float64 // [k]
 }
 
 func newStat(b *book) *stat {
@@ -45,24 +50,57 @@ func (s *stat) begin(seed, step uint64) {
 	s.spare = newReservoir(min(s.k, maxSpare), s.w, seed, step)
 }
 
-// add takes rows z [n, w] and their codes into the window.
+// codeGrain is the least number of codes worth a goroutine of their own.
+const codeGrain = 8
+
+// add takes rows z [n, w] and their codes into the window. Every code's rows are
+// added in their order, so the sums do not depend on the number of cores.
 func (s *stat) add(z []float32, ids []int32) error {
-	for i, k := range ids {
-		row, code := z[i*s.w:(i+1)*s.w], s.code(int(k))
-		s.count[k]++
-		sum := s.sum[int(k)*s.w : (int(k)+1)*s.w]
-		for j, v := range row {
-			r := float64(v - code[j])
-			sum[j] += float64(v)
-			s.error += r * r
+	s.sort(ids)
+	parallel.For(s.k, codeGrain, func(lo, hi int) {
+		for k := lo; k < hi; k++ {
+			s.addCode(k, z)
 		}
-		s.spare.offer(row, uint64(s.rows))
+	})
+	s.error += total(s.errors)
+	for i := range ids {
+		s.spare.offer(z[i*s.w:(i+1)*s.w], uint64(s.rows))
 		s.rows++
 	}
 	if s.error-s.error != 0 {
 		return fmt.Errorf("vq: the distance to the codes: %w", optim.ErrNonFinite)
 	}
 	return nil
+}
+
+// sort lists the rows of each code: of[start[k]:start[k+1]] are those of code k.
+func (s *stat) sort(ids []int32) {
+	s.start, s.of, s.errors = grow(s.start, s.k+2), grow(s.of, len(ids)), grow(s.errors, s.k)
+	clear(s.start)
+	for _, k := range ids {
+		s.start[k+2]++
+	}
+	for k := range s.k {
+		s.start[k+2] += s.start[k+1]
+	}
+	for i, k := range ids {
+		s.of[s.start[k+1]] = int32(i)
+		s.start[k+1]++
+	}
+}
+
+func (s *stat) addCode(k int, z []float32) {
+	code, sum, far := s.code(k), s.sum[k*s.w:(k+1)*s.w], 0.0
+	rows := s.of[s.start[k]:s.start[k+1]]
+	for _, i := range rows {
+		for j, v := range z[int(i)*s.w : (int(i)+1)*s.w] {
+			r := float64(v - code[j])
+			sum[j] += float64(v)
+			far += r * r
+		}
+	}
+	s.count[k] += int64(len(rows))
+	s.errors[k] = far
 }
 
 // average moves N and S.
