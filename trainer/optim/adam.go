@@ -3,6 +3,7 @@ package optim
 import (
 	"math"
 
+	"actfleet/internal/torch"
 	"actfleet/trainer/parallel"
 	"actfleet/trainer/state"
 )
@@ -37,7 +38,7 @@ func (a *Adam) Step(lr, scale float64) {
 	a.steps[0]++
 	k := a.constants(lr, scale)
 	for i, p := range a.params {
-		step := func(lo, hi int) { k.step(p.Value[lo:hi], p.Grad[lo:hi], a.m[i][lo:hi], a.v[i][lo:hi]) }
+		step := func(lo, hi int) { k.Step(p.Value[lo:hi], p.Grad[lo:hi], a.m[i][lo:hi], a.v[i][lo:hi]) }
 		if !a.sparse {
 			parallel.For(len(p.Value), grain, step)
 			continue
@@ -62,29 +63,17 @@ func anything(v []float32) bool {
 	return false
 }
 
-func (a *Adam) constants(lr, scale float64) constants {
+func (a *Adam) constants(lr, scale float64) torch.Adam {
 	t := float64(a.steps[0])
-	k := constants{
-		b1: float32(a.Beta1), b2: float32(a.Beta2), scale: float32(scale), keep: float32(1 - lr*a.Decay),
-		lr:   float32(lr / (1 - math.Pow(a.Beta1, t))),
-		root: float32(1 / (1 - math.Pow(a.Beta2, t))), eps: float32(a.Eps),
+	k := torch.Adam{
+		B1: float32(a.Beta1), B2: float32(a.Beta2), Scale: float32(scale), Keep: float32(1 - lr*a.Decay),
+		LR:   float32(lr / (1 - math.Pow(a.Beta1, t))),
+		Root: float32(1 / (1 - math.Pow(a.Beta2, t))), Eps: float32(a.Eps),
 	}
 	if a.sparse { // its ε stands beside the root of v as it is
-		k.eps = float32(a.Eps / math.Sqrt(1-math.Pow(a.Beta2, t)))
+		k.Eps = float32(a.Eps / math.Sqrt(1-math.Pow(a.Beta2, t)))
 	}
 	return k
-}
-
-type constants struct{ b1, b2, scale, lr, root, eps, keep float32 }
-
-func (k constants) step(value, grad, m, v []float32) {
-	grad, m, v = grad[:len(value)], m[:len(value)], v[:len(value)]
-	for i := range value {
-		g := grad[i] * k.scale
-		m[i] = k.b1*m[i] + (1-k.b1)*g
-		v[i] = k.b2*v[i] + (1-k.b2)*g*g
-		value[i] = k.keep*value[i] - k.lr*m[i]/(float32(math.Sqrt(float64(v[i]*k.root)))+k.eps)
-	}
 }
 
 // Steps is the number of steps taken.

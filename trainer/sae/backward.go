@@ -1,6 +1,8 @@
 package sae
 
 import (
+	"slices"
+
 	"actfleet/internal/torch"
 	"actfleet/trainer/parallel"
 )
@@ -127,9 +129,7 @@ func (l *Learner) toValues(c *Codes, r []float32, g float32) {
 	parallel.For(c.N, rowGrain, func(lo, hi int) {
 		for b := lo; b < hi; b++ {
 			idx, _ := c.row(b)
-			for j, i := range idx {
-				w.dval[c.at(b)+j] = g * dot(r[b*d:(b+1)*d], l.WDec[int(i)*d:(int(i)+1)*d])
-			}
+			torch.Dots(w.dval[c.at(b):], r[b*d:(b+1)*d], l.WDec, idx, g)
 		}
 	})
 }
@@ -143,14 +143,22 @@ func (l *Learner) toWeights(c *Codes, r []float32, g float32) {
 	})
 }
 
+// entriesAtOnce is how many rows one call adds up.
+const entriesAtOnce = 128
+
 // latentGradient sums the gradients of latent i over the rows where it is active.
 func (l *Learner) latentGradient(i int, c *Codes, r []float32, g float32) {
 	w, d, o := &l.work, l.D, l.Outputs()
 	dDec, dEnc := l.grad.WDec[i*o:(i+1)*o], l.grad.WEnc[i*d:(i+1)*d]
-	for _, e := range w.order.entries[w.order.start[i]:w.order.start[i+1]] {
-		b := c.rowAt(e)
-		axpy(g*c.Val[e], r[b*o:(b+1)*o], dDec)
-		axpy(w.dval[e], w.z[b*d:(b+1)*d], dEnc)
-		l.grad.BEnc[i] += w.dval[e]
+	var rows [entriesAtOnce]int32
+	var toDec, toEnc [entriesAtOnce]float32
+	for all := range slices.Chunk(w.order.entries[w.order.start[i]:w.order.start[i+1]], entriesAtOnce) {
+		for k, e := range all {
+			rows[k], toDec[k], toEnc[k] = int32(c.rowAt(e)), g*c.Val[e], w.dval[e]
+			l.grad.BEnc[i] += w.dval[e]
+		}
+		n := len(all)
+		torch.Combine(dDec, r, rows[:n], toDec[:n])
+		torch.Combine(dEnc, w.z, rows[:n], toEnc[:n])
 	}
 }

@@ -3,6 +3,7 @@ package sae
 import (
 	"gonum.org/v1/gonum/blas/gonum"
 
+	"actfleet/internal/torch"
 	"actfleet/trainer/parallel"
 )
 
@@ -83,11 +84,8 @@ func (c *Codes) chooseAmong(pre []float32, m int, among []int32) {
 
 // addDecoded adds Σ f_i d_i of row b to dst [d], with w [M, d].
 func (c *Codes) addDecoded(dst, w []float32, b int) {
-	d := len(dst)
 	idx, val := c.row(b)
-	for j, i := range idx {
-		axpy(val[j], w[int(i)*d:(int(i)+1)*d], dst)
-	}
+	torch.Combine(dst, w, idx, val)
 }
 
 // byLatent orders the entries of codes by latent: entries[start[i]:start[i+1]] are
