@@ -8,7 +8,7 @@ PURE := ./shard/... ./coordinator/... ./collector/dataset ./collector/model/tap 
 # Packages whose tests run under the race detector: all that need no libtorch.
 RACE := $(PURE) ./trainer/stream ./trainer/probe ./analysis/evaluate ./analysis/report
 
-.PHONY: help setup build demo test test-pure race test-s3 test-interop test-parity test-wheel fuzz bench clean
+.PHONY: help setup build demo test test-pure race test-s3 test-interop test-peers test-parity test-wheel fuzz bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ test-s3: setup ## the tests against a real S3 server, versitygw, which goes into
 
 test-interop: setup ## our files in the hands of pyarrow, DuckDB, Polars, safetensors and tokenizers
 	python=$$(scripts/interop/venv.sh) && ACTFLEET_PYTHON="$$python" go test -count=1 ./shard/... ./collector/... ./trainer/...
+
+test-peers: setup ## autoencoders to and from SAELens, sparsify and dictionary_learning (installs torch: some minutes, 6.7 GB)
+	python=$$(scripts/interop/venv.sh peers) && ACTFLEET_PYTHON="$$python" go test -count=1 -v -run 'Python|Peers' ./trainer/export
 
 test-parity: setup ## every fixture beside Hugging Face itself, in PYTHON, which has torch and transformers
 	@test -n "$$PYTHON" || { echo "test-parity: set PYTHON to a Python that has torch, transformers and safetensors"; exit 2; }
