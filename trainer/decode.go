@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 
 	"actfleet/shard"
@@ -116,7 +117,7 @@ func (d *decoding) group(codes *shard.Reader, g int, o *originals, w *shard.Writ
 			ids[i*dims.Ids+t] = id
 		}
 	}
-	if err := d.coder.Decode(ids, n, xhat); err != nil {
+	if err := d.decode(ids, n, xhat); err != nil {
 		return err
 	}
 	row, pos := cols[0].([]int64), cols[1].([]int32)
@@ -126,6 +127,27 @@ func (d *decoding) group(codes *shard.Reader, g int, o *originals, w *shard.Writ
 	}
 	d.measure(x, xhat, n)
 	return d.write(w, row, pos, xhat)
+}
+
+// decode writes the vectors of ids [n, T]; those of rows without codes are NaN.
+func (d *decoding) decode(ids []int32, n int, xhat []float32) error {
+	dims := d.coder.Dims()
+	var none []int
+	for i := range n {
+		if row := ids[i*dims.Ids : (i+1)*dims.Ids]; row[0] == noCode {
+			none = append(none, i)
+			clear(row)
+		}
+	}
+	if err := d.coder.Decode(ids, n, xhat); err != nil {
+		return err
+	}
+	for _, i := range none {
+		for j := range dims.Row {
+			xhat[i*dims.Row+j] = float32(math.NaN())
+		}
+	}
+	return nil
 }
 
 // measure adds the rows that are finite.

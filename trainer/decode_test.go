@@ -5,8 +5,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"actfleet/shard"
+	"actfleet/shard/store/mem"
+	"actfleet/trainer/runtest"
 	"actfleet/trainer/vq"
 )
 
@@ -82,12 +85,40 @@ func TestDecodeOtherRows(t *testing.T) {
 	}
 }
 
-// Rows that are not finite are left out of the measure and counted.
+// A row with a value that is not finite has the ids −1, comes back as NaN, and is left
+// out of the measure and counted.
 func TestDecodeNonFinite(t *testing.T) {
-	d := decoding{}
-	nan := float32(math.NaN())
-	d.measure([]float32{1, 0, nan, 0, 3, 0}, []float32{1, 0, 0, 0, 2, 0}, 3)
-	if d.left != 1 || d.sums.N != 2 || math.Abs(d.sums.FVU()-.5) > 1e-12 {
-		t.Errorf("left %d, measured %d, fvu %v; want 1, 2, .5", d.left, d.sums.N, d.sums.FVU())
+	clean := made(t)
+	j := archJob(t, string(vq.Residual), filepath.Join(t.TempDir(), "residual"), clean)
+	j.Config.Steps = 5
+	if _, err := Train(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	src := runtest.Run{Tokens: "all", Units: 1, Rows: make([]runtest.Row, 40), Vectors: []shard.Vector{{Name: "fc2_3", Width: width, Dtype: shard.F32}},
+		Fill: func(_ int, row int64, pos int32, dst []float32) {
+			for j := range dst {
+				dst[j] = float32(math.Sin(float64(row*31 + int64(pos) + int64(j))))
+			}
+			if row == 7 {
+				dst[3] = float32(math.NaN())
+			}
+		}}
+	for i := range src.Rows {
+		src.Rows[i].Tokens = 2
+	}
+	run := src.Write(t, mem.New(time.Now))
+	id, err := Encode(t.Context(), j.Dir, run, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes(t, run, id, func(_ *shard.Reader, _ int, cols []any, i int) {
+		bad := cols[0].([]int64)[i] == 7
+		if none := cols[2].([]int32)[i] == noCode && cols[5].([]int32)[i] == noCode; none != bad || finite(cols[6].([]float32)[i:i+1]) == bad {
+			t.Errorf("row %d: codes %v, err %v", cols[0].([]int64)[i], cols[2].([]int32)[i], cols[6].([]float32)[i])
+		}
+	})
+	got, err := Decode(t.Context(), j.Dir, run, nil)
+	if err != nil || got.Left != 2 || got.Rows != 80 || !(got.Metrics["fvu"] > 0) {
+		t.Errorf("decoded %+v, %v; want 2 of 80 rows left out", got, err)
 	}
 }

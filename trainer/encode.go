@@ -26,7 +26,8 @@ type encoder interface {
 // the id. Units whose codes are there already are left as they are: the id holds the
 // hash of the weights.
 //
-//	vq     code int32, or with T ids code_0 … code_<T−1>; err float32 (‖x−x̂‖²)
+//	vq     code int32, or with T ids code_0 … code_<T−1>; err float32 (‖x−x̂‖²);
+//	       of rows that are not finite −1 and no finite err
 //	sae    l0 int32, err float32, and lists latents and values of length k as f32,
 //	       filled with −1 and 0 behind the active ones; of more than k the greatest
 //	probe  score float32 of the best probe on val, and score_<probe id> of each

@@ -37,6 +37,9 @@ type vqEncoder struct {
 
 func (e *vqEncoder) columns() []string { return []string{e.column} }
 
+// noCode stands for every id of a row that has a value that is not finite.
+const noCode = -1
+
 // codeColumns names the columns of the ids of a row.
 func codeColumns(d vq.Dims) (names []string) {
 	if d.Ids == 1 {
@@ -65,9 +68,14 @@ func (e *vqEncoder) encode(x [][]float32, n int, b *shard.Block) error {
 	if err := e.coder.Encode(x[0], n, e.ids); err != nil {
 		return err
 	}
-	for t := range d.Ids {
-		for i, column := 0, b.Scalars[2+t].([]int32); i < n; i++ {
-			column[i] = e.ids[i*d.Ids+t]
+	for i := range n {
+		known := finite(x[0][i*d.Row : (i+1)*d.Row])
+		for t := range d.Ids {
+			id := int32(noCode)
+			if known {
+				id = e.ids[i*d.Ids+t]
+			}
+			b.Scalars[2+t].([]int32)[i] = id
 		}
 	}
 	xhat := make([]float32, n*d.Row)

@@ -8,7 +8,7 @@ from (
 {{if $i}}union all {{end}}select {{text $p.A.Coder}} as a, {{text $p.B.Coder}} as b, {{text $p.A.Column}} as id, cast(sum(n) as bigint) as rows, count(*) as pairs,
   log2(sum(n)) - sum(n * log2(na)) / sum(n) as ha, log2(sum(n)) - sum(n * log2(nb)) / sum(n) as hb, log2(sum(n)) - sum(n * log2(n)) / sum(n) as hab
   from (select n, sum(n) over (partition by x) as na, sum(n) over (partition by y) as nb
-    from (select p.{{ident $p.A.Column}} as x, q.{{ident $p.B.Column}} as y, count(*) as n from {{ident $p.A.View}} p join {{ident $p.B.View}} q using ({{if $runs}}run, {{end}}row, pos) group by all))
+    from (select p.{{ident $p.A.Column}} as x, q.{{ident $p.B.Column}} as y, count(*) as n from {{ident $p.A.View}} p join {{ident $p.B.View}} q using ({{if $runs}}run, {{end}}row, pos) where x >= 0 and y >= 0 group by all))
 {{- end}}
 )
 order by overlap desc, a, b, id

@@ -6,7 +6,7 @@ from (
 {{- range $i, $c := .Ids}}
 {{if $i}}union all {{end}}select {{text $c.Coder}} as coder, {{text $c.Column}} as id, cast(sum(n) as bigint) as rows, count(*) as used,
   log2(sum(n)) - sum(n * log2(n)) / sum(n) as entropy, max(n) as most, sum(e) / sum(n) as err
-  from (select {{ident $c.Column}} as code, count(*) as n, sum(err) as e from {{ident $c.View}} group by all)
+  from (select {{ident $c.Column}} as code, count(*) as n, sum(err) as e from {{ident $c.View}} where {{ident $c.Column}} >= 0 group by all)
 {{- end}}
 )
 order by coder, id

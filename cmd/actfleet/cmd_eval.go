@@ -47,6 +47,9 @@ it is no better than zeros. The result is kept in DIR/eval.json, from which repo
   fve_var           1 − Σ Var(r)/Σ Var(x); forgives a constant offset
   l0                active latents of a row; dead: latents that never fired; under_1e-5: on fewer rows than that share;
                     dense: on more than a tenth of the rows
+  bits              of a tokenizer's row, ids · log₂ values; entropy: bits that an id carries, perplexity = 2^entropy;
+                    usage: share of the values that occur; diversity: the least share of its bits that an id carries;
+                    alike: the greatest share of rows in which two ids are equal
   cosine, l2_ratio, relative_bias     direction, length and shrinkage of the reconstructions
   ce_clean, ce_coder, ce_zero         cross entropy of the next token, of the model alone, with the coder, with zeros
   kl_coder, kl_zero                   divergence of the prediction from the model's own
