@@ -39,7 +39,8 @@
 //
 // Guaranteed: the result of a step does not depend on how its rows are split into
 // Micro calls, beyond rounding; statistics of codebooks are float64 and applied once
-// per step. Codebooks and products give decoded rows the ids they were decoded from;
-// residual chains, being greedy, and networks need not.
+// per step. Codebooks and products give decoded rows the ids they were decoded from,
+// where codes differ by more than rounding; residual chains, being greedy, and
+// networks need not.
 // Not guaranteed: bits equal between machines.
 package vq
