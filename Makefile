@@ -8,7 +8,7 @@ PURE := ./shard/... ./coordinator/... ./collector/dataset ./collector/model/tap 
 # Packages whose tests run under the race detector: all that need no libtorch.
 RACE := $(PURE) ./trainer/stream ./trainer/probe ./analysis/evaluate ./analysis/report
 
-.PHONY: help setup build demo test test-pure race test-s3 test-interop test-peers test-parity test-wheel fuzz bench clean
+.PHONY: help setup build demo demo-real test test-pure race test-s3 test-interop test-peers test-parity test-wheel fuzz bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ build: setup ## bin/actfleet
 
 demo: build ## the main job, end to end: three nodes, one killed, coders, SQL, a report
 	@scripts/demo.sh
+
+demo-real: build ## a real language model, Gemma 3 270M out of a Python package: what does it know, and where?
+	@scripts/demo-real.sh
 
 test: setup ## all tests
 	go test ./...
@@ -41,9 +44,8 @@ test-interop: setup ## our files in the hands of pyarrow, DuckDB, Polars, safete
 test-peers: setup ## autoencoders to and from SAELens, sparsify and dictionary_learning (installs torch: some minutes, 6.7 GB)
 	python=$$(scripts/interop/venv.sh peers) && ACTFLEET_PYTHON="$$python" go test -count=1 -v -run 'Python|Peers' ./trainer/export
 
-test-parity: setup ## every fixture beside Hugging Face itself, in PYTHON, which has torch and transformers
-	@test -n "$$PYTHON" || { echo "test-parity: set PYTHON to a Python that has torch, transformers and safetensors"; exit 2; }
-	ACTFLEET_PYTHON="$$PYTHON" go test -count=1 -v -run TestHuggingFace ./collector/model/parity
+test-parity: setup ## every fixture beside Hugging Face itself, in PYTHON or in the venv of test-peers
+	python=$${PYTHON:-$$(scripts/interop/venv.sh peers)} && ACTFLEET_PYTHON="$$python" go test -count=1 -v -run TestHuggingFace ./collector/model/parity
 
 test-wheel: ## the tensor tests against the torch of PYTHON or LIBTORCH, in build/wheel
 	@test -n "$$LIBTORCH$$PYTHON" || { echo "test-wheel: set PYTHON to a Python that has torch, or LIBTORCH"; exit 2; }

@@ -182,7 +182,10 @@ func printProbes(out io.Writer, t evaluate.Table, dir string, took time.Duration
 			fmt.Fprintf(w, "baseline: %s\t\t%.3f\t%.3f–%.3f\t%s\n", b.Name, b.AUROC, b.Lo, b.Hi, defined(b.Acc))
 		}
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return printGrid(out, t, best[0].Kind)
 }
 
 // defined writes a number, or a dash where there is none.
