@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"path/filepath"
 
 	"actfleet/shard"
 	"actfleet/shard/store"
 	"actfleet/trainer/recon"
 	"actfleet/trainer/stream"
-	"actfleet/trainer/vq"
 )
 
 // Decoded is what came of decoding a run's codes.
@@ -19,10 +16,11 @@ type Decoded struct {
 	ID      string             `json:"id"` // the vectors lie in RUN/codes/<id>
 	Rows    int64              `json:"rows"`
 	Left    int64              `json:"left"`    // rows not measured because a value of the vector is not finite
+	Cut     int64              `json:"cut"`     // rows with more active latents than their codes list
 	Metrics map[string]float64 `json:"metrics"` // recon's, against the run's own vectors
 }
 
-// Decode writes the vectors that a tokenizer's codes in a run stand for, as shards
+// Decode writes the vectors that a coder's codes in a run stand for, as shards
 // RUN/codes/<coder>_decoded/unit-….parquet with row, pos and the coder's vector
 // column as f32, and measures them against the vectors of the same rows. Units that
 // are there already are read and measured again but left as they are.
@@ -35,14 +33,11 @@ func Decode(ctx context.Context, dir string, src stream.Source, progress func(do
 	if err != nil {
 		return Decoded{}, err
 	}
-	if c.Kind != VQ {
-		return Decoded{}, fmt.Errorf("%s holds a coder of kind %q: only a tokenizer's codes decode to vectors", dir, c.Kind)
-	}
-	coder, err := loadTokenizer(filepath.Join(dir, WeightsFile), c)
+	dec, err := newDecoder(dir, c)
 	if err != nil {
 		return Decoded{}, err
 	}
-	d := decoding{coder: coder, column: c.Column, from: id, to: id + "_decoded"}
+	d := decoding{decoder: dec, column: c.Column, from: id, to: id + "_decoded"}
 	units := src.All()
 	for i, u := range units {
 		if err := d.unit(ctx, src, u); err != nil {
@@ -52,12 +47,12 @@ func Decode(ctx context.Context, dir string, src stream.Source, progress func(do
 			progress(i+1, len(units))
 		}
 	}
-	return Decoded{ID: d.to, Rows: d.sums.N + d.left, Left: d.left, Metrics: d.sums.Metrics()}, nil
+	return Decoded{ID: d.to, Rows: d.sums.N + d.left, Left: d.left, Cut: dec.cut(), Metrics: d.sums.Metrics()}, nil
 }
 
 // decoding turns code shards into shards of vectors.
 type decoding struct {
-	coder    vq.Coder
+	decoder  decoder
 	column   string
 	from, to string // folders below RUN/codes
 	sums     recon.Sums
@@ -66,7 +61,7 @@ type decoding struct {
 
 func (d *decoding) schema() shard.Schema {
 	s := keyed()
-	s.Vectors = []shard.Vector{{Name: d.column, Width: d.coder.Dims().Row, Dtype: shard.F32}}
+	s.Vectors = []shard.Vector{{Name: d.column, Width: d.decoder.width(), Dtype: shard.F32}}
 	return s
 }
 
@@ -89,7 +84,7 @@ func (d *decoding) unit(ctx context.Context, src stream.Source, u int) (err erro
 		if err != nil {
 			return err
 		}
-		o := originals{reader: acts, column: d.column, width: d.coder.Dims().Row, group: -1}
+		o := originals{reader: acts, column: d.column, width: d.decoder.width(), group: -1}
 		for g := range codes.NumGroups() {
 			if err := errors.Join(ctx.Err(), d.group(codes, g, &o, w)); err != nil {
 				return fmt.Errorf("row group %d: %w", g, err)
@@ -102,22 +97,13 @@ func (d *decoding) unit(ctx context.Context, src stream.Source, u int) (err erro
 
 // group decodes row group g of the codes, measures it and writes it.
 func (d *decoding) group(codes *shard.Reader, g int, o *originals, w *shard.Writer) error {
-	dims, n := d.coder.Dims(), codes.GroupRows(g)
-	cols, err := codes.Scalars(g, append([]string{"row", "pos"}, codeColumns(dims)...)...)
-	if err != nil {
+	n := codes.GroupRows(g)
+	xhat := make([]float32, n*d.decoder.width())
+	if err := d.decoder.decode(codes, g, n, xhat); err != nil {
 		return err
 	}
-	ids, xhat := make([]int32, n*dims.Ids), make([]float32, n*dims.Row)
-	for t := range dims.Ids {
-		column, ok := cols[2+t].([]int32)
-		if !ok {
-			return fmt.Errorf("column %s holds no ids", codeColumns(dims)[t])
-		}
-		for i, id := range column {
-			ids[i*dims.Ids+t] = id
-		}
-	}
-	if err := d.decode(ids, n, xhat); err != nil {
+	cols, err := codes.Scalars(g, "row", "pos")
+	if err != nil {
 		return err
 	}
 	row, pos := cols[0].([]int64), cols[1].([]int32)
@@ -127,27 +113,6 @@ func (d *decoding) group(codes *shard.Reader, g int, o *originals, w *shard.Writ
 	}
 	d.measure(x, xhat, n)
 	return d.write(w, row, pos, xhat)
-}
-
-// decode writes the vectors of ids [n, T]; those of rows without codes are NaN.
-func (d *decoding) decode(ids []int32, n int, xhat []float32) error {
-	dims := d.coder.Dims()
-	var none []int
-	for i := range n {
-		if row := ids[i*dims.Ids : (i+1)*dims.Ids]; row[0] == noCode {
-			none = append(none, i)
-			clear(row)
-		}
-	}
-	if err := d.coder.Decode(ids, n, xhat); err != nil {
-		return err
-	}
-	for _, i := range none {
-		for j := range dims.Row {
-			xhat[i*dims.Row+j] = float32(math.NaN())
-		}
-	}
-	return nil
 }
 
 // measure adds the rows that are finite.
@@ -230,7 +195,7 @@ func (o *originals) read() error {
 	}
 	o.x, err = readVectors(o.reader, o.group, o.column, all)
 	if err == nil && len(o.x) != len(o.row)*o.width {
-		err = fmt.Errorf("column %s has vectors of %d, the tokenizer was trained on vectors of %d", o.column, len(o.x)/max(len(o.row), 1), o.width)
+		err = fmt.Errorf("column %s has vectors of %d, the coder was trained on vectors of %d", o.column, len(o.x)/max(len(o.row), 1), o.width)
 	}
 	return err
 }

@@ -83,8 +83,8 @@ func newDecode() *cobra.Command {
 	var o encodeOptions
 	c := &cobra.Command{
 		Use:   "decode DIR --from RUN",
-		Short: "Write the vectors that a tokenizer's codes in a run stand for, and how far they are from the run's own",
-		Long: `Reads the codes that encode wrote. The vectors land in RUN/codes/<coder>_decoded/ as shards with the same (row, pos)
+		Short: "Write the vectors that a coder's codes in a run stand for, and how far they are from the run's own",
+		Long: `Reads the codes that encode wrote with a tokenizer or an SAE. The vectors land in RUN/codes/<coder>_decoded/ as shards with the same (row, pos)
 under the name of the column they stand for, and are a view in SQL.
 ` + exitCodes,
 		Args: usage(cobra.ExactArgs(1)),
@@ -119,6 +119,9 @@ func runDecode(ctx context.Context, dir string, o encodeOptions, out io.Writer) 
 		fmt.Fprintf(out, "%s/codes/%s holds %d vectors; against those of %s:%s\n", o.from[i], d.ID, d.Rows, o.from[i], metricText(d.Metrics))
 		if d.Left > 0 {
 			fmt.Fprintf(out, "  left out %d rows with values that are not finite\n", d.Left)
+		}
+		if d.Cut > 0 {
+			fmt.Fprintf(out, "  %d rows have more active latents than their codes list; they come back from the greatest\n", d.Cut)
 		}
 	}
 	if o.jsonOut {

@@ -23,8 +23,7 @@ func TestTokenizer(t *testing.T) {
 	wantOK(t, "train", "sae", "--from", run, "--site", "resid", "--layers", "3", "--out", in("sae"), "--set", "steps=20", "--set", "width=128", "--set", "k=2", "--set", "batch=512")
 
 	wantRefusal(t, exitError, []string{"encode first"}, "decode", in("residual"), "--from", run)
-	wantRefusal(t, exitError, []string{"only a tokenizer"}, "decode", in("sae"), "--from", run)
-	for _, coder := range []string{"residual", "ema"} {
+	for _, coder := range []string{"residual", "ema", "sae"} {
 		wantOK(t, "encode", in(coder), "--from", run)
 	}
 	var decoded []struct {
@@ -36,6 +35,8 @@ func TestTokenizer(t *testing.T) {
 	if len(decoded) != 1 || !(decoded[0].Metrics["fvu"] > 0 && decoded[0].Metrics["fvu"] < 1) {
 		t.Fatalf("decoded %+v", decoded)
 	}
+
+	wantOK(t, "decode", in("sae"), "--from", run)
 
 	var usage []map[string]any
 	decode(t, wantOK(t, "sql", run, "--ask", "code_usage", "--json"), &usage)
