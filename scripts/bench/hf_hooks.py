@@ -5,12 +5,13 @@ Two forms, because a comparison with a careless one proves little:
   usual  batches of 32 in file order, padded, logits of every token, KV cache on: what most scripts do
   best   sorted by length, batches by token budget, logits of the last token only, no cache, inference mode
 
-Each form is timed bare (no hooks) and full (hooks on Wqkv = q|k|v, out_proj, fc1, fc2 and the residual
+Each form is timed bare (no hooks) and written (hooks on Wqkv = q|k|v, out_proj, fc1, fc2 and the residual
 stream of every layer; kept tokens as fp16 list columns, written by pyarrow). Needs torch, transformers,
-tokenizers and pyarrow. --make DIR writes a random Phi (hidden 512, 8 layers) with the tokenizer of
---model there first, for a model in which Python's overhead does not decide.
+tokenizers and pyarrow. --actfleet BIN runs `BIN bench collect` over the same prompts in every round, in turn.
+--make DIR writes a random Phi (hidden 512, 8 layers) with the tokenizer of --model there first, for a model
+in which Python's overhead does not decide. --shots N puts the same N labelled statements before every prompt.
 """
-import argparse, json, os, shutil, statistics, time
+import argparse, json, os, shutil, statistics, subprocess, sys, tempfile, time
 import numpy as np, pyarrow as pa, pyarrow.parquet as pq, torch
 from tokenizers import Tokenizer
 from transformers import PhiConfig, PhiForCausalLM
@@ -20,7 +21,7 @@ def make(src, out):
     torch.manual_seed(0)
     base = json.load(open(os.path.join(src, "config.json")))
     cfg = PhiConfig(vocab_size=base["vocab_size"], hidden_size=512, intermediate_size=2048, num_hidden_layers=8,
-                    num_attention_heads=8, num_key_value_heads=8, max_position_embeddings=128, hidden_act="gelu_new")
+                    num_attention_heads=8, num_key_value_heads=8, max_position_embeddings=512, hidden_act="gelu_new")
     PhiForCausalLM(cfg).save_pretrained(out)
     shutil.copy(os.path.join(src, "tokenizer.json"), out)
 
@@ -63,9 +64,9 @@ class Taps:
                 yield name, x[mask].to(torch.float16).numpy()
 
 
-def run(model, ids, form, budget, path):
+def run(model, ids, form, budget, keep, path):
     taps = Taps(model) if path else None
-    writer, tokens = None, 0
+    writer, tokens, size = None, 0, 0
     began = time.perf_counter()
     with torch.inference_mode() if form == "best" else torch.no_grad():
         for rows in batches(ids, form, budget):
@@ -80,8 +81,13 @@ def run(model, ids, form, budget, path):
             tokens += int(mask.sum())
             if not taps:
                 continue
-            cols = {"row": pa.array(np.repeat(rows, [len(ids[r]) for r in rows]))}
-            for name, v in taps.columns(mask):
+            kept = mask
+            if keep == "last":
+                kept = torch.zeros_like(mask)
+                kept[range(len(rows)), [len(ids[r]) - 1 for r in rows]] = True
+            cols = {"row": pa.array(np.repeat(rows, kept.sum(1).numpy()))}
+            for name, v in taps.columns(kept):
+                size += v.nbytes
                 cols[name] = pa.ListArray.from_arrays(np.arange(len(v) + 1, dtype=np.int32) * v.shape[1], pa.array(v.reshape(-1)))
             table = pa.table(cols)
             writer = writer or pq.ParquetWriter(path, table.schema, compression="none", use_dictionary=False, write_statistics=False)
@@ -92,7 +98,30 @@ def run(model, ids, form, budget, path):
     if taps:  # hooks stay on the modules otherwise
         for m in model.modules():
             m._forward_hooks.clear()
-    return tokens, seconds
+    return tokens, seconds, size
+
+
+def few_shot(lines, shots):
+    return "".join(f"{l['text']} {'true' if l['label'] else 'false'}\n" for l in lines[:shots])
+
+
+def ours(a, data, limit):
+    """tokens/s are rows/s where every token is kept; with --tokens last they are counted from the prompts."""
+    out = subprocess.run([a.actfleet, "bench", "collect", "--model", a.model, "--data", data, "--tokens", a.tokens, "--limit", str(limit),
+                          "--rounds", "1", "--dir", a.dir, "--threads", str(a.threads), "--json"], capture_output=True, text=True, check=True).stdout
+    lines = {line["name"]: line for line in json.loads(out)}
+    return lines["collect, all taps, written"], lines["memory over the model"]["value"]
+
+
+def peak(a, form):
+    """The most memory one written pass takes over the loaded model, in MB, measured in a process of its own."""
+    args = [sys.executable, __file__, *sys.argv[1:], "--peak", form]
+    return float(subprocess.run(args, capture_output=True, text=True, check=True).stdout)
+
+
+def held(what):
+    """VmRSS, what this process holds now, or VmHWM, the most it held; in MB."""
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(what)) / 1e3
 
 
 def main():
@@ -100,35 +129,63 @@ def main():
     p.add_argument("--model", required=True)
     p.add_argument("--data", required=True)
     p.add_argument("--make")
+    p.add_argument("--actfleet", help="the program to compare with")
+    p.add_argument("--tokens", choices=["all", "last"], default="all", help="which positions are kept")
+    p.add_argument("--shots", type=int, default=0)
     p.add_argument("--limit", type=int, default=1500)
     p.add_argument("--budget", type=int, default=1024, help="padded tokens of a batch in the best form")
     p.add_argument("--threads", type=int, default=os.cpu_count())
     p.add_argument("--rounds", type=int, default=3)
-    p.add_argument("--dir", default="/tmp")
+    p.add_argument("--dir", default=tempfile.gettempdir())
+    p.add_argument("--peak", help=argparse.SUPPRESS)
     a = p.parse_args()
-    if a.make:
+    if a.make and not os.path.exists(a.make):
         make(a.model, a.make)
-        a.model = a.make
+    a.model = a.make or a.model
     torch.set_num_threads(a.threads)
     tok = Tokenizer.from_file(os.path.join(a.model, "tokenizer.json"))
-    lines = [json.loads(line) for line in open(a.data)][: a.limit]
-    ids = [tok.encode(row["text"]).ids for row in lines]
+    lines = [json.loads(line) for line in open(a.data)]
+    prefix, lines = few_shot(lines, a.shots), lines[a.shots : a.shots + a.limit]
+    texts = [prefix + line["text"] for line in lines]
+    ids = [tok.encode(t).ids for t in texts]
     model = PhiForCausalLM.from_pretrained(a.model, dtype=torch.float32, attn_implementation="sdpa").eval()
-    path = os.path.join(a.dir, "hf_hooks.parquet")
-    rates = {}
-    for round in range(a.rounds + 1):
-        for form in ("usual", "best"):
-            for what, to in (("bare", None), ("written", path)):
-                tokens, seconds = run(model, ids, form, a.budget, to)
-                if round:  # the first one warms up
-                    rates.setdefault(f"{form} {what}", []).append(tokens / seconds)
-    if os.path.exists(path):
+    path = os.path.join(a.dir, f"hf_hooks-{os.getpid()}.parquet")
+    if a.peak:
+        open("/proc/self/clear_refs", "w").write("5")  # VmHWM begins anew
+        before = held("VmRSS")
+        run(model, ids, a.peak, a.budget, a.tokens, path)
         os.remove(path)
-    print(json.dumps({name: round_(statistics.median(v)) for name, v in rates.items()} | {"unit": "tokens/s", "tokens": tokens}))
+        print(held("VmHWM") - before)
+        return
+    compare(a, model, ids, texts, path)
 
 
-def round_(v):
-    return float(f"{v:.4g}")
+def compare(a, model, ids, texts, path):
+    tokens = sum(map(len, ids))
+    rates, memory, size = {}, {}, 0
+    with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as data:
+        data.writelines(json.dumps({"text": t}) + "\n" for t in texts)
+        data.flush()
+        for round in range(a.rounds + 1):
+            for form in ("usual", "best"):
+                for what, to in (("bare", None), ("written", path)):
+                    _, seconds, n = run(model, ids, form, a.budget, a.tokens, to)
+                    size = max(size, n)
+                    if round:  # the first one warms up
+                        rates.setdefault(f"{form} {what}", []).append(tokens / seconds)
+            if a.actfleet and round:
+                line, mb = ours(a, data.name, len(texts))
+                rates.setdefault("actfleet bare", []).append(tokens / line["limit"])
+                rates.setdefault("actfleet written", []).append(tokens / line["value"])
+                memory["actfleet"] = max(mb, memory.get("actfleet", 0))
+    os.remove(path)
+    memory |= {form: peak(a, form) for form in ("usual", "best")}
+    median = {name: statistics.median(v) for name, v in rates.items()}
+    print(f"{len(texts)} prompts, {tokens} tokens, {size / 1e6:.0f} MB of activations, {a.threads} threads, torch {torch.__version__}, median of {a.rounds}")
+    for name, rate in median.items():
+        mb = f"{memory[name.split()[0]]:6.0f} MB over the model" if name.endswith("written") else ""
+        data_rate = f"{rate * size / tokens / 1e6:7.1f} MB/s" if name.endswith("written") else " " * 12
+        print(f"{name:18} {rate:8.0f} tokens/s {data_rate} {rate / median['best ' + name.split()[1]]:6.2f} × the best form  {mb}")
 
 
 if __name__ == "__main__":
