@@ -1,7 +1,10 @@
 package model_test
 
 import (
+	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -30,6 +33,66 @@ func TestEveryFamilyRefuses(t *testing.T) {
 			refuses(t, name, count, 0, arch.ErrUnsupported, count)
 			refuses(t, name, count, 1<<20, arch.ErrUnsupported, count)
 		})
+	}
+}
+
+// Keys by which other families and forks change the mathematics, in a config where they do not belong.
+func TestForeignKeys(t *testing.T) {
+	keys := map[string]any{"num_local_experts": 8, "logit_scale": 0.5, "embedding_multiplier": 12.0, "residual_multiplier": 0.2, "alibi": true,
+		"clip_qkv": 8.0, "parallel_attn": true, "no_rope_layers": []int{1}, "attn_temperature_tuning": true, "rotary_interleaved": true,
+		"layer_norm_type": "rms", "Hidden_Size": 12, "hidden_size ": 12}
+	for _, name := range fixtures {
+		t.Run(name, func(t *testing.T) {
+			for key, value := range keys {
+				refuses(t, name, key, value, arch.ErrUnsupported, `"`+key+`"`)
+			}
+		})
+	}
+}
+
+// In every family each dimension that the weights contradict, one more than they have, is refused by a line with
+// a weight's name or the key's, and so is one that is no number.
+func TestContradictoryDimensions(t *testing.T) {
+	dimensions := []string{"hidden_size", "n_embd", "intermediate_size", "n_inner", "num_attention_heads", "n_head", "num_key_value_heads", "n_head_kv",
+		"head_dim", "vocab_size", "num_hidden_layers", "n_layer"}
+	for _, name := range fixtures {
+		t.Run(name, func(t *testing.T) {
+			config := readConfig(t, name)
+			for _, key := range dimensions {
+				v, ok := config[key].(float64)
+				if !ok {
+					continue
+				}
+				if config["pad_vocab_size_multiple"] != nil && key == "vocab_size" {
+					v += 7 // 61 to 64 are the same, padded
+				}
+				refusesAny(t, name, key, v+1)
+				refusesAny(t, name, key, "twelve")
+			}
+		})
+	}
+}
+
+func readConfig(t *testing.T, name string) (c map[string]any) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("modeltest", "testdata", name, "config.json"))
+	if err == nil {
+		err = json.Unmarshal(data, &c)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// refusesAny wants one line that names the key or a weight.
+func refusesAny(t *testing.T, name, key string, value any) {
+	t.Helper()
+	dir := copyModel(t, name)
+	setConfig(t, dir, key, value)
+	_, err := model.Load(dir)
+	if err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), key) && !(errors.Is(err, layer.ErrMismatch) && strings.Contains(err.Error(), "weight")) {
+		t.Errorf("%s = %v: error %v, want one line that names it or a weight", key, value, err)
 	}
 }
 

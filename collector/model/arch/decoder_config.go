@@ -37,11 +37,12 @@ func (c decoderConfig) design(act string, theta float64) (d design, err error) {
 	if err = checkSizes(sizes); err != nil {
 		return d, err
 	}
-	if c.HeadWidth == nil && c.Hidden%c.Heads != 0 {
-		return d, fmt.Errorf("%w: config.json: hidden_size %d is not a multiple of num_attention_heads %d", ErrUnsupported, c.Hidden, c.Heads)
+	hidden := c.Hidden
+	if c.HeadWidth != nil { // then heads need not divide it
+		hidden = 0
 	}
-	if c.Heads%kv != 0 {
-		return d, fmt.Errorf("%w: config.json: num_attention_heads %d is not a multiple of num_key_value_heads %d", ErrUnsupported, c.Heads, kv)
+	if err = checkHeads([3]string{"hidden_size", "num_attention_heads", "num_key_value_heads"}, hidden, c.Heads, kv); err != nil {
+		return d, err
 	}
 	width := or(c.HeadWidth, c.Hidden/c.Heads)
 	if err = checkSizes(map[string]int{"head_dim": width}); err != nil {
@@ -81,7 +82,7 @@ func (c decoderConfig) turn(d *design, theta float64) error {
 // windows gives each block its window; sliding says which blocks have one where layer_types does not.
 func (c windowConfig) windows(d *design, sliding func(i int) bool) error {
 	if c.LayerTypes != nil && len(c.LayerTypes) != d.shape.Layers {
-		return fmt.Errorf("%w: config.json: layer_types has %d entries for %d layers", ErrUnsupported, len(c.LayerTypes), d.shape.Layers)
+		return fmt.Errorf("%w: config.json: layer_types has %d entries, num_hidden_layers is %d", ErrUnsupported, len(c.LayerTypes), d.shape.Layers)
 	}
 	for i := range d.shape.Layers {
 		slides, err := c.slides(i, sliding)

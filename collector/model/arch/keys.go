@@ -91,3 +91,15 @@ func checkSizes(sizes map[string]int) error {
 	}
 	return nil
 }
+
+// checkHeads refuses heads that do not divide the hidden size, and key heads that do not divide the heads; key
+// names are the family's own, for hidden size, heads and key heads in this order.
+func checkHeads(key [3]string, hidden, heads, kv int) error {
+	switch {
+	case hidden%heads != 0:
+		return fmt.Errorf("%w: config.json: %s %d is not a multiple of %s %d", ErrUnsupported, key[0], hidden, key[1], heads)
+	case heads%kv != 0:
+		return fmt.Errorf("%w: config.json: %s %d is not a multiple of %s %d", ErrUnsupported, key[1], heads, key[2], kv)
+	}
+	return nil
+}

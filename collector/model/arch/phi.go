@@ -40,15 +40,10 @@ func (c phiConfig) check() error {
 	kv := or(c.KVHeads, c.Heads)
 	err := checkSizes(map[string]int{"vocab_size": c.Vocab, "hidden_size": c.Hidden, "intermediate_size": c.Inner,
 		"num_hidden_layers": c.Layers, "num_attention_heads": c.Heads, "num_key_value_heads": kv, "max_position_embeddings": c.Positions})
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case c.Hidden%c.Heads != 0:
-		return fmt.Errorf("%w: config.json: hidden_size %d is not a multiple of num_attention_heads %d", ErrUnsupported, c.Hidden, c.Heads)
-	case c.Heads%kv != 0:
-		return fmt.Errorf("%w: config.json: num_attention_heads %d is not a multiple of num_key_value_heads %d", ErrUnsupported, c.Heads, kv)
 	}
-	return nil
+	return checkHeads([3]string{"hidden_size", "num_attention_heads", "num_key_value_heads"}, c.Hidden, c.Heads, kv)
 }
 
 func (c phiConfig) heads() layer.Heads {

@@ -38,18 +38,20 @@ const msftHarmless = `flash_attn flash_rotary fused_dense phyagi_version checkpo
 
 // phi turns the config into that of Hugging Face's Phi, which computes the same.
 func (c msftConfig) phi() (phiConfig, error) {
-	if err := checkSizes(map[string]int{"n_embd": c.Hidden, "n_head": c.Heads, "n_layer": c.Layers, "vocab_size": c.Vocab, "pad_vocab_size_multiple": c.Multiple}); err != nil {
+	kv, inner := or(c.KVHeads, c.Heads), or(c.Inner, 4*c.Hidden)
+	if err := checkSizes(map[string]int{"n_embd": c.Hidden, "n_head": c.Heads, "n_head_kv": kv, "n_inner": inner, "n_layer": c.Layers,
+		"n_positions": c.Positions, "vocab_size": c.Vocab, "pad_vocab_size_multiple": c.Multiple}); err != nil {
+		return phiConfig{}, err
+	}
+	if err := checkHeads([3]string{"n_embd", "n_head", "n_head_kv"}, c.Hidden, c.Heads, kv); err != nil {
 		return phiConfig{}, err
 	}
 	if err := c.checkParts(); err != nil {
 		return phiConfig{}, err
 	}
 	vocab := (c.Vocab + c.Multiple - 1) / c.Multiple * c.Multiple
-	out := phiConfig{Vocab: vocab, Hidden: c.Hidden, Inner: or(c.Inner, 4*c.Hidden), Layers: c.Layers, Heads: c.Heads,
+	out := phiConfig{Vocab: vocab, Hidden: c.Hidden, Inner: inner, Layers: c.Layers, Heads: c.Heads,
 		KVHeads: c.KVHeads, Positions: c.Positions, Act: c.Act, Eps: c.Eps, Tied: c.Tied}
-	if err := out.check(); err != nil {
-		return out, err
-	}
 	width := c.Hidden / c.Heads
 	out.rotated = min(or(c.Rotary, 32), width)
 	return out, nil

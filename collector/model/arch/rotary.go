@@ -74,6 +74,9 @@ func (c rotaryConfig) rotary(d ropeDefaults) (*layer.Rotary, error) {
 func (p ropeParameters) rotary(d ropeDefaults) (*layer.Rotary, error) {
 	base, partial := or(p.Theta, d.theta), or(p.Partial, d.partial)
 	dims := int(float64(d.width) * partial)
+	if partial == 1 && d.width%2 != 0 {
+		return nil, fmt.Errorf("%w: config.json: heads of %d channels (head_dim); they turn in pairs", ErrUnsupported, d.width)
+	}
 	if dims < 1 || dims+dims%2 > d.width {
 		return nil, fmt.Errorf("%w: config.json: partial_rotary_factor %g turns %d of %d channels of a head", ErrUnsupported, partial, dims, d.width)
 	}
