@@ -8,7 +8,7 @@ PURE := ./shard/... ./coordinator/... ./collector/dataset ./collector/model/tap 
 # Packages whose tests run under the race detector: all that need no libtorch.
 RACE := $(PURE) ./trainer/stream ./trainer/probe ./analysis/evaluate ./analysis/report
 
-.PHONY: help setup build demo demo-real test test-pure race test-s3 test-interop test-peers test-parity test-wheel fuzz bench clean
+.PHONY: help setup build demo demo-real test test-pure race test-s3 test-fleet test-interop test-peers test-parity test-wheel fuzz bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,14 +38,17 @@ race: ## what needs no libtorch, under the race detector
 test-s3: setup ## the tests against a real S3 server, versitygw, which goes into build/bin
 	export ACTFLEET_VERSITYGW; ACTFLEET_VERSITYGW=$$(scripts/versitygw.sh) && go test -count=1 ./shard/store/s3 && go test -count=1 -run S3 ./cmd/actfleet
 
+test-fleet: setup ## eight real processes, disturbed, on a disk and in a bucket; SEEDS=1-20 and LONG=1 for the long form
+	ACTFLEET_FLEET_LONG=$(LONG) scripts/fleet.sh $(SEEDS)
+
 test-interop: setup ## our files in the hands of pyarrow, DuckDB, Polars, safetensors and tokenizers
 	python=$$(scripts/interop/venv.sh) && ACTFLEET_PYTHON="$$python" go test -count=1 ./shard/... ./collector/... ./trainer/...
 
 test-peers: setup ## autoencoders to and from SAELens, sparsify and dictionary_learning (installs torch: some minutes, 6.7 GB)
 	python=$$(scripts/interop/venv.sh peers) && ACTFLEET_PYTHON="$$python" go test -count=1 -v -run 'Python|Peers' ./trainer/export
 
-test-parity: setup ## every fixture beside Hugging Face itself, in PYTHON or in the venv of test-peers
-	python=$${PYTHON:-$$(scripts/interop/venv.sh peers)} && ACTFLEET_PYTHON="$$python" go test -count=1 -v -run TestHuggingFace ./collector/model/parity
+test-parity: setup ## every fixture beside Hugging Face itself, in the Python ACTFLEET_PYTHON or the venv of test-peers
+	python=$${ACTFLEET_PYTHON:-$$(scripts/interop/venv.sh peers)} && ACTFLEET_PYTHON="$$python" go test -count=1 -v -run TestHuggingFace ./collector/model/parity
 
 test-wheel: ## the tensor tests against the torch of PYTHON or LIBTORCH, in build/wheel
 	@test -n "$$LIBTORCH$$PYTHON" || { echo "test-wheel: set PYTHON to a Python that has torch, or LIBTORCH"; exit 2; }

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -85,11 +86,12 @@ func readVocabulary(f *gguf.File) (v vocabulary, err error) {
 	return v, nil
 }
 
-// added lists the tokens that are found before anything else.
+// added lists the tokens that are found before anything else. Those with marks in them
+// come about by merges (see there), since the text has spaces where they have marks.
 func (v vocabulary) added() []object {
 	out := []object{}
 	for id, kind := range v.types {
-		if kind == tokenUnknown || kind == tokenControl || kind == tokenUser {
+		if kind == tokenUnknown || kind == tokenControl || kind == tokenUser && !strings.Contains(v.tokens[id], mark) {
 			out = append(out, object{"id": id, "content": v.tokens[id], "special": kind != tokenUser, "normalized": false,
 				"lstrip": false, "rstrip": false, "single_word": false})
 		}
@@ -183,6 +185,8 @@ func (v vocabulary) sentencePiece(f *gguf.File) (object, error) {
 
 // merges are all ways to make a token of two, by falling score of the token, the
 // longer first part first: transformers, convert_slow_tokenizer.py, generate_merges.
+// Tokens of the user's come before all, by number: SentencePiece finds them in the text
+// before it merges (Gemma's runs of spaces, whose scores say nothing).
 func (v vocabulary) merges(scores []float64) [][2]string {
 	type way struct {
 		id, at, left int
@@ -199,8 +203,15 @@ func (v vocabulary) merges(scores []float64) [][2]string {
 			left++
 		}
 	}
+	users := func(w way) bool { return v.types[w.id] == tokenUser }
 	slices.SortStableFunc(ways, func(a, b way) int {
 		switch {
+		case users(a) && users(b):
+			return cmp.Or(a.id-b.id, b.left-a.left)
+		case users(a):
+			return -1
+		case users(b):
+			return 1
 		case scores[a.id] > scores[b.id]:
 			return -1
 		case scores[a.id] < scores[b.id]:

@@ -251,3 +251,20 @@ func TestTokenizerRefuses(t *testing.T) {
 		t.Errorf("pre: %v", err)
 	}
 }
+
+// Gemma's runs of spaces are tokens of the user's, whose scores say nothing: they come about before any other
+// merge, as transformers has it for the Gemma 3 270M file.
+func TestRunsOfSpaces(t *testing.T) {
+	b, err := tokenizer(t, map[string]any{"tokenizer.ggml.model": "llama", "tokenizer.ggml.add_space_prefix": false, "tokenizer.ggml.bos_token_id": 0,
+		"tokenizer.ggml.tokens":     []string{"<bos>", "  ", "   ", "▁", "a", "b", "▁b", "\n"},
+		"tokenizer.ggml.token_type": []int32{tokenControl, tokenUser, tokenUser, 1, 1, 1, 1, tokenUser},
+		"tokenizer.ggml.scores":     []float32{-1000, -1000, -1000, -3, -4, -5, -1, -1000}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string][]int32{"a b": {0, 4, 6}, "a  b": {0, 4, 1, 5}, "a\n   b": {0, 4, 7, 2, 5}, "a▁ b": {0, 4, 1, 5}, "▁▁b": {0, 1, 5}} {
+		if got := b.Encode(text, true); !slices.Equal(got, want) {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+}
