@@ -177,7 +177,8 @@ func (f *Fleet) Run(limit time.Duration) (Report, error) {
 	begin := f.begin
 	for f.err == nil && !f.over() {
 		if !f.Clock.Step() || f.Clock.Now().Sub(begin) > limit {
-			return f.report, fmt.Errorf("not complete after %v: units %v are missing", f.Clock.Now().Sub(begin), f.Store.Missing())
+			missing := f.Store.Missing()
+			return f.report, fmt.Errorf("not complete after %v: %d units are missing, such as %v", f.Clock.Now().Sub(begin), len(missing), missing[:min(len(missing), 10)])
 		}
 	}
 	f.Net.Close()

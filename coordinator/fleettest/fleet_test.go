@@ -25,7 +25,7 @@ func uneven(seed uint64) func(node, unit int) time.Duration {
 
 func run(t testing.TB, f *Fleet) Report {
 	t.Helper()
-	r, err := f.Run(100 * time.Hour)
+	r, err := f.Run(1000 * time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

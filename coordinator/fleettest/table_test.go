@@ -57,12 +57,6 @@ func row(t *testing.T, nodes, units int, seed uint64) {
 	began := time.Now()
 	f, ideal := night(nodes, units, seed)
 	r := run(t, f)
-	crashed := 0
-	for _, n := range f.nodes {
-		if n.dead {
-			crashed++
-		}
-	}
 	ratio := float64(r.Makespan) / float64(ideal)
 	twice := float64(r.Duplicates) / float64(units)
 	seconds := r.Makespan.Seconds()
