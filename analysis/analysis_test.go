@@ -175,7 +175,11 @@ func TestOpenRefuses(t *testing.T) {
 		"empty":   {[]string{empty}, "no committed unit: acts/ holds no unit-NNNNNN.parquet yet"},
 		"broken":  {[]string{broken}, "open run " + broken},
 	} {
-		db, err := Open(context.Background(), c.dirs)
+		var runs []Run
+		for _, dir := range c.dirs {
+			runs = append(runs, Run{Name: dir})
+		}
+		db, err := Open(context.Background(), runs)
 		if err == nil {
 			db.Close()
 			t.Errorf("%s: opened", name)
@@ -183,7 +187,7 @@ func TestOpenRefuses(t *testing.T) {
 			t.Errorf("%s: %q does not say %q on one line", name, err, c.want)
 		}
 	}
-	if _, err := Open(context.Background(), []string{empty}); !errors.Is(err, ErrEmpty) {
+	if _, err := Open(context.Background(), []Run{{Name: empty}}); !errors.Is(err, ErrEmpty) {
 		t.Errorf("an empty run: %v", err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "actfleet-sql-*")); len(left) > 0 {

@@ -25,6 +25,7 @@ func (db *DB) configure(ctx context.Context) error {
 		"set memory_limit = "+quote(limit),
 		fmt.Sprintf("set threads = %d", runtime.GOMAXPROCS(0)),
 		"set temp_directory = "+quote(filepath.Join(db.scratch, "spill")),
+		fmt.Sprintf("set enable_external_file_cache = %t", len(db.mirrors) == 0), // their files fill up
 		"set autoinstall_known_extensions = false",
 		"set autoload_known_extensions = false",
 		"set allowed_paths = "+quoteList(files),

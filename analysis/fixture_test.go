@@ -184,7 +184,11 @@ func openRun(t testing.TB, f fixture, name string) *DB {
 
 func openDirs(t testing.TB, dirs ...string) *DB {
 	t.Helper()
-	db, err := Open(context.Background(), dirs)
+	var runs []Run
+	for _, dir := range dirs {
+		runs = append(runs, Run{Name: dir})
+	}
+	db, err := Open(context.Background(), runs)
 	must(t, err)
 	t.Cleanup(func() { must(t, db.Close()) })
 	return db

@@ -6,11 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strconv"
 
 	_ "github.com/duckdb/duckdb-go/v2" // the only importer
+
+	"actfleet/analysis/mirror"
+	"actfleet/shard/store"
 )
 
 // ErrEmpty says that a run has no committed unit to ask about.
@@ -20,19 +24,30 @@ var ErrEmpty = errors.New("no committed unit")
 // goroutines.
 type DB struct {
 	Notes []string // what could not be read, one line each
+	// MaxFetch bounds the bytes that one question may fetch of runs in stores; 0 is no bound.
+	MaxFetch int64
+	// Progress is told how much of what a question needs is fetched; it may be nil.
+	Progress func(done, total int64)
 
 	runs    []run
 	vectors []vector // of acts, in the order of its columns
 	codes   []codes
 	sql     *sql.DB
 	conn    *sql.Conn // the only connection: temporary tables live in it
-	scratch string    // links to the runs, and DuckDB's spilled data
+	scratch string    // links to the runs, mirrors, and DuckDB's spilled data
+	mirrors []*mirror.Mirror
 
 	maxRows, maxValues int
 }
 
-// Open makes the views over runs, which are local directories.
-func Open(ctx context.Context, runs []string) (*DB, error) {
+// Run is a run to ask about.
+type Run struct {
+	Name  string      // its directory or address
+	Store store.Store // where it lies; nil: in the directory Name
+}
+
+// Open makes the views over runs. Of a run in a store it fetches footers and logs.
+func Open(ctx context.Context, runs []Run) (*DB, error) {
 	if len(runs) == 0 {
 		return nil, errors.New("open runs: none given")
 	}
@@ -43,16 +58,21 @@ func Open(ctx context.Context, runs []string) (*DB, error) {
 	return db, nil
 }
 
-func (db *DB) open(ctx context.Context, dirs []string) (err error) {
+func (db *DB) open(ctx context.Context, runs []Run) (err error) {
 	if db.scratch, err = os.MkdirTemp("", "actfleet-sql-"); err != nil {
 		return fmt.Errorf("open runs: %w", err)
 	}
-	for i, dir := range dirs {
-		r, err := db.discover(ctx, i, dir)
+	for i, r := range runs {
+		if r.Store != nil {
+			if r, err = db.mirror(ctx, i, r); err != nil {
+				return err
+			}
+		}
+		found, err := db.discover(ctx, i, r.Name)
 		if err != nil {
 			return err
 		}
-		db.runs = append(db.runs, r)
+		db.runs = append(db.runs, found)
 	}
 	if db.sql, err = sql.Open("duckdb", ""); err != nil {
 		return fmt.Errorf("open runs: start DuckDB: %w", err)
@@ -68,6 +88,16 @@ func (db *DB) open(ctx context.Context, dirs []string) (err error) {
 	return nil
 }
 
+// mirror is a directory that stands in for a run in a store.
+func (db *DB) mirror(ctx context.Context, i int, r Run) (Run, error) {
+	m, err := mirror.Open(ctx, r.Store, filepath.Join(db.scratch, "mirror"+strconv.Itoa(i), path.Base(r.Store.String())))
+	if err != nil {
+		return r, fmt.Errorf("open run %s: %w", r.Name, err)
+	}
+	db.mirrors = append(db.mirrors, m)
+	return Run{Name: m.Dir}, nil
+}
+
 // Close ends DuckDB and removes the scratch directory.
 func (db *DB) Close() error {
 	var errs []error
@@ -76,6 +106,9 @@ func (db *DB) Close() error {
 	}
 	if db.sql != nil {
 		errs = append(errs, db.sql.Close())
+	}
+	for _, m := range db.mirrors {
+		errs = append(errs, m.Close())
 	}
 	if db.scratch != "" {
 		errs = append(errs, os.RemoveAll(db.scratch)) // unlinks the links, not the runs

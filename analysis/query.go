@@ -38,6 +38,9 @@ func (db *DB) queryOne(ctx context.Context, statement string) (*Table, error) {
 	if err := db.guard(statement); err != nil {
 		return nil, err
 	}
+	if err := db.fetch(ctx, statement); err != nil {
+		return nil, err
+	}
 	rows, err := db.conn.QueryContext(ctx, statement)
 	if err != nil {
 		return nil, db.failure(ctx, err)

@@ -145,11 +145,13 @@ func (db *DB) viewName(coder string) string {
 	return name
 }
 
+// fileColumn is the path of a row's file, under a name that no data set has.
+const fileColumn = "__file"
+
 // selectFiles is a query over unit files, with the unit from the file's name
 // and, with several runs, the run. A data set's own column of that name stays
 // and ours gets a _ behind.
 func (db *DB) selectFiles(ctx context.Context, r run, files []string) (string, error) {
-	const fileColumn = "__file"
 	from := fmt.Sprintf("read_parquet(%s, filename = %s, hive_partitioning = false)", quoteList(files), quote(fileColumn))
 	columns, err := db.columns(ctx, from)
 	if err != nil {

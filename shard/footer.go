@@ -61,12 +61,12 @@ func readFooter(r io.ReaderAt, size int64) (*rawFooter, error) {
 	if err := readFull(r, end[:], size-tail); err != nil {
 		return nil, err
 	}
-	if string(head[:4]) != parquetMagic || string(end[4:]) != parquetMagic {
-		return nil, fmt.Errorf("%w: no Parquet file, or one that is cut short", ErrCorrupt)
+	if string(head[:4]) != parquetMagic {
+		return nil, fmt.Errorf("%w: no Parquet file", ErrCorrupt)
 	}
-	length := int64(binary.LittleEndian.Uint32(end[:4]))
-	if length > maxFooter || length > size-tail-int64(len(parquetMagic)) {
-		return nil, fmt.Errorf("%w: footer of %d bytes in a file of %d", ErrCorrupt, length, size)
+	length, err := footerLength(end, size)
+	if err != nil {
+		return nil, err
 	}
 	data := make([]byte, length)
 	if err := readFull(r, data, size-tail-length); err != nil {
@@ -78,6 +78,18 @@ func readFooter(r io.ReaderAt, size int64) (*rawFooter, error) {
 	}
 	f.start = size - tail - length
 	return f, nil
+}
+
+// footerLength reads the last bytes of a file.
+func footerLength(end [8]byte, size int64) (int64, error) {
+	if string(end[4:]) != parquetMagic {
+		return 0, fmt.Errorf("%w: no Parquet file, or one that is cut short", ErrCorrupt)
+	}
+	length := int64(binary.LittleEndian.Uint32(end[:4]))
+	if length > maxFooter || length > size-int64(len(end))-int64(len(parquetMagic)) {
+		return 0, fmt.Errorf("%w: footer of %d bytes in a file of %d", ErrCorrupt, length, size)
+	}
+	return length, nil
 }
 
 func readFull(r io.ReaderAt, b []byte, off int64) error {

@@ -156,7 +156,12 @@ func TestS3Commands(t *testing.T) {
 		t.Errorf("the page: %v", err)
 	}
 	wantOK(t, "check", run)
-	wantRefusal(t, exitUsage, []string{"directories", "cat"}, "sql", run, "select 1")
+	const question = "select label, count(*) as n, max(l2(resid_3)) as norm, max(token) as token from acts where pos > 0 group by label order by label"
+	if got, want := wantOK(t, "sql", run, question, "--csv"), wantOK(t, "sql", in("run"), question, "--csv"); got != want {
+		t.Errorf("sql of the bucket says %q, of the directory %q", got, want)
+	}
+	wantRefusal(t, exitError, []string{"where unit = 0", "raise the bound"}, "sql", run, "select * from acts", "--fetch", "1kB")
+	wantRefusal(t, exitUsage, []string{"--fetch", "8GB"}, "sql", run, "select 1", "--fetch", "much")
 	wantRefusal(t, exitError, []string{"no run at s3://fleet/other"}, "check", "s3://fleet/other")
 	wantRefusal(t, exitError, []string{"NoSuchBucket"}, append(collect, "--out", "s3://nowhere/run")...)
 	wantRefusal(t, exitError, []string{"sites"}, "collect", "--model", tinyModel, "--data", tinyData, "--limit", "300", "--sites", "fc2", "--out", run)
