@@ -142,7 +142,11 @@ func TestAccumulation(t *testing.T) {
 						rt.Fatalf("%s: %v, in parts %v", name, m[name], v)
 					}
 				}
-				if name, by := apart(t, whole, parts); by > 1e-6 {
+				within := 1e-6
+				if a.Descends() {
+					within = 1e-5 // Adam's division makes the last bit of a small gradient larger
+				}
+				if name, by := apart(t, whole, parts); by > within {
 					rt.Fatalf("%s differs by %v", name, by)
 				}
 			})
