@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -36,7 +37,7 @@ func isLoopback(addr string) bool {
 // bindAddress resolves where to listen: an IP and a port.
 func bindAddress(ctx context.Context, bind string, join []string) (string, int, error) {
 	if bind == "" {
-		return defaultBind(join), 0, nil
+		return defaultBind(ctx, join), 0, nil
 	}
 	host, portText, err := net.SplitHostPort(bind)
 	if err != nil {
@@ -56,24 +57,35 @@ func bindAddress(ctx context.Context, bind string, join []string) (string, int, 
 	return ips[0].IP.String(), port, nil
 }
 
-// defaultBind is the loopback address, or the address of this machine from which
-// the first seed elsewhere is reached. (Connecting a UDP socket sends nothing.)
-func defaultBind(join []string) string {
-	for _, a := range join {
-		if isLoopback(a) {
-			continue
-		}
-		conn, err := net.Dial("udp", a)
-		if err != nil {
-			continue
-		}
-		host, _, _ := net.SplitHostPort(conn.LocalAddr().String())
-		conn.Close()
-		if host != "" {
+// elsewhere is an address no machine has (RFC 5737); a socket that is connected to it shows from which address this
+// machine talks to the world.
+const elsewhere = "192.0.2.1:9"
+
+// defaultBind is the loopback address, or the address of this machine from which the first seed elsewhere is reached.
+// Seeds whose names cannot be resolved yet, as those of a job that is just starting, count as somewhere in the world.
+func defaultBind(ctx context.Context, join []string) string {
+	away := slices.DeleteFunc(slices.Clone(join), isLoopback)
+	if len(away) == 0 {
+		return "127.0.0.1"
+	}
+	for _, a := range append(away, elsewhere) {
+		if host := sourceAddress(ctx, a); host != "" {
 			return host
 		}
 	}
 	return "127.0.0.1"
+}
+
+// sourceAddress is the address of this machine from which another one is reached, empty for none. Connecting a UDP
+// socket sends nothing.
+func sourceAddress(ctx context.Context, to string) string {
+	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "udp", to)
+	if err != nil {
+		return ""
+	}
+	defer conn.Close()
+	host, _, _ := net.SplitHostPort(conn.LocalAddr().String())
+	return host
 }
 
 // resolve turns "host:port" into all its "ip:port".

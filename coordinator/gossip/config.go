@@ -11,7 +11,7 @@ import (
 
 // Errors a caller decides on.
 var (
-	// ErrNobody means that no address to join by answered.
+	// ErrNobody means that no address of a fleet to look at answered.
 	ErrNobody = errors.New("nobody answered")
 	// ErrSecret means that the other side uses another secret, or one side none.
 	ErrSecret = errors.New("the fleet uses another secret")
@@ -39,8 +39,8 @@ type Config struct {
 	// list may hold this node's own address, so that all nodes can be given the same:
 	// a node that stands in the list may start alone.
 	Join []string
-	// JoinFor is how long to try to reach one of Join before ErrNobody; 0 means
-	// DefaultJoinFor, negative means until the context ends.
+	// JoinFor is how long Start tries to reach one of Join before this node goes on alone
+	// and tries in the background; 0 means DefaultJoinFor.
 	JoinFor time.Duration
 	// Secret is empty or a key of 16, 24 or 32 bytes.
 	Secret []byte
@@ -51,10 +51,9 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// DefaultJoinFor is how long a node tries to reach its first peer: nodes of one job
-// start within seconds of each other, and whoever mistyped an address should not
-// wait for minutes.
-const DefaultJoinFor = 20 * time.Second
+// DefaultJoinFor is how long a node waits for its first peer: nodes of one job start
+// within seconds of each other, and a unit done twice costs no more than a longer wait.
+const DefaultJoinFor = 5 * time.Second
 
 // Validate reports every fault of the configuration at once.
 func (c Config) Validate() error {

@@ -1,13 +1,11 @@
 package gossip
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 
@@ -34,8 +32,9 @@ var _ coordinator.Peers = (*Fleet)(nil)
 
 // Start binds the address, joins the fleet and returns. When Join is empty, or
 // holds this node's own address and nobody else answers, the node starts a fleet of
-// its own. Errors: ErrAddress, ErrNobody, ErrSecret, ErrNameTaken,
-// coordinator.ErrOtherPlan. The context bounds Start only.
+// its own. When nobody answers within JoinFor it says so, goes on alone, and tries until
+// Close. Errors: ErrAddress, ErrSecret, ErrNameTaken, coordinator.ErrOtherPlan. The
+// context bounds Start only.
 func Start(ctx context.Context, cfg Config) (*Fleet, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("join the fleet: %w", err)
@@ -48,11 +47,14 @@ func Start(ctx context.Context, cfg Config) (*Fleet, error) {
 	run, stop := context.WithCancel(context.Background())
 	f.stop = stop
 	f.work.Go(func() { f.hooks.receive(run) })
-	j := &joiner{list: f.list, hooks: f.hooks, self: f.addr, seeds: cfg.Join, patience: cfg.JoinFor}
-	if err := j.join(ctx); err != nil {
+	j := &joiner{list: f.list, hooks: f.hooks, self: f.addr, seeds: cfg.Join, patience: cmp.Or(cfg.JoinFor, DefaultJoinFor)}
+	s := seeker{Fleet: f, joiner: j}
+	alone, err := j.join(ctx)
+	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	f.work.Go(func() { f.seek(run) })
+	s.say(alone)
+	f.work.Go(func() { s.seek(run) })
 	return f, nil
 }
 
@@ -135,45 +137,4 @@ func (f *Fleet) Close() (err error) {
 		f.work.Wait()
 	})
 	return err
-}
-
-// seek tries now and then to reach seeds and lost members that are not in the
-// membership, so that parts of a fleet that lost each other merge again. It ends
-// with ctx.
-func (f *Fleet) seek(ctx context.Context) {
-	for {
-		every := f.cfg.Preset.rejoin()
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(every/2 + rand.N(every)):
-		}
-		j := &joiner{list: f.list, hooks: f.hooks, self: f.addr}
-		for _, addr := range f.lost(ctx) {
-			if err := j.try(ctx, addr); err != nil {
-				f.log.Debug("still cannot reach a node", "addr", addr, "err", err)
-			}
-		}
-	}
-}
-
-// lost returns a few addresses of seeds and members not in the membership now.
-func (f *Fleet) lost(ctx context.Context) []string {
-	want := map[string]bool{}
-	for _, seed := range f.cfg.Join {
-		addrs, _ := resolve(ctx, seed)
-		for _, a := range addrs {
-			want[a] = true
-		}
-	}
-	for _, a := range f.hooks.goneAddrs(f.board.State()) {
-		want[a] = true
-	}
-	delete(want, f.addr)
-	for _, m := range f.Members() {
-		delete(want, m.Addr)
-	}
-	addrs := slices.Sorted(maps.Keys(want))
-	rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] })
-	return addrs[:min(len(addrs), 3)]
 }

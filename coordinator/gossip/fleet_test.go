@@ -1,10 +1,12 @@
 package gossip
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -99,14 +101,93 @@ func TestThreeMembers(t *testing.T) {
 	eventually(t, a, "the leave is seen", func() bool { return len(a.Members()) == 1 })
 }
 
-func TestJoinNobody(t *testing.T) {
-	cfg := testConfig(t, "a", "127.0.0.1:1")
-	cfg.JoinFor = 300 * time.Millisecond
-	_, err := Start(t.Context(), cfg)
-	if !errors.Is(err, ErrNobody) || !strings.Contains(err.Error(), "127.0.0.1:1") || strings.Contains(err.Error(), "\n") {
-		t.Errorf("got %v", err)
+// lines collects a log.
+type lines struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lines) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.b.String(), text)
+}
+
+func (l *lines) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+// A node whose seed is dead works alone, says so once, and finds the seed when it comes.
+func TestLateSeed(t *testing.T) {
+	seed := freeAddr(t)
+	var said lines
+	cfg := testConfig(t, "a", seed, "localhost:1")
+	cfg.JoinFor, cfg.Logger = 300*time.Millisecond, said.logger()
+	a := start(t, cfg)
+	a.Publish(coordinator.Delta{Done: []int{3}})
+	if len(a.Members()) != 1 || said.count("works alone") != 1 || said.count(seed) == 0 {
+		t.Errorf("members %v, log %q", a.Members(), said.b.String())
 	}
-	t.Log(err)
+	time.Sleep(2 * LocalFast.rejoin())
+	cfg = testConfig(t, "b")
+	cfg.Bind = seed
+	b := start(t, cfg)
+	eventually(t, b, "they meet", func() bool { return len(b.Members()) == 2 && b.State().Done(3) })
+	eventually(t, a, "and it is said", func() bool { return said.count("found the fleet") == 1 })
+	crash(t, b)
+	eventually(t, a, "it is alone again", func() bool { return said.count("works alone") == 2 })
+	if n := said.count("\n"); n != 3 {
+		t.Errorf("%d lines for three changes: %s", n, said.b.String())
+	}
+}
+
+// A fleet of another run that appears at the seed's address refuses the node, which works on alone.
+func TestLateStranger(t *testing.T) {
+	seed := freeAddr(t)
+	var said, theirs lines
+	cfg := testConfig(t, "a", seed)
+	cfg.JoinFor, cfg.Logger = 200*time.Millisecond, said.logger()
+	a := start(t, cfg)
+	cfg = testConfig(t, "b")
+	cfg.Bind, cfg.PlanID, cfg.Logger = seed, "ffff", theirs.logger()
+	b := start(t, cfg)
+	eventually(t, b, "both say so", func() bool { return said.count("refuses this node") == 1 && theirs.count("refused a node") == 1 })
+	if len(a.Members()) != 1 || len(b.Members()) != 1 || said.count("refused a node") != 0 {
+		t.Errorf("members %v and %v, log %q", a.Members(), b.Members(), said.b.String())
+	}
+}
+
+func TestTrouble(t *testing.T) {
+	for want, err := range map[string]error{
+		"": nil, "unknown name": &net.OpError{Err: &net.DNSError{Name: "seed.fleet"}},
+		"no answer": errors.New("connection refused"), "refused": ErrSecret,
+	} {
+		if got := trouble(err); got != want {
+			t.Errorf("%v is %q, want %q", err, got, want)
+		}
+	}
+}
+
+// Where to listen follows from the seeds, also from names that are not known yet.
+func TestDefaultBind(t *testing.T) {
+	world := sourceAddress(t.Context(), elsewhere)
+	for _, c := range []struct {
+		join []string
+		want string
+	}{
+		{nil, "127.0.0.1"}, {[]string{"localhost:7946", "127.0.0.1:7946"}, "127.0.0.1"},
+		{[]string{"[::1]:7946"}, "127.0.0.1"},
+		{[]string{"192.0.2.7:7946"}, cmp.Or(world, "127.0.0.1")},
+		{[]string{"seed.invalid:7946"}, cmp.Or(world, "127.0.0.1")},
+	} {
+		if got := defaultBind(t.Context(), c.join); got != c.want {
+			t.Errorf("to join %v a node listens on %s, want %s", c.join, got, c.want)
+		}
+	}
 }
 
 func TestPortInUse(t *testing.T) {

@@ -29,6 +29,7 @@ type hooks struct {
 	queue  memberlist.TransmitLimitedQueue
 
 	dropped, rejected, returned atomic.Int64
+	joining                     atomic.Int32 // joins of this node under way
 
 	mu      sync.Mutex
 	members map[string]coordinator.Member
@@ -136,12 +137,15 @@ func (h *hooks) NotifyAlive(n *memberlist.Node) error {
 	return err
 }
 
-// refuse remembers and logs that a node was refused.
+// refuse remembers that a node was refused, and logs it unless this node is joining: then the join says so.
 func (h *hooks) refuse(name string, err error) {
 	h.rejected.Add(1)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.refusal = err
+	if h.joining.Load() > 0 {
+		return
+	}
 	if _, known := h.refused[name]; known || len(h.refused) >= maxRefused {
 		return
 	}

@@ -27,42 +27,38 @@ type joiner struct {
 // starts: a machine that is up answers within a second even across continents.
 const dialTimeout = 3 * time.Second
 
-// join tries the seeds until one answers. A fleet that refuses this node ends it at
-// once: more tries would not help.
-func (j *joiner) join(ctx context.Context) error {
+// join tries the seeds until one answers or the patience ends; alone is then why. A fleet that refuses this node
+// ends it at once with an error: more tries would not help.
+func (j *joiner) join(ctx context.Context) (alone, err error) {
 	if len(j.seeds) == 0 {
-		return nil
+		return nil, nil
 	}
-	patience := j.patience
-	if patience == 0 {
-		patience = DefaultJoinFor
-	}
-	if patience > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, patience)
-		defer cancel()
-	}
-	began := time.Now()
-	var last error
-	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 3*time.Second) {
-		ok, err := j.round(ctx)
+	patience, cancel := context.WithTimeout(ctx, j.patience)
+	defer cancel()
+	for pause := firstPause; ; pause = min(2*pause, maxPause) {
+		ok, err := j.round(patience)
 		if ok || fatal(err) {
-			return err
+			return nil, err
 		}
-		if ctx.Err() == nil || last == nil {
-			last = err
+		if alone == nil || patience.Err() == nil {
+			alone = err
 		}
 		select {
-		case <-ctx.Done():
-			if context.Cause(ctx) == context.Canceled {
-				return ctx.Err()
-			}
-			return fmt.Errorf("%w at %s within %v (%v): is a node running there? the first node starts without --join",
-				ErrNobody, strings.Join(j.seeds, ", "), time.Since(began).Round(time.Second/10), last)
-		case <-time.After(pause/2 + rand.N(pause)): // jitter: a seed serves 128 joins at a time
+		case <-patience.Done():
+			return alone, ctx.Err()
+		case <-time.After(jitter(pause)):
 		}
 	}
 }
+
+// Pauses between two rounds, doubled from the first to the greatest.
+const (
+	firstPause = 100 * time.Millisecond
+	maxPause   = 3 * time.Second
+)
+
+// jitter spreads a pause over half to three halves of it: a seed serves 128 joins at a time.
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d) }
 
 // round tries every seed once; it reports whether the node may go on, with others
 // or, if it is a seed itself, alone.
@@ -86,7 +82,7 @@ func (j *joiner) round(ctx context.Context) (bool, error) {
 	}
 	err := firstFatal(errs)
 	if err == nil && !joined {
-		err = errors.Join(errs...)
+		err = first(errs)
 	}
 	switch {
 	case fatal(err) && !joined:
@@ -94,7 +90,7 @@ func (j *joiner) round(ctx context.Context) (bool, error) {
 	case joined || isSeed:
 		return true, nil
 	}
-	return false, oneLine(err)
+	return false, err
 }
 
 // try joins by one address.
@@ -105,6 +101,8 @@ func (j *joiner) try(ctx context.Context, addr string) error {
 	}
 	conn.Close()
 	j.hooks.clear()
+	j.hooks.joining.Add(1) // what this node meets is this function's to tell
+	defer j.hooks.joining.Add(-1)
 	if _, err = j.list.Join([]string{addr}); err != nil {
 		return j.hooks.explain(addr, err)
 	}
@@ -152,6 +150,16 @@ func fatal(err error) bool {
 	return errors.Is(err, ErrSecret) || errors.Is(err, ErrNameTaken) || errors.Is(err, coordinator.ErrOtherPlan) || errors.Is(err, errMeta)
 }
 
+// first is the error to show of a round in which nobody answered.
+func first(errs []error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return errors.New("no address to try")
+}
+
 func firstFatal(errs []error) error {
 	for _, err := range errs {
 		if fatal(err) {
@@ -159,12 +167,4 @@ func firstFatal(errs []error) error {
 		}
 	}
 	return nil
-}
-
-// oneLine keeps the first line of an error and stays of its kind.
-func oneLine(err error) error {
-	if err == nil {
-		return errors.New("no address to try")
-	}
-	return errors.New(firstLine(err.Error()))
 }

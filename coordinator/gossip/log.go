@@ -5,6 +5,7 @@ import (
 	"context"
 	"log"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 )
 
@@ -25,7 +26,8 @@ func (l *logBridge) Write(line []byte) (int, error) {
 		l.refuted.Add(1)
 	}
 	text := firstLine(string(line))
-	if isSecretError(text) && l.secret.CompareAndSwap(false, true) {
+	own := strings.Contains(text, "failed to join") // a try of this node, whose error is returned
+	if isSecretError(text) && !own && l.secret.CompareAndSwap(false, true) {
 		l.to.Warn("somebody with another secret tried to talk to this node", "detail", text)
 	}
 	l.to.Log(context.Background(), slog.LevelDebug, text)

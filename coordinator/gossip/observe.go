@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -115,7 +116,7 @@ func (o *Observer) join(ctx context.Context, addrs []string) error {
 	if last == nil {
 		last = errors.New("no state came back")
 	}
-	return fmt.Errorf("%w at %v: %w", ErrNobody, addrs, oneLine(last))
+	return fmt.Errorf("%w at %s: %w", ErrNobody, strings.Join(addrs, ", "), last)
 }
 
 // Snapshot returns what the fleet last told.
