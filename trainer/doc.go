@@ -9,7 +9,7 @@
 //	cfg.json              everything that made it: plan ids, effective config, seed
 //	coder.safetensors     the weights, when the training has ended
 //	metrics.jsonl         {"step","tokens","seconds","starved","split":"train"|"eval", …}
-//	checkpoints/step-N/   state.safetensors and progress.json, the last two
+//	checkpoints/step-N/   state.safetensors and progress.json, the last checkpoint_keep
 //
 // The learning rate of step t of T is lr·f(t), f rising linearly over warmup·T steps
 // and falling to 0 over the last cooldown·T.
