@@ -9,7 +9,8 @@ Each form is timed bare (no hooks) and written (hooks on Wqkv = q|k|v, out_proj,
 stream of every layer; kept tokens as fp16 list columns, written by pyarrow). Needs torch, transformers,
 tokenizers and pyarrow. --actfleet BIN runs `BIN bench collect` over the same prompts in every round, in turn.
 --make DIR writes a random Phi (hidden 512, 8 layers) with the tokenizer of --model there first, for a model
-in which Python's overhead does not decide. --shots N puts the same N labelled statements before every prompt.
+in which Python's overhead does not decide. --shots N puts the same N labelled statements before every prompt;
+--ragged makes prompts of one to nine statements, as lengths differ in most data sets.
 """
 import argparse, json, os, shutil, statistics, subprocess, sys, tempfile, time
 import numpy as np, pyarrow as pa, pyarrow.parquet as pq, torch
@@ -132,6 +133,7 @@ def main():
     p.add_argument("--actfleet", help="the program to compare with")
     p.add_argument("--tokens", choices=["all", "last"], default="all", help="which positions are kept")
     p.add_argument("--shots", type=int, default=0)
+    p.add_argument("--ragged", action="store_true")
     p.add_argument("--limit", type=int, default=1500)
     p.add_argument("--budget", type=int, default=1024, help="padded tokens of a batch in the best form")
     p.add_argument("--threads", type=int, default=os.cpu_count())
@@ -146,7 +148,10 @@ def main():
     tok = Tokenizer.from_file(os.path.join(a.model, "tokenizer.json"))
     lines = [json.loads(line) for line in open(a.data)]
     prefix, lines = few_shot(lines, a.shots), lines[a.shots : a.shots + a.limit]
-    texts = [prefix + line["text"] for line in lines]
+    texts = [line["text"] for line in lines]
+    if a.ragged:  # one statement often, nine seldom
+        texts = [" ".join(texts[i : i + 1 + (i * 7919 % 97) ** 2 // 1117]) for i in range(len(texts))]
+    texts = [prefix + text for text in texts]
     ids = [tok.encode(t).ids for t in texts]
     model = PhiForCausalLM.from_pretrained(a.model, dtype=torch.float32, attn_implementation="sdpa").eval()
     path = os.path.join(a.dir, f"hf_hooks-{os.getpid()}.parquet")
