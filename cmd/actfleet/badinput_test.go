@@ -113,6 +113,7 @@ func TestPortInUse(t *testing.T) {
 	wantNothing(t, out)
 }
 
+// A node that has nobody to join says so in one line, works alone (the store makes that safe) and ends well.
 func TestJoinNobody(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -122,8 +123,11 @@ func TestJoinNobody(t *testing.T) {
 	addr := l.Addr().String()
 	l.Close() // nobody is there now
 	out := filepath.Join(t.TempDir(), "run")
-	wantRefusal(t, exitError, []string{addr, "nobody"}, collectArgs(out, "--join", addr)...)
-	wantNothing(t, out)
+	code, _, stderr := actfleet(t, collectArgs(out, "--join", addr)...)
+	if code != exitDone || strings.Count(stderr, "no other node answers") != 1 || !strings.Contains(stderr, "join="+addr) {
+		t.Errorf("exit %d, want 0 and one line that no other node answers at %s:\n%s", code, addr, stderr)
+	}
+	wantOK(t, "check", out)
 }
 
 // mount makes a file system of its own at a directory, or skips.
