@@ -52,8 +52,18 @@ func (s *VectorStats) countBad(x float32) {
 	}
 }
 
-// UnpackF16 widens little-endian binary16 values to dst; src holds at least 2·len(dst) bytes. Exact for every value.
+// UnpackF16 widens little-endian binary16 values to dst; src holds at least 2·len(dst) bytes. Exact for every value; NaNs
+// become quiet, as by the x86 instruction VCVTPH2PS.
 func UnpackF16(dst []float32, src []byte) {
+	done := widenF16(dst, src)
+	unpackF16(dst[done:], src[2*done:])
+}
+
+// unpackF16 is UnpackF16 by table, for machines without the instruction and for the last values of a row.
+func unpackF16(dst []float32, src []byte) {
+	if len(dst) == 0 {
+		return
+	}
 	table := f16Table()
 	src = src[:2*len(dst)]
 	for len(dst) >= 4 {
@@ -126,6 +136,9 @@ func f16ToF32(h uint16) float32 {
 		x := float32(fraction) * (1.0 / (1 << 24))
 		return math.Float32frombits(math.Float32bits(x) | sign)
 	case 0x1f:
+		if fraction != 0 {
+			fraction |= 0x200 // quiet
+		}
 		return math.Float32frombits(sign | 0x7f800000 | fraction<<13)
 	}
 	return math.Float32frombits(sign | (exponent+112)<<23 | fraction<<13)

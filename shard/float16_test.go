@@ -75,6 +75,25 @@ func TestUnpackF16(t *testing.T) {
 	}
 }
 
+// The kernel gives what the table gives, for every pattern and wherever a row ends.
+func TestUnpackF16Kernel(t *testing.T) {
+	src := make([]byte, 2<<16)
+	for h := range 1 << 16 {
+		binary.LittleEndian.PutUint16(src[2*h:], uint16(h))
+	}
+	for _, n := range []int{1 << 16, 1<<16 - 1, 1<<16 - 7, 8, 24, 39} {
+		from := src[len(src)-2*n:]
+		fast, slow := make([]float32, n), make([]float32, n)
+		UnpackF16(fast, from)
+		unpackF16(slow, from)
+		for i := range fast {
+			if math.Float32bits(fast[i]) != math.Float32bits(slow[i]) {
+				t.Fatalf("value %d of %d: %#08x, want %#08x", i, n, math.Float32bits(fast[i]), math.Float32bits(slow[i]))
+			}
+		}
+	}
+}
+
 func anyFloats() *rapid.Generator[[]float32] {
 	special := rapid.SampledFrom([]float32{0, 65504, 65520, 1e30, float32(math.Inf(-1)), float32(math.NaN()), 6e-8})
 	return rapid.SliceOfN(rapid.OneOf(rapid.Float32(), rapid.Float32Range(-10, 10), special), 0, 40)

@@ -73,3 +73,37 @@ f32step:
 	VMOVDQU Y7, (DX)
 	VZEROUPPER
 	RET
+
+// func convertF16(dst *float32, src *byte, steps int)
+TEXT ·convertF16(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ steps+16(FP), CX
+	SUBQ $4, CX
+	JLT rest
+four:
+	VCVTPH2PS (SI), Y0
+	VCVTPH2PS 16(SI), Y1
+	VCVTPH2PS 32(SI), Y2
+	VCVTPH2PS 48(SI), Y3
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, 64(DI)
+	VMOVUPS Y3, 96(DI)
+	ADDQ $64, SI
+	ADDQ $128, DI
+	SUBQ $4, CX
+	JGE four
+rest:
+	ADDQ $4, CX
+	JZ done
+one:
+	VCVTPH2PS (SI), Y0
+	VMOVUPS Y0, (DI)
+	ADDQ $16, SI
+	ADDQ $32, DI
+	DECQ CX
+	JNZ one
+done:
+	VZEROUPPER
+	RET

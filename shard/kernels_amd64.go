@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// vectorUnit says that the processor has what the kernels in measure_amd64.s use.
+// vectorUnit says that the processor has what the kernels in kernels_amd64.s use.
 var vectorUnit = cpu.X86.HasAVX2 && hasF16C()
 
 func hasF16C() bool
@@ -43,3 +43,19 @@ func fastF32(row []byte, lane *[lanes]float64) (rest []byte, top uint32) {
 	addF32(&row[0], steps, lane, &tops)
 	return row[4*lanes*steps:], slices.Max(tops[:])
 }
+
+// widenF16 widens all whole steps of a row and returns the number of values it did.
+func widenF16(dst []float32, src []byte) int {
+	steps := len(dst) / lanes
+	if !vectorUnit || steps == 0 {
+		return 0
+	}
+	_ = src[:2*lanes*steps]
+	convertF16(&dst[0], &src[0], steps)
+	return lanes * steps
+}
+
+// convertF16 widens steps·8 values; steps is at least 1.
+//
+//go:noescape
+func convertF16(dst *float32, src *byte, steps int)
