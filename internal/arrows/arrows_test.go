@@ -25,8 +25,9 @@ var may = map[string][]string{
 	"collector/model/...":         {"collector/model/...", "internal/torch"},
 	"collector/model/tap":         {},
 	"collector/model/bpe":         {},
-	"collector/model/safetensors": {},
-	"collector/model/gguf":        {},
+	"collector/model/mapped":      {},
+	"collector/model/safetensors": {"collector/model/mapped"},
+	"collector/model/gguf":        {"collector/model/mapped"},
 	"collector/model/modeltest":   {"collector/model/..."},
 	"coordinator/...":             {"coordinator/..."},
 	"shard/...":                   {"shard/..."},
@@ -51,7 +52,7 @@ var only = map[string][]string{
 }
 
 // pure lists the packages that must build without cgo, whatever they import.
-var pure = []string{"shard/...", "coordinator/...", "collector/dataset", "collector/model/tap", "collector/model/bpe", "collector/model/safetensors", "collector/model/gguf"}
+var pure = []string{"shard/...", "coordinator/...", "collector/dataset", "collector/model/tap", "collector/model/bpe", "collector/model/mapped", "collector/model/safetensors", "collector/model/gguf"}
 
 type pkg struct {
 	ImportPath   string

@@ -8,7 +8,7 @@ import (
 	"os"
 	"slices"
 
-	"golang.org/x/sys/unix"
+	"actfleet/collector/model/mapped"
 )
 
 // ErrNoTensor marks a question about a tensor the file does not have.
@@ -24,41 +24,15 @@ type File struct {
 // Open maps and checks a file. Errors name the path and are ErrCorrupt,
 // ErrUnsupported, or what the file system says.
 func Open(path string) (*File, error) {
-	data, err := mapFile(path)
+	data, err := mapped.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	head, err := parse(data)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), unix.Munmap(data))
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), mapped.Close(data))
 	}
 	return &File{path: path, data: data, head: head}, nil
-}
-
-// mapFile maps a regular file of at least one byte for reading.
-func mapFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() // read only, and the map outlives it
-	st, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case !st.Mode().IsRegular():
-		return nil, fmt.Errorf("%s: not a regular file", path)
-	case st.Size() == 0:
-		return nil, fmt.Errorf("%s: %w: empty file", path, ErrCorrupt)
-	case st.Size() != int64(int(st.Size())):
-		return nil, fmt.Errorf("%s: %d bytes are more than this machine can map", path, st.Size())
-	}
-	data, err := unix.Mmap(int(f.Fd()), 0, int(st.Size()), unix.PROT_READ, unix.MAP_SHARED)
-	if err != nil {
-		return nil, fmt.Errorf("map %s: %w", path, err)
-	}
-	return data, nil
 }
 
 // Keys lists the metadata keys in the file's order. The caller must not change it.
@@ -120,5 +94,5 @@ func (f *File) Close() error {
 	if f.data = nil; data == nil {
 		return nil
 	}
-	return unix.Munmap(data)
+	return mapped.Close(data)
 }

@@ -31,6 +31,9 @@ type header struct {
 
 // parse reads and checks everything before the data.
 func parse(data []byte) (header, error) {
+	if len(data) == 0 {
+		return header{}, fmt.Errorf("%w: empty file", ErrCorrupt)
+	}
 	c := &cursor{data: data}
 	tensors, keys, err := c.counts()
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"actfleet/collector/model/mapped"
 )
 
 // ErrNoTensor marks a question about a tensor the checkpoint does not have.
@@ -30,49 +30,19 @@ type File struct {
 // Open maps and checks a file. A file that breaks the format gives an error that
 // is ErrCorrupt and names the file and, where there is one, the tensor.
 func Open(path string) (*File, error) {
-	data, err := mapFile(path)
+	data, err := mapped.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	head, err := parse(data)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), unix.Munmap(data))
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), mapped.Close(data))
 	}
 	f := &File{path: path, data: data, head: head, index: make(map[string]int, len(head.tensors))}
 	for i, t := range head.tensors {
 		f.index[t.Name] = i
 	}
 	return f, nil
-}
-
-// mapFile maps a regular file of at least one byte for reading.
-func mapFile(path string) ([]byte, error) {
-	st, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() // read only, and the map outlives it
-	if st, err = f.Stat(); err != nil {
-		return nil, err
-	}
-	if st.Size() == 0 {
-		return nil, fmt.Errorf("%s: %w: empty file", path, ErrCorrupt)
-	}
-	if st.Size() != int64(int(st.Size())) {
-		return nil, fmt.Errorf("%s: %d bytes are more than this machine can map", path, st.Size())
-	}
-	data, err := unix.Mmap(int(f.Fd()), 0, int(st.Size()), unix.PROT_READ, unix.MAP_SHARED)
-	if err != nil {
-		return nil, fmt.Errorf("map %s: %w", path, err)
-	}
-	return data, nil
 }
 
 // Tensors lists the tensors in the order of their data. The caller must not
@@ -129,7 +99,7 @@ func (f *File) Close() error {
 	}
 	data := f.data
 	f.data = nil
-	if err := unix.Munmap(data); err != nil {
+	if err := mapped.Close(data); err != nil {
 		return fmt.Errorf("unmap %s: %w", f.path, err)
 	}
 	return nil

@@ -41,6 +41,9 @@ type header struct {
 
 // parse checks the whole layout of a file given its bytes.
 func parse(data []byte) (header, error) {
+	if len(data) == 0 {
+		return header{}, fmt.Errorf("%w: empty file", ErrCorrupt)
+	}
 	if len(data) < 8 {
 		return header{}, fmt.Errorf("%w: %d bytes, shorter than the 8 bytes of header length", ErrCorrupt, len(data))
 	}
