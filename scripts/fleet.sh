@@ -8,11 +8,4 @@ ACTFLEET_VERSITYGW=$(scripts/versitygw.sh)
 mkdir -p build/bin
 go test -c -o build/bin/fleet.test ./cmd/actfleet
 cd cmd/actfleet
-tests=(../../build/bin/fleet.test -test.run '^TestFleet(OnADisk|InABucket)$' -test.v -test.timeout 5h)
-alone=(unshare --net --mount)
-[ "$(id -u)" = 0 ] || alone+=(--user --map-root-user)
-if "${alone[@]}" sh -c 'mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns && ip link add name probe type bridge' 2>/dev/null; then
-  ACTFLEET_FLEET_NET=1 exec "${alone[@]}" sh -c 'mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns && ip link set lo up && exec "$@"' sh "${tests[@]}"
-fi
-echo "fleet: no network namespaces here (they need root, or user namespaces, and ip): nothing will be partitioned" >&2
-exec "${tests[@]}"
+exec ../../scripts/own_net.sh ../../build/bin/fleet.test -test.run '^TestFleet(OnADisk|InABucket)$' -test.v -test.timeout 5h
