@@ -1,21 +1,40 @@
 package trainer
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"io"
+	"path"
 	"slices"
 	"strings"
 
+	"actfleet/shard/store"
 	"actfleet/trainer/state"
 	"actfleet/trainer/stream"
 )
 
+// Place is where checkpoints are kept.
+type Place struct {
+	Store store.Store
+	Dir   string // key of what they lie under; "" is the store itself
+}
+
+// String names the place for people.
+func (p Place) String() string {
+	return strings.TrimSuffix(strings.TrimSuffix(p.Store.String(), "/")+"/"+p.Dir, "/")
+}
+
+// ckptFormat is the version of checkpoints that this program writes and reads. Those of
+// format 1 were folders.
+const ckptFormat = 2
+
 // progress is the part of a training's state that is not the learner's.
 type progress struct {
+	Format  int           `json:"format"`
 	Step    int           `json:"step"`
 	Rows    int64         `json:"rows"`
 	Seconds float64       `json:"seconds"`
@@ -23,131 +42,130 @@ type progress struct {
 	Dropped int64         `json:"dropped"` // rows left out because a value was not finite
 	Loud    int64         `json:"loud"`    // rows left out because of max_norm
 	Cursor  stream.Cursor `json:"cursor"`
-	SHA256  string        `json:"state_sha256"` // of state.safetensors
+	Coder   Coder         `json:"coder"`
+	SHA256  string        `json:"state_sha256"` // of step-N.safetensors
 }
 
-// The files of a checkpoint.
+// ckpts are a training's checkpoints. One is the objects step-N.safetensors with the
+// arrays, step-N.jsonl with the metrics so far where they lie outside the coder's folder,
+// and step-N.json with the rest, which is written last and makes it whole: a store shows
+// an object complete or not at all.
+type ckpts struct {
+	Place
+	keep int
+}
+
+// The parts of a checkpoint.
 const (
-	stateFile    = "state.safetensors"
-	progressFile = "progress.json"
-	tempPrefix   = ".tmp-"
+	arraysExt  = ".safetensors"
+	metricsExt = ".jsonl"
+	restExt    = ".json"
 )
 
-func ckptName(step int) string { return fmt.Sprintf("step-%08d", step) }
+const stepPrefix = "step-"
 
-// saveCheckpoint writes checkpoints/step-N of a coder's folder. It appears complete
-// or not at all; older ones are removed but for keep in all.
-func saveCheckpoint(dir string, p progress, s *state.Set, keep int) error {
-	root := filepath.Join(dir, CkptDir)
-	if err := os.MkdirAll(root, 0o755); err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
-	}
-	temp := filepath.Join(root, tempPrefix+ckptName(p.Step))
-	if err := errors.Join(os.RemoveAll(temp), os.Mkdir(temp, 0o755)); err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
-	}
-	if err := fillCheckpoint(temp, p, s); err != nil {
-		return fmt.Errorf("checkpoint step %d: %w", p.Step, errors.Join(err, os.RemoveAll(temp)))
-	}
-	final := filepath.Join(root, ckptName(p.Step))
-	if err := errors.Join(os.RemoveAll(final), os.Rename(temp, final)); err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
-	}
-	return errors.Join(syncDir(root), prune(root, keep))
+func (c ckpts) key(step int, ext string) string {
+	return path.Join(c.Dir, fmt.Sprintf("%s%08d%s", stepPrefix, step, ext))
 }
 
-func fillCheckpoint(dir string, p progress, s *state.Set) error {
-	if err := s.Save(filepath.Join(dir, stateFile), nil); err != nil {
+// save writes a checkpoint, with metrics unless they are nil, and removes older ones but
+// for those kept.
+func (c ckpts) save(ctx context.Context, p progress, s *state.Set, metrics []byte) error {
+	if err := c.write(ctx, p, s, metrics); err != nil {
+		return fmt.Errorf("checkpoint of step %d: %w", p.Step, err)
+	}
+	if err := c.prune(ctx); err != nil {
+		return fmt.Errorf("remove old checkpoints: %w", err)
+	}
+	return nil
+}
+
+func (c ckpts) write(ctx context.Context, p progress, s *state.Set, metrics []byte) error {
+	if err := c.remove(ctx, p.Step); err != nil { // a damaged one, or a part of one
 		return err
 	}
-	sum, err := hashFile(filepath.Join(dir, stateFile))
-	if err != nil {
+	sum := sha256.New()
+	if err := c.put(ctx, c.key(p.Step, arraysExt), func(w io.Writer) error { return s.Encode(io.MultiWriter(w, sum)) }); err != nil {
 		return err
 	}
-	p.SHA256 = sum
+	if metrics != nil {
+		if err := store.Put(ctx, c.Store, c.key(p.Step, metricsExt), metrics); err != nil {
+			return err
+		}
+	}
+	p.Format, p.SHA256 = ckptFormat, hex.EncodeToString(sum.Sum(nil))
 	text, err := json.MarshalIndent(p, "", "  ")
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(dir, progressFile), append(text, '\n'))
+	return store.Put(ctx, c.Store, c.key(p.Step, restExt), append(text, '\n'))
 }
 
-// checkpoints lists the complete checkpoints, the newest first.
-func checkpoints(root string) ([]string, error) {
-	entries, err := os.ReadDir(root)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+func (c ckpts) put(ctx context.Context, key string, write func(io.Writer) error) (err error) {
+	out, err := c.Store.Create(ctx, key)
 	if err != nil {
-		return nil, fmt.Errorf("list checkpoints: %w", err)
+		return err
 	}
-	var names []string
-	for _, e := range entries {
-		if e.IsDir() && strings.HasPrefix(e.Name(), "step-") {
-			names = append(names, e.Name())
+	defer func() { err = errors.Join(err, out.Abort()) }()
+	if err := write(out); err != nil {
+		return err
+	}
+	return out.Commit(ctx)
+}
+
+// remove removes a checkpoint, first what makes it whole.
+func (c ckpts) remove(ctx context.Context, step int) error {
+	for _, ext := range []string{restExt, metricsExt, arraysExt} {
+		if err := c.Store.Delete(ctx, c.key(step, ext)); err != nil {
+			return err
 		}
 	}
-	slices.Sort(names)
-	slices.Reverse(names)
-	return names, nil
+	return nil
 }
 
-// prune removes what is older than the kept checkpoints, and what an interrupted
-// write left.
-func prune(root string, keep int) error {
-	names, err := checkpoints(root)
+// steps lists the checkpoints, the newest first, and the steps of which there is only
+// a part. Something else under a checkpoint's name is ErrVersion.
+func (c ckpts) steps(ctx context.Context) (whole, parts []int, err error) {
+	infos, err := c.Store.List(ctx, path.Join(c.Dir, stepPrefix))
+	if err != nil {
+		return nil, nil, fmt.Errorf("list checkpoints: %w", err)
+	}
+	for _, i := range infos {
+		var step int
+		ext := path.Ext(i.Key)
+		if n, _ := fmt.Sscanf(path.Base(i.Key), stepPrefix+"%d", &step); n != 1 || i.Key != c.key(step, ext) ||
+			!slices.Contains([]string{arraysExt, metricsExt, restExt}, ext) {
+			return nil, nil, c.foreign(i.Key, "an unknown file")
+		}
+		if ext == restExt {
+			whole = append(whole, step)
+		} else {
+			parts = append(parts, step)
+		}
+	}
+	slices.Sort(whole)
+	slices.Reverse(whole)
+	slices.Sort(parts)
+	parts = slices.DeleteFunc(slices.Compact(parts), func(s int) bool { return slices.Contains(whole, s) })
+	return whole, parts, nil
+}
+
+// prune removes what is older than the kept checkpoints, and what an interrupted write
+// left.
+func (c ckpts) prune(ctx context.Context) error {
+	whole, parts, err := c.steps(ctx)
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for _, n := range names[min(keep, len(names)):] {
-		errs = append(errs, os.RemoveAll(filepath.Join(root, n)))
-	}
-	left, err := filepath.Glob(filepath.Join(root, tempPrefix+"*"))
-	errs = append(errs, err)
-	for _, path := range left {
-		errs = append(errs, os.RemoveAll(path))
+	for _, step := range append(parts, whole[min(c.keep, len(whole)):]...) {
+		errs = append(errs, c.remove(ctx, step))
 	}
 	return errors.Join(errs...)
 }
 
-// ErrDamaged says that a checkpoint is not what was written.
-var ErrDamaged = errors.New("the checkpoint is damaged")
-
-// loadCheckpoint fills s from the newest checkpoint of a coder's folder, or from the
-// one before it when the newest is damaged. Without any, ok is false.
-func loadCheckpoint(dir string, s *state.Set) (p progress, ok bool, err error) {
-	root := filepath.Join(dir, CkptDir)
-	names, err := checkpoints(root)
-	if err != nil {
-		return p, false, err
-	}
-	var errs []error
-	for _, n := range names {
-		p, err := readCheckpoint(filepath.Join(root, n), s)
-		if err == nil {
-			return p, true, nil
-		}
-		errs = append(errs, err)
-	}
-	return p, false, errors.Join(errs...)
-}
-
-func readCheckpoint(dir string, s *state.Set) (p progress, err error) {
-	text, err := os.ReadFile(filepath.Join(dir, progressFile))
-	if err != nil {
-		return p, err
-	}
-	if err := json.Unmarshal(text, &p); err != nil {
-		return p, fmt.Errorf("%s: %w: %v", dir, ErrDamaged, err)
-	}
-	path := filepath.Join(dir, stateFile)
-	sum, err := hashFile(path)
-	if err != nil {
-		return p, err
-	}
-	if sum != p.SHA256 {
-		return p, fmt.Errorf("%s: %w: the hash of %s differs", dir, ErrDamaged, stateFile)
-	}
-	return p, s.Load(path)
+// foreign is the error for what another version of this program wrote.
+func (c ckpts) foreign(key, format string) error {
+	return fmt.Errorf("%s in %s: %w (%s; this program reads format %d): go on with the program that wrote it, or begin anew elsewhere",
+		key, c.Store, ErrVersion, format, ckptFormat)
 }

@@ -9,14 +9,19 @@
 //	cfg.json              everything that made it: plan ids, effective config, seed
 //	coder.safetensors     the weights, when the training has ended
 //	metrics.jsonl         {"step","tokens","seconds","starved","split":"train"|"eval", …}
-//	checkpoints/step-N/   state.safetensors and progress.json, the last checkpoint_keep
+//	checkpoints/          step-N.safetensors and step-N.json, the last checkpoint_keep
+//
+// Checkpoints kept elsewhere (Job.Checkpoints) hold the metrics so far as well, so that a
+// training goes on from them where its folder is lost.
 //
 // The learning rate of step t of T is lr·f(t), f rising linearly over warmup·T steps
 // and falling to 0 over the last cooldown·T.
 //
 // Guaranteed: gradients and statistics are sums over the rows of a window, divided
 // once by their number, whatever the micro-batches (rounding apart); a checkpoint
-// appears complete or not at all, and a damaged one is never believed; a training
+// appears complete or not at all, a damaged one is never believed, and one of another
+// format is refused; a checkpoint that cannot be written ends the training and leaves
+// those before it; a training
 // that was interrupted, or killed, ends in the same bytes as one that was not, and one
 // of a sweep in the same bytes as one alone, on the same machine; a changed config is
 // refused on resume with its differences unless it is forked; what is held out is chosen

@@ -50,7 +50,7 @@ func (f *feed) conclude(ctx context.Context) {
 	var due []*training
 	for _, t := range f.learning() {
 		if t.last() {
-			t.failed = t.save()
+			t.failed = t.save(ctx)
 		}
 		if t.failed == nil && (t.last() || t.stepped && t.evaluates()) {
 			due = append(due, t)
@@ -61,7 +61,7 @@ func (f *feed) conclude(ctx context.Context) {
 		if t.last() {
 			t.ended = true
 		} else if t.stepped && t.checkpoints() {
-			t.failed = t.checkpoint()
+			t.failed = t.checkpoint(ctx)
 		}
 		t.stepped = false
 	}

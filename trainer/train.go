@@ -29,6 +29,10 @@ type Job struct {
 	Resume bool // go on from the last checkpoint if there is one
 	Fork   bool // go on although the config has changed, and note the change in cfg.json
 
+	// Checkpoints is where checkpoints are kept instead of in the folder, so that a training
+	// goes on where the folder is lost; nil is the folder.
+	Checkpoints *Place
+
 	// Wait, when set, follows a collection: it is called while a unit that is needed next
 	// is not there yet, from several goroutines, and returns when it is time to look again.
 	Wait func(ctx context.Context, unit int) error
@@ -74,7 +78,7 @@ func TrainAll(ctx context.Context, jobs []Job) (res []Result, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	if err := s.look(); err != nil {
+	if err := s.look(ctx); err != nil {
 		return nil, err
 	}
 	s.begin(ctx)
@@ -127,10 +131,10 @@ func prepare(ctx context.Context, jobs []Job) (s *session, err error) {
 }
 
 // look refuses what lies in the folders before anything is written.
-func (s *session) look() error {
+func (s *session) look(ctx context.Context) error {
 	var errs []error
 	for _, t := range s.all {
-		errs = append(errs, t.look())
+		errs = append(errs, t.look(ctx))
 	}
 	return errors.Join(errs...)
 }
@@ -156,7 +160,7 @@ func (s *session) results() (res []Result, err error) {
 	var errs []error
 	for _, t := range s.all {
 		r := t.result()
-		if t.failed != nil {
+		if t.failed = t.hint(t.failed); t.failed != nil {
 			r.Failed = t.failed.Error()
 		}
 		res = append(res, r)

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"actfleet/shard"
+	"actfleet/shard/store/local"
 	"actfleet/shard/store/mem"
 	"actfleet/trainer/runtest"
 	"actfleet/trainer/stream"
@@ -170,8 +171,8 @@ func TestResumeBitForBit(t *testing.T) {
 			if a, b := events(t, whole), events(t, parts); !slices.Equal(a, b) {
 				t.Errorf("metrics differ:\n%s\nand\n%s", strings.Join(a, "\n"), strings.Join(b, "\n"))
 			}
-			a, _ := hashFile(filepath.Join(whole, CkptDir, ckptName(60), stateFile))
-			b, _ := hashFile(filepath.Join(parts, CkptDir, ckptName(60), stateFile))
+			a, _ := hashFile(filepath.Join(whole, ckpts{Place: Place{Dir: CkptDir}}.key(60, arraysExt)))
+			b, _ := hashFile(filepath.Join(parts, ckpts{Place: Place{Dir: CkptDir}}.key(60, arraysExt)))
 			if a == "" || a != b {
 				t.Error("the last checkpoints differ")
 			}
@@ -202,18 +203,22 @@ func TestResumeAfterCrash(t *testing.T) {
 		}
 		_, _ = Train(t.Context(), j)
 	}()
-	root := filepath.Join(parts, CkptDir)
-	names, err := checkpoints(root)
-	if err != nil || !slices.Equal(names, []string{ckptName(35), ckptName(28)}) {
-		t.Fatalf("checkpoints %v, %v", names, err)
+	st, err := local.New(parts)
+	if err != nil {
+		t.Fatal(err)
 	}
-	path := filepath.Join(root, ckptName(35), stateFile)
+	saved := ckpts{Place: Place{Store: st, Dir: CkptDir}}
+	if whole, _, err := saved.steps(t.Context()); err != nil || !slices.Equal(whole, []int{35, 28}) {
+		t.Fatalf("checkpoints %v, %v", whole, err)
+	}
+	path := filepath.Join(parts, saved.key(35, arraysExt))
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	text[len(text)-5] ^= 1
-	if err := errors.Join(os.WriteFile(path, text, 0o600), os.Mkdir(filepath.Join(root, tempPrefix+"left"), 0o700)); err != nil {
+	left := filepath.Join(parts, saved.key(21, arraysExt))
+	if err := errors.Join(os.WriteFile(path, text, 0o600), os.WriteFile(left, text, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	j.Progress, j.Resume = nil, true
@@ -226,7 +231,7 @@ func TestResumeAfterCrash(t *testing.T) {
 	if !slices.Equal(events(t, whole), events(t, parts)) {
 		t.Error("the metrics differ")
 	}
-	if _, err := os.Stat(filepath.Join(root, tempPrefix+"left")); err == nil {
+	if _, err := os.Stat(left); err == nil {
 		t.Error("what the crash left is still there")
 	}
 }

@@ -1,13 +1,7 @@
 package trainer
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"actfleet/trainer/optim"
@@ -21,79 +15,15 @@ type training struct {
 	learner Learner
 	feed    *feed
 	progress
-	there   *Coder    // what the folder held before
+	goesOn  bool      // from what is there
+	ckpts   ckpts     // where it writes them
+	kept    int       // step of the last checkpoint in ckpts; -1 without any
 	saved   time.Time // when the last checkpoint was written
 	stepped bool      // by the batch that is being concluded
 	mixing  stream.Mixing
 	eval    map[string]float64
 	failed  error // why it does not go on
 	ended   bool
-}
-
-// look reads what the folder holds and refuses another training.
-func (t *training) look() error {
-	there, err := ReadCoder(t.Dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return err
-	case !t.Resume:
-		return fmt.Errorf("%s: %w; add --resume to go on, or choose another --out", t.Dir, ErrExists)
-	}
-	t.coder.Forks = there.Forks
-	if diff := t.coder.Difference(there); len(diff) > 0 && !t.Fork {
-		return fmt.Errorf("%s: %w: %s (--fork goes on with what is here)", t.Dir, ErrOther, strings.Join(diff, "; "))
-	}
-	t.there = &there
-	return nil
-}
-
-// begin starts anew or from the last checkpoint.
-func (t *training) begin(ctx context.Context) error {
-	t.saved = t.Now()
-	if t.there == nil {
-		return t.start(ctx)
-	}
-	p, ok, err := loadCheckpoint(t.Dir, t.learner.State())
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return t.start(ctx)
-	}
-	t.progress = p
-	return errors.Join(t.learner.Restored(), t.fork(), truncateEvents(t.Dir, p.Step, t.Config.Steps))
-}
-
-// fork notes in cfg.json what goes on differently from the checkpoint on. A change in
-// what is read begins at the first row.
-func (t *training) fork() error {
-	diff := t.coder.Difference(*t.there)
-	if len(diff) == 0 {
-		return nil
-	}
-	cfg, err := t.there.config()
-	if err != nil || readingOf(Job{Column: t.there.Column, Config: cfg}) != readingOf(t.Job) || !sameData(*t.there, t.coder) {
-		t.Cursor = stream.Cursor{}
-	}
-	t.coder.Forks = append(t.coder.Forks, Fork{Step: t.Step, Changed: diff})
-	return WriteCoder(t.Dir, t.coder)
-}
-
-// start writes cfg.json and lets the learner look at a sample.
-func (t *training) start(ctx context.Context) error {
-	if err := os.MkdirAll(t.Dir, 0o755); err != nil {
-		return fmt.Errorf("train: %w", err)
-	}
-	x, n, err := t.feed.sample(ctx, t.Config.InitRows)
-	if err != nil {
-		return err
-	}
-	if err := t.learner.Init(x, n); err != nil {
-		return err
-	}
-	return errors.Join(WriteCoder(t.Dir, t.coder), truncateEvents(t.Dir, -1, 0))
 }
 
 // learn takes one optimizer step with a batch, for which it waited, and reports it.
@@ -146,32 +76,6 @@ func (t *training) checkpoints() bool {
 	c := t.Config
 	return t.Step%c.CheckpointSteps == 0 ||
 		c.CheckpointMinutes > 0 && t.Now().Sub(t.saved).Minutes() >= c.CheckpointMinutes
-}
-
-// checkpoint writes everything that training goes on from.
-func (t *training) checkpoint() error {
-	t.saved = t.Now()
-	return saveCheckpoint(t.Dir, t.progress, t.learner.State(), t.Config.CheckpointKeep)
-}
-
-// save writes the coder.
-func (t *training) save() error {
-	if err := t.checkpoint(); err != nil {
-		return err
-	}
-	return export(t.learner, filepath.Join(t.Dir, WeightsFile))
-}
-
-// stopped writes a checkpoint when the reason is that ctx has ended. Between two
-// steps the learner's window is empty, so nothing is lost.
-func (t *training) stopped(ctx context.Context, err error) error {
-	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
-		return err
-	}
-	if err := t.checkpoint(); err != nil {
-		return fmt.Errorf("interrupted at step %d: %w", t.Step, err)
-	}
-	return fmt.Errorf("step %d of %d: %w", t.Step, t.Config.Steps, ErrInterrupted)
 }
 
 // report adds a line to metrics.jsonl and tells Progress.

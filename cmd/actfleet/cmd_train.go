@@ -29,6 +29,7 @@ type trainOptions struct {
 	set          []string
 	where        []string
 	resume, fork bool
+	checkpoints  string // a directory or a bucket; "" is out
 	follow       bool
 	threads      int
 	jsonOut      bool
@@ -85,7 +86,8 @@ func (o *trainOptions) flags(f *pflag.FlagSet) {
 }
 
 func (o *trainOptions) resumeFlags(f *pflag.FlagSet) {
-	f.BoolVar(&o.resume, "resume", false, "go on from the last checkpoint in --out")
+	f.StringVar(&o.checkpoints, "checkpoints", "", "keep checkpoints here rather than in --out: a directory or s3://bucket/prefix")
+	f.BoolVar(&o.resume, "resume", false, "go on from the last checkpoint, or begin where there is none")
 	f.BoolVar(&o.fork, "fork", false, "with --resume: go on although the config has changed, and note the change in cfg.json")
 	f.BoolVar(&o.follow, "follow", false, "train while the run is collected, waiting for the units needed; the order is the same as later")
 }
@@ -196,6 +198,9 @@ func (o *trainOptions) train(ctx context.Context, jobs []trainer.Job, out io.Wri
 	if err := checkMemory(jobs, os.Stderr); err != nil {
 		return err
 	}
+	if err := o.place(ctx, jobs); err != nil {
+		return err
+	}
 	results, err := o.trainShown(ctx, jobs)
 	if o.jsonOut && results != nil {
 		return errors.Join(err, printJSON(out, results))
@@ -206,6 +211,25 @@ func (o *trainOptions) train(ctx context.Context, jobs []trainer.Job, out io.Wri
 		}
 	}
 	return err
+}
+
+// place puts the checkpoints of jobs where --checkpoints says; those of several coders in a directory each.
+func (o *trainOptions) place(ctx context.Context, jobs []trainer.Job) error {
+	if o.checkpoints == "" {
+		return nil
+	}
+	st, err := openStore(ctx, o.checkpoints, true)
+	if err != nil {
+		return fmt.Errorf("--checkpoints: %w", err)
+	}
+	for i, j := range jobs {
+		p := &trainer.Place{Store: st}
+		if j.Dir != o.out {
+			p.Dir = filepath.Base(j.Dir)
+		}
+		jobs[i].Checkpoints = p
+	}
+	return nil
 }
 
 // trainShown trains jobs and shows their progress.

@@ -32,7 +32,7 @@ func openStore(ctx context.Context, run string, write bool) (store.Store, error)
 		}
 		return retry.Wrap(st, retry.Default), nil
 	case isURL:
-		return nil, fmt.Errorf("%w: run %s: want a directory or s3://bucket/prefix", errUsage, run)
+		return nil, fmt.Errorf("%w: %s: want a directory or s3://bucket/prefix", errUsage, run)
 	case write:
 		if err := os.MkdirAll(run, 0o777); err != nil {
 			return nil, fmt.Errorf("make the run's directory: %w", err)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"crypto/sha256"
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
@@ -165,6 +166,35 @@ func TestS3Commands(t *testing.T) {
 	wantRefusal(t, exitError, []string{"no run at s3://fleet/other"}, "check", "s3://fleet/other")
 	wantRefusal(t, exitError, []string{"NoSuchBucket"}, append(collect, "--out", "s3://nowhere/run")...)
 	wantRefusal(t, exitError, []string{"sites"}, "collect", "--model", tinyModel, "--data", tinyData, "--limit", "300", "--sites", "fc2", "--out", run)
+}
+
+// A machine that trains with its checkpoints in a bucket is lost, and another goes on from them with an empty folder.
+func TestS3Checkpoints(t *testing.T) {
+	_, bucket := bucketRun(t)
+	run, dir := oneSite(t), t.TempDir()
+	wantOK(t, training(run, filepath.Join(dir, "whole"))...)
+	place := []string{"--checkpoints", bucket + "/sae"}
+	st := openBucket(t, bucket+"/sae")
+	for machine, after := range []string{"step-00000012", "step-00000060"} {
+		p := start(t, training(run, filepath.Join(dir, "machine"+fmt.Sprint(machine)), place...)...)
+		until(t, after+" in the bucket", func() bool {
+			infos, err := st.List(t.Context(), "step-")
+			return err == nil && len(infos) > 0 && infos[len(infos)-1].Key > after
+		}, p)
+		p.stop(t)
+	}
+	wantOK(t, training(run, filepath.Join(dir, "last"), place...)...)
+	if weights(t, dir, "last") != weights(t, dir, "whole") {
+		t.Error("the weights differ")
+	}
+	if got, want := fmt.Sprint(reported(t, filepath.Join(dir, "last"))), fmt.Sprint(reported(t, filepath.Join(dir, "whole"))); got != want {
+		t.Errorf("the metrics name the steps %s, want %s", got, want)
+	}
+	infos, err := st.List(t.Context(), "")
+	if err != nil || len(infos) != 6 || infos[5].Key != "step-00000120.safetensors" {
+		t.Errorf("in the bucket are %v, %v", infos, err)
+	}
+	wantRefusal(t, exitError, []string{bucket + "/sae", "--fork", "k: 9 here, 8"}, training(run, filepath.Join(dir, "other"), append(place, "--set", "k=9")...)...)
 }
 
 func TestAddressesOfRuns(t *testing.T) {

@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"unsafe"
@@ -64,6 +65,9 @@ func (s *Set) Save(path string, metadata map[string]string) error {
 	return safetensors.Write(path, s.tensors, metadata)
 }
 
+// Encode writes what Save would.
+func (s *Set) Encode(w io.Writer) error { return safetensors.Encode(w, s.tensors, nil) }
+
 // Load fills the arrays from a file.
 func (s *Set) Load(path string) (err error) {
 	f, err := safetensors.Open(path)
@@ -71,8 +75,21 @@ func (s *Set) Load(path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	return s.fill(f)
+}
+
+// Decode fills the arrays from a file that lies in memory; the name is for errors.
+func (s *Set) Decode(name string, data []byte) error {
+	f, err := safetensors.Parse(name, data)
+	if err != nil {
+		return err
+	}
+	return s.fill(f)
+}
+
+func (s *Set) fill(f *safetensors.File) error {
 	if err := s.check(f); err != nil {
-		return fmt.Errorf("load %s: %w", path, err)
+		return fmt.Errorf("load %s: %w", f.Path(), err)
 	}
 	for _, t := range s.tensors {
 		data, err := f.Bytes(t.Name)

@@ -1,11 +1,15 @@
 package state
 
 import (
+	"bytes"
 	"errors"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"actfleet/collector/model/safetensors"
 )
 
 func TestRoundTrip(t *testing.T) {
@@ -30,6 +34,21 @@ func TestRoundTrip(t *testing.T) {
 	}
 	if !slices.Equal(a, a2) || !slices.Equal(b, b2) || !slices.Equal(c, c2) {
 		t.Errorf("got %v %v %v", a2, b2, c2)
+	}
+
+	var text bytes.Buffer
+	if err := declare(a, b, c).Encode(&text); err != nil {
+		t.Fatal(err)
+	}
+	if file, err := os.ReadFile(path); err != nil || !bytes.Equal(file, text.Bytes()) {
+		t.Errorf("Encode and Save differ: %v", err)
+	}
+	clear(a2)
+	if err := declare(a2, b2, c2).Decode("memory", text.Bytes()); err != nil || !slices.Equal(a, a2) {
+		t.Errorf("got %v: %v", a2, err)
+	}
+	if err := declare(a2, b2, c2).Decode("memory", text.Bytes()[:20]); !errors.Is(err, safetensors.ErrCorrupt) {
+		t.Errorf("cut short: %v", err)
 	}
 
 	other := make([]float32, 4)

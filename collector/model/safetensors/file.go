@@ -22,7 +22,8 @@ var ErrNoTensor = errors.New("no such tensor")
 // concurrent use, except Close.
 type File struct {
 	path  string
-	data  []byte // the whole map; nil after Close
+	data  []byte // the whole file; nil after Close
+	owned bool   // data is a map to be freed
 	head  header
 	index map[string]int
 }
@@ -38,11 +39,17 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), mapped.Close(data))
 	}
+	f := newFile(path, data, head)
+	f.owned = true
+	return f, nil
+}
+
+func newFile(path string, data []byte, head header) *File {
 	f := &File{path: path, data: data, head: head, index: make(map[string]int, len(head.tensors))}
 	for i, t := range head.tensors {
 		f.index[t.Name] = i
 	}
-	return f, nil
+	return f
 }
 
 // Tensors lists the tensors in the order of their data. The caller must not
@@ -99,6 +106,9 @@ func (f *File) Close() error {
 	}
 	data := f.data
 	f.data = nil
+	if !f.owned {
+		return nil
+	}
 	if err := mapped.Close(data); err != nil {
 		return fmt.Errorf("unmap %s: %w", f.path, err)
 	}

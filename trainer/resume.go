@@ -1,0 +1,182 @@
+package trainer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"actfleet/shard/store"
+	"actfleet/shard/store/local"
+	"actfleet/trainer/stream"
+)
+
+// look reads what the folder, and where checkpoints are kept outside of it the newest of
+// them, tell of a training there, and refuses another one.
+func (t *training) look(ctx context.Context) error {
+	there, err := ReadCoder(t.Dir)
+	if err == nil {
+		err = t.accept(there, t.Dir)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) || t.Checkpoints == nil {
+		return present(err)
+	}
+	p, ok, err := ckpts{Place: *t.Checkpoints}.latest(ctx)
+	if err != nil || !ok {
+		return err
+	}
+	return t.accept(p.Coder, t.Checkpoints.String())
+}
+
+// present drops the error of what is not there.
+func present(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// accept refuses what lies at a place unless this training may go on from it.
+func (t *training) accept(there Coder, place string) error {
+	if !t.Resume {
+		return fmt.Errorf("%s: %w; add --resume to go on, or choose another place", place, ErrExists)
+	}
+	if diff := t.coder.Difference(there); len(diff) > 0 && !t.Fork {
+		return fmt.Errorf("%s: %w: %s (--fork goes on with what is here)", place, ErrOther, strings.Join(diff, "; "))
+	}
+	t.goesOn = true
+	return nil
+}
+
+// begin starts anew or from the last checkpoint.
+func (t *training) begin(ctx context.Context) error {
+	t.saved, t.kept = t.Now(), -1
+	dir, err := local.New(t.Dir)
+	if err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	inside := Place{Store: dir, Dir: CkptDir}
+	t.ckpts = ckpts{inside, t.Config.CheckpointKeep}
+	if t.Checkpoints != nil {
+		t.ckpts.Place = *t.Checkpoints
+	}
+	if !t.goesOn {
+		return t.start(ctx)
+	}
+	found, err := t.restore(ctx, t.ckpts)
+	if !found && err == nil && t.Checkpoints != nil {
+		found, err = t.restore(ctx, ckpts{inside, 0}) // those from before they were kept elsewhere
+	}
+	if found || err != nil {
+		return err
+	}
+	return t.start(ctx)
+}
+
+// restore goes on from the newest checkpoint, if there is any.
+func (t *training) restore(ctx context.Context, from ckpts) (found bool, err error) {
+	p, found, err := from.load(ctx, t.learner.State())
+	if err != nil || !found {
+		return found, err
+	}
+	t.progress = p
+	if from == t.ckpts {
+		t.kept = p.Step
+	}
+	t.fork(p.Coder)
+	return true, errors.Join(t.learner.Restored(), WriteCoder(t.Dir, t.coder), t.restoreMetrics(ctx, from))
+}
+
+// restoreMetrics takes metrics.jsonl back to the checkpoint.
+func (t *training) restoreMetrics(ctx context.Context, from ckpts) error {
+	text, err := from.metrics(ctx, t.Step)
+	if err == nil {
+		err = writeFile(filepath.Join(t.Dir, MetricsFile), text)
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	return truncateEvents(t.Dir, t.Step, t.Config.Steps)
+}
+
+// fork notes in cfg.json what goes on differently from the checkpoint on. A change in
+// what is read begins at the first row.
+func (t *training) fork(there Coder) {
+	t.coder.Forks = there.Forks
+	diff := t.coder.Difference(there)
+	if len(diff) == 0 {
+		return
+	}
+	cfg, err := there.config()
+	if err != nil || readingOf(Job{Column: there.Column, Config: cfg}) != readingOf(t.Job) || !sameData(there, t.coder) {
+		t.Cursor = stream.Cursor{}
+	}
+	t.coder.Forks = append(t.coder.Forks, Fork{Step: t.Step, Changed: diff})
+	t.kept = -1 // what is there is of the old config
+}
+
+// start writes cfg.json and lets the learner look at a sample.
+func (t *training) start(ctx context.Context) error {
+	x, n, err := t.feed.sample(ctx, t.Config.InitRows)
+	if err != nil {
+		return err
+	}
+	if err := t.learner.Init(x, n); err != nil {
+		return err
+	}
+	return errors.Join(WriteCoder(t.Dir, t.coder), truncateEvents(t.Dir, -1, 0))
+}
+
+// checkpoint writes everything that training goes on from, also when ctx has ended.
+func (t *training) checkpoint(ctx context.Context) error {
+	if t.kept == t.Step {
+		return nil
+	}
+	var metrics []byte
+	if t.Checkpoints != nil {
+		text, err := os.ReadFile(filepath.Join(t.Dir, MetricsFile))
+		if present(err) != nil {
+			return fmt.Errorf("metrics: %w", err)
+		}
+		metrics = append([]byte{}, text...)
+	}
+	t.saved = t.Now()
+	p := t.progress
+	p.Coder = t.coder
+	if err := t.ckpts.save(context.WithoutCancel(ctx), p, t.learner.State(), metrics); err != nil {
+		return err
+	}
+	t.kept = t.Step
+	return nil
+}
+
+// save writes the coder.
+func (t *training) save(ctx context.Context) error {
+	if err := t.checkpoint(ctx); err != nil {
+		return err
+	}
+	return export(t.learner, filepath.Join(t.Dir, WeightsFile))
+}
+
+// hint adds to why a training failed what it can go on from.
+func (t *training) hint(err error) error {
+	if err == nil || errors.Is(err, ErrInterrupted) || t.kept < 0 {
+		return err
+	}
+	return fmt.Errorf("%w; the checkpoint of step %d is whole: --resume goes on from it", err, t.kept)
+}
+
+// stopped writes a checkpoint when the reason is that ctx has ended. Between two
+// steps the learner's window is empty, so nothing is lost.
+func (t *training) stopped(ctx context.Context, err error) error {
+	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
+		return err
+	}
+	if err := t.checkpoint(ctx); err != nil {
+		return fmt.Errorf("interrupted at step %d: %w", t.Step, err)
+	}
+	return fmt.Errorf("step %d of %d: %w", t.Step, t.Config.Steps, ErrInterrupted)
+}
