@@ -147,6 +147,7 @@ func hashObject(ctx context.Context, o store.Object, progress func(n int64)) (st
 
 func hashPart(h io.Writer, o store.Object, off, n int64) error {
 	if m, ok := o.(store.Mapped); ok && int64(len(m.Bytes())) == o.Size() {
+		m.Need(off, 2*hashStep) // the next part while this one is hashed
 		_, err := h.Write(m.Bytes()[off : off+n])
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 type Reader struct {
 	src     io.ReaderAt
 	mapped  []byte // the whole file, or nil
+	need    func(off, size int64)
 	close   io.Closer
 	schema  Schema
 	meta    metadata
@@ -39,16 +40,15 @@ func Open(ctx context.Context, st store.Store, key string) (*Reader, error) {
 	return r, nil
 }
 
-// NewReader reads a shard of size bytes. If r has a method Bytes() []byte that returns the whole file, vectors are
-// slices of it. Errors are ErrCorrupt, ErrSchema, or those of r.
+// NewReader reads a shard of size bytes. If r is a store.Mapped, vectors are slices of it. Errors are ErrCorrupt, ErrSchema, or those of r.
 func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 	f, err := readFooter(r, size)
 	if err != nil {
 		return nil, err
 	}
 	sr := &Reader{src: r, rows: f.rows, groups: f.groups}
-	if m, ok := r.(interface{ Bytes() []byte }); ok && int64(len(m.Bytes())) == size {
-		sr.mapped = m.Bytes()
+	if m, ok := r.(store.Mapped); ok && int64(len(m.Bytes())) == size {
+		sr.mapped, sr.need = m.Bytes(), m.Need
 	}
 	if sr.meta, err = parseMetadata(f.pairs); err != nil {
 		return nil, err

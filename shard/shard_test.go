@@ -115,7 +115,9 @@ type mappedBytes struct {
 	b []byte
 }
 
-func (m mappedBytes) Bytes() []byte { return m.b }
+func (m mappedBytes) Bytes() []byte        { return m.b }
+func (m mappedBytes) Need(off, size int64) {}
+func (m mappedBytes) Close() error         { return nil }
 
 // readers opens the same bytes with and without a map.
 func readers(t testing.TB, b []byte) map[string]*Reader {

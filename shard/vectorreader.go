@@ -86,6 +86,7 @@ func (r *Reader) chunkBytes(g, col int, buf []byte) (l layout, pages []page, fil
 func (r *Reader) bytes(c rawChunk, buf []byte) (file, grown []byte, err error) {
 	start := c.start()
 	if r.mapped != nil {
+		r.need(start, c.size)
 		return r.mapped[start : start+c.size], buf, nil
 	}
 	if r.src == nil {

@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"actfleet/internal/torch"
 	"actfleet/shard/storebench"
@@ -57,7 +60,7 @@ func newBenchStream() *cobra.Command {
 	var jsonOut bool
 	c := &cobra.Command{
 		Use:   "stream --from RUN [--column resid_2]",
-		Short: "The training stream on one core beside a plain touch of the same bytes",
+		Short: "The training stream on one core beside a plain touch of the same bytes, and from the disk",
 		Args:  usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return runBenchStream(c.Context(), run, column, rounds, jsonOut, c.OutOrStdout())
@@ -83,11 +86,44 @@ func runBenchStream(ctx context.Context, run, column string, rounds int, jsonOut
 		}
 		return fmt.Errorf("%w: %s has no column %s; it has %s", errUsage, run, column, strings.Join(names, ", "))
 	}
-	r, err := trainbench.Stream(ctx, stream.Source{Store: st, Plan: plan}, column, rounds)
+	src := stream.Source{Store: st, Plan: plan}
+	r, err := trainbench.Stream(ctx, src, column, rounds)
 	if err != nil {
 		return err
 	}
-	return printBench(out, jsonOut, []benchLine{{Name: "stream " + column + ", one core", Value: r.Ours / 1e9, Unit: "GB/s", Limit: r.Limit / 1e9, Ratio: r.Ratio, Of: "touching the bytes"}})
+	lines := []benchLine{streamLine("stream "+column+", one core", r, "touching the bytes")}
+	if strings.HasPrefix(run, "s3://") {
+		return printBench(out, jsonOut, lines)
+	}
+	evict := func() error { return forget(filepath.Join(run, "acts")) }
+	if r, err = trainbench.Cold(ctx, src, column, rounds, evict); err != nil {
+		return err
+	}
+	lines = append(lines, streamLine("the same, not in memory", r, "reading in file order"))
+	return printBench(out, jsonOut, lines)
+}
+
+func streamLine(name string, r trainbench.Result, of string) benchLine {
+	return benchLine{Name: name, Value: r.Ours / 1e9, Unit: "GB/s", Limit: r.Limit / 1e9, Ratio: r.Ratio, Of: of}
+}
+
+// forget takes the files of a directory out of the kernel's memory. What was not written to the disk yet stays.
+func forget(dir string) error {
+	files, err := filepath.Glob(filepath.Join(dir, "*.parquet"))
+	if err != nil {
+		return err
+	}
+	for _, name := range files {
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		err = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return fmt.Errorf("take %s out of memory: %w", name, err)
+		}
+	}
+	return nil
 }
 
 func newBenchSAE() *cobra.Command {

@@ -59,10 +59,12 @@ type Object interface {
 }
 
 // Mapped is an Object whose bytes lie in memory or in a memory map. The slice must not be written to, and is
-// invalid after Close.
+// invalid after Close. Need begins to bring a range into memory and does not wait for it; a range that was not asked
+// for comes page by page as it is touched, which is slow.
 type Mapped interface {
 	Object
 	Bytes() []byte
+	Need(off, size int64)
 }
 
 // Summed is an Object whose store keeps the SHA-256 that its writer gave, in hex, so that nobody need read a whole

@@ -1,17 +1,11 @@
 package trainbench
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"runtime"
 	"slices"
 	"time"
 
 	"actfleet/internal/torch"
-	"actfleet/shard"
 	"actfleet/trainer/sae"
-	"actfleet/trainer/stream"
 )
 
 // Result is one pair of measurements; Ratio is the median over the rounds of ours over the limit.
@@ -41,68 +35,6 @@ func compare(rounds int, ours, limit func() (float64, error)) (Result, error) {
 func median(v []float64) float64 {
 	v = slices.Sorted(slices.Values(v))
 	return v[len(v)/2]
-}
-
-// Stream measures bytes per second of one column in training order on one core, and of adding up the
-// same bytes in file order. It sets GOMAXPROCS to 1 meanwhile.
-func Stream(ctx context.Context, src stream.Source, column string, rounds int) (r Result, err error) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	s, err := stream.Open(ctx, []stream.Source{src}, stream.Config{Column: column, Batch: 2048, Window: 64, Prefetch: 2})
-	if err != nil {
-		return r, err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	epoch := func() (float64, error) {
-		began := time.Now()
-		for n := int64(0); n < s.Rows(); {
-			batch, err := s.Next(ctx)
-			if err != nil {
-				return 0, err
-			}
-			n += int64(batch.N)
-		}
-		return float64(s.Rows()) * float64(s.Width()) * 2 / time.Since(began).Seconds(), nil
-	}
-	return compare(rounds, epoch, func() (float64, error) { return touch(ctx, src, column) })
-}
-
-// touch adds up a column's bytes in file order and returns bytes per second.
-func touch(ctx context.Context, src stream.Source, column string) (float64, error) {
-	var bytes, sum int
-	began := time.Now()
-	for u := range src.Plan.NumUnits() {
-		n, s, err := touchUnit(ctx, src, column, u)
-		if err != nil {
-			return 0, err
-		}
-		bytes, sum = bytes+n, sum+s
-	}
-	runtime.KeepAlive(sum)
-	return float64(bytes) / time.Since(began).Seconds(), nil
-}
-
-func touchUnit(ctx context.Context, src stream.Source, column string, u int) (bytes, sum int, err error) {
-	r, err := shard.Open(ctx, src.Store, shard.UnitKey(u))
-	if err != nil {
-		return 0, 0, err
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	col, ok := r.VectorIndex(column)
-	if !ok {
-		return 0, 0, fmt.Errorf("no column %s", column)
-	}
-	for g := range r.NumGroups() {
-		for page, err := range r.Pages(g, col) {
-			if err != nil {
-				return 0, 0, err
-			}
-			bytes += len(page)
-			for i := 0; i < len(page); i += 64 {
-				sum += int(page[i])
-			}
-		}
-	}
-	return bytes, sum, nil
 }
 
 // SAE measures seconds of one TopK step (forward, backward, Adam) over batch rows of width d with m

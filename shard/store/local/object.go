@@ -42,11 +42,19 @@ func mapFile(f *os.File) (*object, error) {
 	if o.size > 0 {
 		o.data, err = unix.Mmap(int(f.Fd()), 0, int(o.size), unix.PROT_READ, unix.MAP_SHARED)
 	}
-	return o, err
+	if err != nil || o.size == 0 {
+		return o, err
+	}
+	return o, unix.Madvise(o.data, unix.MADV_RANDOM) // or a fault reads what lies around it too: Need says what is wanted
 }
 
 func (o *object) Size() int64   { return o.size }
 func (o *object) Bytes() []byte { return o.data }
+
+// Need begins to read a range into memory and does not wait for it.
+func (o *object) Need(off, size int64) {
+	_ = unix.Fadvise(int(o.file.Fd()), off, size, unix.FADV_WILLNEED) // only advice
+}
 
 func (o *object) ReadAt(b []byte, off int64) (int, error) { return o.file.ReadAt(b, off) }
 

@@ -150,5 +150,8 @@ type reader struct {
 var _ io.ReaderAt = (*reader)(nil)
 
 func (r *reader) Bytes() []byte { return r.data }
-func (r *reader) Size() int64   { return int64(len(r.data)) }
-func (r *reader) Close() error  { return nil }
+
+// Need has nothing to do: the bytes are there.
+func (r *reader) Need(off, size int64) {}
+func (r *reader) Size() int64          { return int64(len(r.data)) }
+func (r *reader) Close() error         { return nil }
