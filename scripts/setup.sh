@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # setup.sh makes the tensor library ready, once per checkout:
-#   finds a libtorch (or installs one), compiles build/lib/libtch.so for it, writes go.work.
+#   finds a libtorch (or installs one), compiles build/lib/libtch.so for it, and libgroup.so where Gloo's headers are
+#   (training on several processes), writes go.work.
 # After it, plain `go build ./...` and `go test ./...` work without any environment.
 #
 #   scripts/setup.sh              everything; takes under a second when nothing changed
@@ -75,12 +76,17 @@ find_libtorch() {
 
 install_libtorch() {
 	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-		say "no libtorch found: installing the system's (apt-get install libtorch-dev libopenblas0-pthread; a minute or two, 200 MB to fetch, 1 GB on disk)"
-		{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends libtorch-dev libopenblas0-pthread; } >"$build/apt.log" 2>&1 && return
+		say "no libtorch found: installing the system's (apt-get install libtorch-dev libopenblas0-pthread libgloo-dev; a minute or two, 200 MB to fetch, 1 GB on disk)"
+		{ apt-get update -q && apt_get libtorch-dev libopenblas0-pthread; } >"$build/apt.log" 2>&1 && { install_gloo; return; }
 		say "apt-get did not work, see $build/apt.log"
 	fi
 	install_wheel
 }
+
+apt_get() { DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$@"; }
+
+# install_gloo fetches the headers that training on several processes is compiled with; all else works without them.
+install_gloo() { apt_get libgloo-dev >>"$build/apt.log" 2>&1 || say "no libgloo-dev here, see $build/apt.log"; }
 
 # install_wheel puts PyTorch's wheel into build/site. A wheel built for CUDA links its CPU library with two small CUDA
 # libraries; the large ones are needed, and installed, only where there is a GPU.
@@ -88,7 +94,7 @@ install_wheel() {
 	local python=${PYTHON:-python3} pip cuda suffix=
 	pip=("$python" -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target "$build/site")
 	"$python" -m pip --version >/dev/null 2>&1 ||
-		die "no libtorch found and no pip to fetch one: run 'sudo apt-get install libtorch-dev libopenblas0-pthread', or 'sudo apt-get install python3-pip' and this again, or set LIBTORCH to an unpacked libtorch"
+		die "no libtorch found and no pip to fetch one: run 'sudo apt-get install libtorch-dev libopenblas0-pthread libgloo-dev', or 'sudo apt-get install python3-pip' and this again, or set LIBTORCH to an unpacked libtorch"
 	say "no libtorch found: installing PyTorch's wheel into $build/site (some minutes, 1.3 GB, more where there is a GPU)"
 	rm -rf "$build/site"
 	if [ -e /proc/driver/nvidia ]; then
@@ -240,6 +246,23 @@ build_library() {
 	mv "$build/lib/libtch.so.new" "$build/lib/libtch.so"
 }
 
+# --- libgroup.so ----------------------------------------------------------------------------------------
+
+# gloo_headers: whether the libtorch in use comes with Gloo's headers; those of another version would not fit it.
+gloo_headers() { [ -f "${includes[0]}/gloo/algorithm.h" ] && [ -f "${includes[0]}/torch/csrc/distributed/c10d/ProcessGroupGloo.hpp" ]; }
+
+# build_group compiles what training on several processes needs, where it can be had.
+build_group() {
+	local dir=internal/torch/reduce/gloo object=$build/obj/gloo.o
+	if gloo_headers && compile "$object" "$version ${flags[*]} $(g++ -dumpfullversion) $(hash_of $dir/* internal/torch/shim/protect.h)" compile_shim $dir/gloo.cpp "$object" &&
+		g++ -shared -o "$build/lib/libgroup.so.new" "$object" -L"$libdir" -Wl,--enable-new-dtags -Wl,-rpath,"$libdir" -Wl,-z,defs -ltorch_cpu -lc10; then
+		mv "$build/lib/libgroup.so.new" "$build/lib/libgroup.so"
+		return
+	fi
+	rm -f "$build/lib/libgroup.so"
+	say "without training on several processes: this libtorch has no headers of Gloo (on Debian and Ubuntu: apt-get install libtorch-dev libgloo-dev)"
+}
+
 # --- go.work --------------------------------------------------------------------------------------------
 
 write_work() {
@@ -274,7 +297,7 @@ if ! find_libtorch; then
 	find_libtorch || die "libtorch was installed but is not found: set LIBTORCH to its directory"
 fi
 version=$(version_of)
-stamp="$libdir $version gotch $gotch_version $(g++ -dumpfullversion) ${shim_only:-all} $(hash_of "$0" scripts/setup/* internal/torch/shim/*) $root"
+stamp="$libdir $version gotch $gotch_version $(g++ -dumpfullversion) ${shim_only:-all} $(hash_of "$0" scripts/setup/* internal/torch/shim/* internal/torch/reduce/gloo/*) $(gloo_headers && echo gloo || true) $root"
 if [ "$(cat "$build/stamp" 2>/dev/null)" = "$stamp" ] && [ -f "$build/lib/libtch.so" ] && { [ -n "$shim_only" ] || [ -f "$build/gotch/go.mod" ]; }; then
 	say "up to date: libtorch $version ($source, $libdir)"
 	exit 0
@@ -289,6 +312,7 @@ if [ -z "$shim_only" ]; then
 	warming=$!
 fi
 build_library
+build_group
 [ -n "$shim_only" ] || wait $warming || die "gotch's Go side does not compile, see above"
 printf '%s' "$stamp" >"$build/stamp"
 say "done in $((SECONDS - began)) s: libtorch $version, $(wc -l <"$build/obj/stubbed") operators it lacks stubbed, $build/lib/libtch.so"

@@ -18,6 +18,14 @@ import (
 
 var load = sync.OnceValue(open)
 
+var openedAt string // the libtch.so in use
+
+// Dir is where the libtch.so in use lies, or why none could be opened.
+func Dir() (string, error) {
+	err := load()
+	return filepath.Dir(openedAt), err
+}
+
 // Load opens libtorch, if that has not happened yet. [Do] does it too; a command that wants to report a missing
 // libtorch before anything else calls it first.
 func Load() error { return load() }
@@ -36,6 +44,7 @@ func open() error {
 		if msg := C.af_open(name); msg != nil {
 			return fmt.Errorf("open libtorch: %s; run scripts/setup.sh (scripts/setup.sh --shim-only on a machine without Go)", take(msg))
 		}
+		openedAt = path
 		return nil
 	}
 	return fmt.Errorf("open libtorch: no libtch.so at %s; run scripts/setup.sh (scripts/setup.sh --shim-only on a machine without Go)", strings.Join(missing, ", "))
