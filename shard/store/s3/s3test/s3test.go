@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
 	"golang.org/x/sys/unix"
 )
 
@@ -94,6 +96,25 @@ func (s *Server) Kill() {
 // Atomic says whether a crash leaves every object whole or absent. With a sidecar versitygw writes an object's metadata
 // before the object: killed between the two it answers 412 to a put of what it does not show.
 func (s *Server) Atomic() bool { return s.side == "" }
+
+// Dir is the directory of the server's that holds a prefix of a bucket: its files are objects.
+func (s *Server) Dir(bucket, prefix string) string { return filepath.Join(s.root, bucket, prefix) }
+
+// Count lists what is below a prefix of a bucket, with the client library and nothing of ours.
+func (s *Server) Count(t *testing.T, bucket, prefix string) (n int) {
+	t.Helper()
+	c, err := minio.New(s.Addr, &minio.Options{Creds: credentials.NewStaticV4(AccessKey, SecretKey, ""), Region: "us-east-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for o := range c.ListObjectsIter(t.Context(), bucket, minio.ListObjectsOptions{Prefix: prefix, Recursive: true}) {
+		if o.Err != nil {
+			t.Fatal(o.Err)
+		}
+		n++
+	}
+	return n
+}
 
 // DropBucket removes a bucket with all that is in it.
 func (s *Server) DropBucket(bucket string) error {
