@@ -42,7 +42,7 @@ test-fleet: setup ## two machines as docs/fleet.md says; eight processes, distur
 	scripts/two_machines.sh
 	ACTFLEET_FLEET_LONG=$(LONG) scripts/fleet.sh $(SEEDS)
 
-test-interop: setup ## our files in the hands of pyarrow, DuckDB, Polars, safetensors and tokenizers
+test-interop: setup ## our files in the hands of pyarrow, DuckDB, Polars, safetensors, tokenizers and TensorBoard
 	python=$$(scripts/interop/venv.sh) && ACTFLEET_PYTHON="$$python" go test -count=1 ./shard/... ./collector/... ./trainer/...
 
 test-peers: setup ## autoencoders to and from SAELens, sparsify and dictionary_learning (installs torch: some minutes, 6.7 GB)

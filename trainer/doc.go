@@ -9,6 +9,7 @@
 //	cfg.json              everything that made it: plan ids, effective config, seed
 //	coder.safetensors     the weights, when the training has ended
 //	metrics.jsonl         {"step","tokens","seconds","starved","split":"train"|"eval", …}
+//	events.out.tfevents.* the same for TensorBoard, with a histogram of latents by density
 //	checkpoints/          step-N.safetensors and step-N.json, the last checkpoint_keep
 //
 // Checkpoints kept elsewhere (Job.Checkpoints) hold the metrics so far as well, so that a

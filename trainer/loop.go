@@ -86,7 +86,7 @@ func (f *feed) evaluate(ctx context.Context, due []*training) {
 			t.eval = views[i].meter.Metrics()
 		}
 		if t.failed == nil {
-			t.failed = t.report("eval", t.eval)
+			t.failed = t.report(evalSplit, t.eval, densityOf(views[i].meter))
 		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+
+	"actfleet/trainer/recon"
 )
 
 // Event is a line of metrics.jsonl: what was measured after a step.
@@ -21,6 +23,7 @@ type Event struct {
 	Starved float64            // share of Seconds that was spent waiting for data
 	Split   string             // train: of the step's rows; eval: of held-out rows
 	Values  map[string]float64 // loss, fvu, … under their own names
+	Density *recon.Histogram   // of an autoencoder's latents on held-out rows; only in event files
 }
 
 // MarshalJSON writes the values beside the fixed keys.
@@ -34,6 +37,46 @@ func (e Event) MarshalJSON() ([]byte, error) {
 }
 
 func round3(v float64) float64 { return float64(int64(v*1000+0.5)) / 1000 }
+
+// readEvents reads the lines of a metrics.jsonl; a missing one has none.
+func readEvents(path string) (out []Event, err error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, present(err)
+	}
+	for line := range bytes.Lines(text) {
+		e := Event{Values: map[string]float64{}}
+		if err := json.Unmarshal(line, &e); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (e *Event) UnmarshalJSON(text []byte) error {
+	var fixed struct {
+		Step             int
+		Tokens           int64
+		Seconds, Starved float64
+		Split            string
+	}
+	var all map[string]any
+	if err := errors.Join(json.Unmarshal(text, &fixed), json.Unmarshal(text, &all)); err != nil {
+		return err
+	}
+	*e = Event{Step: fixed.Step, Rows: fixed.Tokens, Seconds: fixed.Seconds, Starved: fixed.Starved, Split: fixed.Split, Values: map[string]float64{}}
+	for _, key := range []string{"step", "tokens", "seconds", "starved", "split"} {
+		delete(all, key)
+	}
+	for key, v := range all {
+		if v, ok := v.(float64); ok {
+			e.Values[key] = v
+		}
+	}
+	return nil
+}
 
 // appendEvent adds a line to metrics.jsonl.
 func appendEvent(dir string, e Event) error {

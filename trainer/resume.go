@@ -87,7 +87,10 @@ func (t *training) restore(ctx context.Context, from ckpts) (found bool, err err
 		t.kept = p.Step
 	}
 	t.fork(p.Coder)
-	return true, errors.Join(t.learner.Restored(), WriteCoder(t.Dir, t.coder), t.restoreMetrics(ctx, from))
+	if err := errors.Join(t.learner.Restored(), WriteCoder(t.Dir, t.coder), t.restoreMetrics(ctx, from)); err != nil {
+		return true, err
+	}
+	return true, t.openBoard()
 }
 
 // restoreMetrics takes metrics.jsonl back to the checkpoint.
@@ -127,7 +130,10 @@ func (t *training) start(ctx context.Context) error {
 	if err := t.learner.Init(x, n); err != nil {
 		return err
 	}
-	return errors.Join(WriteCoder(t.Dir, t.coder), truncateEvents(t.Dir, -1, 0))
+	if err := errors.Join(WriteCoder(t.Dir, t.coder), truncateEvents(t.Dir, -1, 0)); err != nil {
+		return err
+	}
+	return t.openBoard()
 }
 
 // checkpoint writes everything that training goes on from, also when ctx has ended.

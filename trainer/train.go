@@ -38,8 +38,9 @@ type Job struct {
 	Wait func(ctx context.Context, unit int) error
 
 	Program  string           // version of the program, for cfg.json
+	Host     string           // name of this machine, for the names of event files
 	Progress func(Event)      // called after every line of metrics.jsonl; may be nil
-	Now      func() time.Time // the clock, for rates and checkpoint_minutes only
+	Now      func() time.Time // the clock, for rates, checkpoint_minutes and event files only
 }
 
 // Result is what a training ended with.

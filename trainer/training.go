@@ -5,7 +5,9 @@ import (
 	"time"
 
 	"actfleet/trainer/optim"
+	"actfleet/trainer/recon"
 	"actfleet/trainer/stream"
+	"actfleet/trainer/tfevents"
 )
 
 // training is a Job under way.
@@ -15,8 +17,9 @@ type training struct {
 	learner Learner
 	feed    *feed
 	progress
-	goesOn  bool      // from what is there
-	ckpts   ckpts     // where it writes them
+	goesOn  bool  // from what is there
+	ckpts   ckpts // where it writes them
+	board   *tfevents.Writer
 	kept    int       // step of the last checkpoint in ckpts; -1 without any
 	saved   time.Time // when the last checkpoint was written
 	stepped bool      // by the batch that is being concluded
@@ -39,7 +42,7 @@ func (t *training) learn(b *stream.Batch, waited float64, after stream.Cursor) e
 	if t.Step%t.Config.LogSteps == 0 || t.last() || t.Step == 1 {
 		t.mixing = stream.Measure(b.Rows, t.feed.data.Mixed())
 		values["mixing"] = t.mixing.Evenness
-		return t.report("train", values)
+		return t.report("train", values, nil)
 	}
 	return nil
 }
@@ -78,11 +81,14 @@ func (t *training) checkpoints() bool {
 		c.CheckpointMinutes > 0 && t.Now().Sub(t.saved).Minutes() >= c.CheckpointMinutes
 }
 
-// report adds a line to metrics.jsonl and tells Progress.
-func (t *training) report(split string, values map[string]float64) error {
-	e := Event{Step: t.Step, Total: t.Config.Steps, Rows: t.Rows, Seconds: t.Seconds, Starved: t.starved(), Split: split, Values: values}
+// report adds a line to metrics.jsonl and an event for TensorBoard, and tells Progress.
+func (t *training) report(split string, values map[string]float64, density *recon.Histogram) error {
+	e := Event{Step: t.Step, Total: t.Config.Steps, Rows: t.Rows, Seconds: t.Seconds, Starved: t.starved(), Split: split, Values: values, Density: density}
 	if err := appendEvent(t.Dir, e); err != nil {
 		return err
+	}
+	if err := t.board.Append(boardEvent(e, t.Now())); err != nil {
+		return fmt.Errorf("step %d: %w", t.Step, err)
 	}
 	if t.Progress != nil {
 		t.Progress(e)

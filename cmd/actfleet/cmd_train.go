@@ -173,8 +173,9 @@ func (o *trainOptions) load(ctx context.Context, kind string) (cfg trainer.Confi
 
 // job is a training of one tap with the flags that all trainings share.
 func (o *trainOptions) job(kind, dir string, runs []stream.Source, t tap.Tap, cfg trainer.Config) trainer.Job {
+	host, _ := os.Hostname() // "" is as good a name
 	return trainer.Job{Kind: kind, Dir: dir, Runs: runs, Column: t.Column(""), Config: cfg,
-		Resume: o.resume, Fork: o.fork, Program: version(), Now: time.Now}
+		Resume: o.resume, Fork: o.fork, Program: version(), Host: host, Now: time.Now}
 }
 
 func runTrain(ctx context.Context, kind string, o trainOptions, out io.Writer) error {

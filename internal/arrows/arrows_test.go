@@ -49,6 +49,7 @@ var only = map[string][]string{
 	"github.com/prometheus":              {"cmd/..."},
 	"github.com/minio/minio-go":          {"shard/store/s3"},
 	"github.com/cenkalti/backoff":        {"shard/store/retry"},
+	"google.golang.org/protobuf":         {"trainer/tfevents"},
 }
 
 // pure lists the packages that must build without cgo, whatever they import.
