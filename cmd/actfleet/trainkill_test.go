@@ -90,6 +90,7 @@ func TestTrainKilled(t *testing.T) {
 
 // A disk that fills up in a checkpoint leaves the one before, which the message names; with room the training goes on.
 func TestTrainOnFullDisk(t *testing.T) {
+	t.Parallel()
 	run, dir := oneSite(t), t.TempDir()
 	short := func(out string, more ...string) []string {
 		return training(run, filepath.Join(dir, out), append(more, "--set", "steps=30")...)
