@@ -18,6 +18,7 @@ import (
 type attempt struct {
 	*units
 	unit     int
+	key      string // of the object that it makes
 	schema   shard.Schema
 	groups   *groups
 	prefix   *prefix // of the unit's prompts; nil: none
@@ -29,17 +30,17 @@ type attempt struct {
 	overflow []atomic.Bool   // per vector column
 }
 
-// begin opens unit u's pending object and starts its writer.
-func (us *units) begin(ctx context.Context, st store.Store, u int, schema shard.Schema, g *groups) (*attempt, error) {
-	pending, err := st.Create(ctx, shard.UnitKey(u))
+// begin opens the pending object of unit u at a key and starts its writer.
+func (us *units) begin(ctx context.Context, st store.Store, key string, u int, schema shard.Schema, g *groups) (*attempt, error) {
+	pending, err := st.Create(ctx, key)
 	if err != nil {
-		return nil, fmt.Errorf("create %s: %w", shard.UnitKey(u), err)
+		return nil, fmt.Errorf("create %s: %w", key, err)
 	}
 	w, err := shard.NewWriter(pending, schema, shard.Identity{PlanID: us.planID, Unit: u})
 	if err != nil {
 		return nil, errors.Join(err, pending.Abort())
 	}
-	a := &attempt{units: us, unit: u, schema: schema, groups: g, pending: pending, writer: w,
+	a := &attempt{units: us, unit: u, key: key, schema: schema, groups: g, pending: pending, writer: w,
 		full: make(chan *group, cap(g.free)), overflow: make([]atomic.Bool, len(schema.Vectors))}
 	a.running, a.ctx = errgroup.WithContext(ctx)
 	a.running.Go(a.write)
@@ -104,7 +105,7 @@ func (a *attempt) writing(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("write %s: %w", shard.UnitKey(a.unit), err)
+	return fmt.Errorf("write %s: %w", a.key, err)
 }
 
 // batch takes one batch through the model into its segments.

@@ -23,6 +23,7 @@ type Fleet interface {
 
 // Config is one node's part of a run.
 type Config struct {
+	Node  string // this node's name in the run
 	Store store.Store
 	Plan  shard.Plan
 	Input *dataset.Input
@@ -146,7 +147,7 @@ func (n *node) settle(ctx context.Context, u int, f shard.Footer, took time.Dura
 	e := Event{Event: "commit", Unit: &u, Rows: f.Rows, Bytes: f.Size, Seconds: took.Seconds()}
 	if errors.Is(err, store.ErrExists) {
 		e.Event, e.Message = "lost", "duplicate, identical"
-		err = sameAsCommitted(ctx, n.cfg.Store, u, f)
+		err = n.compare(ctx, u, f)
 	}
 	if err != nil {
 		n.drop(u, err)

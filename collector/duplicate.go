@@ -12,6 +12,44 @@ import (
 // ErrDiverged says that two nodes made different shards of one unit: they do not compute the same.
 var ErrDiverged = errors.New("two nodes made different shards of one unit")
 
+// compare is nil if a shard that came second is the committed one again. Otherwise the error names the SHA-256 of
+// both, and this node's lies in the run for somebody to find out which of the two is wrong.
+func (n *node) compare(ctx context.Context, u int, ours shard.Footer) error {
+	found := sameAsCommitted(ctx, n.cfg.Store, u, ours)
+	if !errors.Is(found, ErrDiverged) {
+		return found
+	}
+	sums, err := n.keep(ctx, u)
+	if err != nil {
+		return fmt.Errorf("%w; and this node's could not be kept: %w", found, err)
+	}
+	return fmt.Errorf("%w; %s", found, sums)
+}
+
+// keep computes a unit once more, since what came second is gone, and keeps it beside the committed one. It says what
+// that shows: the SHA-256 of both, or that this node does not agree with itself.
+func (n *node) keep(ctx context.Context, u int) (string, error) {
+	key := shard.DivergedKey(u, n.cfg.Node)
+	f, err := commit(ctx, u, func() (written, error) { return n.units.again(ctx, n.cfg.Store, key, u) })
+	if err != nil {
+		return "", err
+	}
+	err = sameAsCommitted(ctx, n.cfg.Store, u, f)
+	if err == nil {
+		const faulty = "computed again here it is as committed, so this machine makes errors"
+		return faulty, n.cfg.Store.Delete(ctx, key)
+	}
+	if !errors.Is(err, ErrDiverged) {
+		return "", err
+	}
+	committed, err := shard.Digest(ctx, n.cfg.Store, shard.UnitKey(u))
+	if err != nil {
+		return "", err
+	}
+	here, err := shard.Digest(ctx, n.cfg.Store, key)
+	return fmt.Sprintf("SHA-256 %s as committed, %s here, kept as %s", committed, here, key), err
+}
+
 // sameAsCommitted compares a shard that lost the race with the one in the store, by rows, size and the
 // exact statistics of every vector column: a single other bit in a vector shows in Σ‖x‖².
 func sameAsCommitted(ctx context.Context, st store.Store, u int, ours shard.Footer) (err error) {

@@ -52,7 +52,20 @@ func (us *units) compute(ctx context.Context, st store.Store, u int) (finish fun
 	if us.groups == nil {
 		us.groups = newGroups(us.plan.Schema(), us.groupCount())
 	}
-	a, err := us.begin(ctx, st, u, us.plan.Schema(), us.groups)
+	return us.try(ctx, st, shard.UnitKey(u), u, us.groups)
+}
+
+// again computes unit u into an object of its own, beside whatever else is computed.
+func (us *units) again(ctx context.Context, st store.Store, key string, u int) (written, error) {
+	finish, err := us.try(ctx, st, key, u, newGroups(us.plan.Schema(), us.groupCount()))
+	if err != nil {
+		return written{}, err
+	}
+	return finish()
+}
+
+func (us *units) try(ctx context.Context, st store.Store, key string, u int, g *groups) (finish func() (written, error), err error) {
+	a, err := us.begin(ctx, st, key, u, us.plan.Schema(), g)
 	if err != nil {
 		return nil, err
 	}
@@ -62,18 +75,18 @@ func (us *units) compute(ctx context.Context, st store.Store, u int) (finish fun
 		if err != nil || len(tooLarge) == 0 {
 			return w, err
 		}
-		return us.widened(ctx, st, u, tooLarge)
+		return us.widened(ctx, st, key, u, tooLarge)
 	}, nil
 }
 
 // widened computes unit u with some columns in fp32.
-func (us *units) widened(ctx context.Context, st store.Store, u int, columns []int) (written, error) {
+func (us *units) widened(ctx context.Context, st store.Store, key string, u int, columns []int) (written, error) {
 	schema := us.plan.Schema()
 	schema.Vectors = append([]shard.Vector(nil), schema.Vectors...)
 	for _, i := range columns {
 		schema.Vectors[i].Dtype = shard.F32
 	}
-	a, err := us.begin(ctx, st, u, schema, newGroups(schema, us.groupCount()))
+	a, err := us.begin(ctx, st, key, u, schema, newGroups(schema, us.groupCount()))
 	if err != nil {
 		return written{}, err
 	}

@@ -45,7 +45,8 @@ const maxDamage = 8
 //     other row is there;
 //   - every page header is intact and every vector finite;
 //   - the statistics in the footer are those of the stored values, to the last bit;
-//   - nothing else lies among the shards.
+//   - nothing else lies among the shards;
+//   - no node made another shard of a unit (DivergedKey) than the committed one.
 //
 // Damage is in the report. The error says that checking itself was not possible: no plan, an unreachable store.
 func Check(ctx context.Context, st store.Store, opt CheckOptions) (Report, error) {
@@ -64,7 +65,9 @@ func Check(ctx context.Context, st store.Store, opt CheckOptions) (Report, error
 	if err != nil {
 		return Report{}, err
 	}
-	err = c.units(ctx, sizes)
+	if err = c.units(ctx, sizes); err == nil {
+		err = c.diverged(ctx)
+	}
 	slices.Sort(c.report.Damage)
 	return c.report, err
 }

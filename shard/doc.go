@@ -16,6 +16,7 @@
 //	acts/unit-000000.parquet …    one shard per unit; its presence is the commit
 //	manifest.json                 when all units are there: key, size, rows and SHA-256 of each
 //	codes/<coder>/unit-….parquet  what coders made of the rows, keyed by the same (row, pos)
+//	diverged/unit-…-<node>.parquet  a shard that a node made differently from the committed one, kept to find out why
 //	log/<node>-<start>.jsonl      provenance and timings, never read to decide anything
 //
 // plan.json and manifest.json are UTF-8 JSON with two spaces of indent and a final newline; the fields stand in the order

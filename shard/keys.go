@@ -15,8 +15,9 @@ const (
 const MaxUnits = 1_000_000
 
 const (
-	actsPrefix = "acts/unit-"
-	unitSuffix = ".parquet"
+	actsPrefix     = "acts/unit-"
+	divergedPrefix = "diverged/unit-"
+	unitSuffix     = ".parquet"
 )
 
 // UnitKey is the key of unit u's shard, "acts/unit-000007.parquet".
@@ -31,6 +32,18 @@ func CodesKey(coder string, u int) string { return fmt.Sprintf("codes/%s/unit-%0
 // LogKey is the key of one node's log, "log/<node>-<start>.jsonl", start in UTC to the millisecond.
 func LogKey(node string, start time.Time) string {
 	return fmt.Sprintf("log/%s-%s.jsonl", node, start.UTC().Format("20060102T150405.000Z"))
+}
+
+// DivergedKey is the key of unit u's shard as a node made it that differs from the committed one,
+// "diverged/unit-000007-<node>.parquet".
+func DivergedKey(u int, node string) string {
+	return fmt.Sprintf("%s%06d-%s%s", divergedPrefix, u, node, unitSuffix)
+}
+
+// parseDivergedKey is the unit of a DivergedKey.
+func parseDivergedKey(key string) (u int, ok bool) {
+	n, err := fmt.Sscanf(key, divergedPrefix+"%06d-", &u)
+	return u, err == nil && n == 1 && u >= 0
 }
 
 // parseUnitKey is the inverse of UnitKey.

@@ -115,13 +115,26 @@ func describeUnit(ctx context.Context, st store.Store, planID string, u int) (Un
 		return f, fmt.Errorf("%s in %s: %w: it says it is unit %d of plan %.12s", f.Key, st, ErrCorrupt, r.Identity().Unit, r.Identity().PlanID)
 	}
 	f.Rows = r.NumRows()
-	if s, ok := o.(store.Summed); ok {
-		f.SHA256 = s.SHA256() // spares reading every byte of a run in a bucket
-	}
-	if f.SHA256 == "" {
-		f.SHA256, err = hashObject(ctx, o, nil)
-	}
+	f.SHA256, err = digest(ctx, o)
 	return f, err
+}
+
+// Digest is the SHA-256 of an object, in hex.
+func Digest(ctx context.Context, st store.Store, key string) (string, error) {
+	o, err := st.Open(ctx, key)
+	if err != nil {
+		return "", err
+	}
+	defer o.Close()
+	return digest(ctx, o)
+}
+
+// digest believes a store that knows the sum, which spares reading every byte of a run in a bucket.
+func digest(ctx context.Context, o store.Object) (string, error) {
+	if s, ok := o.(store.Summed); ok && s.SHA256() != "" {
+		return s.SHA256(), nil
+	}
+	return hashObject(ctx, o, nil)
 }
 
 // hashStep is how much is hashed between two looks at the context.

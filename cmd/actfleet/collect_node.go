@@ -62,7 +62,7 @@ func (j *job) work(ctx context.Context, n *thisNode) (collector.Summary, error) 
 	d := n.departing(ctx, j.o.node.grace)
 	defer d.over()
 	sum, err := collector.Collect(d.hard, collector.Config{
-		Store: j.store, Plan: j.plan, Input: j.input, Model: d.model(j.model), Fleet: d.fleet(n.coordinator),
+		Node: string(n.node), Store: j.store, Plan: j.plan, Input: j.input, Model: d.model(j.model), Fleet: d.fleet(n.coordinator),
 		Lanes:  func() int { return j.lanes(n.fleet) },
 		Encode: func(s string) []int32 { return j.text.Encode(s, false) }, Token: j.text.Token,
 		Observe: n.observe, Now: time.Now,
