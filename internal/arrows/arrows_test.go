@@ -47,7 +47,7 @@ var only = map[string][]string{
 	"github.com/spf13/cobra":             {"cmd/..."},
 	"github.com/charmbracelet/bubbletea": {"cmd/actfleet/watch"},
 	"github.com/prometheus":              {"cmd/..."},
-	"github.com/minio/minio-go":          {"shard/store/s3"},
+	"github.com/minio/minio-go":          {"shard/store/s3", "shard/store/s3/s3test"},
 	"github.com/cenkalti/backoff":        {"shard/store/retry"},
 	"google.golang.org/protobuf":         {"trainer/tfevents"},
 }
