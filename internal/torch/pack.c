@@ -67,102 +67,77 @@ static void one_f32(af_pack *p, float *dst, float x) {
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define AVX2 __attribute__((target("avx2,f16c")))
+#define AVX2 __attribute__((target("avx2,f16c,fma")))
 
-int af_pack_fast(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c"); }
+int af_pack_fast(void) {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c") && __builtin_cpu_supports("fma");
+}
 
-// The sums of af_pack in registers.
+// What eights measure: the sums of af_pack and the largest magnitude as bits, which order as the numbers do, with
+// infinities and NaNs above them all.
 typedef struct {
   __m256d low, high;
-  __m256 most;
+  __m256i most;
 } lanes;
 
-AVX2 static inline __m256 magnitude(__m256 x) { return _mm256_and_ps(x, _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff))); }
-
-AVX2 static inline int all_finite(__m256 x) {
-  return _mm256_movemask_ps(_mm256_cmp_ps(magnitude(x), _mm256_set1_ps(INFINITY), _CMP_LT_OQ)) == 0xff;
-}
-
-AVX2 static inline void take_sums(lanes *l, const af_pack *p) {
-  l->low = _mm256_loadu_pd(p->sumsq);
-  l->high = _mm256_loadu_pd(p->sumsq + 4);
-}
-
-AVX2 static inline void put_sums(const lanes *l, af_pack *p) {
-  _mm256_storeu_pd(p->sumsq, l->low);
-  _mm256_storeu_pd(p->sumsq + 4, l->high);
-}
-
-// add measures eight values x that are stored as y, all of them finite.
+// add measures eight values x that are stored as y. A square is exact in double, so one rounding is all there is.
 AVX2 static inline void add(lanes *l, __m256 x, __m256 y) {
   __m256d a = _mm256_cvtps_pd(_mm256_castps256_ps128(y)), b = _mm256_cvtps_pd(_mm256_extractf128_ps(y, 1));
-  l->most = _mm256_max_ps(l->most, magnitude(x));
-  l->low = _mm256_add_pd(l->low, _mm256_mul_pd(a, a));
-  l->high = _mm256_add_pd(l->high, _mm256_mul_pd(b, b));
+  l->most = _mm256_max_epu32(l->most, _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0x7fffffff)));
+  l->low = _mm256_fmadd_pd(a, a, l->low);
+  l->high = _mm256_fmadd_pd(b, b, l->high);
 }
 
-AVX2 static inline void finish(const lanes *l, af_pack *p) {
-  put_sums(l, p);
-  float m[8];
-  _mm256_storeu_ps(m, l->most);
+AVX2 static inline uint32_t finish(const lanes *l, double *sums) {
+  _mm256_storeu_pd(sums, l->low);
+  _mm256_storeu_pd(sums + 4, l->high);
+  uint32_t m[8], most = 0;
+  _mm256_storeu_si256((__m256i *)m, l->most);
   for (int j = 0; j < 8; j++)
-    p->maxabs = larger(p->maxabs, m[j]);
+    most = m[j] > most ? m[j] : most;
+  return most;
 }
 
-// eights_f16 packs n values, n and p->count multiples of 8. Eight values that are not all finite take the plain path.
-AVX2 static void eights_f16(af_pack *p, uint16_t *dst, const float *src, int64_t n) {
-  lanes l = {.most = _mm256_setzero_ps()};
-  take_sums(&l, p);
+// eights_f16 packs n values, a multiple of 8, writes their eight sums and returns the bits of the largest magnitude.
+AVX2 static uint32_t eights_f16(double *sums, uint16_t *dst, const float *src, int64_t n) {
+  lanes l = {_mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_si256()};
   for (int64_t i = 0; i < n; i += 8) {
     __m256 x = _mm256_loadu_ps(src + i);
     __m128i h = _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);
-    __m256 y = _mm256_cvtph_ps(h);
-    if (__builtin_expect(!all_finite(y), 0)) {
-      put_sums(&l, p);
-      for (int j = 0; j < 8; j++)
-        one_f16(p, dst + i + j, src[i + j]);
-      take_sums(&l, p);
-      continue;
-    }
     _mm_storeu_si128((__m128i *)(dst + i), h);
-    add(&l, x, y);
-    p->count += 8;
+    add(&l, x, _mm256_cvtph_ps(h));
   }
-  finish(&l, p);
+  return finish(&l, sums);
 }
 
-AVX2 static void eights_f32(af_pack *p, float *dst, const float *src, int64_t n) {
-  lanes l = {.most = _mm256_setzero_ps()};
-  take_sums(&l, p);
+AVX2 static uint32_t eights_f32(double *sums, float *dst, const float *src, int64_t n) {
+  lanes l = {_mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_si256()};
   for (int64_t i = 0; i < n; i += 8) {
     __m256 x = _mm256_loadu_ps(src + i);
-    if (__builtin_expect(!all_finite(x), 0)) {
-      put_sums(&l, p);
-      for (int j = 0; j < 8; j++)
-        one_f32(p, dst + i + j, src[i + j]);
-      take_sums(&l, p);
-      continue;
-    }
     _mm256_storeu_ps(dst + i, x);
     add(&l, x, x);
-    p->count += 8;
   }
-  finish(&l, p);
+  return finish(&l, sums);
 }
 #else
 int af_pack_fast(void) { return 0; }
 
-static void eights_f16(af_pack *p, uint16_t *dst, const float *src, int64_t n) {}
-static void eights_f32(af_pack *p, float *dst, const float *src, int64_t n) {}
+static uint32_t eights_f16(double *sums, uint16_t *dst, const float *src, int64_t n) { return 0; }
+static uint32_t eights_f32(double *sums, float *dst, const float *src, int64_t n) { return 0; }
 #endif
 
-// PACK is one row: eights as far as they go, then the plain path. The lanes start anew with each row.
-#define PACK(one, eights)                                                                                              \
-  memset(p->sumsq, 0, sizeof p->sumsq);                                                                                \
-  p->count = 0;                                                                                                        \
+// PACK is one row: eights as far as they go, then the plain path, which takes the whole row where the eights met a
+// magnitude of limit (as bits) or more: what is not finite is counted value by value. The lanes start anew with each row.
+#define PACK(one, eights, limit)                                                                                       \
   int64_t i = fast ? n & ~(int64_t)7 : 0;                                                                              \
-  if (i > 0)                                                                                                           \
-    eights(p, dst, src, i);                                                                                            \
+  uint32_t most = i > 0 ? eights(p->sumsq, dst, src, i) : limit;                                                       \
+  if (most < limit) {                                                                                                  \
+    p->maxabs = larger(p->maxabs, float_of(most));                                                                     \
+  } else {                                                                                                             \
+    memset(p->sumsq, 0, sizeof p->sumsq);                                                                              \
+    i = 0;                                                                                                             \
+  }                                                                                                                    \
+  p->count = i;                                                                                                        \
   for (; i < n; i++)                                                                                                   \
     one(p, dst + i, src[i]);                                                                                           \
   double row = 0;                                                                                                      \
@@ -170,9 +145,9 @@ static void eights_f32(af_pack *p, float *dst, const float *src, int64_t n) {}
     row += p->sumsq[lane];                                                                                             \
   return row;
 
-static double pack_f16(af_pack *p, uint16_t *dst, const float *src, int64_t n, int fast) { PACK(one_f16, eights_f16) }
+static double pack_f16(af_pack *p, uint16_t *dst, const float *src, int64_t n, int fast) { PACK(one_f16, eights_f16, 0x477ff000) } // 65520
 
-static double pack_f32(af_pack *p, float *dst, const float *src, int64_t n, int fast) { PACK(one_f32, eights_f32) }
+static double pack_f32(af_pack *p, float *dst, const float *src, int64_t n, int fast) { PACK(one_f32, eights_f32, 0x7f800000) } // infinity
 
 void af_pack_rows_f16(af_pack *p, uint16_t *dst, const float *src, int64_t stride, int64_t width, const int32_t *index,
                       int64_t rows, double *sums, int fast) {
