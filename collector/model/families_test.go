@@ -73,6 +73,24 @@ func TestContradictoryDimensions(t *testing.T) {
 	}
 }
 
+// A norm's epsilon below zero gives NaNs where the variance is small; each family names the key in its own way.
+func TestNegativeEpsilon(t *testing.T) {
+	for _, name := range fixtures {
+		t.Run(name, func(t *testing.T) {
+			found := 0
+			for key := range readConfig(t, name) {
+				if strings.Contains(key, "norm_eps") {
+					found++
+					refuses(t, name, key, -1e-5, arch.ErrUnsupported, key+" is -0.00001")
+				}
+			}
+			if found == 0 {
+				t.Error("the fixture's config names no epsilon")
+			}
+		})
+	}
+}
+
 func readConfig(t *testing.T, name string) (c map[string]any) {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("modeltest", "testdata", name, "config.json"))

@@ -50,6 +50,8 @@ func parse(text []byte, config any, harmless string) error {
 	for _, key := range slices.Sorted(maps.Keys(all)) {
 		value := string(all[key])
 		switch {
+		case strings.Contains(key, "norm_eps") && strings.HasPrefix(value, "-"):
+			return fmt.Errorf("%w: config.json: %s is %.40s; a norm divides by the root of the variance plus it", ErrUnsupported, key, value)
 		case value == "null", known[key], harmlessKeys[key], extra[key], offKeys[key] && value == "false":
 		case key == "quantization_config":
 			return fmt.Errorf("%w: config.json: quantization_config is set; convert the checkpoint to fp16 or fp32 first", ErrUnsupported)
