@@ -12,6 +12,11 @@ func (l *Learner) Init(sample []float32, n int) error {
 		return fmt.Errorf("sae: %d sample rows are too few to begin with", n)
 	}
 	in, out := columns(sample, n, l.Row(), 0, l.D), columns(sample, n, l.Row(), l.Row()-l.Outputs(), l.Outputs())
+	for _, x := range [][]float32{in, out} {
+		if !differ(x, n) {
+			return fmt.Errorf("sae: the %d rows looked at are all the same, or not finite: an autoencoder needs finite rows that differ", n)
+		}
+	}
 	from, to := l.middle(in, n), l.middle(out, n)
 	if err := l.beginScales(in, out, from, to); err != nil {
 		return err
@@ -40,6 +45,12 @@ func columns(x []float32, n, row, at, d int) []float32 {
 		out = append(out, x[b*row+at:b*row+at+d]...)
 	}
 	return out
+}
+
+// differ tells whether n rows of x are not all the same, beyond rounding.
+func differ(x []float32, n int) bool {
+	square := meanSquare(x, make([]float64, len(x)/n))
+	return meanSquare(x, columnMeans(x, n)) > 1e-20*square && !math.IsInf(square, 0)
 }
 
 // middle is the geometric median of rows, or 0 where directions are free.

@@ -11,7 +11,7 @@ import (
 // fit sets centre and scale from n sample rows.
 func (f *frame) fit(sample []float32, n int) error {
 	d := len(f.centre)
-	mean, square := make([]float64, d), 0.0
+	mean, square, whole := make([]float64, d), 0.0, 0.0
 	for i, v := range sample[:n*d] {
 		mean[i%d] += float64(v)
 	}
@@ -21,10 +21,10 @@ func (f *frame) fit(sample []float32, n int) error {
 	}
 	for i, v := range sample[:n*d] {
 		r := float64(v) - mean[i%d]
-		square += r * r
+		square, whole = square+r*r, whole+float64(v)*float64(v)
 	}
 	scale := math.Sqrt(square / float64(n*d))
-	if !(scale > 0) || math.IsInf(scale, 0) {
+	if !(square > 1e-20*whole) || math.IsInf(scale, 0) { // not by rounding alone
 		return fmt.Errorf("vq: the %d rows looked at have a spread of %v: a tokenizer needs finite rows that differ", n, scale)
 	}
 	f.scale[0] = float32(scale)
