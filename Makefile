@@ -38,7 +38,7 @@ race: ## what needs no libtorch, under the race detector
 test-s3: setup ## the tests against a real S3 server, versitygw, which goes into build/bin
 	export ACTFLEET_VERSITYGW; ACTFLEET_VERSITYGW=$$(scripts/versitygw.sh) && go test -count=1 ./shard/store/s3 && go test -count=1 -run S3 ./cmd/actfleet
 
-test-fleet: setup ## two machines as docs/fleet.md says; eight processes, disturbed, on a disk and in a bucket; SEEDS=1-20 and LONG=1 for the long form
+test-fleet: setup ## two machines as docs/fleet.md says; eight processes, disturbed, on a disk, in a bucket and with lost packets; SEEDS=1-20 and LONG=1 for the long form
 	scripts/two_machines.sh
 	ACTFLEET_FLEET_LONG=$(LONG) scripts/fleet.sh $(SEEDS)
 

@@ -4,8 +4,8 @@
 set -euo pipefail
 alone=(unshare --net --mount)
 [ "$(id -u)" = 0 ] || alone+=(--user --map-root-user)
-if "${alone[@]}" sh -c 'mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns && ip link add name probe type bridge' 2>/dev/null; then
+if "${alone[@]}" sh -c 'mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns && ip tuntap add name probe mode tun' 2>/dev/null; then
   ACTFLEET_FLEET_NET=1 exec "${alone[@]}" sh -c 'mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns && ip link set lo up && exec "$@"' sh "$@"
 fi
-echo "fleet: no network namespaces here (they need root, or user namespaces, and ip): nothing will be partitioned" >&2
+echo "fleet: no network namespaces here (they need root, or user namespaces, ip and /dev/net/tun): nothing will be partitioned or lost" >&2
 exec "$@"

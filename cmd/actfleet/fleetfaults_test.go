@@ -20,7 +20,7 @@ func (tr *trial) disturb() {
 		tr.kill(i)
 	case kind == 2 && tr.did["stopped"] == 0:
 		tr.stop(i)
-	case kind == 3 && tr.lab.nets && tr.did["cut off"] == 0:
+	case kind == 3 && tr.lab.hub != nil && tr.did["cut off"] == 0:
 		tr.partition(alive[:len(alive)/2])
 	}
 }

@@ -12,46 +12,58 @@ import (
 	"time"
 )
 
-// lab is where a fleet of processes runs: a network namespace for each node, all on one bridge, or loopback where
-// there are none (ACTFLEET_FLEET_NET is not set).
+// netsAllowed is the environment variable that scripts/fleet.sh sets where the test may make network namespaces.
+const netsAllowed = "ACTFLEET_FLEET_NET"
+
+// lab is where a fleet of processes runs: a network namespace for each node, all on one hub, or loopback where there are
+// none.
 type lab struct {
 	t       *testing.T
-	nets    bool
+	hub     *hub     // nil on loopback
 	ports   []string // of the nodes
 	servers string   // address at which nodes find what the test serves
 }
 
-// newLab makes room for n nodes. Node i's port on the bridge is "afN".
-func newLab(t *testing.T, n int) *lab {
-	l := &lab{t: t, nets: os.Getenv("ACTFLEET_FLEET_NET") != "", servers: "127.0.0.1"}
+// newLab makes room for n nodes. Node i's namespace is "afI".
+func newLab(t *testing.T, n int) *lab { return newLossyLab(t, n, 0, 0) }
+
+// newLossyLab is newLab with a network that loses a share of the packets.
+func newLossyLab(t *testing.T, n int, loss float64, seed uint64) *lab {
+	l := &lab{t: t, servers: "127.0.0.1"}
 	for i := range n {
 		l.ports = append(l.ports, fmt.Sprintf("127.0.0.1:%d", 47100+os.Getpid()%100*20+i))
 	}
-	if !l.nets {
+	if os.Getenv(netsAllowed) == "" {
 		return l
 	}
-	l.servers = "10.9.0.254"
-	for _, bridge := range []string{"af", "afcut"} {
-		l.ip("link", "add", bridge, "type", "bridge")
-		l.ip("link", "set", bridge, "up")
-		t.Cleanup(func() { l.ip("link", "del", bridge) })
-	}
-	l.ip("addr", "add", l.servers+"/24", "dev", "af")
+	l.hub, l.servers = newHub(t, loss, seed), address(n)
+	l.plug(n, "")
 	for i := range n {
-		name, address := l.name(i), fmt.Sprintf("10.9.0.%d", i+1)
-		l.ports[i] = address + ":7946"
-		l.ip("netns", "add", name)
-		t.Cleanup(func() { l.ip("netns", "del", name) })
-		l.ip("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", name)
-		l.ip("link", "set", name, "master", "af", "up")
-		l.ip("-n", name, "link", "set", "lo", "up")
-		l.ip("-n", name, "addr", "add", address+"/24", "dev", "eth0")
-		l.ip("-n", name, "link", "set", "eth0", "up")
+		l.ports[i] = address(i) + ":7946"
+		l.ip("netns", "add", l.name(i))
+		t.Cleanup(func() { l.ip("netns", "del", l.name(i)) })
+		l.ip("-n", l.name(i), "link", "set", "lo", "up")
+		l.plug(i, l.name(i))
 	}
 	return l
 }
 
+// address is that of place i of the hub; the test's own comes after those of the nodes.
+func address(i int) string { return fmt.Sprintf("10.9.0.%d", i+1) }
+
 func (l *lab) name(i int) string { return fmt.Sprintf("af%d", i) }
+
+// plug makes place i of the hub a device in a namespace; "" is the test's own.
+func (l *lab) plug(i int, namespace string) {
+	device, at := fmt.Sprintf("afhub%d", i), []string{}
+	l.hub.plug(l.t, device, address(i))
+	if namespace != "" {
+		l.ip("link", "set", device, "netns", namespace)
+		at = []string{"-n", namespace}
+	}
+	l.ip(append(at, "addr", "add", address(i)+"/24", "dev", device)...)
+	l.ip(append(at, "link", "set", device, "mtu", fmt.Sprint(hubMTU), "up")...)
+}
 
 func (l *lab) ip(args ...string) {
 	l.t.Helper()
@@ -61,16 +73,25 @@ func (l *lab) ip(args ...string) {
 }
 
 // cut moves nodes to a network of their own; heal brings all back.
-func (l *lab) cut(nodes []int) { l.attach(nodes, "afcut") }
+func (l *lab) cut(nodes []int) { l.group(nodes, 1) }
 
-func (l *lab) heal(nodes []int) { l.attach(nodes, "af") }
+func (l *lab) heal(nodes []int) { l.group(nodes, 0) }
 
-func (l *lab) attach(nodes []int, bridge string) {
+func (l *lab) group(nodes []int, group int) {
 	for _, i := range nodes {
-		if l.nets {
-			l.ip("link", "set", l.name(i), "master", bridge)
+		if l.hub != nil {
+			l.hub.move(address(i), group)
 		}
 	}
+}
+
+// String says what became of the packets.
+func (l *lab) String() string {
+	if l.hub == nil {
+		return "on loopback"
+	}
+	passed, lost := l.hub.counts()
+	return fmt.Sprintf("%d packets passed, %d lost", passed, lost)
 }
 
 // start runs actfleet as node i.
@@ -78,7 +99,7 @@ func (l *lab) start(i int, args ...string) *process {
 	l.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	l.t.Cleanup(cancel)
-	if args = append([]string{os.Args[0]}, args...); l.nets {
+	if args = append([]string{os.Args[0]}, args...); l.hub != nil {
 		args = append([]string{"ip", "netns", "exec", l.name(i)}, args...)
 	}
 	p := &process{Cmd: exec.CommandContext(ctx, args[0], args[1:]...)}

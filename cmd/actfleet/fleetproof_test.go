@@ -17,50 +17,57 @@ import (
 	"actfleet/shard/store/s3/s3test"
 )
 
-// TestFleetOnADisk is the proof on a directory: for each seed eight processes, of which some are killed with -9, stopped
-// and continued, cut off and started again, and one hangs until all others are done and commits then. Every row is there
-// exactly once, every shard has the SHA-256 that one undisturbed node makes, no file is left over, and little work was
-// done twice. scripts/fleet.sh runs it.
-func TestFleetOnADisk(t *testing.T) {
+// TestFleet is the proof: for each seed eight processes, of which some are killed with -9, stopped and continued, cut off
+// and started again, and one hangs until all others are done and commits then. Every row is there exactly once, every
+// shard has the SHA-256 that one undisturbed node makes, no file is left over, and little work was done twice.
+// scripts/fleet.sh runs it.
+func TestFleet(t *testing.T) {
 	p := newProof(t)
 	for _, seed := range seeds(t) {
-		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
-			out := filepath.Join(t.TempDir(), "run")
-			trial := p.trial(t, seed, out, func() int { return len(unitFiles(out)) })
-			trial.run(nil)
-			if got := sums(t, out); !sameSums(got, p.sums) {
-				t.Errorf("other files or bytes than one node makes: %d files, want %d", len(got), len(p.sums))
-			}
-			wantNoRemains(t, out)
-			trial.report(loggedTwice(t, out))
-		})
+		t.Run(fmt.Sprintf("disk/seed=%d", seed), func(t *testing.T) { p.onDisk(t, seed, 0) })
+		t.Run(fmt.Sprintf("bucket/seed=%d", seed), func(t *testing.T) { p.inBucket(t, seed) })
+		t.Run(fmt.Sprintf("loss/seed=%d", seed), func(t *testing.T) { p.onDisk(t, seed, 0.2) })
 	}
 }
 
-// TestFleetInABucket is the same in a bucket behind a proxy that loses one request in a hundred and delivers PUTs twice
-// or loses their answers, on a server that is killed and started again in the middle.
-func TestFleetInABucket(t *testing.T) {
-	p := newProof(t)
-	for _, seed := range seeds(t) {
-		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
-			server := s3test.Start(t, "fleet")
-			trial := p.trial(t, seed, "s3://fleet/night/run", nil)
-			proxy := s3test.NewProxy(t, trial.lab.servers+":0", server.URL(), s3test.Faults{RequestLost: 1, Twice: 5, PutAnswerLost: 5})
-			st := openBucket(t, "s3://fleet/night/run") // not through the proxy
-			trial.count = func() int { return unitObjects(t, st) }
-			t.Setenv("ACTFLEET_S3_ENDPOINT", proxy.URL())
-			trial.run(func() {
-				server.Kill()
-				time.Sleep(time.Second)
-				server.Launch(t)
-			})
-			if got := bucketSums(t, st); !sameSums(got, p.sums) {
-				t.Errorf("other objects or bytes than one node makes: %d objects, want %d", len(got), len(p.sums))
-			}
-			trial.report(trial.lost)
-			t.Log(proxy.Seen())
-		})
+// onDisk is a trial in a directory, over a network that loses packets.
+func (p *proof) onDisk(t *testing.T, seed uint64, loss float64) {
+	out := filepath.Join(t.TempDir(), "run")
+	tally := &p.disk
+	if loss > 0 {
+		if os.Getenv(netsAllowed) == "" {
+			t.Skip("no packets are lost on loopback; coordinator/gossip tests that in memory")
+		}
+		tally = &p.loss
 	}
+	trial := p.trial(t, seed, out, loss, tally, func() int { return len(unitFiles(out)) })
+	trial.run(nil)
+	if got := sums(t, out); !sameSums(got, p.sums) {
+		t.Errorf("other files or bytes than one node makes: %d files, want %d", len(got), len(p.sums))
+	}
+	wantNoRemains(t, out)
+	trial.report(loggedTwice(t, out))
+}
+
+// inBucket is one in a bucket behind a proxy that loses one request in a hundred and delivers PUTs twice or loses their
+// answers, on a server that is killed and started again in the middle.
+func (p *proof) inBucket(t *testing.T, seed uint64) {
+	server := s3test.Start(t, "fleet")
+	trial := p.trial(t, seed, "s3://fleet/night/run", 0, &p.bucket, nil)
+	proxy := s3test.NewProxy(t, trial.lab.servers+":0", server.URL(), s3test.Faults{RequestLost: 1, Twice: 5, PutAnswerLost: 5})
+	st := openBucket(t, "s3://fleet/night/run") // not through the proxy
+	trial.count = func() int { return unitObjects(t, st) }
+	t.Setenv("ACTFLEET_S3_ENDPOINT", proxy.URL())
+	trial.run(func() {
+		server.Kill()
+		time.Sleep(time.Second)
+		server.Launch(t)
+	})
+	if got := bucketSums(t, st); !sameSums(got, p.sums) {
+		t.Errorf("other objects or bytes than one node makes: %d objects, want %d", len(got), len(p.sums))
+	}
+	trial.report(trial.lost)
+	t.Log(proxy.Seen())
 }
 
 // proof is what all trials share.
@@ -68,8 +75,11 @@ type proof struct {
 	data string
 	sums map[string][32]byte // of the shards that one node makes
 
-	twice, units, trials int // so far
+	disk, bucket, loss tally // so far
 }
+
+// tally counts over the trials of a kind.
+type tally struct{ twice, units, trials int }
 
 func newProof(t *testing.T) *proof {
 	t.Helper()
@@ -117,6 +127,7 @@ func seeds(t *testing.T) (all []uint64) {
 type trial struct {
 	*testing.T
 	*proof
+	tally *tally
 	lab   *lab
 	rng   *rand.Rand
 	out   string
@@ -139,9 +150,9 @@ type later struct {
 
 const fleetSize = 8
 
-func (p *proof) trial(t *testing.T, seed uint64, out string, count func() int) *trial {
+func (p *proof) trial(t *testing.T, seed uint64, out string, loss float64, kind *tally, count func() int) *trial {
 	t.Helper()
-	return &trial{T: t, proof: p, lab: newLab(t, fleetSize), rng: rand.New(rand.NewPCG(seed, 5)), out: out, count: count,
+	return &trial{T: t, proof: p, tally: kind, lab: newLossyLab(t, fleetSize, loss, seed), rng: rand.New(rand.NewPCG(seed, 5)), out: out, count: count,
 		nodes: make([]*process, fleetSize), hung: -1, did: map[string]int{}, began: time.Now()}
 }
 
@@ -256,10 +267,10 @@ func (tr *trial) alive() (all []int) {
 // report says what happened, and fails when too much was done twice: more than a fifth of one trial's units, more than a
 // tenth of those of many.
 func (tr *trial) report(twice int) {
-	units := len(tr.sums)
-	tr.twice, tr.units, tr.trials = tr.twice+twice, tr.units+units, tr.trials+1
-	tr.Logf("%s: %v, %d of %d units done twice, %d of %d in all", time.Since(tr.began).Round(time.Second), tr.did, twice, units, tr.twice, tr.units)
-	if 5*twice > units || tr.trials >= 10 && 10*tr.twice > tr.units {
+	units, all := len(tr.sums), tr.tally
+	all.twice, all.units, all.trials = all.twice+twice, all.units+units, all.trials+1
+	tr.Logf("%s: %v, %d of %d units done twice, %d of %d in all; %s", time.Since(tr.began).Round(time.Second), tr.did, twice, units, all.twice, all.units, tr.lab)
+	if 5*twice > units || all.trials >= 10 && 10*all.twice > all.units {
 		tr.Errorf("too many units were done twice")
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/hashicorp/memberlist"
+
 	"actfleet/coordinator"
 )
 
@@ -49,6 +51,8 @@ type Config struct {
 	// Logger gets the lines a person should see at Info and above, and memberlist's
 	// own at Debug; slog.Default() where nil.
 	Logger *slog.Logger
+
+	adjust func(*memberlist.Config) // tests put in a network that loses things; nil for nothing
 }
 
 // DefaultJoinFor is how long a node waits for its first peer: nodes of one job start

@@ -69,6 +69,9 @@ func (f *Fleet) listen(ctx context.Context) error {
 	mc.SecretKey = f.cfg.Secret
 	mc.Logger = f.hooks.bridge.logger()
 	f.hooks.install(mc)
+	if f.cfg.adjust != nil {
+		f.cfg.adjust(mc)
+	}
 	if f.list, err = memberlist.Create(mc); err != nil {
 		return bindError(host, port, err)
 	}
