@@ -22,6 +22,8 @@ type EvalOptions struct {
 	Rows    int  // at most so many; 0 is all of them
 	Host    Host // runs prompts with the reconstructions patched in; nil: that is not measured
 	Prompts int  // how many prompts Host runs
+
+	form form // of the coder
 }
 
 // Evaluation is what was measured of a coder.
@@ -58,8 +60,8 @@ func Evaluate(ctx context.Context, dir string, runs []stream.Source, o EvalOptio
 	if s.Width() != c.DIn+c.DOut {
 		return e, c, fmt.Errorf("%s was trained on vectors of %d, column %s here has %d", dir, c.DIn+c.DOut, c.Column, s.Width())
 	}
-	if o.Host != nil && len(cfg.beside()) > 0 {
-		return e, c, fmt.Errorf("%s is no autoencoder of %s alone: its reconstructions cannot be patched into the model", dir, c.Column)
+	if o.form, err = c.form(); err != nil {
+		return e, c, fmt.Errorf("%s: %w", dir, err)
 	}
 	if o.Rows == 0 {
 		o.Rows = int(s.Rows())
@@ -109,7 +111,7 @@ func evaluate(ctx context.Context, s *stream.Stream, m Meter, runs []stream.Sour
 	if o.Host == nil {
 		return e, nil
 	}
-	lost, err := recovered(ctx, o.Host, m, chosen)
+	lost, err := recovered(ctx, o.Host, m, o.form, chosen)
 	maps.Copy(e.Metrics, lost)
 	return e, err
 }

@@ -2,8 +2,10 @@ package trainer
 
 import (
 	"context"
+	"errors"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"actfleet/trainer/recon"
@@ -64,22 +66,40 @@ func TestContext(t *testing.T) {
 }
 
 // linear is a host of one linear map: logits = 2·x, x the one-hot of the token.
-type linear struct{ seen int }
+type linear struct{ runs int }
 
 func (h *linear) Prompt(int, int64) ([]int32, error) { return []int32{0, 2, 2, 2}, nil }
 
-func (h *linear) Run(_ context.Context, ids []int32, replace func(x []float32) error) ([]float32, error) {
+func (h *linear) Run(_ context.Context, ids []int32, at func(column int, x []float32) error) ([]float32, error) {
 	x := make([]float32, 3*len(ids))
 	for t, id := range ids {
 		x[3*t+int(id)] = 2
 	}
-	if replace != nil {
-		h.seen++
-		if err := replace(x); err != nil {
-			return nil, err
-		}
+	h.runs++
+	if at == nil {
+		return x, nil
 	}
-	return x, nil
+	return x, at(0, x)
+}
+
+var oneColumn = form{columns: []string{"resid_0"}, widths: []int{3}, out: []int{0}}
+
+// twice is a host of two columns, 2·x and 3·x, whose sum is the logits.
+type twice struct{ linear }
+
+func (h *twice) Run(ctx context.Context, ids []int32, at func(column int, x []float32) error) ([]float32, error) {
+	a, _ := h.linear.Run(ctx, ids, nil)
+	b := make([]float32, len(a))
+	for i, v := range a {
+		b[i] = v * 3 / 2
+	}
+	if err := errors.Join(at(0, a), at(1, b)); err != nil {
+		return nil, err
+	}
+	for i, v := range b {
+		a[i] += v
+	}
+	return a, nil
 }
 
 // halved reconstructs half of a vector.
@@ -95,7 +115,7 @@ func (halved) Reconstruct(x, xhat []float32, n int) error {
 // The numbers are those of the definitions, computed by hand for logits (2,0,0), (1,0,0) and 0.
 func TestRecovered(t *testing.T) {
 	h := &linear{}
-	m, err := recovered(t.Context(), h, halved{}, sampled{order: []place{{0, 4}}, at: map[place][]int32{{0, 4}: {2, 1}}})
+	m, err := recovered(t.Context(), h, halved{}, oneColumn, sampled{order: []place{{0, 4}}, at: map[place][]int32{{0, 4}: {2, 1}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,8 +130,8 @@ func TestRecovered(t *testing.T) {
 			t.Errorf("%s = %v, want %v", name, m[name], v)
 		}
 	}
-	if len(m) != len(want) || h.seen != 2 {
-		t.Errorf("%d metrics, %d replaced runs", len(m), h.seen)
+	if len(m) != len(want) || h.runs != 3 {
+		t.Errorf("%d metrics, %d runs", len(m), h.runs)
 	}
 	// (8 − 3.5)/(8 − 3.2) is the vector of the definition.
 	l := losses{tokens: 1, positions: 1, zero: 8, coder: 3.5, clean: 3.2}
@@ -120,9 +140,56 @@ func TestRecovered(t *testing.T) {
 	}
 }
 
+// Each column of a crosscoder is replaced by itself; the means are over both.
+func TestRecoveredOfCrosscoder(t *testing.T) {
+	h := &twice{}
+	two := form{columns: []string{"fc1_0", "fc2_0"}, widths: []int{3, 3}, out: []int{0, 1}}
+	m, err := recovered(t.Context(), h, halved{}, two, sampled{order: []place{{}}, at: map[place][]int32{{}: {1, 2}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ce := func(a float64) float64 { return math.Log(math.Exp(a)+2) - a } // of logits (a, 0, 0)
+	of := func(coder, zero float64) float64 { return (ce(zero) - ce(coder)) / (ce(zero) - ce(5)) }
+	want := map[string]float64{"ce_clean": ce(5), "ce_coder": (ce(4) + ce(3.5)) / 2, "ce_zero": (ce(3) + ce(2)) / 2,
+		"loss_recovered@fc1_0": of(4, 3), "loss_recovered@fc2_0": of(3.5, 2)}
+	for name, v := range want {
+		if math.Abs(m[name]-v) > 1e-9 {
+			t.Errorf("%s = %v, want %v", name, m[name], v)
+		}
+	}
+	if h.runs != 5 || m["kl_score@fc1_0"] == 0 {
+		t.Errorf("%d runs, %v", h.runs, m)
+	}
+}
+
+// threefold predicts the second column from the first.
+type threefold struct{ Meter }
+
+func (threefold) Reconstruct(x, xhat []float32, n int) error {
+	for b := range n {
+		for j := range 3 {
+			xhat[b*3+j] = x[b*6+j] * 3 / 2
+		}
+	}
+	return nil
+}
+
+// A transcoder's prediction takes the place of its target, if the model computes that later.
+func TestRecoveredOfTranscoder(t *testing.T) {
+	f := form{columns: []string{"resid_0", "fc2_1"}, widths: []int{3, 3}, out: []int{1}}
+	m, err := recovered(t.Context(), &twice{}, threefold{}, f, sampled{order: []place{{}}, at: map[place][]int32{{}: {1}}})
+	if err != nil || m["loss_recovered"] != 1 || m["kl_coder"] != 0 || len(m) != 8 {
+		t.Errorf("%v, %v", m, err)
+	}
+	f.out = []int{0} // as if the target came first
+	if _, err = recovered(t.Context(), &twice{}, threefold{}, f, sampled{order: []place{{}}, at: map[place][]int32{{}: {1}}}); err == nil || !strings.Contains(err.Error(), "computes resid_0 before fc2_1") {
+		t.Errorf("a target that is computed first: %v", err)
+	}
+}
+
 // A prompt that is shorter than what the run holds of it is another prompt.
 func TestRecoveredRefusesOtherPrompts(t *testing.T) {
-	_, err := recovered(t.Context(), &linear{}, halved{}, sampled{order: []place{{}}, at: map[place][]int32{{}: {4}}})
+	_, err := recovered(t.Context(), &linear{}, halved{}, oneColumn, sampled{order: []place{{}}, at: map[place][]int32{{}: {4}}})
 	if err == nil {
 		t.Error("accepted")
 	}

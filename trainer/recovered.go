@@ -14,12 +14,13 @@ import (
 type Host interface {
 	// Prompt is the token ids of a data-set row of a run.
 	Prompt(run int, row int64) ([]int32, error)
-	// Run returns the next-token logits [T, V] of a prompt of T tokens. Replace, if not nil, is given the vectors
-	// x [T, D] at the coder's place, and what it leaves there is what the model goes on with.
-	Run(ctx context.Context, ids []int32, replace func(x []float32) error) (logits []float32, err error)
+	// Run returns the next-token logits [T, V] of a prompt of T tokens. At, if not nil, is given the vectors x [T, D]
+	// of each of the coder's columns, by its number in Coder.Columns, in the order the model computes them; what it
+	// leaves there is what the model goes on with.
+	Run(ctx context.Context, ids []int32, at func(column int, x []float32) error) (logits []float32, err error)
 }
 
-// reconstructor is a meter's coder.
+// reconstructor is a meter's coder: rows x [n, Row] to reconstructions [n, out].
 type reconstructor interface {
 	Reconstruct(x, xhat []float32, n int) error
 }
@@ -57,15 +58,16 @@ type losses struct {
 
 // recovered measures what putting the reconstructions into the model costs, where the coder reads: ce_clean, ce_coder
 // and ce_zero, the mean cross entropy of the next token; loss_recovered = (zero − coder)/(zero − clean), where
-// zeros cost something; kl_coder and
-// kl_zero, the mean KL divergence of the prediction from the clean one; kl_score = 1 − kl_coder/kl_zero. Positions
-// before the first that is replaced do not count, and the last token of a prompt has no next one.
-func recovered(ctx context.Context, h Host, m Meter, s sampled) (map[string]float64, error) {
+// zeros cost something; kl_coder and kl_zero, the mean KL divergence of the prediction from the clean one; kl_score =
+// 1 − kl_coder/kl_zero. Positions before the first that is replaced do not count, and the last token of a prompt has no
+// next one. Of a crosscoder each column is replaced by itself: the means are over the columns too, and the two shares
+// of each column stand beside them under its name.
+func recovered(ctx context.Context, h Host, m Meter, f form, s sampled) (map[string]float64, error) {
 	r, ok := m.(reconstructor)
 	if !ok {
 		return nil, fmt.Errorf("a coder of type %T cannot be put into a model", m)
 	}
-	var l losses
+	l := make([]losses, len(f.out))
 	for _, p := range s.order {
 		ids, err := h.Prompt(int(p.run), p.row)
 		if err != nil {
@@ -75,54 +77,76 @@ func recovered(ctx context.Context, h Host, m Meter, s sampled) (map[string]floa
 		if last := at[len(at)-1]; int(last) >= len(ids) {
 			return nil, fmt.Errorf("row %d has %d tokens, the run holds its position %d: the input is not the run's", p.row, len(ids), last)
 		}
-		if err := l.prompt(ctx, h, r, ids, at); err != nil {
+		if err := f.prompt(ctx, h, r, ids, at, l); err != nil {
 			return nil, fmt.Errorf("run row %d with the reconstructions: %w", p.row, err)
 		}
 	}
-	return l.metrics(len(s.order)), nil
+	return f.metrics(l, len(s.order)), nil
 }
 
-// prompt runs one prompt three times.
-func (l *losses) prompt(ctx context.Context, h Host, r reconstructor, ids, at []int32) error {
-	clean, err := h.Run(ctx, ids, nil)
+// prompt runs one prompt as it is, and twice for each column that is replaced.
+func (f form) prompt(ctx context.Context, h Host, r reconstructor, ids, at []int32, l []losses) error {
+	rows := f.rows(len(at))
+	clean, err := h.Run(ctx, ids, rows.gather(at))
 	if err != nil {
 		return err
 	}
-	coded, err := h.Run(ctx, ids, func(x []float32) error { return replaceRows(x, len(ids), at, r.Reconstruct) })
-	if err != nil {
+	xhat := make([]float32, len(at)*f.outputs())
+	if err := r.Reconstruct(rows.x, xhat, len(at)); err != nil {
 		return err
 	}
-	zero, err := h.Run(ctx, ids, func(x []float32) error {
-		return replaceRows(x, len(ids), at, func(_, xhat []float32, _ int) error { clear(xhat); return nil })
-	})
-	if err != nil {
-		return err
+	zeros := make([]float32, len(xhat))
+	for i := range f.out {
+		coded, err := h.Run(ctx, ids, f.put(i, at, xhat))
+		if err != nil {
+			return err
+		}
+		zero, err := h.Run(ctx, ids, f.put(i, at, zeros))
+		if err != nil {
+			return err
+		}
+		l[i].prompt(clean, coded, zero, ids, int(at[0]))
 	}
+	return nil
+}
+
+// metrics are those of all columns together, and of each where there are several.
+func (f form) metrics(l []losses, prompts int) map[string]float64 {
+	var all losses
+	for _, one := range l {
+		all.join(one)
+	}
+	out := all.metrics(prompts)
+	for i, column := range f.out {
+		if len(f.out) == 1 {
+			break
+		}
+		for name, v := range l[i].metrics(prompts) {
+			if name == "loss_recovered" || name == "kl_score" {
+				out[name+"@"+f.columns[column]] = v
+			}
+		}
+	}
+	return out
+}
+
+// join adds the sums of b.
+func (l *losses) join(b losses) {
+	l.tokens, l.positions = l.tokens+b.tokens, l.positions+b.positions
+	l.clean, l.coder, l.zero = l.clean+b.clean, l.coder+b.coder, l.zero+b.zero
+	l.divergedCoder, l.divergedZero = l.divergedCoder+b.divergedCoder, l.divergedZero+b.divergedZero
+}
+
+// prompt adds the positions of a prompt from the first that was replaced on.
+func (l *losses) prompt(clean, coded, zero []float32, ids []int32, first int) {
 	v := len(clean) / len(ids)
-	for t := int(at[0]); t < len(ids); t++ {
+	for t := first; t < len(ids); t++ {
 		next := int32(-1)
 		if t+1 < len(ids) {
 			next = ids[t+1]
 		}
 		l.add(clean[t*v:(t+1)*v], coded[t*v:(t+1)*v], zero[t*v:(t+1)*v], next)
 	}
-	return nil
-}
-
-// replaceRows puts what by makes of the rows at into x [t, D].
-func replaceRows(x []float32, t int, at []int32, by func(x, xhat []float32, n int) error) error {
-	d := len(x) / t
-	in, out := make([]float32, 0, len(at)*d), make([]float32, len(at)*d)
-	for _, i := range at {
-		in = append(in, x[int(i)*d:(int(i)+1)*d]...)
-	}
-	if err := by(in, out, len(at)); err != nil {
-		return err
-	}
-	for j, i := range at {
-		copy(x[int(i)*d:(int(i)+1)*d], out[j*d:(j+1)*d])
-	}
-	return nil
 }
 
 // add counts one position; next is the token that follows, −1 at the end.

@@ -40,7 +40,9 @@ func newEval() *cobra.Command {
 		Long: `A folder of several coders, as train leaves it for several taps, stands for all of them.
 On a run that was not trained on, every row counts. With --model the model itself runs held-out prompts with the
 reconstructions in place of its own vectors: loss_recovered and kl_score are 1 where that changes nothing and 0 where
-it is no better than zeros. The result is kept in DIR/eval.json, from which report draws.
+it is no better than zeros. A transcoder's prediction takes the place of its target, which the model must compute later
+than what it reads; of a crosscoder's vectors each takes its own place in a run of its own: the means are over all, and
+loss_recovered@COLUMN and kl_score@COLUMN are of one. The result is kept in DIR/eval.json, from which report draws.
 
   fvu, ev           fraction of variance unexplained, about the mean of all rows; ev = 1 − fvu
   ev_legacy         mean over rows of 1 − ‖r‖²/‖x−μ_batch‖², as older tables have it

@@ -38,26 +38,34 @@ func openPatched(ctx context.Context, dir string, runs []stream.Source) (*patche
 	return p, nil
 }
 
-// at is the model with the place a coder reads.
+// at is the model with the places a coder reads.
 func (p *patched) at(dir string) (trainer.Host, error) {
 	c, err := trainer.ReadCoder(dir)
 	if err != nil {
 		return nil, err
 	}
-	t, variant, ok := tap.ParseColumn(c.Column)
-	if !ok || variant != "" {
-		return nil, fmt.Errorf("%s reads column %q: only the base model's sites can be replaced with --model", dir, c.Column)
+	columns, err := c.Columns()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	return patchedTap{p, t}, nil
+	out := patchedTaps{patched: p}
+	for _, column := range columns {
+		t, variant, ok := tap.ParseColumn(column)
+		if !ok || variant != "" {
+			return nil, fmt.Errorf("%s reads column %q: only the base model's sites can be replaced with --model", dir, column)
+		}
+		out.taps = append(out.taps, t)
+	}
+	return out, nil
 }
 
-type patchedTap struct {
+type patchedTaps struct {
 	*patched
-	tap tap.Tap
+	taps []tap.Tap // of the coder's columns
 }
 
 // Prompt is the token ids of a row of a run's input.
-func (p patchedTap) Prompt(run int, row int64) ([]int32, error) {
+func (p patchedTaps) Prompt(run int, row int64) ([]int32, error) {
 	in := p.inputs[run]
 	if row < 0 || row >= int64(in.NumRows()) {
 		return nil, fmt.Errorf("row %d is outside the run's input of %d", row, in.NumRows())
@@ -66,17 +74,17 @@ func (p patchedTap) Prompt(run int, row int64) ([]int32, error) {
 }
 
 // Run is the logits of every position.
-func (p patchedTap) Run(ctx context.Context, ids []int32, replace func(x []float32) error) ([]float32, error) {
+func (p patchedTaps) Run(ctx context.Context, ids []int32, at func(column int, x []float32) error) ([]float32, error) {
 	last := tap.Tap{Site: tap.Resid, Layer: p.model.Info().Layers - 1}
-	r := model.Request{IDs: [][]int32{ids}, Taps: []tap.Tap{p.tap, last}}
-	if p.tap == last {
-		r.Taps = r.Taps[:1]
+	r := model.Request{IDs: [][]int32{ids}, Taps: slices.Clone(p.taps)}
+	if !slices.Contains(p.taps, last) {
+		r.Taps = append(r.Taps, last)
 	}
 	r.Replace = func(i int, v model.View) error {
-		if replace == nil || r.Taps[i] != p.tap {
+		if at == nil || i >= len(p.taps) {
 			return nil
 		}
-		return replace(v.Data)
+		return at(i, v.Data)
 	}
 	var states []float32
 	r.Emit = func(i int, v model.View) error {

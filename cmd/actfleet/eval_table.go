@@ -78,8 +78,12 @@ func printOne(out io.Writer, m measured) {
 		rows = "all rows"
 	}
 	fmt.Fprintf(out, "%s: %s %s of %s at layer %d, width %d; %s\n", m.Dir, m.Kind, m.Arch, m.Site, m.Layer, m.Width, rows)
-	for _, name := range namesOf([]measured{m}) {
-		fmt.Fprintf(out, "  %-16s %.6g\n", name, m.Metrics[name])
+	names, width := namesOf([]measured{m}), 0
+	for _, name := range names {
+		width = max(width, len(name))
+	}
+	for _, name := range names {
+		fmt.Fprintf(out, "  %-*s %.6g\n", width, name, m.Metrics[name])
 	}
 	for _, line := range vq.Alarms(m.Metrics) {
 		fmt.Fprintf(out, "  alarm: %s\n", line)
