@@ -127,10 +127,10 @@ func forget(dir string) error {
 }
 
 func newBenchSAE() *cobra.Command {
-	var d, m, k, batch, rounds, threads int
+	var d, m, k, batch, rounds, threads, dead int
 	var jsonOut bool
 	var rows string
-	var lr float64
+	var seed uint64
 	c := &cobra.Command{
 		Use:   "sae",
 		Short: "A TopK step beside its encoder's matrix product",
@@ -140,7 +140,7 @@ func newBenchSAE() *cobra.Command {
 				torch.SetThreads(threads)
 			}
 			if rows != "" {
-				return trainbench.Rows{File: rows, D: d, M: m, K: k, Batch: batch, LR: lr}.Serve(c.InOrStdin(), c.OutOrStdout())
+				return trainbench.Rows{File: rows, D: d, M: m, K: k, Batch: batch, Dead: dead, Seed: seed}.Serve(c.InOrStdin(), c.OutOrStdout())
 			}
 			r, err := trainbench.SAE(d, m, k, batch, rounds)
 			if err != nil {
@@ -158,7 +158,8 @@ func newBenchSAE() *cobra.Command {
 	f.IntVar(&rounds, "rounds", 5, "how often each side runs")
 	f.IntVar(&threads, "threads", 0, "compute threads (0: all cores)")
 	f.StringVar(&rows, "rows", "", "file of float32 rows: train on it as told on standard input (scripts/bench/sae_peers.py)")
-	f.Float64Var(&lr, "lr", 1e-3, "learning rate, with --rows")
+	f.IntVar(&dead, "dead", 10_000_000, "rows without firing that make a latent dead, with --rows")
+	f.Uint64Var(&seed, "seed", 1, "of the first directions, with --rows")
 	f.BoolVar(&jsonOut, "json", false, "print JSON")
 	return c
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,13 +20,14 @@ import (
 type Rows struct {
 	File           string // n rows of D values
 	D, M, K, Batch int
-	LR             float64
+	Dead           int // rows without firing that make a latent dead
+	Seed           uint64
 }
 
 // Serve reads commands line by line and answers each with a line of JSON:
 //
-//	step N     trains on the next N batches: {"seconds": of each step, "matmul": of the encoder's product alone}
-//	save DIR   writes the autoencoder as npz: {}
+//	step RATE…   a step at each of the learning rates: {"seconds": of each, "matmul": of the encoder's product alone}
+//	save DIR     writes the autoencoder as npz: {}
 func (r Rows) Serve(in io.Reader, out io.Writer) (err error) {
 	f, err := os.Open(r.File)
 	if err != nil {
@@ -45,14 +47,11 @@ func (r Rows) Serve(in io.Reader, out io.Writer) (err error) {
 		var told any = struct{}{}
 		switch verb {
 		case "step":
-			n := 0
-			if _, err = fmt.Sscan(arg, &n); err == nil {
-				told, err = r.steps(l, f, n)
-			}
+			told, err = r.steps(l, f, strings.Fields(arg))
 		case "save":
 			err = export.Write(arg, export.NPZ, l.Export(), export.Origin{})
 		default:
-			err = fmt.Errorf("unknown command %q: want step N or save DIR", verb)
+			err = fmt.Errorf("unknown command %q: want step RATE… or save DIR", verb)
 		}
 		if err != nil {
 			return err
@@ -66,7 +65,7 @@ func (r Rows) Serve(in io.Reader, out io.Writer) (err error) {
 
 // learner begins with the first rows and goes back to them.
 func (r Rows) learner(f io.ReadSeeker) (*sae.Learner, error) {
-	l, err := sae.New(r.D, sae.Config{Width: r.M, K: r.K, AuxK: r.D / 2, AuxCoef: 1. / 32, DeadTokens: 10_000_000, Clip: 1, Scale: true, Seed: 1})
+	l, err := sae.New(r.D, sae.Config{Width: r.M, K: r.K, AuxK: r.D / 2, AuxCoef: 1. / 32, DeadTokens: r.Dead, Clip: 1, Scale: true, Seed: r.Seed})
 	if err != nil {
 		return nil, err
 	}
@@ -85,9 +84,13 @@ type stepTimes struct {
 	Matmul  float64   `json:"matmul"`
 }
 
-func (r Rows) steps(l *sae.Learner, f io.Reader, n int) (t stepTimes, err error) {
+func (r Rows) steps(l *sae.Learner, f io.Reader, rates []string) (t stepTimes, err error) {
 	x := make([]float32, r.Batch*r.D)
-	for range n {
+	for _, text := range rates {
+		rate, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return t, err
+		}
 		if err := readRows(f, x); err != nil {
 			return t, err
 		}
@@ -95,7 +98,7 @@ func (r Rows) steps(l *sae.Learner, f io.Reader, n int) (t stepTimes, err error)
 		if err := l.Micro(x, r.Batch); err != nil {
 			return t, err
 		}
-		if _, err := l.Step(r.LR); err != nil {
+		if _, err := l.Step(rate); err != nil {
 			return t, err
 		}
 		t.Seconds = append(t.Seconds, time.Since(began).Seconds())
