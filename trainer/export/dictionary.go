@@ -54,31 +54,28 @@ type dictionaryTraining struct {
 const noThreshold = -1
 
 // dictionary is the class and the arrays of a model.
-func dictionary(m *sae.Model) (class string, list []array, err error) {
+func dictionary(m *sae.Model) (class string, list []array) {
 	list = dictionaryNames.weights(m)
 	k := array{"k", nil, []int32{int32(m.K)}}
 	switch m.Arch {
 	case sae.TopK, sae.MultiTopK:
-		return classTopK, append(list, k, array{"threshold", nil, []float32{noThreshold}}), nil
+		return classTopK, append(list, k, array{"threshold", nil, []float32{noThreshold}})
 	case sae.BatchTopK, sae.Matryoshka:
-		return classBatchTopK, append(list, k, array{"threshold", nil, m.Theta[:1]}), nil
+		return classBatchTopK, append(list, k, array{"threshold", nil, m.Theta[:1]})
 	case sae.ReLU, sae.ReLUApril:
-		return classReLU, dictionaryReLU.weights(m), nil
+		return classReLU, dictionaryReLU.weights(m)
 	case sae.Gated:
-		return classGated, append(dictionaryGated.weights(m), array{"r_mag", []int{m.M}, m.RMag}, array{"mag_bias", []int{m.M}, m.BMag}), nil
+		return classGated, append(dictionaryGated.weights(m), array{"r_mag", []int{m.M}, m.RMag}, array{"mag_bias", []int{m.M}, m.BMag})
 	case sae.JumpReLU, sae.JumpReLUTanh:
 		list = dictionaryJump.weights(m)
 		list[1].data = m.PlainBias()
-		return classJump, append(list, threshold(m)), nil
+		return classJump, append(list, threshold(m))
 	}
-	return "", nil, refuse(DictionaryLearning, m)
+	return "", nil
 }
 
 func writeDictionary(dir string, m *sae.Model, o Origin) error {
-	class, list, err := dictionary(m)
-	if err != nil {
-		return err
-	}
+	class, list := dictionary(m)
 	t := dictionaryTraining{Class: class, DIn: m.D, Width: m.M, K: m.K, Layer: o.Layer, Model: o.Model, Hook: o.Hook, Device: "cpu"}
 	sub := filepath.Join(dir, dictionaryTrainer)
 	if err := os.Mkdir(sub, 0o755); err != nil {

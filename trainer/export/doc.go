@@ -15,7 +15,8 @@
 //	openai               autoencoder.pt: encoder.weight [M,d] latent_bias decoder.weight [d,M] pre_bias,
 //	                     counters of zero, activation and its state. Its loader switches a normalisation of
 //	                     every row on for TopK: build it with normalize=False and load the arrays
-//	npz                  params.npz: W_enc [d,M] b_enc W_dec [M,d] b_dec, and k or threshold [M]; here
+//	npz                  params.npz: W_enc [d,M] b_enc W_dec [M,d] b_dec, and k or threshold [M]; of a gated model
+//	                     b_gate for b_enc, r_mag and b_mag [M]; d_out and W_skip [out,d] of transcoders. Here
 //	                     a = x·W_enc + b_enc, that is b_enc − W_e b_d of the others
 //
 // A model with a threshold is f = a·1[a > θ]; those layouts call it jumprelu. Statistics of latents that a

@@ -100,8 +100,7 @@ var holds = map[Format][]string{
 	Sparsify:           {"topk", "multitopk", "transcoder_topk", "skip_transcoder_multitopk"},
 	DictionaryLearning: archs(),
 	OpenAI:             {"topk", "multitopk", "relu", "relu_april"},
-	NPZ: append(slices.DeleteFunc(archs(), func(a string) bool { return a == "gated" }), "transcoder_topk", "transcoder_jumprelu",
-		"skip_transcoder_relu"),
+	NPZ:                append(archs(), "transcoder_topk", "transcoder_jumprelu", "transcoder_gated", "skip_transcoder_relu", "skip_transcoder_gated"),
 }
 
 func archs() (names []string) {
@@ -162,6 +161,37 @@ func TestRefusals(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("a refused export left %v, %v", left, err)
+	}
+}
+
+// A refusal names the layouts that would do, and none refuses what it is said to hold.
+func TestRefusalsNameOthers(t *testing.T) {
+	wide := randomModel(1, 4, 8, "topk")
+	wide.Parts = []int{2, 2}
+	short := randomModel(1, 4, 8, "transcoder_topk")
+	short.Out, short.WDec, short.BDec = 2, short.WDec[:16], short.BDec[:2]
+	for _, c := range []struct {
+		f    Format
+		m    *sae.Model
+		says string
+	}{
+		{OpenAI, randomModel(1, 4, 8, "gated"), "openai has no place for gated; saelens, dictionary_learning, npz would hold it"},
+		{Sparsify, randomModel(1, 4, 8, "jumprelu"), "sparsify has no place for jumprelu; saelens, dictionary_learning, npz would"},
+		{SAELens, randomModel(1, 4, 8, "transcoder_topk"), "no place for transcoders of topk from 4 to 4 values; sparsify, npz would"},
+		{Sparsify, short, "transcoders of topk from 4 to 2 values; npz would"},
+		{DictionaryLearning, wide, "no place for crosscoders; npz would hold it as one wide autoencoder"},
+	} {
+		err := Write(filepath.Join(t.TempDir(), "out"), c.f, c.m, origin)
+		if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("got %v, want %q", err, c.says)
+		}
+		for _, f := range Formats {
+			if carries(f, c.m) {
+				if err := Write(filepath.Join(t.TempDir(), "out"), f, c.m, origin); err != nil {
+					t.Error(err)
+				}
+			}
+		}
 	}
 }
 

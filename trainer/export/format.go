@@ -110,18 +110,42 @@ func Read(dir string, f Format) (*sae.Model, error) {
 	return m, nil
 }
 
-// fits refuses transcoders and crosscoders that a layout has no place for.
-func fits(f Format, m *sae.Model) error {
-	switch {
-	case len(m.Parts) > 0 && f != NPZ:
-		return fmt.Errorf("%w: %s has no place for crosscoders; npz holds them as one wide autoencoder", ErrFormat, f)
-	case m.Out > 0 && (f == DictionaryLearning || f == OpenAI):
-		return fmt.Errorf("%w: %s has no place for transcoders", ErrFormat, f)
+// carries tells whether a layout has a place for a model.
+func carries(f Format, m *sae.Model) bool {
+	alone, relu := m.Out == 0 && len(m.Parts) == 0, m.Arch == sae.ReLU || m.Arch == sae.ReLUApril
+	switch f {
+	case SAELens:
+		return alone || len(m.Parts) == 0 && (relu || m.Arch.Thresholds())
+	case Sparsify: // its transcoders predict vectors as long as those they see
+		return m.Arch.PerRow() && len(m.Parts) == 0 && m.Outputs() == m.D
+	case DictionaryLearning:
+		return alone
+	case OpenAI:
+		return alone && (relu || m.Arch.PerRow())
 	}
-	return nil
+	return true // npz
 }
 
-// refuse says that a layout has no place for an architecture.
-func refuse(f Format, m *sae.Model) error {
-	return fmt.Errorf("%w: %s has no place for %s", ErrFormat, f, m.Arch)
+// fits refuses a model that a layout has no place for, and says which have one.
+func fits(f Format, m *sae.Model) error {
+	if _, err := sae.ParseArch(string(m.Arch)); err != nil {
+		return fmt.Errorf("%w: %v", ErrFormat, err)
+	}
+	if carries(f, m) {
+		return nil
+	}
+	what, as := string(m.Arch), ""
+	switch {
+	case len(m.Parts) > 0:
+		what, as = "crosscoders", " as one wide autoencoder"
+	case m.Out > 0:
+		what = fmt.Sprintf("transcoders of %s from %d to %d values", m.Arch, m.D, m.Out)
+	}
+	var others []string
+	for _, o := range Formats {
+		if carries(o, m) {
+			others = append(others, string(o))
+		}
+	}
+	return fmt.Errorf("%w: %s has no place for %s; %s would hold it%s", ErrFormat, f, what, strings.Join(others, ", "), as)
 }

@@ -17,15 +17,12 @@ func writeOpenAI(dir string, m *sae.Model, _ Origin) error {
 	d.add("latents_activation_frequency", array{shape: []int{m.M}, data: make([]float32, m.M)})
 	d.add("latents_mean_square", array{shape: []int{m.M}, data: make([]float32, m.M)})
 	act := &dict{}
-	switch m.Arch {
-	case sae.TopK, sae.MultiTopK:
+	if m.Arch.PerRow() {
 		d.add("activation", "TopK")
 		act.add("k", m.K)
 		act.add("postact_fn", "ReLU")
-	case sae.ReLU, sae.ReLUApril:
+	} else {
 		d.add("activation", "ReLU")
-	default:
-		return refuse(OpenAI, m)
 	}
 	d.add("activation_state_dict", act)
 	return saveTorch(filepath.Join(dir, openaiWeights), d)

@@ -35,10 +35,7 @@ type saelensConfig struct {
 func writeSAELens(dir string, m *sae.Model, o Origin) error {
 	c := saelensConfig{DIn: m.D, DSAE: m.M, Dtype: "float32", Device: "cpu", Centred: m.Out == 0, Normalize: "none", Reshape: "none",
 		DOut: m.Out, Metadata: o.metadata()}
-	list, err := saelensArch(&c, m)
-	if err != nil {
-		return err
-	}
+	list := saelensArch(&c, m)
 	if err := saveJSON(filepath.Join(dir, saelensCfg), c); err != nil {
 		return err
 	}
@@ -46,7 +43,7 @@ func writeSAELens(dir string, m *sae.Model, o Origin) error {
 }
 
 // saelensArch says what the model is called and which arrays it has.
-func saelensArch(c *saelensConfig, m *sae.Model) ([]array, error) {
+func saelensArch(c *saelensConfig, m *sae.Model) []array {
 	list := saelensNames.weights(m)
 	if m.Out > 0 {
 		return saelensTranscoder(c, m, list)
@@ -63,26 +60,21 @@ func saelensArch(c *saelensConfig, m *sae.Model) ([]array, error) {
 		c.Architecture = "gated"
 		list[1].name = "b_gate"
 		list = append(list, array{"r_mag", []int{m.M}, m.RMag}, array{"b_mag", []int{m.M}, m.BMag})
-	default:
-		return nil, refuse(SAELens, m)
 	}
-	return list, nil
+	return list
 }
 
 // saelensTranscoder does so for a transcoder, of which the layout has ReLU and JumpReLU.
-func saelensTranscoder(c *saelensConfig, m *sae.Model, list []array) ([]array, error) {
+func saelensTranscoder(c *saelensConfig, m *sae.Model, list []array) []array {
 	jump := ""
-	switch {
-	case m.Arch.Thresholds():
+	if m.Arch.Thresholds() {
 		jump, list = "jumprelu_", append(list, threshold(m))
-	case m.Arch != sae.ReLU && m.Arch != sae.ReLUApril:
-		return nil, fmt.Errorf("%w: saelens has no transcoders of %s", ErrFormat, m.Arch)
 	}
 	c.Architecture = jump + "transcoder"
 	if m.WSkip != nil {
 		c.Architecture, list = jump+"skip_transcoder", append(list, skip(m))
 	}
-	return list, nil
+	return list
 }
 
 // metadata has the keys that readers look for; null is unknown.

@@ -28,12 +28,6 @@ type sparsifyConfig struct {
 }
 
 func writeSparsify(dir string, m *sae.Model, _ Origin) error {
-	if !m.Arch.PerRow() {
-		return refuse(Sparsify, m)
-	}
-	if m.Out > 0 && m.Out != m.D {
-		return fmt.Errorf("%w: sparsify's transcoders predict vectors as long as those they see, not %d from %d", ErrFormat, m.Out, m.D)
-	}
 	c := sparsifyConfig{Activation: "topk", Expansion: max(m.M/m.D, 1), Normalize: true, Latents: m.M, K: m.K, DIn: m.D,
 		Transcode: m.Out > 0, Skip: m.WSkip != nil} // with multi_topk its forward would return the 4k latents' reconstruction
 	list := sparsifyNames.weights(m)

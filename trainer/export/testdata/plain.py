@@ -101,6 +101,10 @@ def openai():
 def npz():
     w = np.load(os.path.join(folder, "params.npz"), allow_pickle=False)
     k = w["k"] if "k" in w else None
+    if "gated" in arch:
+        u = x @ w["W_enc"]
+        acts = (u + w["b_gate"] > 0) * np.maximum(np.exp(w["r_mag"]) * u + w["b_mag"], 0)
+        return acts, acts @ w["W_dec"] + w["b_dec"] + skipped(w)
     acts = activate(x @ w["W_enc"] + w["b_enc"], k, w["threshold"] if "threshold" in w else None)
     return acts, acts @ w["W_dec"] + w["b_dec"] + skipped(w)
 
