@@ -136,7 +136,7 @@ func (c *Config) fields() []field {
 		{"lr", SAE, &c.LR, within(&c.LR, 0, 1e3), "learning rate; 0 is 4e-3·√(2048/width), a quarter of it for signsgd, 4 times for adafactor, 400 times for sgd"},
 		{"warmup", learned, &c.Warmup, within(&c.Warmup, 0, 1), "share of the steps over which the rate rises"},
 		{"cooldown", learned, &c.Cooldown, within(&c.Cooldown, 0, 1), "share of the steps over which the rate falls to 0"},
-		{"clip", learned, &c.Clip, within(&c.Clip, 0, 1e9), "limit of the gradient's norm; 0 is none"},
+		{"clip", learned, &c.Clip, within(&c.Clip, 0, 1e9), "limit of the gradient's norm, of an autoencoder where errors are summed over a vector of mean square 1, so that 1 nearly always limits; 0 is none"},
 		{"arch", VQ, &c.Arch, nil, "ema, gradient, residual, product, iris, fsq"},
 		{"codes", VQ, &c.Codes, atLeast(&c.Codes, 2), "values of an id, the entries of a codebook; with fsq the product of levels"},
 		{"ids", VQ, &c.Ids, atLeast(&c.Ids, Auto), "ids of a row: codebooks of residual and product, pieces of iris and fsq; -1 is 1 for ema and gradient, else 4"},

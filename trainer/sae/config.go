@@ -14,7 +14,7 @@ type Config struct {
 	AuxK       int     // dead latents tried on what is left; 0 is no auxiliary loss
 	AuxCoef    float64 // c
 	DeadTokens int     // a latent is dead after so many rows without firing
-	Clip       float64 // limit of the gradient's global norm; 0 is none
+	Clip       float64 // limit of the global norm of the gradient of the loss times V; 0 is none
 	Scale      bool    // bring E‖z‖² to d; without it s = 1
 	Untied     bool    // the encoder sees x itself also where the convention takes b_d from it
 	Steps      int     // of the whole training, for what changes on the way

@@ -54,9 +54,10 @@
 //	∂f_i = ⟨g, d_i⟩ where f_i > 0      ∂d_i = Σ f_i g      ∂e_i = Σ ∂f_i z
 //	∂b_e = Σ ∂f                         ∂b_d = Σ g − W_eᵀ ∂b_e
 //
-// Before the step ∂d_i loses its part along d_i; after it d_i is made unit again.
+// Before the step ∂d_i loses its part along d_i; after it d_i is made unit again. Clip limits the
+// norm of the gradient of V·loss, as published where that is what is minimised.
 // Initialisation: d_i random directions, by the share DataInit those of sample rows,
-// e_i = d_i, b_e = 0, b_d = the geometric median of the sample (Weiszfeld).
+// e_i = 0.3 d_i, b_e = 0, b_d = the geometric median of the sample (Weiszfeld).
 //
 // Guaranteed: the gradient of a step does not depend on how its rows are split into
 // Micro calls, beyond rounding; results do not depend on the number of cores beyond

@@ -38,3 +38,28 @@ func TestOptimizers(t *testing.T) {
 		}
 	}
 }
+
+// Clip limits the norm of the gradient of V·loss, as it is published where errors are summed over a vector.
+func TestClip(t *testing.T) {
+	cfg := Config{Width: 96, K: 3, DeadTokens: 8000, Scale: true, Clip: 1, Optimizer: optim.Default(optim.BySGD)}
+	cfg.Optimizer.Beta1 = 0
+	l, dict := trainPlanted(t, cfg, 0)
+	before := slices.Concat(l.WEnc, l.BEnc, l.BDec)
+	x := planted(rand.New(rand.NewPCG(8, 8)), dict, l.D, 3, 512)
+	if err := l.Micro(x, 512); err != nil {
+		t.Fatal(err)
+	}
+	v := l.consts[constVariance]
+	m, err := l.Step(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := slices.Concat(l.WEnc, l.BEnc, l.BDec) // all but the directions, which are made unit again
+	for i := range after {
+		after[i] -= before[i]
+	}
+	moved := math.Sqrt(squareNorm(after)) * v
+	if m["grad"]*v < 2 || moved > 1.0001 || moved < 0.3 {
+		t.Errorf("a gradient of norm %v moves the weights by %v, want at most 1", m["grad"]*v, moved)
+	}
+}

@@ -175,7 +175,7 @@ func deadBySteps(t *testing.T, auxK int) (dead []float64) {
 	cfg := Config{Width: 96, K: 3, AuxK: auxK, AuxCoef: 1. / 32, DeadTokens: 2000, Scale: true}
 	l, dict := trainPlanted(t, cfg, 0)
 	for i := range 40 { // latents that are among the first k on hardly any row
-		l.BEnc[i] = -2
+		l.BEnc[i] = -2 * encoderLength
 	}
 	r := rand.New(rand.NewPCG(2, 2))
 	for range 28 {

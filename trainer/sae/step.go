@@ -27,7 +27,7 @@ func (l *Learner) Step(lr float64) (map[string]float64, error) {
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
 		return nil, fmt.Errorf("sae: the gradient of %s: %w", optim.NonFinite(l.params), optim.ErrNonFinite)
 	}
-	l.opt.Step(lr, inv*optim.Clip(norm, l.cfg.Clip))
+	l.opt.Step(lr, inv*optim.Clip(norm*l.consts[constVariance], l.cfg.Clip))
 	l.unitRows()
 	if l.ema != nil {
 		l.ema.Add()
