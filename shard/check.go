@@ -166,7 +166,7 @@ func (c *checker) units(ctx context.Context, sizes []int64) error {
 		}
 		g.Go(func() error {
 			err := c.unit(ctx, u)
-			if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrSchema) || errors.Is(err, store.ErrNotFound) {
+			if isDamage(err) {
 				c.damage(UnitKey(u), "%v", err)
 				return nil
 			}
@@ -174,4 +174,9 @@ func (c *checker) units(ctx context.Context, sizes []int64) error {
 		})
 	}
 	return g.Wait()
+}
+
+// isDamage says whether an error of reading a shard is about the shard.
+func isDamage(err error) bool {
+	return errors.Is(err, ErrCorrupt) || errors.Is(err, ErrSchema) || errors.Is(err, store.ErrNotFound)
 }

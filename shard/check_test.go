@@ -2,10 +2,13 @@ package shard
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
+	"io"
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -155,6 +158,69 @@ func replace(t testing.TB, st store.Store, key string, data []byte) {
 	if err := store.Put(t.Context(), st, key, data); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A run that is not in memory is fetched once: each shard, and its footer and the places of its rows a second time at
+// most.
+func TestCheckReadsOnce(t *testing.T) {
+	p := testPlan()
+	st := newRun(t, p)
+	if _, _, err := Finish(t.Context(), st, p); err != nil {
+		t.Fatal(err)
+	}
+	far := &farStore{Store: st}
+	r := check(t, far)
+	if !r.Sound() || far.read < r.Bytes || far.read > r.Bytes+far.footers {
+		t.Errorf("read %d of %d bytes with footers of %d: %q", far.read, r.Bytes, far.footers, r.Damage)
+	}
+	good, err := store.Get(t.Context(), st, UnitKey(1), 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := 0; at < len(good); at += 1 + at/8 {
+		bad := bytes.Clone(good)
+		bad[at] ^= 4
+		replace(t, st, UnitKey(1), bad)
+		if near, far := check(t, st), check(t, far); near.Sound() || !slices.Equal(near.Damage, far.Damage) {
+			t.Fatalf("byte %d: damage %q, far away %q", at, near.Damage, far.Damage)
+		}
+	}
+}
+
+// farStore counts what is read of shards, which do not lie in memory.
+type farStore struct {
+	store.Store
+	mu            sync.Mutex
+	read, footers int64
+}
+
+type farObject struct {
+	store.Object
+	st *farStore
+}
+
+func (s *farStore) Open(ctx context.Context, key string) (store.Object, error) {
+	o, err := s.Store.Open(ctx, key)
+	if err != nil || !strings.HasPrefix(key, "acts/") {
+		return o, err
+	}
+	var tail [8]byte
+	if _, err := o.ReadAt(tail[:], o.Size()-8); err != nil && err != io.EOF {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n, err := FooterSize(tail, o.Size()); err == nil {
+		s.footers += n
+	}
+	return farObject{o, s}, nil
+}
+
+func (o farObject) ReadAt(b []byte, off int64) (int, error) {
+	o.st.mu.Lock()
+	o.st.read += int64(len(b))
+	o.st.mu.Unlock()
+	return o.Object.ReadAt(b, off)
 }
 
 func TestCheckNeedsAPlan(t *testing.T) {

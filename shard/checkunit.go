@@ -17,11 +17,34 @@ func (c *checker) unit(ctx context.Context, u int) error {
 		return err
 	}
 	defer o.Close()
-	if err := c.hash(ctx, key, o); err != nil {
+	want, listed := c.manifest[key] // without a manifest there is nothing to compare, and nothing is hashed
+	p := newPassage(o, listed, c.advance)
+	found := c.content(ctx, u, o, p)
+	if found != nil && !isDamage(found) {
+		return found
+	}
+	sum, err := p.sum(ctx)
+	if err != nil {
 		return err
 	}
+	if listed && o.Size() != want.Size {
+		c.damage(key, "%d bytes, the manifest says %d", o.Size(), want.Size)
+	}
+	if listed && sum != want.SHA256 {
+		c.damage(key, "SHA-256 is %s, the manifest says %s", sum, want.SHA256)
+	}
+	return found
+}
+
+// content checks what a shard says, reading it through p.
+func (c *checker) content(ctx context.Context, u int, o store.Object, p *passage) error {
+	key := UnitKey(u)
 	r, err := NewReader(o, o.Size())
 	if err != nil {
+		return err
+	}
+	r.src, r.need = p, func(int64, int64) {} // the passage has read it
+	if err := checkHead(p); err != nil {
 		return err
 	}
 	if id := (Identity{PlanID: c.report.PlanID, Unit: u}); r.Identity() != id {
@@ -34,10 +57,7 @@ func (c *checker) unit(ctx context.Context, u int) error {
 	if want, ok := c.manifest[key]; ok && want.Rows != r.NumRows() {
 		c.damage(key, "%d rows, the manifest says %d", r.NumRows(), want.Rows)
 	}
-	if err := c.vectors(ctx, key, r); err != nil {
-		return err
-	}
-	return c.rows(ctx, u, r)
+	return c.groups(ctx, u, r, p)
 }
 
 func (c *checker) addRows(n int64) {
@@ -46,40 +66,37 @@ func (c *checker) addRows(n int64) {
 	c.report.Rows += n
 }
 
-// hash compares size and SHA-256 with the manifest's. Without one there is nothing to compare, and nothing is hashed.
-func (c *checker) hash(ctx context.Context, key string, o store.Object) error {
-	want, ok := c.manifest[key]
-	if !ok {
-		c.advance(o.Size())
-		return nil
-	}
-	if o.Size() != want.Size {
-		c.damage(key, "%d bytes, the manifest says %d", o.Size(), want.Size)
-	}
-	sum, err := hashObject(ctx, o, c.advance)
-	if err == nil && sum != want.SHA256 {
-		c.damage(key, "SHA-256 is %s, the manifest says %s", sum, want.SHA256)
-	}
-	return err
-}
-
-// vectors measures every column and compares the statistics.
-func (c *checker) vectors(ctx context.Context, key string, r *Reader) error {
-	for col, v := range r.Schema().Vectors {
-		var sum VectorStats
-		for g := range r.NumGroups() {
-			if err := ctx.Err(); err != nil {
+// groups reads the row groups in the order of the file, compares the statistics of every column, and checks the rows.
+func (c *checker) groups(ctx context.Context, u int, r *Reader, p *passage) error {
+	sums := make([]VectorStats, len(r.Schema().Vectors))
+	var places []place
+	for g := range r.NumGroups() {
+		var err error
+		if places, err = appendPlaces(places, r, g); err != nil {
+			return err
+		}
+		for col := range sums {
+			if err := p.reach(ctx, r.chunkEnd(g, col)); err != nil {
 				return err
 			}
 			s, err := measureGroup(r, g, col)
 			if err != nil {
 				return err
 			}
-			sum.Merge(s)
+			sums[col].Merge(s)
 		}
-		c.compareStats(key, v.Name, sum, r.Stats(col))
 	}
+	for col, v := range r.Schema().Vectors {
+		c.compareStats(UnitKey(u), v.Name, sums[col], r.Stats(col))
+	}
+	c.rows(u, places)
 	return nil
+}
+
+// chunkEnd is where vector column col of row group g ends.
+func (r *Reader) chunkEnd(g, col int) int64 {
+	c := r.groups[g].chunks[len(r.schema.Scalars)+col]
+	return c.start() + c.size
 }
 
 // measureGroup adds the rows of a row group in order, over its pages.
@@ -111,22 +128,21 @@ type place struct {
 	pos, n int32
 }
 
-// rows checks that the token rule gave exactly the rows that are there.
-func (c *checker) rows(ctx context.Context, u int, r *Reader) error {
-	var places []place
-	for g := range r.NumGroups() {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		columns, err := r.Scalars(g, "row", "pos", "n_tokens")
-		if err != nil {
-			return err
-		}
-		pos, n := columns[1].([]int32), columns[2].([]int32)
-		for i, row := range columns[0].([]int64) {
-			places = append(places, place{row, pos[i], n[i]})
-		}
+// appendPlaces adds those of a row group.
+func appendPlaces(places []place, r *Reader, g int) ([]place, error) {
+	columns, err := r.Scalars(g, "row", "pos", "n_tokens")
+	if err != nil {
+		return nil, err
 	}
+	pos, n := columns[1].([]int32), columns[2].([]int32)
+	for i, row := range columns[0].([]int64) {
+		places = append(places, place{row, pos[i], n[i]})
+	}
+	return places, nil
+}
+
+// rows checks that the token rule gave exactly the rows that are there.
+func (c *checker) rows(u int, places []place) {
 	slices.SortFunc(places, func(a, b place) int { return cmp.Or(cmp.Compare(a.row, b.row), cmp.Compare(a.pos, b.pos)) })
 	faults := c.faults(u, places)
 	for i, f := range faults {
@@ -136,7 +152,6 @@ func (c *checker) rows(ctx context.Context, u int, r *Reader) error {
 		}
 		c.damage(UnitKey(u), "%s", f)
 	}
-	return nil
 }
 
 // faults compares the sorted places of a unit with what the rule expects, data row by data row.

@@ -17,8 +17,8 @@ func (r *Reader) Chunk(g int, column string) (s Span, ok bool) {
 	return s, false
 }
 
-// FooterSize is the length of the part of a shard that ends with the 8 bytes given: what NewReader reads of the file
-// besides its first 4 bytes.
+// FooterSize is the length of the part of a shard that ends with the 8 bytes given: what NewReader reads of a file
+// that is not in memory.
 func FooterSize(tail [8]byte, size int64) (int64, error) {
 	n, err := footerLength(tail, size)
 	return n + int64(len(tail)), err

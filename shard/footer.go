@@ -54,15 +54,9 @@ func readFooter(r io.ReaderAt, size int64) (*rawFooter, error) {
 	if size < int64(len(parquetMagic))+tail {
 		return nil, fmt.Errorf("%w: %d bytes are too few for a Parquet file", ErrCorrupt, size)
 	}
-	var head, end [tail]byte
-	if err := readFull(r, head[:len(parquetMagic)], 0); err != nil {
-		return nil, err
-	}
+	var end [tail]byte
 	if err := readFull(r, end[:], size-tail); err != nil {
 		return nil, err
-	}
-	if string(head[:4]) != parquetMagic {
-		return nil, fmt.Errorf("%w: no Parquet file", ErrCorrupt)
 	}
 	length, err := footerLength(end, size)
 	if err != nil {
@@ -78,6 +72,18 @@ func readFooter(r io.ReaderAt, size int64) (*rawFooter, error) {
 	}
 	f.start = size - tail - length
 	return f, nil
+}
+
+// checkHead compares the first bytes of a file.
+func checkHead(r io.ReaderAt) error {
+	head := make([]byte, len(parquetMagic))
+	if err := readFull(r, head, 0); err != nil {
+		return err
+	}
+	if string(head) != parquetMagic {
+		return fmt.Errorf("%w: no Parquet file", ErrCorrupt)
+	}
+	return nil
 }
 
 // footerLength reads the last bytes of a file.

@@ -3,12 +3,9 @@ package shard
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"runtime"
 	"slices"
 
@@ -134,36 +131,5 @@ func digest(ctx context.Context, o store.Object) (string, error) {
 	if s, ok := o.(store.Summed); ok && s.SHA256() != "" {
 		return s.SHA256(), nil
 	}
-	return hashObject(ctx, o, nil)
-}
-
-// hashStep is how much is hashed between two looks at the context.
-const hashStep = 4 << 20
-
-// hashObject is the SHA-256 of an object; progress, if any, is told how many bytes are done.
-func hashObject(ctx context.Context, o store.Object, progress func(n int64)) (string, error) {
-	h := sha256.New()
-	for off := int64(0); off < o.Size(); off += hashStep {
-		if err := ctx.Err(); err != nil {
-			return "", err
-		}
-		n := min(hashStep, o.Size()-off)
-		if err := hashPart(h, o, off, n); err != nil {
-			return "", err
-		}
-		if progress != nil {
-			progress(n)
-		}
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-func hashPart(h io.Writer, o store.Object, off, n int64) error {
-	if m, ok := o.(store.Mapped); ok && int64(len(m.Bytes())) == o.Size() {
-		m.Need(off, 2*hashStep) // the next part while this one is hashed
-		_, err := h.Write(m.Bytes()[off : off+n])
-		return err
-	}
-	_, err := io.CopyBuffer(h, io.NewSectionReader(o, off, n), make([]byte, n)) // one request of a bucket
-	return err
+	return newPassage(o, true, nil).sum(ctx)
 }

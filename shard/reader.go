@@ -49,6 +49,9 @@ func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 	sr := &Reader{src: r, rows: f.rows, groups: f.groups}
 	if m, ok := r.(store.Mapped); ok && int64(len(m.Bytes())) == size {
 		sr.mapped, sr.need = m.Bytes(), m.Need
+		if err := checkHead(r); err != nil {
+			return nil, err
+		}
 	}
 	if sr.meta, err = parseMetadata(f.pairs); err != nil {
 		return nil, err

@@ -35,7 +35,7 @@ func (m *Mirror) footer(o store.Object, size int64) (footer, error) {
 	return f, readFull(o, f.data, f.off)
 }
 
-// ReadAt knows the footer and the magic bytes, and nothing between.
+// ReadAt knows the footer and nothing before it.
 func (f footer) ReadAt(b []byte, off int64) (int, error) {
 	if off >= f.off {
 		n := copy(b, f.data[min(off-f.off, int64(len(f.data))):])
@@ -43,9 +43,6 @@ func (f footer) ReadAt(b []byte, off int64) (int, error) {
 			return n, io.EOF
 		}
 		return n, nil
-	}
-	if off+int64(len(b)) <= int64(len(magic)) {
-		return copy(b, magic[off:]), nil
 	}
 	return 0, fmt.Errorf("the mirror holds no pages at %d", off)
 }

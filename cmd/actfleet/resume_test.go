@@ -30,9 +30,9 @@ func manyUnits(t *testing.T) int {
 	return n
 }
 
-// wideRun makes a run of one prompt a unit in a directory. All units but the last ten have a file, of one byte: nobody
+// wideRun makes a run of one prompt a unit in a directory. All units but the last few, which are open, have a file of one byte: nobody
 // opens what the listing shows.
-func wideRun(t *testing.T, dir string, units int) {
+func wideRun(t *testing.T, dir string, units, open int) {
 	t.Helper()
 	ctx := t.Context()
 	data := write(t, "prompts.jsonl", strings.Repeat("{\"text\": \"Snow is white.\"}\n", units))
@@ -51,7 +51,7 @@ func wideRun(t *testing.T, dir string, units int) {
 	if err == nil {
 		err = os.MkdirAll(filepath.Join(dir, "acts"), 0o777)
 	}
-	for u := 0; u < units-10 && err == nil; u++ {
+	for u := 0; u < units-open && err == nil; u++ {
 		err = os.WriteFile(filepath.Join(dir, shard.UnitKey(u)), []byte{'x'}, 0o666)
 	}
 	if err != nil {
@@ -83,7 +83,7 @@ func resumed(t *testing.T, run string) (status, collect time.Duration) {
 
 func TestResumeOnADisk(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
-	wideRun(t, dir, manyUnits(t))
+	wideRun(t, dir, manyUnits(t), 10)
 	status, collect := resumed(t, dir)
 	t.Logf("%d units: status %s, collect to its first unit %s", manyUnits(t), status, collect)
 }
@@ -92,7 +92,7 @@ func TestResumeOnADisk(t *testing.T) {
 func TestResumeInS3Bucket(t *testing.T) {
 	units := manyUnits(t)
 	server := s3test.Start(t, "fleet")
-	wideRun(t, server.Dir("fleet", "night"), units)
+	wideRun(t, server.Dir("fleet", "night"), units, 10)
 	target, err := url.Parse(server.URL())
 	if err != nil {
 		t.Fatal(err)
