@@ -22,6 +22,5 @@
 //
 // # Not modelled
 //
-// A node that stops in the middle of a coordinator's method; clocks that differ; a
-// store that is slow.
+// A node that stops in the middle of a coordinator's method; a store that is slow.
 package fleettest

@@ -17,6 +17,8 @@ type Scenario struct {
 	Nodes int
 	// UnitTime says how long a node works on a unit. Default: one minute.
 	UnitTime func(node, unit int) time.Duration
+	// Skew, if set, says how far a node's clock is ahead of the true time, a while after the start.
+	Skew func(node int, after time.Duration) time.Duration
 	// Configure, if set, may change a node's configuration.
 	Configure func(*coordinator.Config)
 }
@@ -97,7 +99,7 @@ func (f *Fleet) Add() int {
 	n := &node{fleet: f, index: i, id: ID(i), unit: -1}
 	n.peer = f.Net.Join(n.id)
 	cfg := coordinator.DefaultConfig()
-	cfg.Node, cfg.Units, cfg.Salt, cfg.Now = n.id, f.sc.Units, f.sc.Plan, f.Clock.Now
+	cfg.Node, cfg.Units, cfg.Salt, cfg.Now = n.id, f.sc.Units, f.sc.Plan, f.clockOf(i)
 	if f.sc.Configure != nil {
 		f.sc.Configure(&cfg)
 	}
@@ -109,6 +111,17 @@ func (f *Fleet) Add() int {
 	f.nodes = append(f.nodes, n)
 	n.lookIn(0)
 	return i
+}
+
+// clockOf is the time as node i has it.
+func (f *Fleet) clockOf(i int) func() time.Time {
+	if f.sc.Skew == nil {
+		return f.Clock.Now
+	}
+	return func() time.Time {
+		now := f.Clock.Now()
+		return now.Add(f.sc.Skew(i, now.Sub(f.begin)))
+	}
 }
 
 // At does something at a time after the start.
