@@ -103,6 +103,21 @@ func decades(lo, hi float64, mantissas []float64, every int) (out []float64) {
 	return out
 }
 
+// axes draws the grid of y, the ticks of both scales with their numbers, at most about nx and ny of them, and the
+// name of x below.
+func (c *canvas) axes(x, y scale, nx, ny int, name string) {
+	for _, v := range y.ticks(ny) {
+		c.line(x.from, y.at(v), x.to, y.at(v), "grid")
+		c.text(x.from-6, y.at(v)+4, 11, "end", "mute num", short(v))
+	}
+	for _, v := range x.ticks(nx) {
+		c.line(x.at(v), y.from, x.at(v), y.from+4, "axis")
+		c.text(x.at(v), y.from+16, 11, "middle", "mute num", short(v))
+	}
+	c.line(x.from, y.from, x.to, y.from, "axis")
+	c.text((x.from+x.to)/2, y.from+31, 11, "middle", "mute", name)
+}
+
 // short writes a number for an axis or a cell: three significant digits, k M G T
 // above a thousand.
 func short(v float64) string {

@@ -83,20 +83,11 @@ func drawPanel(coders []Coder, m metric) *canvas {
 	curves := curvesOf(coders, m.key, byTokens)
 	x, y := scalesOf(curves, m)
 	x.from, x.to, y.from, y.to = left, width-right, height-bottom, top
-	for _, t := range y.ticks(6) {
-		c.line(left, y.at(t), width-right, y.at(t), "grid")
-		c.text(left-6, y.at(t)+4, 11, "end", "mute num", short(t))
-	}
-	for _, t := range x.ticks(5) {
-		c.line(x.at(t), height-bottom, x.at(t), height-bottom+4, "axis")
-		c.text(x.at(t), height-bottom+16, 11, "middle", "mute num", short(t))
-	}
-	c.line(left, height-bottom, width-right, height-bottom, "axis")
 	unit := "steps"
 	if byTokens {
 		unit = "tokens"
 	}
-	c.text((left+width-right)/2, height-5, 11, "middle", "mute", unit)
+	c.axes(x, y, 5, 6, unit)
 	for _, k := range curves {
 		drawCurve(c, k, x, y, coders[k.coder].Name+", "+m.key, unit)
 	}

@@ -37,7 +37,7 @@ var tradeoffs = []tradeoff{
 	{"Sparsity and reconstruction", "Explained variance against active latents of a row, one drawing for each place in the model. The line joins the coders that no sparser one beats.",
 		"L0: active latents of a row", "explained variance", true, false, func(a, b float64) bool { return a > b }, sparsity,
 		func(coders []Coder) bool { return len(coders) > 1 }},
-	{"Rate and distortion", "Variance left unexplained against the bits that hold a row: log₂ of the codebook's size for a tokenizer; for an autoencoder, for each active latent, log₂ of the width and 16 bits for its value. Left and low is better.",
+	{"Rate and distortion", "Variance left unexplained against the bits that hold a row: log₂ of the codebook's size for each id of a tokenizer; for an autoencoder log₂ of the ways to choose its active latents, and 8 bits for the value of each. Left and low is better.",
 		"bits of a row", "FVU: share of variance unexplained", true, true, func(a, b float64) bool { return a < b }, rate,
 		func(coders []Coder) bool {
 			return len(coders) > 1 && slices.ContainsFunc(coders, func(c Coder) bool { return c.Kind == "vq" })
@@ -50,8 +50,8 @@ func sparsity(c Coder) (x, y float64, ok bool) {
 	return l0, 1 - fvu, ok1 && ok2 && l0 > 0 && drawableAll(l0, fvu)
 }
 
-// valueBits is what one active latent's value is counted as.
-const valueBits = 16
+// valueBits is what one active latent's value is counted as, as in actfleet compare.
+const valueBits = 8
 
 func rate(c Coder) (x, y float64, ok bool) {
 	fvu, ok := c.measure("fvu")
@@ -59,13 +59,21 @@ func rate(c Coder) (x, y float64, ok bool) {
 		return 0, 0, false
 	}
 	bits, given := c.measure("bits")
-	if !given {
+	if l0, sparse := c.measure("l0"); sparse && !given {
+		bits = logChoose(float64(c.Width), l0) + l0*valueBits
+	} else if !given {
 		bits = math.Log2(float64(c.Width))
-		if l0, sparse := c.measure("l0"); sparse {
-			bits = l0 * (bits + valueBits)
-		}
 	}
 	return bits, fvu, bits > 0 && drawableAll(bits, fvu)
+}
+
+// logChoose is log₂ of the binomial coefficient of n over k, which need not be whole.
+func logChoose(n, k float64) float64 {
+	if !(k >= 0 && k <= n) {
+		return 0
+	}
+	gamma := func(v float64) float64 { g, _ := math.Lgamma(v + 1); return g }
+	return (gamma(n) - gamma(k) - gamma(n-k)) / math.Ln2
 }
 
 func drawableAll(values ...float64) bool {
@@ -145,16 +153,7 @@ func (t tradeoff) draw(spots []spot, title string, width float64) *canvas {
 	c.text(4, 14, textSize, "start", "ink strong", fit(title, textSize, width-8))
 	x, y := bounds(spots, func(s spot) float64 { return s.x }, t.logX), bounds(spots, func(s spot) float64 { return s.y }, t.logY)
 	x.from, x.to, y.from, y.to = left, width-right, height-bottom, top
-	for _, v := range y.ticks(6) {
-		c.line(left, y.at(v), width-right, y.at(v), "grid")
-		c.text(left-6, y.at(v)+4, 11, "end", "mute num", short(v))
-	}
-	for _, v := range x.ticks(6) {
-		c.line(x.at(v), height-bottom, x.at(v), height-bottom+4, "axis")
-		c.text(x.at(v), height-bottom+16, 11, "middle", "mute num", short(v))
-	}
-	c.line(left, height-bottom, width-right, height-bottom, "axis")
-	c.text((left+width-right)/2, height-6, 11, "middle", "mute", t.xName)
+	c.axes(x, y, 6, 6, t.xName)
 	c.text(4, top-14, 11, "start", "mute", t.yName)
 	var xs, ys []float64
 	for _, s := range t.frontier(spots) {
