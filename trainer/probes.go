@@ -20,6 +20,8 @@ type ProbeJob struct {
 	Config  Config // of kind Probe
 	Program string
 
+	Check func(rows *probe.Rows) error // when set, may refuse the rows before anything is fitted or written
+
 	// Each, when set, is called once a column with the vectors of all rows [N, D]: for
 	// baselines that need them. Calls do not overlap.
 	Each func(column string, x []float32, d int, rows *probe.Rows) error
@@ -52,7 +54,7 @@ func (j ProbeJob) config() probe.Config {
 	c := j.Config
 	return probe.Config{Columns: j.Columns, Kinds: c.Kinds, L2: c.L2, MaxIter: c.MaxIter, Seed: c.Seed,
 		Filter:  stream.Filter{Tokens: c.Tokens, Where: c.Where},
-		Scalars: probe.Columns{Label: c.Label, Group: c.Group, Split: c.Split}, Each: j.Each}
+		Scalars: probe.Columns{Label: c.Label, Group: c.Group, Split: c.Split}, Check: j.Check, Each: j.Each}
 }
 
 func (j ProbeJob) coder(rep *probe.Report) Coder {

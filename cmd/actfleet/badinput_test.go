@@ -207,3 +207,19 @@ func TestDamageIsFound(t *testing.T) {
 		t.Errorf("exit %d, said %q", code, stderr)
 	}
 }
+
+// A text in two splits is found before anything is fitted, and leaves no folder.
+func TestLeakLeavesNothing(t *testing.T) {
+	var data strings.Builder
+	for i := range 12 {
+		split := []string{"train", "val", "test"}[i%3]
+		fmt.Fprintf(&data, "{\"text\": \"Number %d is even.\", \"label\": %d, \"group\": \"g%d\", \"split\": %q}\n", i/3*(i%2), i%2, i, split)
+	}
+	dir := t.TempDir()
+	run, out := filepath.Join(dir, "run"), filepath.Join(dir, "probes")
+	wantOK(t, "collect", "--model", tinyModel, "--data", write(t, "data.jsonl", data.String()), "--sites", "resid", "--layers", "3", "--keep-text", "--out", run)
+	wantRefusal(t, exitError, []string{"splits leak", "texts"}, "train", "probe", "--from", run, "--site", "resid", "--layers", "3", "--out", out)
+	if _, err := os.Stat(out); !os.IsNotExist(err) {
+		t.Errorf("%s is there: %v", out, err)
+	}
+}

@@ -53,7 +53,7 @@ func runTrainProbe(ctx context.Context, o trainOptions, codes bool, out io.Write
 	}
 	began := time.Now()
 	random := &randomBaseline{directions: cfg.Directions, seed: cfg.Seed}
-	rep, coder, err := trainer.FitProbes(ctx, trainer.ProbeJob{Dir: o.out, Runs: runs, Columns: columns, Config: cfg, Program: version(), Each: random.add})
+	rep, coder, err := trainer.FitProbes(ctx, trainer.ProbeJob{Dir: o.out, Runs: runs, Columns: columns, Config: cfg, Program: version(), Check: checkSplits, Each: random.add})
 	if err != nil {
 		return err
 	}

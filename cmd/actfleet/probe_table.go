@@ -28,21 +28,26 @@ func pick[T any](v []T, at []int) []T {
 	return out
 }
 
-// probeTable measures every probe on every split, beside the baselines, and refuses splits that leak.
+// splitsOf are the splits of the rows, in the order of splitNames.
+func splitsOf(rows *probe.Rows) (out []evaluate.Split) {
+	for _, name := range splitNames(rows) {
+		at := rows.In(name)
+		out = append(out, evaluate.Split{Name: name, Rows: pick(rows.Row, at), Groups: pick(rows.Group, at), Texts: pick(rows.Texts, at), Labels: pick(rows.Label, at)})
+	}
+	return out
+}
+
+// checkSplits refuses splits that leak.
+func checkSplits(rows *probe.Rows) error { return evaluate.CheckSplits(splitsOf(rows)...) }
+
+// probeTable measures every probe on every split, beside the baselines.
 func probeTable(rep *probe.Report, label string, planIDs []string, seed uint64) (evaluate.Table, error) {
 	rows := &rep.Rows
 	t := evaluate.Table{Label: label, Target: "the data set's column " + label, PlanIDs: planIDs,
 		Splits: map[string]int{}, Fingerprints: map[string]string{}}
 	names := splitNames(rows)
-	var splits []evaluate.Split
-	for _, name := range names {
-		at := rows.In(name)
-		s := evaluate.Split{Name: name, Rows: pick(rows.Row, at), Groups: pick(rows.Group, at), Texts: pick(rows.Texts, at), Labels: pick(rows.Label, at)}
-		t.Splits[name], t.Fingerprints[name] = len(at), s.Fingerprint()
-		splits = append(splits, s)
-	}
-	if err := evaluate.CheckSplits(splits...); err != nil {
-		return t, err
+	for _, s := range splitsOf(rows) {
+		t.Splits[s.Name], t.Fingerprints[s.Name] = len(s.Rows), s.Fingerprint()
 	}
 	o := evaluate.Options{Bootstrap: evaluate.Bootstrap{Seed: seed}}
 	for i, p := range rep.Probes {

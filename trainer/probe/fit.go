@@ -29,6 +29,8 @@ type Config struct {
 	Filter  stream.Filter // Tokens "last" keeps one row a prompt
 	Scalars Columns
 
+	Check func(rows *Rows) error // when set, may refuse the rows before anything is fitted
+
 	// Each, when set, is called once a column with the vectors of all rows [N, D], for
 	// baselines that need them. Calls do not overlap; x is invalid afterwards.
 	Each func(column string, x []float32, d int, rows *Rows) error
@@ -80,6 +82,11 @@ func Fit(ctx context.Context, runs []stream.Source, c Config) (rep *Report, err 
 	defer func() { err = errors.Join(err, d.close()) }()
 	if err := d.assignSplits(c.Seed); err != nil {
 		return nil, fmt.Errorf("probe: %w", err)
+	}
+	if c.Check != nil {
+		if err := c.Check(&d.Rows); err != nil {
+			return nil, fmt.Errorf("probe: %w", err)
+		}
 	}
 	rep = &Report{Rows: d.Rows, Baselines: d.baselines()}
 	fits, err := d.fitAll(ctx, c)
