@@ -52,7 +52,7 @@ func TestDivergingDuplicate(t *testing.T) {
 	dir := t.TempDir()
 	run, forged := filepath.Join(dir, "run"), filepath.Join(dir, "forged")
 	collect := func(model, out string) *process {
-		return start(t, "collect", "--model", model, "--data", tinyData, "--limit", "3000", "--tokens", "all",
+		return start(t, "collect", "--model", model, "--data", tinyData, "--limit", "1500", "--tokens", "all",
 			"--sites", "Wqkv", "--layers", "3", "--threads", "1", "--out", out)
 	}
 	bad := collect(oneWeight(t), forged)

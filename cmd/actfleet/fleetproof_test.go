@@ -238,10 +238,6 @@ func (tr *trial) finish() {
 			tr.nodes[i].signal(tr.T, syscall.SIGCONT)
 		}
 		code := tr.nodes[i].wait(tr.T)
-		if code == exitError && strings.Contains(tr.nodes[i].err.String(), "nobody answered") {
-			tr.did["gave up joining"]++ // in all this; a person would start it again
-			continue
-		}
 		if code != exitDone {
 			tr.Errorf("node %d ended with %d: %s", i, code, tr.nodes[i].err.String())
 			continue
