@@ -18,7 +18,6 @@ import (
 type attempt struct {
 	*units
 	unit     int
-	key      string // of the object that it makes
 	schema   shard.Schema
 	groups   *groups
 	prefix   *prefix // of the unit's prompts; nil: none
@@ -40,7 +39,7 @@ func (us *units) begin(ctx context.Context, st store.Store, key string, u int, s
 	if err != nil {
 		return nil, errors.Join(err, pending.Abort())
 	}
-	a := &attempt{units: us, unit: u, key: key, schema: schema, groups: g, pending: pending, writer: w,
+	a := &attempt{units: us, unit: u, schema: schema, groups: g, pending: pending, writer: w,
 		full: make(chan *group, cap(g.free)), overflow: make([]atomic.Bool, len(schema.Vectors))}
 	a.running, a.ctx = errgroup.WithContext(ctx)
 	a.running.Go(a.write)
@@ -105,7 +104,7 @@ func (a *attempt) writing(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("write %s: %w", a.key, err)
+	return fmt.Errorf("unit %d: %w", a.unit, err)
 }
 
 // batch takes one batch through the model into its segments.

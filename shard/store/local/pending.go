@@ -84,11 +84,9 @@ func (p *pending) Abort() error {
 }
 
 func (p *pending) wrap(op string, err error) error {
-	switch {
-	case errors.Is(err, unix.ENOSPC):
-		return fmt.Errorf("%s %s: no space left in %s: %w", op, p.key, p.store.dir, err)
-	case errors.Is(err, unix.EDQUOT):
-		return fmt.Errorf("%s %s: quota exceeded in %s: %w", op, p.key, p.store.dir, err)
+	var of *fs.PathError
+	if errors.As(err, &of) { // it names the pending file, which nobody knows
+		err = of.Err
 	}
 	return fmt.Errorf("%s %s in %s: %w", op, p.key, p.store.dir, err)
 }
