@@ -36,10 +36,11 @@ type design struct {
 }
 
 type decoderBlock struct {
-	norm, mlpNorm      layer.RMSNorm
-	postAttn, postMLP  *layer.RMSNorm // nil without postNorms
-	qNorm, kNorm       *layer.RMSNorm // nil without qkNorm
-	qkv, out, fc1, fc2 layer.Linear   // fc1 is [gate|up]
+	norm, mlpNorm     layer.RMSNorm
+	postAttn, postMLP *layer.RMSNorm // nil without postNorms
+	qNorm, kNorm      *layer.RMSNorm // nil without qkNorm
+	attention
+	fc1, fc2 layer.Linear // fc1 is [gate|up]
 }
 
 func (m *decoder) Shape() Shape { return m.shape }
@@ -71,19 +72,15 @@ func (m *decoder) Block(s *torch.Scope, i int, x *torch.Tensor, c layer.Context,
 }
 
 func (m *decoder) attend(s *torch.Scope, i int, h *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor {
-	b := m.blocks[i]
-	qkv := b.qkv.Forward(s, h)
-	emit(tap.Wqkv, qkv)
-	q, k, v := m.heads.Split(s, qkv)
-	if b.qNorm != nil {
-		q, k = b.qNorm.Forward(s, q), b.kNorm.Forward(s, k)
-	}
-	how := m.scores
+	b, how := m.blocks[i], m.scores
 	how.Window = m.windows[i]
-	q, k = m.rotary[i].Forward(s, q, c.Before()), m.rotary[i].Forward(s, k, c.Before())
-	out := b.out.Forward(s, m.heads.Causal(s, q, k, v, how, c))
-	emit(tap.OutProj, out)
-	return out
+	rotate := both(s, m.rotary[i], c)
+	return b.attention.forward(s, h, m.heads, how, c, func(q, k *torch.Tensor) (*torch.Tensor, *torch.Tensor) {
+		if b.qNorm != nil {
+			q, k = b.qNorm.Forward(s, q), b.kNorm.Forward(s, k)
+		}
+		return rotate(q, k)
+	}, emit)
 }
 
 func (m *decoder) mlp(s *torch.Scope, b decoderBlock, h *torch.Tensor, emit Emit) *torch.Tensor {

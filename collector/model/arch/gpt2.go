@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"actfleet/collector/model/layer"
-	"actfleet/collector/model/tap"
 	"actfleet/internal/torch"
 )
 
@@ -45,19 +44,9 @@ func (c gpt2Config) inner() int { return or(c.Inner, 4*c.Hidden) }
 
 // gpt2 has learned positions and, one after the other, attention and MLP.
 type gpt2 struct {
+	stack
 	cfg       gpt2Config
-	heads     layer.Heads
-	act       layer.Activation
-	embed     *torch.Tensor // [Vocab, Hidden]
 	positions *torch.Tensor // [Positions, Hidden]
-	blocks    []gpt2Block
-	norm      layer.LayerNorm
-	head      *torch.Tensor // [Vocab, Hidden]
-}
-
-type gpt2Block struct {
-	norm, mlpNorm      layer.LayerNorm
-	qkv, out, fc1, fc2 layer.Linear
 }
 
 func loadGPT2(s *torch.Scope, text []byte, src *layer.Source) (Network, error) {
@@ -65,7 +54,9 @@ func loadGPT2(s *torch.Scope, text []byte, src *layer.Source) (Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &gpt2{cfg: c, heads: layer.Heads{Query: c.Heads, KeyValue: c.Heads, Width: c.Hidden / c.Heads}}
+	m := &gpt2{cfg: c}
+	m.shape, m.inner = Shape{Layers: c.Layers, Hidden: c.Hidden, Vocab: c.Vocab, MaxPositions: c.Positions}, c.inner()
+	m.heads = layer.Heads{Query: c.Heads, KeyValue: c.Heads, Width: c.Hidden / c.Heads}
 	if m.act, err = activation(c.Act); err != nil {
 		return nil, err
 	}
@@ -77,25 +68,15 @@ func (m *gpt2) load(s *torch.Scope, src *layer.Source) (err error) {
 	if src.Has("wpe.weight") {
 		at = ""
 	}
-	v := vocabulary{embed: at + "wte", head: "lm_head", tied: m.cfg.Tied, size: m.cfg.Vocab, width: m.cfg.Hidden}
-	if m.embed, m.head, err = v.load(s, src); err != nil {
-		return err
-	}
 	if m.positions, err = src.Tensor(s, at+"wpe.weight", m.cfg.Positions, m.cfg.Hidden); err != nil {
 		return err
 	}
-	for i := range m.cfg.Layers {
-		block, err := m.loadBlock(s, src.Block(i, m.cfg.Layers), fmt.Sprintf("%sh.%d.", at, i))
-		if err != nil {
-			return err
-		}
-		m.blocks = append(m.blocks, block)
-	}
-	m.norm, err = layer.LoadLayerNorm(s, src, at+"ln_f", m.cfg.Hidden, m.cfg.Eps)
-	return err
+	names := stackNames{vocabulary: vocabulary{embed: at + "wte", head: "lm_head", tied: m.cfg.Tied},
+		block: func(i int) string { return fmt.Sprintf("%sh.%d.", at, i) }, norm: at + "ln_f", eps: m.cfg.Eps}
+	return m.stack.load(s, src, names, func(src *layer.Source, at string) (stackBlock, error) { return m.loadBlock(s, src, at) })
 }
 
-func (m *gpt2) loadBlock(s *torch.Scope, src *layer.Source, at string) (b gpt2Block, err error) {
+func (m *gpt2) loadBlock(s *torch.Scope, src *layer.Source, at string) (b stackBlock, err error) {
 	c := m.cfg
 	if b.norm, err = layer.LoadLayerNorm(s, src, at+"ln_1", c.Hidden, c.Eps); err != nil {
 		return b, err
@@ -121,31 +102,15 @@ func gpt2Buffer(name string) bool {
 	return strings.HasSuffix(name, ".attn.bias") || strings.HasSuffix(name, ".attn.masked_bias")
 }
 
-func (m *gpt2) Shape() Shape {
-	return Shape{Layers: m.cfg.Layers, Hidden: m.cfg.Hidden, Vocab: m.cfg.Vocab, MaxPositions: m.cfg.Positions}
-}
-
-func (m *gpt2) Width(site tap.Site) int {
-	return siteWidth(site, m.heads, m.cfg.inner(), m.cfg.Hidden)
-}
-
 func (m *gpt2) Embed(s *torch.Scope, ids *torch.Tensor, before int) *torch.Tensor {
 	return s.Add(s.Embedding(m.embed, ids), s.Narrow(m.positions, 0, int64(before), ids.Shape()[1]))
 }
 
 func (m *gpt2) Block(s *torch.Scope, i int, x *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor {
 	b := m.blocks[i]
-	qkv := b.qkv.Forward(s, b.norm.Forward(s, x))
-	emit(tap.Wqkv, qkv)
-	q, k, v := m.heads.Split(s, qkv)
-	attn := b.out.Forward(s, m.heads.Causal(s, q, k, v, layer.Scores{Scale: m.scale(i)}, c))
-	emit(tap.OutProj, attn)
+	attn := b.attention.forward(s, b.norm.Forward(s, x), m.heads, layer.Scores{Scale: m.scale(i)}, c, nil, emit)
 	x = s.Add(attn, x)
-	inner := b.fc1.Forward(s, b.mlpNorm.Forward(s, x))
-	emit(tap.FC1, inner)
-	mlp := b.fc2.Forward(s, m.act.Forward(s, inner))
-	emit(tap.FC2, mlp)
-	return s.Add(x, mlp)
+	return s.Add(x, b.mlp.forward(s, b.mlpNorm.Forward(s, x), m.act, emit))
 }
 
 // scale is the factor on the scores of block i.
@@ -158,8 +123,4 @@ func (m *gpt2) scale(i int) float64 {
 		scale /= float64(i + 1)
 	}
 	return scale
-}
-
-func (m *gpt2) Logits(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
-	return s.Linear(m.norm.Forward(s, x), m.head, nil)
 }

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"actfleet/collector/model/layer"
-	"actfleet/collector/model/tap"
 	"actfleet/internal/torch"
 )
 
@@ -56,19 +55,9 @@ func (c neoxConfig) turn(width int) (*layer.Rotary, error) {
 
 // neox is x + attn(ln1 x) + mlp(ln2 x), or the same one after the other.
 type neox struct {
+	stack
 	cfg    neoxConfig
-	heads  layer.Heads
-	act    layer.Activation
 	rotary *layer.Rotary
-	embed  *torch.Tensor // [Vocab, Hidden]
-	blocks []neoxBlock
-	norm   layer.LayerNorm
-	head   *torch.Tensor // [Vocab, Hidden]
-}
-
-type neoxBlock struct {
-	norm, mlpNorm      layer.LayerNorm
-	qkv, out, fc1, fc2 layer.Linear
 }
 
 func loadNeoX(s *torch.Scope, text []byte, src *layer.Source) (Network, error) {
@@ -76,33 +65,21 @@ func loadNeoX(s *torch.Scope, text []byte, src *layer.Source) (Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &neox{cfg: c, heads: layer.Heads{Query: c.Heads, KeyValue: c.Heads, Width: c.Hidden / c.Heads}}
+	m := &neox{cfg: c}
+	m.shape, m.inner = Shape{Layers: c.Layers, Hidden: c.Hidden, Vocab: c.Vocab, MaxPositions: c.Positions}, c.Inner
+	m.heads = layer.Heads{Query: c.Heads, KeyValue: c.Heads, Width: c.Hidden / c.Heads}
 	if m.act, err = activation(c.Act); err != nil {
 		return nil, err
 	}
 	if m.rotary, err = c.turn(m.heads.Width); err != nil {
 		return nil, err
 	}
-	return m, m.load(s, src)
+	names := stackNames{vocabulary: vocabulary{embed: "gpt_neox.embed_in", head: "embed_out", tied: c.Tied},
+		block: func(i int) string { return fmt.Sprintf("gpt_neox.layers.%d.", i) }, norm: "gpt_neox.final_layer_norm", eps: c.Eps}
+	return m, m.load(s, src, names, func(src *layer.Source, at string) (stackBlock, error) { return m.loadBlock(s, src, at) })
 }
 
-func (m *neox) load(s *torch.Scope, src *layer.Source) (err error) {
-	v := vocabulary{embed: "gpt_neox.embed_in", head: "embed_out", tied: m.cfg.Tied, size: m.cfg.Vocab, width: m.cfg.Hidden}
-	if m.embed, m.head, err = v.load(s, src); err != nil {
-		return err
-	}
-	for i := range m.cfg.Layers {
-		block, err := m.loadBlock(s, src.Block(i, m.cfg.Layers), fmt.Sprintf("gpt_neox.layers.%d.", i))
-		if err != nil {
-			return err
-		}
-		m.blocks = append(m.blocks, block)
-	}
-	m.norm, err = layer.LoadLayerNorm(s, src, "gpt_neox.final_layer_norm", m.cfg.Hidden, m.cfg.Eps)
-	return err
-}
-
-func (m *neox) loadBlock(s *torch.Scope, src *layer.Source, at string) (b neoxBlock, err error) {
+func (m *neox) loadBlock(s *torch.Scope, src *layer.Source, at string) (b stackBlock, err error) {
 	c := m.cfg
 	if b.norm, err = layer.LoadLayerNorm(s, src, at+"input_layernorm", c.Hidden, c.Eps); err != nil {
 		return b, err
@@ -129,48 +106,18 @@ func neoxBuffer(name string) bool {
 	return strings.HasSuffix(name, ".attention.bias") || strings.HasSuffix(name, ".attention.masked_bias") || strings.HasSuffix(name, ".rotary_emb.inv_freq")
 }
 
-func (m *neox) Shape() Shape {
-	return Shape{Layers: m.cfg.Layers, Hidden: m.cfg.Hidden, Vocab: m.cfg.Vocab, MaxPositions: m.cfg.Positions}
-}
-
-func (m *neox) Width(site tap.Site) int {
-	return siteWidth(site, m.heads, m.cfg.Inner, m.cfg.Hidden)
-}
-
 func (m *neox) Embed(s *torch.Scope, ids *torch.Tensor, _ int) *torch.Tensor {
 	return s.Embedding(m.embed, ids)
 }
 
 func (m *neox) Block(s *torch.Scope, i int, x *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor {
 	b := m.blocks[i]
-	attn := m.attend(s, b, b.norm.Forward(s, x), c, emit)
+	how := layer.Scores{Scale: 1 / math.Sqrt(float64(m.heads.Width))}
+	attn := b.attention.forward(s, b.norm.Forward(s, x), m.heads, how, c, both(s, m.rotary, c), emit)
 	if m.cfg.Parallel {
-		mlp := m.mlp(s, b, b.mlpNorm.Forward(s, x), emit)
+		mlp := b.mlp.forward(s, b.mlpNorm.Forward(s, x), m.act, emit)
 		return s.Add(s.Add(mlp, attn), x)
 	}
 	x = s.Add(attn, x)
-	return s.Add(m.mlp(s, b, b.mlpNorm.Forward(s, x), emit), x)
-}
-
-func (m *neox) attend(s *torch.Scope, b neoxBlock, h *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor {
-	qkv := b.qkv.Forward(s, h)
-	emit(tap.Wqkv, qkv)
-	q, k, v := m.heads.Split(s, qkv)
-	q, k = m.rotary.Forward(s, q, c.Before()), m.rotary.Forward(s, k, c.Before())
-	how := layer.Scores{Scale: 1 / math.Sqrt(float64(m.heads.Width))}
-	out := b.out.Forward(s, m.heads.Causal(s, q, k, v, how, c))
-	emit(tap.OutProj, out)
-	return out
-}
-
-func (m *neox) mlp(s *torch.Scope, b neoxBlock, h *torch.Tensor, emit Emit) *torch.Tensor {
-	inner := b.fc1.Forward(s, h)
-	emit(tap.FC1, inner)
-	out := b.fc2.Forward(s, m.act.Forward(s, inner))
-	emit(tap.FC2, out)
-	return out
-}
-
-func (m *neox) Logits(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
-	return s.Linear(m.norm.Forward(s, x), m.head, nil)
+	return s.Add(b.mlp.forward(s, b.mlpNorm.Forward(s, x), m.act, emit), x)
 }

@@ -91,9 +91,10 @@ type phi struct {
 }
 
 type phiBlock struct {
-	norm               layer.LayerNorm
-	qkv, out, fc1, fc2 layer.Linear
-	qNorm, kNorm       *layer.LayerNorm // over one head, before the rotation; nil without qk_layernorm
+	norm layer.LayerNorm
+	attention
+	mlp
+	qNorm, kNorm *layer.LayerNorm // over one head, before the rotation; nil without qk_layernorm
 }
 
 func loadPhi(s *torch.Scope, text []byte, src *layer.Source) (Network, error) {
@@ -194,26 +195,20 @@ func (m *phi) Embed(s *torch.Scope, ids *torch.Tensor, _ int) *torch.Tensor {
 func (m *phi) Block(s *torch.Scope, i int, x *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor {
 	b := m.blocks[i]
 	h := b.norm.Forward(s, x)
-	attn := m.attend(s, b, h, c, emit)
-	inner := b.fc1.Forward(s, h)
-	emit(tap.FC1, inner)
-	mlp := b.fc2.Forward(s, m.act.Forward(s, inner))
-	emit(tap.FC2, mlp)
-	return s.Add(s.Add(attn, mlp), x)
+	how := layer.Scores{Scale: 1 / math.Sqrt(float64(m.heads.Width))}
+	attn := b.attention.forward(s, h, m.heads, how, c, m.turn(s, b, c), emit)
+	return s.Add(s.Add(attn, b.mlp.forward(s, h, m.act, emit)), x)
 }
 
-func (m *phi) attend(s *torch.Scope, b phiBlock, h *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor {
-	qkv := b.qkv.Forward(s, h)
-	emit(tap.Wqkv, qkv)
-	q, k, v := m.heads.Split(s, qkv)
-	if b.qNorm != nil {
-		q, k = b.qNorm.Forward(s, q), b.kNorm.Forward(s, k)
+// turn norms the queries and keys where the block does, and rotates them.
+func (m *phi) turn(s *torch.Scope, b phiBlock, c layer.Context) turn {
+	rotate := both(s, m.rotary, c)
+	if b.qNorm == nil {
+		return rotate
 	}
-	q, k = m.rotary.Forward(s, q, c.Before()), m.rotary.Forward(s, k, c.Before())
-	how := layer.Scores{Scale: 1 / math.Sqrt(float64(m.heads.Width))}
-	out := b.out.Forward(s, m.heads.Causal(s, q, k, v, how, c))
-	emit(tap.OutProj, out)
-	return out
+	return func(q, k *torch.Tensor) (*torch.Tensor, *torch.Tensor) {
+		return rotate(b.qNorm.Forward(s, q), b.kNorm.Forward(s, k))
+	}
 }
 
 func (m *phi) Logits(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
