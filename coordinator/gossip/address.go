@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // validAddress checks the form "host:port"; empty is allowed.
@@ -103,6 +104,20 @@ func resolve(ctx context.Context, addr string) ([]string, error) {
 		out = append(out, net.JoinHostPort(ip.String(), port))
 	}
 	return out, nil
+}
+
+// resolveAll resolves several at once, because a server of names may be slow for one of them, and returns what it found in
+// their order.
+func resolveAll(ctx context.Context, addrs []string) (found []string, errs []error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	all, errs := make([][]string, len(addrs)), make([]error, len(addrs))
+	var wg sync.WaitGroup
+	for i, a := range addrs {
+		wg.Go(func() { all[i], errs[i] = resolve(ctx, a) })
+	}
+	wg.Wait()
+	return slices.Concat(all...), errs
 }
 
 // bindError turns memberlist's error into one line that says what to do.

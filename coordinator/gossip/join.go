@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,23 +64,14 @@ func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d) }
 // round tries every seed once; it reports whether the node may go on, with others
 // or, if it is a seed itself, alone.
 func (j *joiner) round(ctx context.Context) (bool, error) {
-	joined, isSeed := false, false
-	var errs []error
-	for _, seed := range j.seeds {
-		addrs, err := resolve(ctx, seed)
-		if err != nil {
-			errs = append(errs, err)
-		}
-		for _, a := range addrs {
-			if a == j.self {
-				isSeed = true
-				continue
-			}
-			err := j.try(ctx, a)
-			joined = joined || err == nil
-			errs = append(errs, err)
-		}
-	}
+	addrs, errs := resolveAll(ctx, j.seeds)
+	joined, isSeed := false, slices.Contains(addrs, j.self)
+	addrs = slices.DeleteFunc(addrs, func(a string) bool { return a == j.self })
+	j.each(ctx, addrs, func(_ string, err error) bool {
+		joined = joined || err == nil
+		errs = append(errs, err)
+		return joined
+	})
 	err := firstFatal(errs)
 	if err == nil && !joined {
 		err = first(errs)
@@ -91,6 +83,43 @@ func (j *joiner) round(ctx context.Context) (bool, error) {
 		return true, nil
 	}
 	return false, err
+}
+
+// silence is how long an address may give no answer before the next one is tried, too: a node that hangs takes
+// connections, and keeps whoever asks it waiting for memberlist's whole timeout.
+const silence = 500 * time.Millisecond
+
+// each tries addresses in turn, the next one when the last has answered or was silent, and tells what came of each.
+// Those that stay silent are waited for until tell says that this is enough, or the context ends.
+func (j *joiner) each(ctx context.Context, addrs []string, tell func(addr string, err error) (enough bool)) {
+	type outcome struct {
+		addr string
+		err  error
+	}
+	out, enough := make(chan outcome, len(addrs)), false
+	for waiting := 0; len(addrs) > 0 || waiting > 0; {
+		if len(addrs) > 0 {
+			a := addrs[0]
+			addrs = addrs[1:]
+			waiting++
+			go func() { out <- outcome{a, j.try(ctx, a)} }() // ends with memberlist's timeout at the latest
+		}
+		var next <-chan time.Time
+		if len(addrs) > 0 || enough {
+			next = time.After(silence)
+		}
+		select {
+		case o := <-out:
+			waiting--
+			enough = tell(o.addr, o.err) || enough
+		case <-next:
+			if len(addrs) == 0 {
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // try joins by one address.
@@ -157,7 +186,7 @@ func first(errs []error) error {
 			return err
 		}
 	}
-	return errors.New("no address to try")
+	return errors.New("no answer")
 }
 
 func firstFatal(errs []error) error {

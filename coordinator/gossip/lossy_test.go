@@ -35,6 +35,13 @@ func (w *weather) keeps(from, to string) bool {
 	return false
 }
 
+// count is how many were lost so far.
+func (w *weather) count() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lost
+}
+
 // part puts addresses into groups.
 func (w *weather) part(groups map[string]int) {
 	w.mu.Lock()
@@ -131,7 +138,7 @@ func TestLostMessages(t *testing.T) {
 			if m := store.Missing(); len(m) > 0 {
 				t.Errorf("missing %v", m)
 			}
-			t.Logf("%d starts of %d units, %d messages lost", starts, units, w.lost)
+			t.Logf("%d starts of %d units, %d messages lost", starts, units, w.count())
 			if starts > units+tc.twice {
 				t.Errorf("%d starts of %d units", starts, units)
 			}

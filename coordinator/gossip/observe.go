@@ -100,22 +100,22 @@ func listenAsObserver(ctx context.Context, addrs []string, secret []byte, log *s
 // join takes the first address that answers: several might be of different fleets.
 func (o *Observer) join(ctx context.Context, addrs []string) error {
 	j := &joiner{list: o.list, hooks: o.hooks}
-	var last error
-	for _, name := range addrs {
-		ips, err := resolve(ctx, name)
-		last = err
-		for _, a := range ips {
-			if last = j.try(ctx, a); last == nil && o.Snapshot().State != nil {
-				return nil
-			}
+	ips, errs := resolveAll(ctx, addrs)
+	ctx, found := context.WithCancel(ctx)
+	defer found()
+	j.each(ctx, ips, func(_ string, err error) bool {
+		if errs = append(errs, err); err == nil && o.Snapshot().State != nil || fatal(err) {
+			found()
 		}
-		if fatal(last) {
-			return last
-		}
+		return false
+	})
+	if o.Snapshot().State != nil {
+		return nil
 	}
-	if last == nil {
-		last = errors.New("no state came back")
+	if err := firstFatal(errs); err != nil {
+		return err
 	}
+	last := first(errs)
 	return fmt.Errorf("%w at %s: %w", ErrNobody, strings.Join(addrs, ", "), last)
 }
 

@@ -49,11 +49,12 @@ func (s *seeker) solitude(ctx context.Context) error {
 
 // rejoin tries a few of those who are missing.
 func (s *seeker) rejoin(ctx context.Context) {
-	for _, addr := range s.lost(ctx) {
-		if err := s.joiner.try(ctx, addr); err != nil {
+	s.joiner.each(ctx, s.lost(ctx), func(addr string, err error) bool {
+		if err != nil {
 			s.log.Debug("still cannot reach a node", "addr", addr, "err", err)
 		}
-	}
+		return true
+	})
 }
 
 // nodes are the members that work, this one included.
@@ -98,11 +99,9 @@ const maxTries = 3
 // lost returns a few addresses of seeds and members not in the membership now.
 func (s *seeker) lost(ctx context.Context) []string {
 	want := map[string]bool{}
-	for _, seed := range s.cfg.Join {
-		addrs, _ := resolve(ctx, seed)
-		for _, a := range addrs {
-			want[a] = true
-		}
+	seeds, _ := resolveAll(ctx, s.cfg.Join)
+	for _, a := range seeds {
+		want[a] = true
 	}
 	for _, a := range s.hooks.goneAddrs(s.board.State()) {
 		want[a] = true
