@@ -98,9 +98,10 @@ func TestResumeInS3Bucket(t *testing.T) {
 		t.Fatal(err)
 	}
 	var lists, others atomic.Int64
-	pass := httputil.NewSingleHostReverseProxy(target)
-	direct := pass.Director
-	pass.Director = func(r *http.Request) { host := r.Host; direct(r); r.Host = host } // it is signed
+	pass := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { // the host is signed
+		r.SetURL(target)
+		r.Out.Host = r.In.Host
+	}}
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Has("list-type") {
 			lists.Add(1)
