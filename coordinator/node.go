@@ -28,6 +28,8 @@ type Member struct {
 	Addr string
 	// Host is the machine's name, as the node says.
 	Host string
+	// Service is where the node serves the others for its work, "host:port"; empty when it does not.
+	Service string
 	// Observer is set for a node that only looks and takes no units.
 	Observer bool
 }

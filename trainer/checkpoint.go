@@ -39,8 +39,9 @@ type progress struct {
 	Rows    int64         `json:"rows"`
 	Seconds float64       `json:"seconds"`
 	Starved float64       `json:"starved_seconds"`
-	Dropped int64         `json:"dropped"` // rows left out because a value was not finite
-	Loud    int64         `json:"loud"`    // rows left out because of max_norm
+	Summed  float64       `json:"summed_seconds,omitempty"` // in sums over ranks
+	Dropped int64         `json:"dropped"`                  // rows left out because a value was not finite
+	Loud    int64         `json:"loud"`                     // rows left out because of max_norm
 	Cursor  stream.Cursor `json:"cursor"`
 	Coder   Coder         `json:"coder"`
 	SHA256  string        `json:"state_sha256"` // of step-N.safetensors

@@ -134,8 +134,12 @@ func (f *feed) add(j Job) (*training, error) {
 	t.coder = newCoder(t.Job, t.Config, widths)
 	var err error
 	t.learner, err = newLearner(j.Kind, widths, t.Config)
+	if err != nil {
+		return t, err
+	}
+	t.join()
 	f.all = append(f.all, t)
-	return t, err
+	return t, nil
 }
 
 // begin brings every training to its beginning or to its checkpoint, and the data to
@@ -145,6 +149,7 @@ func (f *feed) begin(ctx context.Context) {
 		t.failed = t.begin(ctx)
 	}
 	f.start = nil
+	f.fail(f.data.Share(f.all[0].ranks.Rank(), f.all[0].ranks.World()))
 	var last *training
 	for _, t := range f.learning() {
 		if t.Step < t.Config.Steps && (last == nil || t.Step < last.Step) {

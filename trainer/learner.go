@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"actfleet/trainer/optim"
+	"actfleet/trainer/ranks"
 	"actfleet/trainer/sae"
 	"actfleet/trainer/state"
 	"actfleet/trainer/vq"
@@ -12,6 +13,9 @@ import (
 
 // Learner is a coder while it is trained. One goroutine uses it.
 type Learner interface {
+	// Join makes it one of several that add up their windows at the end of every step. The rows it is given are those
+	// of a window from place from on. It comes before Init and Restored.
+	Join(r ranks.Ranks, from int)
 	// Init prepares the first step from n sample rows [n, D].
 	Init(sample []float32, n int) error
 	// Micro adds the gradients and statistics of n rows x [n, D], as sums, to the

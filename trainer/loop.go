@@ -7,13 +7,14 @@ import (
 	"strings"
 
 	"actfleet/trainer/optim"
+	"actfleet/trainer/ranks"
 	"actfleet/trainer/stream"
 )
 
 // turn gives the next batch to the trainings of a feed: gradients, step, report,
 // evaluation, checkpoint. It returns false when none needs another.
 func (f *feed) turn(ctx context.Context) bool {
-	if len(f.learning()) == 0 {
+	if len(f.learning()) == 0 || f.ends(ctx) {
 		return false
 	}
 	batch, waited, err := f.next(ctx)
@@ -35,6 +36,9 @@ func (f *feed) turn(ctx context.Context) bool {
 
 // next waits for a batch and measures the waiting.
 func (f *feed) next(ctx context.Context) (b *stream.Batch, seconds float64, err error) {
+	if ranks.Many(f.all[0].ranks) && f.all[0].Wait == nil {
+		ctx = context.WithoutCancel(ctx) // an interruption ends all ranks after the same step
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, 0, err
 	}
@@ -48,11 +52,12 @@ func (f *feed) next(ctx context.Context) (b *stream.Batch, seconds float64, err 
 // for it, so that a resumed training has the same lines in metrics.jsonl.
 func (f *feed) conclude(ctx context.Context) {
 	var due []*training
-	for _, t := range f.learning() {
-		if t.last() {
+	all := f.learning()
+	for _, t := range all {
+		if t.last() && t.writes() {
 			t.failed = t.save(ctx)
 		}
-		if t.failed == nil && (t.last() || t.stepped && t.evaluates()) {
+		if t.failed == nil && t.writes() && (t.last() || t.stepped && t.evaluates()) {
 			due = append(due, t)
 		}
 	}
@@ -60,10 +65,13 @@ func (f *feed) conclude(ctx context.Context) {
 	for _, t := range f.learning() {
 		if t.last() {
 			t.ended = true
-		} else if t.stepped && t.checkpoints() {
+		} else if t.stepped && t.writes() && t.checkpoints() {
 			t.failed = t.checkpoint(ctx)
 		}
 		t.stepped = false
+	}
+	for _, t := range all {
+		t.settle()
 	}
 }
 
@@ -156,7 +164,7 @@ func blame(err error, b *stream.Batch) string {
 		return ""
 	}
 	var bad []string
-	for i, k := range b.Rows {
+	for i, k := range b.Rows[b.From : b.From+b.N] {
 		for _, v := range b.X[i*b.D : (i+1)*b.D] {
 			if v-v != 0 && len(bad) < 4 {
 				bad = append(bad, fmt.Sprintf("row %d pos %d of unit %d", k.Row, k.Pos, k.Unit))

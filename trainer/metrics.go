@@ -21,6 +21,7 @@ type Event struct {
 	Rows    int64              // rows so far; "tokens" in the file
 	Seconds float64            // of training, over all its sessions
 	Starved float64            // share of Seconds that was spent waiting for data
+	Summed  float64            // share of Seconds that went into sums over several ranks
 	Split   string             // train: of the step's rows; eval: of held-out rows
 	Values  map[string]float64 // loss, fvu, … under their own names
 	Density *recon.Histogram   // of an autoencoder's latents on held-out rows; only in event files
@@ -33,6 +34,9 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		out[k] = v
 	}
 	maps.Copy(out, map[string]any{"step": e.Step, "tokens": e.Rows, "seconds": round3(e.Seconds), "starved": round3(e.Starved), "split": e.Split})
+	if e.Summed > 0 {
+		out["summed"] = round3(e.Summed)
+	}
 	return json.Marshal(out)
 }
 

@@ -17,7 +17,7 @@ func (t *training) keepBatch(err error, b *stream.Batch) string {
 		return ""
 	}
 	where := make([][]int64, 4)
-	for _, k := range b.Rows {
+	for _, k := range b.Rows[b.From : b.From+b.N] {
 		for i, v := range []int64{int64(k.Run), int64(k.Unit), k.Row, int64(k.Pos)} {
 			where[i] = append(where[i], v)
 		}

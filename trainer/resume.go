@@ -51,9 +51,8 @@ func (t *training) accept(there Coder, place string) error {
 	return nil
 }
 
-// begin starts anew or from the last checkpoint.
-func (t *training) begin(ctx context.Context) error {
-	t.saved, t.kept = t.Now(), -1
+// beginHere starts anew or from the last checkpoint.
+func (t *training) beginHere(ctx context.Context) error {
 	dir, err := local.New(t.Dir)
 	if err != nil {
 		return fmt.Errorf("train: %w", err)

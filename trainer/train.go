@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"actfleet/trainer/ranks"
 	"actfleet/trainer/stream"
 )
 
@@ -33,6 +34,10 @@ type Job struct {
 	// goes on where the folder is lost; nil is the folder.
 	Checkpoints *Place
 
+	// Ranks are the processes that train this together, each with the same Job; nil is this one alone.
+	// Batches are the same for any number of them, and so is the result but for rounding.
+	Ranks ranks.Ranks
+
 	// Wait, when set, follows a collection: it is called while a unit that is needed next
 	// is not there yet, from several goroutines, and returns when it is time to look again.
 	Wait func(ctx context.Context, unit int) error
@@ -51,6 +56,7 @@ type Result struct {
 	Rows    int64
 	Seconds float64            // of its own computing and of waiting for data
 	Starved float64            // share of Seconds spent waiting for data
+	Summed  float64            // share of Seconds spent in sums over several ranks
 	Dropped int64              // rows left out because a value was not finite
 	Loud    int64              // rows left out because of max_norm
 	Mixing  stream.Mixing      // of the last batch that was reported
@@ -135,9 +141,11 @@ func prepare(ctx context.Context, jobs []Job) (s *session, err error) {
 func (s *session) look(ctx context.Context) error {
 	var errs []error
 	for _, t := range s.all {
-		errs = append(errs, t.look(ctx))
+		if t.writes() {
+			errs = append(errs, t.look(ctx))
+		}
 	}
-	return errors.Join(errs...)
+	return ranks.Agree(s.all[0].ranks, errors.Join(errs...))
 }
 
 func (s *session) begin(ctx context.Context) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"actfleet/trainer/optim"
+	"actfleet/trainer/ranks"
 	"actfleet/trainer/recon"
 	"actfleet/trainer/stream"
 	"actfleet/trainer/tfevents"
@@ -22,7 +23,9 @@ type training struct {
 	board   *tfevents.Writer
 	kept    int       // step of the last checkpoint in ckpts; -1 without any
 	saved   time.Time // when the last checkpoint was written
-	stepped bool      // by the batch that is being concluded
+	ranks   ranks.Ranks
+	pending error // what failed here since the last step, while the other ranks do not know
+	stepped bool  // by the batch that is being concluded
 	mixing  stream.Mixing
 	eval    map[string]float64
 	failed  error // why it does not go on
@@ -37,23 +40,20 @@ func (t *training) learn(b *stream.Batch, waited float64, after stream.Cursor) e
 		return fmt.Errorf("step %d: %w%s%s", t.Step+1, err, blame(err, b), t.keepBatch(err, b))
 	}
 	t.Step, t.Cursor, t.stepped = t.Step+1, after, true
-	t.Rows, t.Dropped, t.Loud = t.Rows+int64(b.N), t.Dropped+int64(b.Dropped), t.Loud+int64(b.Loud)
+	t.Rows, t.Dropped, t.Loud = t.Rows+int64(len(b.Rows)), t.Dropped+int64(b.Dropped), t.Loud+int64(b.Loud)
 	t.Seconds, t.Starved = t.Seconds+waited+t.Now().Sub(began).Seconds(), t.Starved+waited
 	if t.Step%t.Config.LogSteps == 0 || t.last() || t.Step == 1 {
 		t.mixing = stream.Measure(b.Rows, t.feed.data.Mixed())
 		values["mixing"] = t.mixing.Evenness
-		return t.report("train", values, nil)
+		return t.later(t.report("train", values, nil))
 	}
 	return nil
 }
 
 // optimize gives a batch to the learner in micro-batches and takes one optimizer step.
 func (t *training) optimize(b *stream.Batch) (map[string]float64, error) {
-	for lo := 0; lo < b.N; lo += t.Config.Micro {
-		hi := min(lo+t.Config.Micro, b.N)
-		if err := t.learner.Micro(b.X[lo*b.D:hi*b.D], hi-lo); err != nil {
-			return nil, err
-		}
+	if err := ranks.Agree(t.ranks, t.micros(b)); err != nil {
+		return nil, err
 	}
 	lr := t.rate()
 	values, err := t.learner.Step(lr)
@@ -83,12 +83,9 @@ func (t *training) checkpoints() bool {
 
 // report adds a line to metrics.jsonl and an event for TensorBoard, and tells Progress.
 func (t *training) report(split string, values map[string]float64, density *recon.Histogram) error {
-	e := Event{Step: t.Step, Total: t.Config.Steps, Rows: t.Rows, Seconds: t.Seconds, Starved: t.starved(), Split: split, Values: values, Density: density}
-	if err := appendEvent(t.Dir, e); err != nil {
+	e := Event{Step: t.Step, Total: t.Config.Steps, Rows: t.Rows, Seconds: t.Seconds, Starved: t.starved(), Summed: t.share(t.Summed), Split: split, Values: values, Density: density}
+	if err := t.write(e); err != nil {
 		return err
-	}
-	if err := t.board.Append(boardEvent(e, t.Now())); err != nil {
-		return fmt.Errorf("step %d: %w", t.Step, err)
 	}
 	if t.Progress != nil {
 		t.Progress(e)
@@ -97,14 +94,31 @@ func (t *training) report(split string, values map[string]float64, density *reco
 }
 
 // starved is the share of the time spent waiting for data.
-func (t *training) starved() float64 {
+func (t *training) starved() float64 { return t.share(t.Starved) }
+
+// share is seconds as a part of the time so far.
+func (t *training) share(seconds float64) float64 {
 	if t.Seconds <= 0 {
 		return 0
 	}
-	return t.progress.Starved / t.Seconds
+	return seconds / t.Seconds
 }
 
 func (t *training) result() Result {
-	return Result{Dir: t.Dir, Coder: t.coder, Steps: t.Step, Rows: t.Rows, Seconds: t.Seconds, Starved: t.starved(),
+	return Result{Dir: t.Dir, Coder: t.coder, Steps: t.Step, Rows: t.Rows, Seconds: t.Seconds, Starved: t.starved(), Summed: t.share(t.Summed),
 		Dropped: t.Dropped, Loud: t.Loud, Mixing: t.mixing, Eval: t.eval}
+}
+
+// write keeps what is reported, on rank 0.
+func (t *training) write(e Event) error {
+	if !t.writes() {
+		return nil
+	}
+	if err := appendEvent(t.Dir, e); err != nil {
+		return err
+	}
+	if err := t.board.Append(boardEvent(e, t.Now())); err != nil {
+		return fmt.Errorf("step %d: %w", t.Step, err)
+	}
+	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"actfleet/internal/torch"
+	"actfleet/internal/torch/reduce"
 	"actfleet/shard/store/local"
 )
 
@@ -46,7 +47,7 @@ func newDoctor() *cobra.Command {
 }
 
 func runDoctor(ctx context.Context, dir string, jsonOut bool, out io.Writer) error {
-	found := []finding{lookTorch(), lookDevices(), lookCores(), lookMemory(), lookDisk(dir), lookStore(ctx, dir), lookPorts()}
+	found := []finding{lookTorch(), lookDevices(), lookRanks(), lookCores(), lookMemory(), lookDisk(dir), lookStore(ctx, dir), lookPorts()}
 	problems := 0
 	for _, f := range found {
 		if !f.OK {
@@ -95,6 +96,15 @@ func lookDevices() finding {
 		if n := torch.CUDA(); n > 0 {
 			f.Found = fmt.Sprintf("cpu, %d CUDA (this version computes on the cpu)", n)
 		}
+	}
+	return f
+}
+
+// lookRanks never fails: everything but training on several processes works without.
+func lookRanks() finding {
+	f := finding{What: "ranks", OK: true, Found: "Gloo: train --join sums over processes"}
+	if err := reduce.Available(); err != nil {
+		f.Found = "no train --join: " + err.Error()
 	}
 	return f
 }

@@ -17,6 +17,7 @@ import (
 	"actfleet/collector/model/tap"
 	"actfleet/internal/torch"
 	"actfleet/trainer"
+	"actfleet/trainer/parallel"
 	"actfleet/trainer/stream"
 	"actfleet/trainer/vq"
 )
@@ -33,6 +34,7 @@ type trainOptions struct {
 	follow       bool
 	threads      int
 	jsonOut      bool
+	ranks        rankOptions
 	write        bool // into the runs
 }
 
@@ -41,7 +43,7 @@ func newTrain() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "train sae|tokenizer|probe --from RUN --out DIR  |  train -f sweep.yaml --from RUN --out DIR",
 		Short: "Train sparse autoencoders, activation tokenizers or truth probes from a run's shards",
-		Long:  "Streams the shards; memory does not grow with the run.\n" + sweepHelp + exitCodes,
+		Long:  "Streams the shards; memory does not grow with the run.\n" + sweepHelp + ranksHelp + exitCodes,
 		Args:  usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if o.config == "" {
@@ -62,7 +64,7 @@ func newTrainCoder(name, kind, what string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   name + " --from RUN --site SITE --layers N --out DIR",
 		Short: "Train " + what,
-		Long:  "Several taps are trained together, each in a folder of its own.\n\nKeys for --set and the file of -f, with their defaults:\n" + keyList(kind) + exitCodes,
+		Long:  "Several taps are trained together, each in a folder of its own.\n" + ranksHelp + "\nKeys for --set and the file of -f, with their defaults:\n" + keyList(kind) + exitCodes,
 		Args:  usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return runTrain(c.Context(), kind, o, c.OutOrStdout())
@@ -89,6 +91,7 @@ func (o *trainOptions) resumeFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.checkpoints, "checkpoints", "", "keep checkpoints here rather than in --out: a directory or s3://bucket/prefix")
 	f.BoolVar(&o.resume, "resume", false, "go on from the last checkpoint, or begin where there is none")
 	f.BoolVar(&o.fork, "fork", false, "with --resume: go on although the config has changed, and note the change in cfg.json")
+	o.ranks.flags(f)
 	f.BoolVar(&o.follow, "follow", false, "train while the run is collected, waiting for the units needed; the order is the same as later")
 }
 
@@ -102,6 +105,9 @@ func keyList(kind string) string {
 
 // sources opens the runs named by --from.
 func (o *trainOptions) sources(ctx context.Context) ([]stream.Source, error) {
+	if err := o.ranks.check(); err != nil {
+		return nil, err
+	}
 	if len(o.from) == 0 || o.out == "" {
 		return nil, fmt.Errorf("%w: train needs --from and --out", errUsage)
 	}
@@ -115,6 +121,7 @@ func (o *trainOptions) sources(ctx context.Context) ([]stream.Source, error) {
 	}
 	if o.threads > 0 {
 		torch.SetThreads(o.threads)
+		parallel.SetThreads(o.threads)
 	}
 	return runs, nil
 }
@@ -202,7 +209,15 @@ func (o *trainOptions) train(ctx context.Context, jobs []trainer.Job, out io.Wri
 	if err := o.place(ctx, jobs); err != nil {
 		return err
 	}
+	if o.ranks.together() {
+		return o.trainTogether(ctx, jobs, out)
+	}
 	results, err := o.trainShown(ctx, jobs)
+	return o.show(jobs, results, err, out)
+}
+
+// show prints what came of the jobs, which ended with err.
+func (o *trainOptions) show(jobs []trainer.Job, results []trainer.Result, err error, out io.Writer) error {
 	if o.jsonOut && results != nil {
 		return errors.Join(err, printJSON(out, results))
 	}
@@ -270,7 +285,11 @@ func eventLine(name string, e trainer.Event) string {
 	if e.Step > 0 && e.Seconds > 0 {
 		rate := float64(e.Rows) / e.Seconds
 		left := time.Duration(e.Seconds / float64(e.Step) * float64(e.Total-e.Step) * float64(time.Second))
-		fmt.Fprintf(&b, "  %.3g rows/s  waiting %.1f %%  ETA %s", rate, 100*e.Starved, timeText(left))
+		fmt.Fprintf(&b, "  %.3g rows/s  waiting %.1f %%", rate, 100*e.Starved)
+		if e.Summed > 0 {
+			fmt.Fprintf(&b, "  sums %.1f %%", 100*e.Summed)
+		}
+		fmt.Fprintf(&b, "  ETA %s", timeText(left))
 	}
 	return b.String()
 }
@@ -286,6 +305,9 @@ func printTrained(out io.Writer, j trainer.Job, r trainer.Result) {
 	}
 	fmt.Fprintf(out, "  mixing: a batch came from %d units with %.2f bits of entropy, %.0f %% of what is possible\n",
 		r.Mixing.Units, r.Mixing.Entropy, 100*r.Mixing.Evenness)
+	if r.Summed > 0 {
+		fmt.Fprintf(out, "  sums over the ranks took %.1f %% of the time, waiting for each other included\n", 100*r.Summed)
+	}
 	fmt.Fprintf(out, "  held out:%s\n", metricText(r.Eval))
 	for _, line := range vq.Alarms(r.Eval) {
 		fmt.Fprintf(out, "  alarm: %s\n", line)

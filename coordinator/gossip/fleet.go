@@ -85,6 +85,23 @@ func (f *Fleet) listen(ctx context.Context) error {
 // Addr returns the address others can join by, "ip:port".
 func (f *Fleet) Addr() string { return f.addr }
 
+// introduceWait is how long Introduce waits for the news to be sent.
+const introduceWait = 2 * time.Second
+
+// Introduce tells the members where this node serves them (Member.Service).
+func (f *Fleet) Introduce(service string) error {
+	if len(service) > maxService {
+		return fmt.Errorf("the address %.20s… of %d bytes is too long to be shown to the fleet", service, len(service))
+	}
+	f.hooks.mu.Lock()
+	f.hooks.service = service
+	f.hooks.mu.Unlock()
+	if err := f.list.UpdateNode(introduceWait); err != nil {
+		return fmt.Errorf("tell the fleet where this node serves: %w", err)
+	}
+	return nil
+}
+
 // Members returns the nodes alive now, this one included, by node id.
 func (f *Fleet) Members() []coordinator.Member { return f.hooks.alive() }
 

@@ -32,6 +32,7 @@ type hooks struct {
 	joining                     atomic.Int32 // joins of this node under way
 
 	mu      sync.Mutex
+	service string // where this node serves the others
 	members map[string]coordinator.Member
 	gone    map[string]string // address of members that vanished, by name
 	refused map[string]error  // nodes refused, by name, each logged once
@@ -71,7 +72,13 @@ func (h *hooks) numNodes() int {
 }
 
 // NodeMeta returns this node's introduction.
-func (h *hooks) NodeMeta(int) []byte { return h.self.encode() }
+func (h *hooks) NodeMeta(int) []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	m := h.self
+	m.service = h.service
+	return m.encode()
+}
 
 // NotifyMsg takes a broadcast; it is read later by receive.
 func (h *hooks) NotifyMsg(b []byte) {
@@ -199,7 +206,7 @@ func (h *hooks) note(n *memberlist.Node) {
 	m, _ := decodeMeta(n.Meta)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.members[n.Name] = coordinator.Member{Node: coordinator.NodeID(n.Name), Addr: nodeAddr(n), Host: m.host, Observer: m.observer}
+	h.members[n.Name] = coordinator.Member{Node: coordinator.NodeID(n.Name), Addr: nodeAddr(n), Host: m.host, Service: m.service, Observer: m.observer}
 }
 
 func (h *hooks) touch() {

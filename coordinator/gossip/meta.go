@@ -8,16 +8,20 @@ import (
 )
 
 // meta is a node's introduction, carried in memberlist's node metadata (at most 512
-// bytes): version 1 | flags (1 observer) | plan | host, each string one byte of
+// bytes): version 1 | flags (1 observer) | plan | host | service, each string one byte of
 // length and its bytes.
 type meta struct {
 	plan     string
 	host     string
+	service  string
 	observer bool
 }
 
 // maxMetaName bounds the strings so that the metadata fits.
 const maxMetaName = 200
+
+// maxService bounds an address in it.
+const maxService = 64
 
 const metaVersion = 1
 
@@ -26,7 +30,7 @@ func (m meta) encode() []byte {
 	if m.observer {
 		b[1] = 1
 	}
-	for _, s := range []string{m.plan, m.host} {
+	for _, s := range []string{m.plan, m.host, m.service} {
 		b = append(b, byte(len(s)))
 		b = append(b, s...)
 	}
@@ -41,7 +45,10 @@ func decodeMeta(b []byte) (meta, error) {
 	}
 	m := meta{observer: b[1]&1 != 0}
 	b = b[2:]
-	for _, s := range []*string{&m.plan, &m.host} {
+	for _, s := range []*string{&m.plan, &m.host, &m.service} {
+		if len(b) == 0 && s == &m.service {
+			break // a node of a version without
+		}
 		if len(b) < 1 || len(b)-1 < int(b[0]) {
 			return meta{}, errMeta
 		}

@@ -3,12 +3,21 @@ package parallel
 import (
 	"runtime"
 	"sync"
+	"sync/atomic"
 )
+
+var threads atomic.Int32
+
+// SetThreads bounds how many calls of a loop's body run at once; 0, at first, is as many as there are cores.
+func SetThreads(n int) { threads.Store(int32(n)) }
 
 // For calls f on disjoint ranges that cover [0, n), each at least grain long but
 // for the last, and returns when all have.
 func For(n, grain int, f func(lo, hi int)) {
 	workers := min(runtime.GOMAXPROCS(0), (n+grain-1)/grain)
+	if t := int(threads.Load()); t > 0 {
+		workers = min(workers, t)
+	}
 	if workers <= 1 {
 		if n > 0 {
 			f(0, n)

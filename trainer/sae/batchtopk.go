@@ -3,6 +3,8 @@ package sae
 import (
 	"fmt"
 	"math"
+
+	"actfleet/trainer/ranks"
 )
 
 // chunkRows is how many held rows are encoded at once. It is fixed so that a window gives the same
@@ -12,12 +14,13 @@ const chunkRows = 1024
 // thetaRate is the weight of a window in the moving average of θ.
 const thetaRate = 0.01
 
-// chooseHeld keeps the K·N largest positive pre-activations of the N rows held and adds their
-// gradients. Ties go to the earlier row, then to the lower latent.
+// chooseHeld keeps the K·N largest positive pre-activations of the window's N rows, on all ranks together, and adds
+// the gradients of those that are of rows held here. Ties go to the earlier row, then to the lower latent.
 func (l *Learner) chooseHeld() error {
 	n := len(l.held) / l.Row()
-	if n == 0 {
-		return nil
+	all, err := l.rowsHeld(n)
+	if err != nil || all == 0 {
+		return err
 	}
 	defer func() { l.held = l.held[:0] }()
 	if uint64(n)*uint64(l.M) > math.MaxUint32 {
@@ -26,25 +29,30 @@ func (l *Learner) chooseHeld() error {
 	if err := l.take(l.held, n); err != nil {
 		return err
 	}
-	s := newSelector(l.K * n)
+	s := newSelector(l.K * all)
 	if err := l.rank(s, n, l.guess); err != nil {
 		return err
 	}
-	if l.guess > 0 && len(s.cand) < s.k {
+	if few, err := l.tooFew(s); err != nil {
+		return err
+	} else if few {
 		if err := l.rank(s, n, 0); err != nil {
 			return err
 		}
 	}
-	if len(s.cand) > s.k {
-		s.shrink()
+	least, full, err := l.elect(s, n)
+	if err != nil {
+		return err
 	}
-	least := l.work.codes.keep(s.cand, n, l.M)
 	l.guess = 0
-	if len(s.cand) == s.k {
+	if full {
 		l.guess = 0.9 * least
 	}
 	l.consts[constTheta] = averaged(l.consts[constTheta], float64(least))
-	return l.learn(n)
+	if n > 0 {
+		err = l.learn(n)
+	}
+	return ranks.Agree(l.ranks, err)
 }
 
 // rank collects the candidates of the window above a floor, and the dead latents of every row.

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"actfleet/trainer/optim"
+	"actfleet/trainer/ranks"
 	"actfleet/trainer/state"
 )
 
@@ -32,6 +33,8 @@ type Learner struct {
 	consts []float64
 	win    window
 	work   work
+	ranks  ranks.Ranks
+	from   int // place in the window of this rank's first row
 
 	logTheta, gradTheta []float32 // [M] of what jumps
 	lengths             []float32 // [M] n_i during this window; nil when all are 1
@@ -57,7 +60,7 @@ func New(d int, cfg Config) (*Learner, error) {
 	if err := cfg.problem(s); err != nil {
 		return nil, fmt.Errorf("sae: %w", err)
 	}
-	l := &Learner{Model: newModel(s), cfg: cfg, grad: newModel(s), since: make([]int64, s.M), consts: make([]float64, consts)}
+	l := &Learner{Model: newModel(s), cfg: cfg, grad: newModel(s), since: make([]int64, s.M), consts: make([]float64, consts), ranks: ranks.Alone{}}
 	l.plain = l.plain || cfg.Arch.free() || cfg.Untied
 	l.win = newWindow(s)
 	l.params = []optim.Param{

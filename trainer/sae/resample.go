@@ -37,8 +37,9 @@ func (r *reservoir) Pop() any {
 	return last
 }
 
-func newReservoir(size int, seed uint64, step int) *reservoir {
-	return &reservoir{size: size, seed: [2]uint64{seed ^ 0xdead, uint64(step) << 32}}
+// newReservoir begins with the row at place from of the window.
+func newReservoir(size, from int, seed uint64, step int) *reservoir {
+	return &reservoir{size: size, seen: from, seed: [2]uint64{seed ^ 0xdead, uint64(step) << 32}}
 }
 
 // offer shows n rows with their losses, which are in rowLoss.

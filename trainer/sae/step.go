@@ -15,6 +15,9 @@ func (l *Learner) Step(lr float64) (map[string]float64, error) {
 	if err := l.chooseHeld(); err != nil {
 		return nil, err
 	}
+	if err := l.gather(); err != nil {
+		return nil, err
+	}
 	if l.win.n == 0 {
 		return nil, errors.New("sae: a step without rows")
 	}

@@ -66,7 +66,7 @@ func (l *Learner) beginWindow() {
 	}
 	l.reborn = nil
 	if l.resamples() {
-		l.reborn = newReservoir(len(l.dead), l.cfg.Seed, l.steps())
+		l.reborn = newReservoir(len(l.dead), l.from, l.cfg.Seed, l.steps())
 	}
 }
 

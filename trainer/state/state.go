@@ -52,6 +52,14 @@ func bytesOf[T Number](data []T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(&data[0])), len(data)*int(unsafe.Sizeof(data[0])))
 }
 
+// Bytes is the memory of every array, in their order.
+func (s *Set) Bytes() (out [][]byte) {
+	for _, t := range s.tensors {
+		out = append(out, t.Data)
+	}
+	return out
+}
+
 // Join appends the arrays of other, with a prefix to their names.
 func (s *Set) Join(prefix string, other *Set) {
 	for _, t := range other.tensors {

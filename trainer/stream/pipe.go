@@ -105,17 +105,20 @@ func (s *Stream) fill(ctx context.Context, p *pipe, w *window, at *Cursor) error
 	if at.Offset == 0 {
 		b.Dropped, b.Loud = b.Dropped+w.dropped, b.Loud+w.loud
 	}
-	end := min(len(w.refs), at.Offset+s.cfg.Batch-b.N)
+	first, past := s.share()
+	end := min(len(w.refs), at.Offset+s.cfg.Batch-len(b.Rows))
 	for _, r := range w.refs[at.Offset:end] {
-		lo := b.N * b.D
-		b.X = b.X[:lo+b.D]
-		w.slots[r.slot].decode(b.X[lo:], r.row)
+		if place := len(b.Rows); place >= first && place < past {
+			lo := b.N * b.D
+			b.X = b.X[:lo+b.D]
+			w.slots[r.slot].decode(b.X[lo:], r.row)
+			b.N++
+		}
 		b.Rows = append(b.Rows, w.key(r))
-		b.N++
 	}
 	at.Offset = end
 	b.Epoch, b.end = w.epoch, *at
-	if b.N == s.cfg.Batch {
+	if len(b.Rows) == s.cfg.Batch {
 		return p.flush(ctx)
 	}
 	return nil

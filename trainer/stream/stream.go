@@ -42,11 +42,13 @@ type Cursor struct {
 	Offset int `json:"offset"`
 }
 
-// Batch is N rows of one column, or of several side by side. It is valid until the next call of Next.
+// Batch is rows of one column, or of several side by side: all of a batch, or after Share the N of them from From on.
+// It is valid until the next call of Next.
 type Batch struct {
 	X     []float32 // [N, D]
-	Rows  []Key     // [N]
+	Rows  []Key     // of all rows of the batch; that of X's row i is Rows[From+i]
 	N, D  int
+	From  int
 	Epoch int
 
 	// Rows left out before or within it: Dropped because a value was not finite, Loud
@@ -63,6 +65,8 @@ type Stream struct {
 	parts  []*part  // units in the order of the first epoch
 	first  []column // the columns of the first unit
 	cursor Cursor
+	part   int    // of every batch that is handed out
+	of     int    // so many parts; 0 is 1
 	last   *Batch // handed out, to be recycled
 	pipe   *pipe  // nil when nothing is read ahead
 
@@ -159,6 +163,21 @@ func (s *Stream) Seek(c Cursor) error {
 	return err
 }
 
+// Share makes the stream hand out one part of every batch, part i of n that are as even as can be, and read no vectors
+// of the other rows. A batch at the end of an epoch is cut at the same places as a full one. What was read ahead is
+// dropped.
+func (s *Stream) Share(i, n int) error {
+	err := s.Seek(s.cursor)
+	s.part, s.of = i, n
+	return err
+}
+
+// share is the places in a full batch of the rows that are handed out.
+func (s *Stream) share() (lo, hi int) { return Part(s.cfg.Batch, s.part, max(s.of, 1)) }
+
+// Part is the places lo to hi in a full batch of the rows of part i of n.
+func Part(batch, i, n int) (lo, hi int) { return i * batch / n, (i + 1) * batch / n }
+
 // Next returns the next batch, or io.EOF after the last epoch. It waits for data
 // or for ctx.
 func (s *Stream) Next(ctx context.Context) (*Batch, error) {
@@ -230,8 +249,9 @@ func (s *Stream) start() *pipe {
 		full: make(chan *Batch, s.cfg.Prefetch), free: make(chan *Batch, n)}
 	p.spent <- &window{}
 	p.spent <- &window{}
+	lo, hi := s.share()
 	for range n {
-		p.free <- &Batch{D: s.Width(), X: make([]float32, 0, s.cfg.Batch*s.Width()), Rows: make([]Key, 0, s.cfg.Batch)}
+		p.free <- &Batch{D: s.Width(), From: lo, X: make([]float32, 0, (hi-lo)*s.Width()), Rows: make([]Key, 0, s.cfg.Batch)}
 	}
 	from := s.cursor
 	g.Go(func() error { return s.loader(ctx, p, from) })

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"actfleet/trainer/ranks"
 	"actfleet/trainer/state"
 )
 
@@ -15,6 +16,7 @@ type chainLearner struct {
 	mover *mover  // of Gradient, else nil
 	steps []int64 // one element: optimizer steps so far
 	ids   []int32
+	ranks ranks.Ranks
 
 	// The window.
 	seen   tally
@@ -22,7 +24,7 @@ type chainLearner struct {
 }
 
 func newChainLearner(dims Dims, cfg Config) *chainLearner {
-	l := &chainLearner{Chain: newChain(cfg.Arch, dims), cfg: cfg, steps: make([]int64, 1)}
+	l := &chainLearner{Chain: newChain(cfg.Arch, dims), cfg: cfg, steps: make([]int64, 1), ranks: ranks.Alone{}}
 	for t := range l.books {
 		l.stats = append(l.stats, newStat(&l.books[t]))
 	}
@@ -107,6 +109,9 @@ func (l *chainLearner) Micro(x []float32, n int) error {
 // Step ends the window: every book takes its statistics once, and dead codes are
 // revived. The learning rate plays a part with Gradient only.
 func (l *chainLearner) Step(lr float64) (map[string]float64, error) {
+	if err := l.gather(); err != nil {
+		return nil, err
+	}
 	if l.seen.rows == 0 {
 		return nil, errors.New("vq: a step without rows")
 	}
@@ -119,7 +124,10 @@ func (l *chainLearner) Step(lr float64) (map[string]float64, error) {
 			l.mover.gradient(1 / float64(s.rows*s.w))
 			l.mover.Step(lr, 1)
 		}
-		revived := s.revive(l.cfg.Dead)
+		revived, err := s.revive(l.cfg.Dead, l.ranks)
+		if err != nil {
+			return nil, err
+		}
 		m["revived"] += float64(len(revived))
 		l.mover.forget(revived)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"actfleet/internal/torch"
 	"actfleet/trainer/optim"
+	"actfleet/trainer/ranks"
 	"actfleet/trainer/state"
 )
 
@@ -21,6 +22,7 @@ type codecLearner struct {
 	stat   *stat   // of IRIS's codebook, else nil
 	mover  *mover  // the same
 	steps  []int64 // one element: optimizer steps so far
+	ranks  ranks.Ranks
 
 	// The window.
 	seen   tally
@@ -32,7 +34,7 @@ func newCodecLearner(dims Dims, cfg Config) (*codecLearner, error) {
 	if err := cfg.nets(); err != nil {
 		return nil, fmt.Errorf("vq: %w", err)
 	}
-	l := &codecLearner{Codec: newCodec(cfg, dims), cfg: cfg, steps: make([]int64, 1)}
+	l := &codecLearner{Codec: newCodec(cfg, dims), cfg: cfg, steps: make([]int64, 1), ranks: ranks.Alone{}}
 	l.params = append(l.enc.params("encoder"), l.dec.params("decoder")...)
 	if l.book != nil {
 		l.stat = newStat(l.book)
@@ -184,6 +186,9 @@ func (l *codecLearner) finite() error {
 // Step ends the window with one step of the optimizers on the mean over its rows, and revives
 // dead codes.
 func (l *codecLearner) Step(lr float64) (map[string]float64, error) {
+	if err := l.gather(); err != nil {
+		return nil, err
+	}
 	if l.seen.rows == 0 {
 		return nil, errors.New("vq: a step without rows")
 	}
@@ -202,7 +207,10 @@ func (l *codecLearner) Step(lr float64) (map[string]float64, error) {
 	if l.mover != nil {
 		l.mover.Step(lr, scale)
 		l.stat.average(l.cfg.Decay)
-		revived := l.stat.revive(l.cfg.Dead)
+		revived, err := l.stat.revive(l.cfg.Dead, l.ranks)
+		if err != nil {
+			return nil, err
+		}
 		m["revived"] = float64(len(revived))
 		l.mover.forget(revived)
 	}

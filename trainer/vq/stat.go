@@ -5,6 +5,7 @@ import (
 
 	"actfleet/trainer/optim"
 	"actfleet/trainer/parallel"
+	"actfleet/trainer/ranks"
 	"actfleet/trainer/state"
 )
 
@@ -21,6 +22,7 @@ type stat struct {
 	s []float64 // [k, w] S_k
 
 	// The window.
+	from  int // place of its first row in the window of all ranks
 	rows  int
 	count []int64   // [k] n_k
 	sum   []float64 // [k, w] Σ z
@@ -64,7 +66,7 @@ func (s *stat) add(z []float32, ids []int32) error {
 	})
 	s.error += total(s.errors)
 	for i := range ids {
-		s.spare.offer(z[i*s.w:(i+1)*s.w], uint64(s.rows))
+		s.spare.offer(z[i*s.w:(i+1)*s.w], uint64(s.from+s.rows))
 		s.rows++
 	}
 	if s.error-s.error != 0 {
@@ -155,13 +157,18 @@ func (s *stat) gradient(grad []float32, weight float64) {
 
 // revive moves dead codes onto rows of the window, both averages with them, and
 // returns which.
-func (s *stat) revive(dead float64) (revived []int) {
-	mean := total(s.n) / float64(s.k)
-	rows := s.spare.rows()
-	for k := range s.n {
-		if s.n[k] >= dead*mean || len(revived) == len(rows) {
-			continue
+func (s *stat) revive(dead float64, r ranks.Ranks) (revived []int, err error) {
+	mean, lost := total(s.n)/float64(s.k), []int(nil)
+	for k, n := range s.n {
+		if n < dead*mean {
+			lost = append(lost, k)
 		}
+	}
+	rows, err := s.spares(r, len(lost))
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range lost[:min(len(lost), len(rows))] {
 		row := rows[len(revived)]
 		copy(s.code(k), row)
 		s.n[k] = mean
@@ -170,5 +177,5 @@ func (s *stat) revive(dead float64) (revived []int) {
 		}
 		revived = append(revived, k)
 	}
-	return revived
+	return revived, nil
 }

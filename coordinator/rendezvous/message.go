@@ -1,0 +1,132 @@
+package rendezvous
+
+import (
+	"bufio"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"actfleet/coordinator"
+)
+
+// message is a line of JSON on a connection between two nodes. Which fields are set says what it is.
+type message struct {
+	Nonce []byte `json:",omitempty"` // to whoever connects: to be authenticated with
+	Hello *hello `json:",omitempty"` // of whoever connects
+
+	// Answers to a hello.
+	Wait   bool   `json:",omitempty"` // follow here
+	Goto   string `json:",omitempty"` // ask there
+	Lead   bool   `json:",omitempty"` // this node will follow you
+	Refuse string `json:",omitempty"` // never come again
+
+	Start *start `json:",omitempty"` // of the leader
+	Card  []byte `json:",omitempty"` // of one rank to all
+	Gone  string `json:",omitempty"` // of the leader: the group is over, and why
+	Bye   string `json:",omitempty"` // of a rank: it leaves, and why
+	Over  bool   `json:",omitempty"` // of the leader to who waits: there is nothing left to do
+	Done  bool   `json:",omitempty"` // a rank needs no other any more; of the leader: none does
+}
+
+// hello is how a node introduces itself.
+type hello struct {
+	Node  coordinator.NodeID
+	Host  string
+	Job   []string
+	Again bool   // has lost a group
+	MAC   []byte // of the nonce and the node, under the secret
+}
+
+// start is a group as its leader has made it.
+type start struct {
+	Rank  int
+	Nodes []coordinator.NodeID
+	Hosts []string
+}
+
+// maxMessage bounds a line.
+const maxMessage = 1 << 20
+
+// Limits of waiting for the other side.
+const (
+	askWait   = 3 * time.Second  // to connect and to be answered
+	writeWait = 10 * time.Second // for a message to be taken
+)
+
+// wire is a connection that carries messages.
+type wire struct {
+	net.Conn
+	in *bufio.Reader
+	mu sync.Mutex // of writing
+}
+
+// newWire notices a silent other side within half a minute.
+func newWire(c net.Conn) *wire {
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 4})
+	}
+	return &wire{Conn: c, in: bufio.NewReaderSize(c, 4096)}
+}
+
+func (w *wire) send(m message) error {
+	line, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.SetWriteDeadline(time.Now().Add(writeWait)); err != nil {
+		return err
+	}
+	_, err = w.Write(append(line, '\n'))
+	return err
+}
+
+var errLong = errors.New("a message is too long")
+
+// receive reads a message; a deadline of 0 is none.
+func (w *wire) receive(within time.Duration) (m message, err error) {
+	var until time.Time
+	if within > 0 {
+		until = time.Now().Add(within)
+	}
+	if err := w.SetReadDeadline(until); err != nil {
+		return m, err
+	}
+	var line []byte
+	for {
+		part, err := w.in.ReadSlice('\n')
+		if line = append(line, part...); len(line) > maxMessage {
+			return m, errLong
+		}
+		if err == nil {
+			return m, json.Unmarshal(line, &m)
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return m, err
+		}
+	}
+}
+
+func newNonce() ([]byte, error) {
+	nonce := make([]byte, 16)
+	_, err := io.ReadFull(rand.Reader, nonce)
+	return nonce, err
+}
+
+// mac authenticates a node; without a secret it is nil.
+func mac(secret, nonce []byte, node coordinator.NodeID) []byte {
+	if len(secret) == 0 {
+		return nil
+	}
+	h := hmac.New(sha256.New, secret)
+	fmt.Fprintf(h, "%x %s", nonce, node)
+	return h.Sum(nil)
+}
