@@ -66,10 +66,19 @@ func Check(ctx context.Context, st store.Store, opt CheckOptions) (Report, error
 		return Report{}, err
 	}
 	if err = c.units(ctx, sizes); err == nil {
-		err = c.diverged(ctx)
+		err = c.rivals(ctx)
 	}
 	slices.Sort(c.report.Damage)
 	return c.report, err
+}
+
+// rivals reports the units whose shard is disputed.
+func (c *checker) rivals(ctx context.Context) error {
+	found, err := Rivals(ctx, c.store, c.plan)
+	for _, r := range found {
+		c.damage(UnitKey(r.Unit), "%s", r)
+	}
+	return err
 }
 
 // checker holds what the goroutines of one Check share.

@@ -3,42 +3,48 @@ package shard
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"actfleet/shard/store"
 )
 
-// diverged reports the units of which a node made another shard than the committed one. One that has the same bytes by
-// now, because the committed one was wrong and was made anew, is settled.
-func (c *checker) diverged(ctx context.Context) error {
-	infos, err := c.store.List(ctx, divergedPrefix)
-	if err != nil {
-		return err
-	}
-	for _, info := range infos {
-		u, ok := parseDivergedKey(info.Key)
-		if !ok || u >= c.report.Units {
-			c.damage(info.Key, "belongs to no unit of the plan")
-			continue
-		}
-		if err := c.rival(ctx, u, info.Key); err != nil {
-			return err
-		}
-	}
-	return nil
+// Rival is a shard that a node made differently from the committed one of its unit, and kept.
+type Rival struct {
+	Unit      int
+	Key       string // of DivergedKey
+	SHA256    string
+	Committed string // SHA-256 of the shard that counts
 }
 
-// rival compares a unit's committed shard with another node's.
-func (c *checker) rival(ctx context.Context, u int, key string) error {
-	other, err := Digest(ctx, c.store, key)
+// String names both shards.
+func (r Rival) String() string {
+	return fmt.Sprintf("two nodes made it differently: SHA-256 %s here, %s in %s; find out which is wrong and delete that one", r.Committed, r.SHA256, r.Key)
+}
+
+// Rivals returns the shards that dispute those of a run. One that has the committed one's bytes by now, because that was
+// wrong and was made anew, is settled, and so is one whose unit has no shard.
+func Rivals(ctx context.Context, st store.Store, p Plan) ([]Rival, error) {
+	infos, err := st.List(ctx, divergedPrefix)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	here, err := Digest(ctx, c.store, UnitKey(u))
-	if errors.Is(err, store.ErrNotFound) {
-		return nil // it is missing, which is said elsewhere
+	var rivals []Rival
+	for _, info := range infos {
+		u, ok := parseDivergedKey(info.Key)
+		if !ok || u >= p.NumUnits() {
+			continue
+		}
+		r := Rival{Unit: u, Key: info.Key}
+		if r.SHA256, err = Digest(ctx, st, info.Key); err != nil {
+			return nil, err
+		}
+		r.Committed, err = Digest(ctx, st, UnitKey(u))
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
+		if err == nil && r.SHA256 != r.Committed {
+			rivals = append(rivals, r)
+		}
 	}
-	if err == nil && here != other {
-		c.damage(UnitKey(u), "two nodes made it differently: SHA-256 %s here, %s in %s; find out which is wrong and delete that one", here, other, key)
-	}
-	return err
+	return rivals, nil
 }

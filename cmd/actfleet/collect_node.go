@@ -70,7 +70,19 @@ func (j *job) work(ctx context.Context, n *thisNode) (collector.Summary, error) 
 	if err == nil {
 		_, _, err = shard.Finish(d.hard, j.store, j.plan)
 	}
+	if err == nil {
+		err = j.warn(d.hard, n)
+	}
 	return sum, err
+}
+
+// warn says so when a run is whole but disputed: some node, perhaps not this one, made a unit differently.
+func (j *job) warn(ctx context.Context, n *thisNode) error {
+	rivals, err := shard.Rivals(ctx, j.store, j.plan)
+	for _, r := range rivals {
+		n.Warn("a unit is disputed", "unit", r.Unit, "why", r)
+	}
+	return err
 }
 
 // observe passes on what happens: to the run's log, the screen, stderr and the metrics.

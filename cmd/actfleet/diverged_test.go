@@ -47,7 +47,8 @@ func TestChangedWeightIsRefused(t *testing.T) {
 }
 
 // A shard that was forged from a node with one changed weight is found out by the honest node that made the unit, too:
-// its error and check name the SHA-256 of both shards, and what the honest node made is kept beside the run's.
+// its error and check name the SHA-256 of both shards, and what the honest node made is kept beside the run's until a person
+// deletes the wrong one.
 func TestDivergingDuplicate(t *testing.T) {
 	dir := t.TempDir()
 	run, forged := filepath.Join(dir, "run"), filepath.Join(dir, "forged")
@@ -87,11 +88,18 @@ func TestDivergingDuplicate(t *testing.T) {
 		}
 	}
 
-	if err := st.Delete(t.Context(), shard.UnitKey(unit)); err != nil { // what a person does then
-		t.Fatal(err)
+	again := collect(tinyModel, run)
+	if code := again.wait(t); code != exitDone || strings.Count(again.err.String(), "a unit is disputed") != 1 {
+		t.Errorf("finishing the disputed run ended with %d: %s", code, again.err.String())
 	}
-	if again := collect(tinyModel, run); again.wait(t) != exitDone {
-		t.Fatal(again.err.String())
+	for _, key := range []string{shard.UnitKey(unit), shard.KeyManifest} { // what a person does then
+		if err := st.Delete(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again = collect(tinyModel, run)
+	if code := again.wait(t); code != exitDone || strings.Contains(again.err.String(), "disputed") {
+		t.Errorf("making the unit anew ended with %d: %s", code, again.err.String())
 	}
 	wantOK(t, "check", run)
 }
