@@ -78,6 +78,7 @@ step "4. Three questions in SQL"
 "$actfleet" sql "$run" --ask probe_score_by_label
 
 step "5. The report"
+"$actfleet" eval "$out/sae" "$out/vq" --from "$run" --model "$model" --prompts 32 >"$out/eval.txt"
 "$actfleet" report "$run" --probes "$out/probes" --coders "$out/sae,$out/vq" --out "$out/report.html"
 
 step ""

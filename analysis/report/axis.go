@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -106,16 +107,34 @@ func decades(lo, hi float64, mantissas []float64, every int) (out []float64) {
 // axes draws the grid of y, the ticks of both scales with their numbers, at most about nx and ny of them, and the
 // name of x below.
 func (c *canvas) axes(x, y scale, nx, ny int, name string) {
-	for _, v := range y.ticks(ny) {
-		c.line(x.from, y.at(v), x.to, y.at(v), "grid")
-		c.text(x.from-6, y.at(v)+4, 11, "end", "mute num", short(v))
+	ticks := y.ticks(ny)
+	for i, text := range numbers(ticks) {
+		at := y.at(ticks[i])
+		c.line(x.from, at, x.to, at, "grid")
+		c.text(x.from-6, at+4, 11, "end", "mute num", text)
 	}
-	for _, v := range x.ticks(nx) {
-		c.line(x.at(v), y.from, x.at(v), y.from+4, "axis")
-		c.text(x.at(v), y.from+16, 11, "middle", "mute num", short(v))
+	ticks = x.ticks(nx)
+	for i, text := range numbers(ticks) {
+		at := x.at(ticks[i])
+		c.line(at, y.from, at, y.from+4, "axis")
+		c.text(at, y.from+16, 11, "middle", "mute num", text)
 	}
 	c.line(x.from, y.from, x.to, y.from, "axis")
 	c.text((x.from+x.to)/2, y.from+31, 11, "middle", "mute", name)
+}
+
+// numbers are ticks as short as they stay apart.
+func numbers(ticks []float64) (out []string) {
+	for _, v := range ticks {
+		out = append(out, short(v))
+	}
+	if len(slices.Compact(slices.Clone(out))) == len(out) {
+		return out
+	}
+	for i, v := range ticks {
+		out[i] = strconv.FormatFloat(v, 'g', 6, 64)
+	}
+	return out
 }
 
 // short writes a number for an axis or a cell: three significant digits, k M G T

@@ -24,6 +24,9 @@ var metrics = []metric{
 	{"revived", "revived codes", false},
 }
 
+// untold are numbers that are another way to say FVU, or the same from the first step to the last.
+var untold = []string{"ev", "ev_legacy", "fve_var", "mse", "bits", "rows"}
+
 const maxPanels = 12
 
 // drawable bounds the numbers of a panel; what lies beyond has diverged, and
@@ -39,6 +42,7 @@ func panelsOf(coders []Coder) []template.HTML {
 	return out
 }
 
+// metricsOf are the numbers that training measured and a drawing is worth.
 func metricsOf(coders []Coder) []metric {
 	seen := map[string]bool{}
 	for _, c := range coders {
@@ -56,6 +60,9 @@ func metricsOf(coders []Coder) []metric {
 			out = append(out, m)
 		}
 		delete(seen, m.key)
+	}
+	for _, key := range untold {
+		delete(seen, key)
 	}
 	rest := make([]string, 0, len(seen))
 	for key := range seen {

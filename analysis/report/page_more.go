@@ -40,18 +40,33 @@ func families(coders []Coder) (out []familyView) {
 
 func familyOf(kind string, coders []Coder) familyView {
 	f := familyView{kind: kind, Title: cmp.Or(familyTitles[kind], kind+": training"), Panels: panelsOf(coders)}
-	shown := metricsOf(coders)
-	for _, m := range shown {
-		f.Metrics = append(f.Metrics, m.key)
-	}
+	f.Metrics = columnsOf(coders)
 	for i, c := range coders {
 		f.Legend = append(f.Legend, entry{seriesClass(i), c.Name})
-		f.Rows = append(f.Rows, coderRowOf(c, shown))
+		f.Rows = append(f.Rows, coderRowOf(c, f.Metrics))
 	}
 	return f
 }
 
-func coderRowOf(c Coder, shown []metric) coderRow {
+// measured are numbers of a coder that no drawing of its training has, the first columns of the table.
+var measured = []string{"fvu", "loss_recovered", "kl_score", "bits"}
+
+// columnsOf names the numbers of the table.
+func columnsOf(coders []Coder) (out []string) {
+	for _, key := range measured {
+		if slices.ContainsFunc(coders, func(c Coder) bool { _, ok := c.measure(key); return ok }) {
+			out = append(out, key)
+		}
+	}
+	for _, m := range metricsOf(coders) {
+		if !slices.Contains(out, m.key) {
+			out = append(out, m.key)
+		}
+	}
+	return out
+}
+
+func coderRowOf(c Coder, columns []string) coderRow {
 	r := coderRow{Text: []string{c.Name, c.Arch, c.Site}, Numbers: []string{fmt.Sprint(c.Layer), whole(int64(c.Width)), whole(int64(c.DIn))}}
 	var last Point
 	if n := len(c.Points); n > 0 {
@@ -62,18 +77,20 @@ func coderRowOf(c Coder, shown []metric) coderRow {
 		seconds = math.Max(seconds, p.Seconds)
 	}
 	r.Numbers = append(r.Numbers, whole(last.Step), whole(last.Tokens), span(secondsOf(seconds)))
-	for _, m := range shown {
-		r.Numbers = append(r.Numbers, lastValue(c.Points, m.key))
+	for _, key := range columns {
+		r.Numbers = append(r.Numbers, lastValue(c, key))
 	}
 	return r
 }
 
-func lastValue(points []Point, key string) string {
-	for _, eval := range []bool{true, false} {
-		for _, p := range slices.Backward(points) {
-			if v, ok := p.Values[key]; ok && p.Eval == eval {
-				return short(v)
-			}
+// lastValue is what was measured on held-out rows, or else on the last batch that says it.
+func lastValue(c Coder, key string) string {
+	if v, ok := c.measure(key); ok {
+		return short(v)
+	}
+	for _, p := range slices.Backward(c.Points) {
+		if v, ok := p.Values[key]; ok {
+			return short(v)
 		}
 	}
 	return "–"

@@ -80,3 +80,11 @@ func TestHostileHistogram(t *testing.T) {
 		}
 	}
 }
+
+// Ticks that three digits cannot tell apart get more.
+func TestTicksStayApart(t *testing.T) {
+	got := numbers(scale{lo: .995, hi: 1.02}.ticks(6))
+	if want := []string{"0.995", "1", "1.005", "1.01", "1.015", "1.02"}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
