@@ -133,7 +133,7 @@ func (c *Config) fields() []field {
 		{"checkpoint_steps", learned, &c.CheckpointSteps, atLeast(&c.CheckpointSteps, 1), "steps between checkpoints"},
 		{"checkpoint_minutes", learned, &c.CheckpointMinutes, within(&c.CheckpointMinutes, 0, 1e6), "also a checkpoint when so many minutes have passed; 0 is never"},
 		{"checkpoint_keep", learned, &c.CheckpointKeep, atLeast(&c.CheckpointKeep, 1), "checkpoints kept"},
-		{"lr", SAE, &c.LR, within(&c.LR, 0, 1e3), "learning rate; 0 is 4e-3·√(2048/width), a quarter of it for signsgd, 4 times for adafactor, 400 times for sgd"},
+		{"lr", SAE, &c.LR, within(&c.LR, 0, 1e3), "learning rate; 0 is 4e-3·√(2048/width), a quarter of it for signsgd, 4 times for adafactor, 5000 times for sgd"},
 		{"warmup", learned, &c.Warmup, within(&c.Warmup, 0, 1), "share of the steps over which the rate rises"},
 		{"cooldown", learned, &c.Cooldown, within(&c.Cooldown, 0, 1), "share of the steps over which the rate falls to 0"},
 		{"clip", learned, &c.Clip, within(&c.Clip, 0, 1e9), "limit of the gradient's norm, of an autoencoder where errors are summed over a vector of mean square 1, so that 1 nearly always limits; 0 is none"},

@@ -93,7 +93,7 @@ const rateAt2048 = 4e-3
 func rateOf(n optim.Name) float64 {
 	switch n {
 	case optim.BySGD:
-		return 400
+		return 5000
 	case optim.ByAdafactor:
 		return 4
 	case optim.BySignSGD:
