@@ -18,6 +18,7 @@
 //	codes/<coder>/unit-….parquet  what coders made of the rows, keyed by the same (row, pos)
 //	diverged/unit-…-<node>.parquet  a shard that a node made differently from the committed one, kept to find out why
 //	log/<node>-<start>.jsonl      provenance and timings, never read to decide anything
+//	log/<node>-<start>.000.jsonl  in a bucket, where a log is put in pieces
 //
 // plan.json and manifest.json are UTF-8 JSON with two spaces of indent and a final newline; the fields stand in the order
 // of the types Plan and Manifest. Nothing in a run is ever rewritten.

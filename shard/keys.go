@@ -2,6 +2,7 @@ package shard
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -18,6 +19,7 @@ const (
 	actsPrefix     = "acts/unit-"
 	divergedPrefix = "diverged/unit-"
 	unitSuffix     = ".parquet"
+	logSuffix      = ".jsonl"
 )
 
 // UnitKey is the key of unit u's shard, "acts/unit-000007.parquet".
@@ -44,6 +46,20 @@ func DivergedKey(u int, node string) string {
 func parseDivergedKey(key string) (u int, ok bool) {
 	n, err := fmt.Sscanf(key, divergedPrefix+"%06d-", &u)
 	return u, err == nil && n == 1 && u >= 0
+}
+
+// LogPieceKey is the key of piece n of a node's log where objects do not grow, "log/<node>-<start>.007.jsonl".
+func LogPieceKey(node string, start time.Time, n int) string {
+	return fmt.Sprintf("%s.%03d%s", strings.TrimSuffix(LogKey(node, start), logSuffix), n, logSuffix)
+}
+
+// LogOf is the key of the log to which a key belongs that is a whole log's or a piece's; pieces sort in their order.
+func LogOf(key string) string {
+	stem := strings.TrimSuffix(key, logSuffix)
+	if i := strings.LastIndexByte(stem, '.'); i >= 0 && len(stem)-i > 3 && strings.Trim(stem[i+1:], "0123456789") == "" {
+		stem = stem[:i]
+	}
+	return stem + logSuffix
 }
 
 // parseUnitKey is the inverse of UnitKey.

@@ -236,6 +236,14 @@ func TestKeys(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	for _, key := range []string{LogKey("n", start), LogPieceKey("n", start, 0), LogPieceKey("n", start, 1234)} {
+		if got := LogOf(key); got != LogKey("n", start) {
+			t.Errorf("%s is of %s", key, got)
+		}
+	}
+	if got := LogPieceKey("n", start, 7); got != "log/n-20310203T040506.007Z.007.jsonl" {
+		t.Error(got)
+	}
 	if got := LogKey("n", start); got != "log/n-20310203T040506.007Z.jsonl" {
 		t.Error(got)
 	}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -66,6 +67,19 @@ func TestLoadTimeline(t *testing.T) {
 		if s.Unit != w.unit || s.Outcome != w.outcome || s.End.Sub(s.Start).Seconds() != w.seconds {
 			t.Errorf("span %d: %+v, want %+v", i, s, w)
 		}
+	}
+}
+
+// The pieces of a log in a bucket are one node's.
+func TestLoadTimelineOfPieces(t *testing.T) {
+	half := strings.LastIndex(nodeLog[:len(nodeLog)/2], "\n") + 1
+	whole, err := LoadTimeline(t.Context(), memoryRun(t, map[string]string{"log/n1-20251103T220000.000Z.jsonl": nodeLog}))
+	must(t, err)
+	cut, err := LoadTimeline(t.Context(), memoryRun(t, map[string]string{
+		"log/n1-20251103T220000.000Z.000.jsonl": nodeLog[:half], "log/n1-20251103T220000.000Z.001.jsonl": nodeLog[half:]}))
+	must(t, err)
+	if len(whole.Nodes) != 1 || !reflect.DeepEqual(whole, cut) {
+		t.Errorf("in pieces %+v, whole %+v", cut, whole)
 	}
 }
 

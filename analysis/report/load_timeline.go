@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"actfleet/shard"
 	"actfleet/shard/store"
 )
 
@@ -44,21 +45,25 @@ func LoadTimeline(ctx context.Context, run store.Store) (Fleet, error) {
 	if err != nil {
 		return f, fmt.Errorf("list logs of %s: %w", run, err)
 	}
-	for _, info := range infos {
-		if !strings.HasSuffix(info.Key, ".jsonl") || len(f.Nodes) == maxNodes {
-			continue
+	infos = slices.DeleteFunc(infos, func(i store.Info) bool { return !strings.HasSuffix(i.Key, ".jsonl") })
+	for len(infos) > 0 && len(f.Nodes) < maxNodes {
+		key := shard.LogOf(infos[0].Key)
+		n := slices.IndexFunc(infos, func(i store.Info) bool { return shard.LogOf(i.Key) != key })
+		if n < 0 {
+			n = len(infos)
 		}
-		data, err := store.Get(ctx, run, info.Key, maxLogBytes)
+		data, err := readLog(ctx, run, infos[:n])
 		if err != nil {
 			return f, fmt.Errorf("read log: %w", err)
 		}
+		infos = infos[n:]
 		node, skipped := parseLog(data)
 		f.Skipped += skipped
 		if node.Start.IsZero() {
 			continue
 		}
 		if node.Name == "" {
-			node.Name = strings.TrimSuffix(path.Base(info.Key), ".jsonl")
+			node.Name = strings.TrimSuffix(path.Base(key), ".jsonl")
 		}
 		f.Nodes = append(f.Nodes, node)
 	}
@@ -66,6 +71,18 @@ func LoadTimeline(ctx context.Context, run store.Store) (Fleet, error) {
 		return cmp.Or(natural(a.Name, b.Name), a.Start.Compare(b.Start))
 	})
 	return f, nil
+}
+
+// readLog reads one log, which in a bucket has pieces.
+func readLog(ctx context.Context, run store.Store, pieces []store.Info) (log []byte, err error) {
+	for _, piece := range pieces {
+		data, err := store.Get(ctx, run, piece.Key, maxLogBytes-int64(len(log)))
+		if err != nil {
+			return nil, err
+		}
+		log = append(log, data...)
+	}
+	return log, nil
 }
 
 func parseLog(data []byte) (n Node, skipped int) {

@@ -24,14 +24,14 @@ type runLog struct {
 	err    error
 }
 
-// openLog begins a node's log. In a directory it grows line by line. An object cannot: in a bucket the log is put whole
-// when the node leaves, and a node that is killed leaves none.
+// openLog begins a node's log. In a directory it grows line by line. An object cannot: in a bucket the log is put in
+// pieces.
 func openLog(ctx context.Context, st store.Store, run string, node coordinator.NodeID, started time.Time) (*runLog, error) {
-	key := shard.LogKey(string(node), started)
 	if inBucket(run) {
-		return openLogObject(ctx, st, key, node)
+		p := newPieces(ctx, st, func(n int) string { return shard.LogPieceKey(string(node), started, n) })
+		return &runLog{finish: p.close, log: collector.NewLog(p, string(node))}, nil
 	}
-	path := filepath.Join(run, filepath.FromSlash(key))
+	path := filepath.Join(run, filepath.FromSlash(shard.LogKey(string(node), started)))
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return nil, fmt.Errorf("make the log's directory: %w", err)
 	}
@@ -40,25 +40,6 @@ func openLog(ctx context.Context, st store.Store, run string, node coordinator.N
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
 	return &runLog{finish: f.Close, log: collector.NewLog(f, string(node))}, nil
-}
-
-// logPatience is how long an interrupted node tries to put its log: what stops machines gives them some seconds.
-const logPatience = 10 * time.Second
-
-func openLogObject(ctx context.Context, st store.Store, key string, node coordinator.NodeID) (*runLog, error) {
-	p, err := st.Create(ctx, key)
-	if err != nil {
-		return nil, fmt.Errorf("open the log: %w", err)
-	}
-	finish := func() error {
-		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), logPatience)
-		defer stop()
-		if err := p.Commit(ctx); err != nil {
-			return fmt.Errorf("put the log: %w", err)
-		}
-		return nil
-	}
-	return &runLog{finish: finish, log: collector.NewLog(p, string(node))}, nil
 }
 
 func (l *runLog) write(e collector.Event) {

@@ -104,9 +104,8 @@ func TestS3Fleet(t *testing.T) {
 		t.Fatalf("the second node ended with %d: %s", code, b.err.String())
 	}
 	wantOK(t, "check", run)
-	logs, err := st.List(t.Context(), "log/")
-	if err != nil || len(logs) != 1 {
-		t.Errorf("%d logs, %v; want that of the node that lived", len(logs), err)
+	if logs, err := st.List(t.Context(), "log/"); err != nil || len(logs) == 0 {
+		t.Errorf("%d pieces of logs, %v; want those of the node that lived", len(logs), err)
 	}
 
 	alone := filepath.Join(t.TempDir(), "alone")
