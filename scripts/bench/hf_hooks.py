@@ -2,17 +2,22 @@
 """What collecting costs with Hugging Face, forward hooks and pyarrow: the peer of `actfleet bench collect`.
 
 Two forms, because a comparison with a careless one proves little:
-  usual  batches of 32 in file order, padded, logits of every token, KV cache on: what most scripts do
-  best   sorted by length, batches by token budget, logits of the last token only, no cache, inference mode
+  usual  batches of 32 in file order, padded to the longest, logits of every token, KV cache on; a hook takes what its
+         module gave to fp16 in host memory at once; Python lists into list<float16> columns, Parquet with pyarrow's
+         defaults: what is written when nobody measures
+  best   sorted by length, batches by token budget, logits of the last token only, no cache, inference mode; arrays
+         handed to pyarrow without a copy, Parquet without compression, dictionaries and statistics
 
 Each form is timed bare (no hooks) and written (hooks on Wqkv = q|k|v, out_proj, fc1, fc2 and the residual
 stream of every layer; kept tokens as fp16 list columns, written by pyarrow). Needs torch, transformers,
 tokenizers and pyarrow. --actfleet BIN runs `BIN bench collect` over the same prompts in every round, in turn.
---make DIR writes a random Phi (hidden 512, 8 layers) with the tokenizer of --model there first, for a model
-in which Python's overhead does not decide. --shots N puts the same N labelled statements before every prompt;
---ragged makes prompts of one to nine statements, as lengths differ in most data sets.
+Rates are by the clock and by processor time, which says the same on a machine that others use too as long as
+--threads is 1 (threads that wait for each other wait busily).
+--make DIR writes a random Phi (hidden 512, 8 layers, Phi's vocabulary of 51,200) with the tokenizer of --model there
+first, for a model in which Python's overhead does not decide. --data is JSONL or CSV with the prompts in --column.
+--shots N puts the same N labelled statements before every prompt; --ragged makes prompts of one to nine statements.
 """
-import argparse, json, os, shutil, statistics, subprocess, sys, tempfile, time
+import argparse, csv, json, os, shutil, statistics, subprocess, sys, tempfile, time
 import numpy as np, pyarrow as pa, pyarrow.parquet as pq, torch
 from tokenizers import Tokenizer
 from transformers import PhiConfig, PhiForCausalLM
@@ -20,8 +25,7 @@ from transformers import PhiConfig, PhiForCausalLM
 
 def make(src, out):
     torch.manual_seed(0)
-    base = json.load(open(os.path.join(src, "config.json")))
-    cfg = PhiConfig(vocab_size=base["vocab_size"], hidden_size=512, intermediate_size=2048, num_hidden_layers=8,
+    cfg = PhiConfig(vocab_size=51200, hidden_size=512, intermediate_size=2048, num_hidden_layers=8,
                     num_attention_heads=8, num_key_value_heads=8, max_position_embeddings=512, hidden_act="gelu_new")
     PhiForCausalLM(cfg).save_pretrained(out)
     shutil.copy(os.path.join(src, "tokenizer.json"), out)
@@ -42,10 +46,10 @@ def batches(ids, form, budget):
 
 
 class Taps:
-    """Hooks that keep what every site of every layer gave in the last forward."""
+    """Hooks that keep what every site of every layer gave in the last forward: as it is, or as fp16."""
 
-    def __init__(self, model):
-        self.got = {}
+    def __init__(self, model, half):
+        self.got, self.half = {}, half
         for i, layer in enumerate(model.model.layers):
             att, mlp = layer.self_attn, layer.mlp
             for name, module in {"q": att.q_proj, "k": att.k_proj, "v": att.v_proj, "out_proj": att.dense,
@@ -54,7 +58,8 @@ class Taps:
 
     def hook(self, name):
         def keep(module, args, out):
-            self.got[name] = out[0] if isinstance(out, tuple) else out
+            x = out[0] if isinstance(out, tuple) else out
+            self.got[name] = x.detach().cpu().half() if self.half else x
         return keep
 
     def columns(self, mask):
@@ -65,10 +70,20 @@ class Taps:
                 yield name, x[mask].to(torch.float16).numpy()
 
 
+def column(form, v):
+    """v, fp16 [rows, width], as a list<float16> column."""
+    if form == "usual":
+        return pa.array(v.tolist(), pa.list_(pa.float16()))
+    return pa.ListArray.from_arrays(np.arange(len(v) + 1, dtype=np.int32) * v.shape[1], pa.array(v.reshape(-1)))
+
+
+PARQUET = {"usual": {}, "best": {"compression": "none", "use_dictionary": False, "write_statistics": False}}
+
+
 def run(model, ids, form, budget, keep, path):
-    taps = Taps(model) if path else None
-    writer, tokens, size = None, 0, 0
-    began = time.perf_counter()
+    taps = Taps(model, form == "usual") if path else None
+    writer, size = None, 0
+    began, worked = time.perf_counter(), time.process_time()
     with torch.inference_mode() if form == "best" else torch.no_grad():
         for rows in batches(ids, form, budget):
             width = max(len(ids[r]) for r in rows)
@@ -79,7 +94,6 @@ def run(model, ids, form, budget, keep, path):
                 mask[b, : len(ids[r])] = True
             extra = {"use_cache": False, "logits_to_keep": 1} if form == "best" else {}
             model(input_ids=x, attention_mask=mask.long(), **extra)
-            tokens += int(mask.sum())
             if not taps:
                 continue
             kept = mask
@@ -89,33 +103,40 @@ def run(model, ids, form, budget, keep, path):
             cols = {"row": pa.array(np.repeat(rows, kept.sum(1).numpy()))}
             for name, v in taps.columns(kept):
                 size += v.nbytes
-                cols[name] = pa.ListArray.from_arrays(np.arange(len(v) + 1, dtype=np.int32) * v.shape[1], pa.array(v.reshape(-1)))
+                cols[name] = column(form, v)
             table = pa.table(cols)
-            writer = writer or pq.ParquetWriter(path, table.schema, compression="none", use_dictionary=False, write_statistics=False)
+            writer = writer or pq.ParquetWriter(path, table.schema, **PARQUET[form])
             writer.write_table(table)
     if writer:
         writer.close()
-    seconds = time.perf_counter() - began
+    took = {"clock": time.perf_counter() - began, "processor": time.process_time() - worked}
     if taps:  # hooks stay on the modules otherwise
         for m in model.modules():
             m._forward_hooks.clear()
-    return tokens, seconds, size
+    return took, size
 
 
-def few_shot(lines, shots):
-    return "".join(f"{l['text']} {'true' if l['label'] else 'false'}\n" for l in lines[:shots])
+def few_shot(lines, column, shots):
+    return "".join(f"{l[column]} {'true' if l['label'] else 'false'}\n" for l in lines[:shots])
 
 
 def ours(a, data, limit):
-    """tokens/s are rows/s where every token is kept; with --tokens last they are counted from the prompts."""
+    """What both sides of `bench collect` took, and the memory."""
     out = subprocess.run([a.actfleet, "bench", "collect", "--model", a.model, "--data", data, "--tokens", a.tokens, "--limit", str(limit),
                           "--rounds", "1", "--dir", a.dir, "--threads", str(a.threads), "--json"], capture_output=True, text=True, check=True).stdout
     lines = {line["name"]: line for line in json.loads(out)}
-    return lines["collect, all taps, written"], lines["memory over the model"]["value"]
+    clock, processor = lines["collect, all taps, written"], lines["the same, processor time"]
+    took = {w: {"clock": clock[k], "processor": processor[k]} for w, k in (("bare", "limit"), ("written", "value"))}
+    return took, lines["memory over the model"]["value"]
+
+
+def read(path):
+    with open(path, newline="") as f:
+        return list(csv.DictReader(f)) if path.endswith(".csv") else [json.loads(line) for line in f]
 
 
 def peak(a, form):
-    """The most memory one written pass takes over the loaded model, in MB, measured in a process of its own."""
+    """The most memory a written pass over the first 256 prompts takes over the loaded model, in MB, in a process of its own."""
     args = [sys.executable, __file__, *sys.argv[1:], "--peak", form]
     return float(subprocess.run(args, capture_output=True, text=True, check=True).stdout)
 
@@ -129,6 +150,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--model", required=True)
     p.add_argument("--data", required=True)
+    p.add_argument("--column", default="text")
     p.add_argument("--make")
     p.add_argument("--actfleet", help="the program to compare with")
     p.add_argument("--tokens", choices=["all", "last"], default="all", help="which positions are kept")
@@ -146,9 +168,9 @@ def main():
     a.model = a.make or a.model
     torch.set_num_threads(a.threads)
     tok = Tokenizer.from_file(os.path.join(a.model, "tokenizer.json"))
-    lines = [json.loads(line) for line in open(a.data)]
-    prefix, lines = few_shot(lines, a.shots), lines[a.shots : a.shots + a.limit]
-    texts = [line["text"] for line in lines]
+    lines = read(a.data)
+    prefix, lines = few_shot(lines, a.column, a.shots), lines[a.shots : a.shots + a.limit]
+    texts = [line[a.column] for line in lines]
     if a.ragged:  # one statement often, nine seldom
         texts = [" ".join(texts[i : i + 1 + (i * 7919 % 97) ** 2 // 1117]) for i in range(len(texts))]
     texts = [prefix + text for text in texts]
@@ -158,7 +180,7 @@ def main():
     if a.peak:
         open("/proc/self/clear_refs", "w").write("5")  # VmHWM begins anew
         before = held("VmRSS")
-        run(model, ids, a.peak, a.budget, a.tokens, path)
+        run(model, ids[:256], a.peak, a.budget, a.tokens, path)
         os.remove(path)
         print(held("VmHWM") - before)
         return
@@ -167,30 +189,36 @@ def main():
 
 def compare(a, model, ids, texts, path):
     tokens = sum(map(len, ids))
-    rates, memory, size = {}, {}, 0
+    took, memory, size = {}, {}, 0
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as data:
         data.writelines(json.dumps({"text": t}) + "\n" for t in texts)
         data.flush()
-        for round in range(a.rounds + 1):
-            for form in ("usual", "best"):
+        for form in PARQUET:
+            run(model, ids[:64], form, a.budget, a.tokens, path)  # warms up
+        for _ in range(a.rounds):
+            for form in PARQUET:
                 for what, to in (("bare", None), ("written", path)):
-                    _, seconds, n = run(model, ids, form, a.budget, a.tokens, to)
+                    t, n = run(model, ids, form, a.budget, a.tokens, to)
                     size = max(size, n)
-                    if round:  # the first one warms up
-                        rates.setdefault(f"{form} {what}", []).append(tokens / seconds)
-            if a.actfleet and round:
-                line, mb = ours(a, data.name, len(texts))
-                rates.setdefault("actfleet bare", []).append(tokens / line["limit"])
-                rates.setdefault("actfleet written", []).append(tokens / line["value"])
+                    took.setdefault((form, what), []).append(t)
+            if a.actfleet:
+                both, mb = ours(a, data.name, len(texts))
+                for what, t in both.items():
+                    took.setdefault(("actfleet", what), []).append(t)
                 memory["actfleet"] = max(mb, memory.get("actfleet", 0))
     os.remove(path)
-    memory |= {form: peak(a, form) for form in ("usual", "best")}
-    median = {name: statistics.median(v) for name, v in rates.items()}
-    print(f"{len(texts)} prompts, {tokens} tokens, {size / 1e6:.0f} MB of activations, {a.threads} threads, torch {torch.__version__}, median of {a.rounds}")
-    for name, rate in median.items():
-        mb = f"{memory[name.split()[0]]:6.0f} MB over the model" if name.endswith("written") else ""
-        data_rate = f"{rate * size / tokens / 1e6:7.1f} MB/s" if name.endswith("written") else " " * 12
-        print(f"{name:18} {rate:8.0f} tokens/s {data_rate} {rate / median['best ' + name.split()[1]]:6.2f} × the best form  {mb}")
+    memory |= {form: peak(a, form) for form in PARQUET}
+    lengths = sorted(map(len, ids))
+    print(f"{len(texts)} prompts, {tokens} tokens (median {lengths[len(ids) // 2]}, 9 of 10 below {lengths[len(ids) * 9 // 10]}, longest {lengths[-1]}), "
+          f"{size / 1e6:.0f} MB of activations, {a.threads} threads, torch {torch.__version__}, median of {a.rounds}, load {os.getloadavg()[0]:.1f}")
+    for by in ("clock", "processor"):
+        rate = {k: tokens / statistics.median(t[by] for t in v) for k, v in took.items()}
+        print({"clock": "by the clock", "processor": "by processor time"}[by])
+        for (form, what), r in rate.items():
+            line = f"  {form:8} {what:8} {r:8.0f} tokens/s {r / rate['best', what]:6.2f} × best {r / rate['usual', what]:6.2f} × usual"
+            if what == "written" and by == "clock":
+                line += f" {r * size / tokens / 1e6:7.1f} MB/s {memory[form]:6.0f} MB over the model"
+            print(line)
 
 
 if __name__ == "__main__":
