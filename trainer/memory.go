@@ -14,13 +14,20 @@ type Memory struct {
 	Feeds    int
 }
 
-// Total is the sum.
+// program is what a process takes besides: libtorch, and pages of shards that it maps.
+const program = 256 << 20
+
+// GCPercent is how much garbage the plan leaves room for, as debug.SetGCPercent takes it.
+// Nearly all memory is arrays without pointers, which the collector does not look through.
+const GCPercent = 25
+
+// Total is the sum, with the program and with room for garbage.
 func (m Memory) Total() int64 {
 	sum := m.Reading
 	for _, n := range m.Learners {
 		sum += n
 	}
-	return sum
+	return program + sum + sum*GCPercent/100
 }
 
 // PlanMemory plans what TrainAll of the jobs will take. The sample of the first step and

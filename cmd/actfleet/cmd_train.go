@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -206,6 +207,7 @@ func (o *trainOptions) train(ctx context.Context, jobs []trainer.Job, out io.Wri
 	if err := checkMemory(jobs, os.Stderr); err != nil {
 		return err
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(trainer.GCPercent))
 	if err := o.place(ctx, jobs); err != nil {
 		return err
 	}

@@ -63,13 +63,11 @@ func checkMemory(jobs []trainer.Job, out io.Writer) error {
 		return err
 	}
 	need, free := float64(m.Total()), freeMemory()
-	if len(jobs) > 1 {
-		fmt.Fprintf(out, "train: %d coders on %d readings, about %s of memory", len(jobs), m.Feeds, bytesText(need))
-		if free > 0 {
-			fmt.Fprintf(out, " (%s free)", bytesText(free))
-		}
-		fmt.Fprintln(out)
+	fmt.Fprintf(out, "train: coders %d, readings %d, about %s of memory", len(jobs), m.Feeds, bytesText(need))
+	if free > 0 {
+		fmt.Fprintf(out, " (%s free)", bytesText(free))
 	}
+	fmt.Fprintln(out)
 	if free > 0 && need > free {
 		return fmt.Errorf("%d coders need about %s of memory (%s of it for reading), %s are free: train fewer at once, or lower width, micro, window or init_rows",
 			len(jobs), bytesText(need), bytesText(float64(m.Reading)), bytesText(free))

@@ -18,6 +18,13 @@ func (s *Scope) Linear(x, w, b *Tensor) *Tensor {
 	return s.own("Linear", t)
 }
 
+// LinearTo writes what Linear gives to dst, of its shape.
+func (s *Scope) LinearTo(dst, x, w, b *Tensor) {
+	s.to("LinearTo", func(out *lib.Ctensor) {
+		lib.AtgLinearOut(out, dst.in("LinearTo"), x.in("LinearTo"), w.in("LinearTo"), b.optional("LinearTo"))
+	})
+}
+
 // MatMul is the matrix product over the last two dimensions, leading ones broadcast.
 func (s *Scope) MatMul(a, b *Tensor) *Tensor { return s.binary("MatMul", lib.AtgMatmul, a, b) }
 

@@ -84,7 +84,12 @@ func TestOperators(t *testing.T) {
 		"Floor":      {func(s in) *Tensor { return s.Floor(s.b) }, dims{2, 3}, []float64{2, 2, 4, 4, 0, 0}},
 		"Round":      {func(s in) *Tensor { return s.Round(s.b) }, dims{2, 3}, []float64{2, 2, 4, 4, 0, 0}},
 
-		"Linear":     {func(s in) *Tensor { return s.Linear(s.a, s.b, FromFloat32(s.Scope, []float32{1, 10}, 2)) }, dims{2, 2}, []float64{11, 14.5, -21, -6.5}},
+		"Linear": {func(s in) *Tensor { return s.Linear(s.a, s.b, FromFloat32(s.Scope, []float32{1, 10}, 2)) }, dims{2, 2}, []float64{11, 14.5, -21, -6.5}},
+		"LinearTo": {func(s in) *Tensor {
+			dst := s.Zeros(F32, CPU, 2, 2)
+			s.LinearTo(dst, s.a, s.b, FromFloat32(s.Scope, []float32{1, 10}, 2))
+			return dst
+		}, dims{2, 2}, []float64{11, 14.5, -21, -6.5}},
 		"Linear nil": {func(s in) *Tensor { return s.Linear(s.a, s.b, nil) }, dims{2, 2}, []float64{10, 4.5, -22, -16.5}},
 		"MatMul":     {func(s in) *Tensor { return s.MatMul(s.a, s.Transpose(s.b, 0, 1)) }, dims{2, 2}, []float64{10, 4.5, -22, -16.5}},
 		"Bmm": {func(s in) *Tensor { return s.Bmm(s.View(s.a, 2, 1, 3), s.View(s.b, 2, 3, 1)) }, dims{2, 1, 1},

@@ -62,7 +62,7 @@ func (l *Learner) rank(s *selector, n int, floor float32) error {
 	s.cand = s.cand[:0]
 	for lo := 0; lo < n; lo += chunkRows {
 		hi := min(lo+chunkRows, n)
-		err := l.encode(w.z[lo*l.D:hi*l.D], hi-lo, func(pre []float32) {
+		err := l.encode(w.z[lo*l.D:hi*l.D], hi-lo, &w.codes, func(pre []float32) {
 			floor = s.more(pre, lo*l.M, floor)
 			if k > 0 {
 				part := Codes{N: hi - lo, K: k, Count: w.aux.Count[lo:hi], Idx: w.aux.Idx[lo*k : hi*k], Val: w.aux.Val[lo*k : hi*k]}

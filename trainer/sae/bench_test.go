@@ -37,7 +37,7 @@ func BenchmarkStep(b *testing.B) {
 				}
 				b.StopTimer()
 				start := time.Now()
-				if err := l.encode(l.work.z, c.n, func([]float32) {}); err != nil {
+				if err := l.encode(l.work.z, c.n, &l.work.codes, func([]float32) {}); err != nil {
 					b.Fatal(err)
 				}
 				matmul += time.Since(start)

@@ -23,7 +23,8 @@ type Codes struct {
 	Idx   []int32   // [N, K]
 	Val   []float32 // [N, K]
 
-	first, rowOf []int32 // of rows of different lengths; first is nil when all have room for K
+	first, rowOf []int32   // of rows of different lengths; first is nil when all have room for K
+	pre          []float32 // [N, M] memory for the encoder's pre-activations
 }
 
 // reset makes room for n rows of k latents.

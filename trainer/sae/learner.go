@@ -192,7 +192,7 @@ func (l *Learner) Micro(x []float32, n int) error {
 	if err := l.take(x, n); err != nil {
 		return err
 	}
-	if err := l.encode(l.work.z, n, func(pre []float32) { l.chooseTraining(pre, n) }); err != nil {
+	if err := l.encode(l.work.z, n, &l.work.codes, func(pre []float32) { l.chooseTraining(pre, n) }); err != nil {
 		return err
 	}
 	return l.learn(n)

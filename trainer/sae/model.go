@@ -80,15 +80,22 @@ func (m *Model) scaled(dst, x []float32, n, at, d int, gain, bias []float32) {
 }
 
 // encode computes the pre-activations a = W_e z + b_e of n rows and hands them to
-// use; they live only during the call.
-func (m *Model) encode(z []float32, n int, use func(pre []float32)) error {
-	return torch.Do(func(s *torch.Scope) error {
+// use; they live only during the call. Their memory is kept in c: as the largest array by
+// far they would tear holes into the allocator's heap, which then grows to several times of
+// what is in use.
+func (m *Model) encode(z []float32, n int, c *Codes, use func(pre []float32)) error {
+	c.pre = grow(c.pre, n*m.M)
+	err := torch.Do(func(s *torch.Scope) error {
 		x := torch.WrapFloat32(s, z[:n*m.D], int64(n), int64(m.D))
 		w := torch.WrapFloat32(s, m.WEnc, int64(m.M), int64(m.D))
 		b := torch.WrapFloat32(s, m.BEnc, int64(m.M))
-		use(s.Linear(x, w, b).Float32s()) // [n, M]
+		s.LinearTo(torch.WrapFloat32(s, c.pre, int64(n), int64(m.M)), x, w, b)
 		return nil
 	})
+	if err == nil {
+		use(c.pre)
+	}
+	return err
 }
 
 // Reconstruct encodes n rows of x [n, Row], writes the reconstructions [n, D], or [n, Out], to xhat
@@ -103,7 +110,7 @@ func (m *Model) Reconstruct(x, xhat []float32, n int, c *Codes) error {
 		z = make([]float32, n*m.D)
 	}
 	m.centre(z, x, n)
-	if err := m.encode(z, n, func(pre []float32) { m.activate(pre, n, c) }); err != nil {
+	if err := m.encode(z, n, c, func(pre []float32) { m.activate(pre, n, c) }); err != nil {
 		return err
 	}
 	skipped, err := m.skip(z, n)
