@@ -15,6 +15,10 @@
 // Checkpoints kept elsewhere (Job.Checkpoints) hold the metrics so far as well, so that a
 // training goes on from them where its folder is lost.
 //
+// A rank is one of the processes that train together, if there are several. Each computes
+// its slice of every batch; what a window adds up is summed over all, and rank 0 alone
+// begins, evaluates and writes.
+//
 // The learning rate of step t of T is lr·f(t), f rising linearly over warmup·T steps
 // and falling to 0 over the last cooldown·T.
 //

@@ -65,7 +65,7 @@ func (f *feed) conclude(ctx context.Context) {
 	for _, t := range f.learning() {
 		if t.last() {
 			t.ended = true
-		} else if t.stepped && t.writes() && t.checkpoints() {
+		} else if t.stepped && t.checkpoints() {
 			t.failed = t.checkpoint(ctx)
 		}
 		t.stepped = false

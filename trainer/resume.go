@@ -135,9 +135,9 @@ func (t *training) start(ctx context.Context) error {
 	return t.openBoard()
 }
 
-// checkpoint writes everything that training goes on from, also when ctx has ended.
+// checkpoint writes everything that training goes on from, also when ctx has ended. Rank 0 writes.
 func (t *training) checkpoint(ctx context.Context) error {
-	if t.kept == t.Step {
+	if t.kept == t.Step || !t.writes() {
 		return nil
 	}
 	var metrics []byte

@@ -147,11 +147,7 @@ func (f *feed) ends(ctx context.Context) bool {
 		return false
 	}
 	for _, t := range all {
-		var err error
-		if t.writes() {
-			err = t.checkpoint(ctx)
-		}
-		switch err = ranks.Agree(t.ranks, err); {
+		switch err := ranks.Agree(t.ranks, t.checkpoint(ctx)); {
 		case err != nil:
 			t.failed = err
 		case ctx.Err() != nil:

@@ -1,6 +1,7 @@
 package trainer
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -24,7 +25,7 @@ func together(t *testing.T, world int, job func(dir string) Job, dir string) []e
 	return grouped(t, rankstest.New(world), job, dir)
 }
 
-func grouped(t *testing.T, group []*rankstest.Rank, job func(dir string) Job, dir string) []error {
+func grouped(t *testing.T, group []*rankstest.Rank, job func(dir string) Job, dir string, in ...context.Context) []error {
 	t.Helper()
 	var all sync.WaitGroup
 	errs := make([]error, len(group))
@@ -34,9 +35,13 @@ func grouped(t *testing.T, group []*rankstest.Rank, job func(dir string) Job, di
 			j = job(filepath.Join(dir, "not written"))
 		}
 		j.Ranks = r
+		ctx := t.Context()
+		if i < len(in) {
+			ctx = in[i]
+		}
 		all.Go(func() {
 			defer r.Leave()
-			_, errs[i] = Train(t.Context(), j)
+			_, errs[i] = Train(ctx, j)
 		})
 	}
 	all.Wait()
@@ -196,4 +201,28 @@ func TestRankVanishes(t *testing.T) {
 		}
 	}
 	sameCurve(t, events(t, dir), events(t, one))
+}
+
+// While a collection is followed ranks may wait for data for long: one that is interrupted leaves at once, and the other
+// notices.
+func TestRankLeavesFollowing(t *testing.T) {
+	src := made(t)
+	dir := t.TempDir()
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	errs := grouped(t, rankstest.New(2), func(d string) Job {
+		j := short(t, src)(d)
+		j.Wait = func(context.Context, int) error { return nil }
+		if d != dir {
+			j.Progress = func(e Event) {
+				if e.Step == 5 {
+					leave()
+				}
+			}
+		}
+		return j
+	}, dir, t.Context(), ctx)
+	if !errors.Is(errs[0], rankstest.ErrGone) || !errors.Is(errs[1], ErrInterrupted) {
+		t.Errorf("ended with %v", errs)
+	}
 }

@@ -26,7 +26,7 @@ func needRanks(t *testing.T) {
 func smallRun(t *testing.T) string {
 	t.Helper()
 	run := filepath.Join(t.TempDir(), "run")
-	wantOK(t, "collect", "--model", tinyModel, "--data", tinyData, "--limit", "150", "--out", run, "--tokens", "all", "--sites", "fc2", "--layers", "1")
+	wantOK(t, "collect", "--model", tinyModel, "--data", tinyData, "--limit", "80", "--out", run, "--tokens", "all", "--sites", "fc2", "--layers", "1")
 	return run
 }
 
@@ -112,7 +112,7 @@ func TestRanksTrainLikeOne(t *testing.T) {
 	needRanks(t)
 	run, out := smallRun(t), t.TempDir()
 	sweep := write(t, "sweep.yaml", `
-common: {steps: 24, batch: 200, micro: 64, init_rows: 400, eval_steps: 10, log_steps: 4, eval_rows: 200}
+common: {steps: 16, batch: 200, micro: 64, init_rows: 400, eval_steps: 8, log_steps: 4, eval_rows: 200}
 learners:
   - {kind: sae, width: 96, k: 8, dead_tokens: 900, name: topk}
   - {kind: sae, arch: batchtopk, width: 96, k: 8, dead_tokens: 900, name: batchtopk}
@@ -139,7 +139,7 @@ func TestRanksAreKilled(t *testing.T) {
 	needRanks(t)
 	run, out := smallRun(t), t.TempDir()
 	args := []string{"sae", "--from", run, "--site", "fc2", "--layers", "1", "--set", "width=96", "--set", "k=8", "--set", "batch=200", "--set", "micro=100",
-		"--set", "steps=400", "--set", "init_rows=400", "--set", "checkpoint_steps=20", "--set", "eval_steps=100", "--set", "log_steps=20", "--set", "eval_rows=200", "--out"}
+		"--set", "steps=240", "--set", "init_rows=400", "--set", "checkpoint_steps=10", "--set", "eval_steps=120", "--set", "log_steps=20", "--set", "eval_rows=200", "--out"}
 	dir := filepath.Join(out, "killed")
 	crew := crewOf(t, 3, append(args, dir)...)
 	zero := regexp.MustCompile(`train: rank 0 of (\d)`)
@@ -165,7 +165,7 @@ func TestRanksAreKilled(t *testing.T) {
 	one := filepath.Join(out, "one")
 	wantOK(t, append([]string{"train"}, append(args, one)...)...)
 	a, b := curve(t, dir, "fvu"), curve(t, one, "fvu")
-	if len(a) != len(b) || math.Abs(a["eval 400"]-b["eval 400"]) > 0.05*b["eval 400"] || math.Abs(a["train 20"]-b["train 20"]) > 1e-3*b["train 20"] {
+	if len(a) != len(b) || math.Abs(a["eval 240"]-b["eval 240"]) > 0.05*b["eval 240"] || math.Abs(a["train 20"]-b["train 20"]) > 1e-3*b["train 20"] {
 		t.Errorf("killed %v\nin peace %v", a, b)
 	}
 }

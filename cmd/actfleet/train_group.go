@@ -170,7 +170,7 @@ func (g *group) Ends() bool {
 func (g *group) close(err error) {
 	reason := ""
 	switch {
-	case err == nil, errors.Is(err, trainer.ErrRegroup), errors.Is(err, trainer.ErrInterrupted), errors.Is(err, ranks.ErrOther):
+	case err == nil, errors.Is(err, trainer.ErrRegroup), errors.Is(err, ranks.ErrOther), errors.Is(err, trainer.ErrInterrupted) && g.Ends():
 		g.met.Done()
 	case g.met.Why() == nil:
 		reason = err.Error()

@@ -1,6 +1,7 @@
 package reduce
 
 import (
+	"fmt"
 	"math"
 	"sync"
 	"testing"
@@ -144,5 +145,35 @@ func TestNobodyComes(t *testing.T) {
 	}
 	if _, err := Join(0, 2, "203.0.113.1", time.Second, links(2)[0]); err == nil {
 		t.Error("listens on an address that is not of this machine")
+	}
+}
+
+// BenchmarkSum is the gradients of 1,024 latents on rows of 256, and of 8,192 on rows of 512, on two ranks of one machine.
+func BenchmarkSum(b *testing.B) {
+	if err := Available(); err != nil {
+		b.Skip(err)
+	}
+	for _, n := range []int{2*1024*256 + 1024 + 256, 2*8192*512 + 8192 + 512} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			b.SetBytes(int64(4 * n))
+			to, all := links(2), sync.WaitGroup{}
+			for rank := range 2 {
+				all.Go(func() {
+					g, err := Join(rank, 2, "127.0.0.1", 10*time.Second, to[rank])
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					defer g.Close()
+					v := make([]float32, n)
+					for range b.N {
+						if err := g.SumFloat32s(v); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			all.Wait()
+		})
 	}
 }
