@@ -13,9 +13,9 @@ const (
 	// MaxUnits bounds a plan: a bitmap of half a megabyte, at 30 s a unit 4 years of
 	// one node.
 	MaxUnits = 1 << 22
-	// MaxNodes bounds the nodes a state remembers, dead ones included. Eight times
-	// the largest fleet that memberlist was seen to carry, so that restarts fit.
-	MaxNodes = 4096
+	// MaxNodes bounds the nodes a state remembers, dead ones included. Three times
+	// the largest fleet that was thought of (docs/fleet.md), so that restarts fit.
+	MaxNodes = 16384
 	// MaxClaims bounds the units one node works on at a time: a worker per GPU and
 	// one unit being written behind each, with room.
 	MaxClaims = 64
