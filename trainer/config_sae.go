@@ -64,7 +64,7 @@ func (c *Config) saeFields() []field {
 		{"p_from", SAE, &c.PFrom, within(&c.PFrom, 0, 1), "share of the steps after which it falls"},
 		{"bandwidth", SAE, &c.Band, within(&c.Band, Auto, 1e3), "of jumprelu's gradients; -1 is 2 for jumprelu_tanh, else 0.5"},
 		{"threshold", SAE, &c.Theta, within(&c.Theta, Auto, 1e3), "of jumprelu at the start; -1 is 0.1 for jumprelu_tanh, else 0.3"},
-		{"preact", SAE, &c.Preact, within(&c.Preact, 0, 1e3), "price of a pre-activation's distance below the threshold, with jumprelu_tanh"},
+		{"preact", SAE, &c.Preact, within(&c.Preact, 0, 1e3), "price of a pre-activation's distance below the threshold, which revives latents of jumprelu_tanh"},
 		{"groups", SAE, &c.Groups, atLeast(&c.Groups, 1), "prefixes of matryoshka, each twice the one before"},
 		{"sampled", SAE, &c.Sampled, nil, "matryoshka draws its prefixes anew for every step"},
 		{"optimizer", SAE, &c.Optimizer, nil, "adam, adamw, sparse_adam, sgd, adafactor, signsgd (schedule-free: set cooldown=0)"},
