@@ -187,6 +187,19 @@ func TestCheckReadsOnce(t *testing.T) {
 	}
 }
 
+// Opening a shard that is not in memory reads its footer and nothing else.
+func TestOpenReadsTheFooter(t *testing.T) {
+	far := &farStore{Store: newRun(t, testPlan())}
+	r, err := Open(t.Context(), far, UnitKey(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if far.read != far.footers {
+		t.Errorf("read %d bytes, the footer has %d", far.read, far.footers)
+	}
+}
+
 // farStore counts what is read of shards, which do not lie in memory.
 type farStore struct {
 	store.Store

@@ -48,13 +48,12 @@ type window struct {
 	data []byte
 }
 
-// read copies from the window if all of b lies in it.
-func (w window) read(b []byte, off int64) bool {
-	if off < w.off || off+int64(len(b)) > w.off+int64(len(w.data)) {
-		return false
+// read copies the beginning of b as far as it lies in the window.
+func (w window) read(b []byte, off int64) int {
+	if off < w.off || off >= w.off+int64(len(w.data)) {
+		return 0
 	}
-	copy(b, w.data[off-w.off:])
-	return true
+	return copy(b, w.data[off-w.off:])
 }
 
 // Open asks for the end of an object, which says how long it is.
@@ -142,8 +141,11 @@ func endOf(b []byte) error {
 }
 
 func (o *object) read(b []byte, off int64) (int, error) {
-	if o.cached(b, off) {
-		return len(b), nil
+	if k := o.cached(b, off); k == len(b) {
+		return k, nil
+	} else if k > 0 { // only what is missing is asked for
+		n, err := o.read(b[k:], off+int64(k))
+		return k + n, err
 	}
 	n := o.follow(off, int64(len(b)))
 	if n <= int64(len(b)) {
@@ -175,14 +177,15 @@ func (o *object) follow(off, n int64) int64 {
 	return max(o.ahead, n)
 }
 
-func (o *object) cached(b []byte, off int64) bool {
+// cached copies what is in memory of the beginning of b.
+func (o *object) cached(b []byte, off int64) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.tail.read(b, off) && !o.recent.read(b, off) {
-		return false
+	n := max(o.recent.read(b, off), o.tail.read(b, off))
+	if n > 0 {
+		o.next = off + int64(n)
 	}
-	o.next = off + int64(len(b))
-	return true
+	return n
 }
 
 // fetch reads all of b from the server, or says how much it got.

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
@@ -120,6 +122,54 @@ func TestSequentialReads(t *testing.T) {
 }
 
 // Writers go on through two crashes of the server: every key has one winner and whole bytes.
+// countingWriter counts what a server answers.
+type countingWriter struct {
+	http.ResponseWriter
+	n *atomic.Int64
+}
+
+func (w countingWriter) Write(b []byte) (int, error) {
+	w.n.Add(int64(len(b)))
+	return w.ResponseWriter.Write(b)
+}
+
+// Who reads on, with or without small gaps, fetches little twice, and not much that is not read.
+func TestReadAheadIsFetchedOnce(t *testing.T) {
+	server := s3test.Start(t, bucket)
+	proxy := s3test.NewProxy(t, "127.0.0.1:0", server.URL(), s3test.Faults{})
+	var fetched atomic.Int64
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		proxy.ServeHTTP(countingWriter{w, &fetched}, r)
+	}))
+	t.Cleanup(front.Close)
+	t.Setenv("ACTFLEET_S3_ENDPOINT", front.URL)
+	s := open(t, config(), "run")
+	data := make([]byte, 24<<20)
+	if err := store.Put(t.Context(), s, "k", data); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []int{10_000, 700_000, 1 << 20} {
+		for _, gap := range []int{0, 30_000} {
+			fetched.Store(0)
+			o, err := s.Open(t.Context(), "k")
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := make([]byte, step)
+			for off := 0; off+step <= len(data); off += step + gap {
+				if _, err := o.ReadAt(b, int64(off)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			o.Close()
+			t.Logf("steps of %d, gaps of %d: %.3f of the object was fetched", step, gap, float64(fetched.Load())/float64(len(data)))
+			if fetched.Load() > int64(len(data))+128<<10 {
+				t.Errorf("steps of %d, gaps of %d: %d bytes were fetched of %d", step, gap, fetched.Load(), len(data))
+			}
+		}
+	}
+}
+
 func TestServerRestarts(t *testing.T) {
 	server := s3test.Start(t, bucket)
 	if !server.Atomic() {
