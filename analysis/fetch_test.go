@@ -80,7 +80,7 @@ func TestStoreAnswersAsDirectory(t *testing.T) {
 		"select count(*), sum(size) from units",
 		"select count(*) from log",
 		"explain analyze select sum(l2(fc1_0)) from acts; select 7",
-		"summarize select row, l2(fc1_0) from acts",
+		"summarize select row, l2(fc1_0) from acts where row < 9", // few enough for one thread: its quantiles depend on how threads share rows
 	}
 	for _, q := range questions {
 		here, there, _ := both(t, whole())
