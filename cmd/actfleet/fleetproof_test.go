@@ -261,13 +261,13 @@ func (tr *trial) alive() (all []int) {
 	return all
 }
 
-// report says what happened, and fails when too much was done twice: more than a fifth of one trial's units, more than a
-// tenth of those of many.
+// report says what happened, and fails when too much was done twice: more than a third of one trial's units, of which a
+// partition may double what both sides have in hand, and more than a tenth of those of many.
 func (tr *trial) report(twice int) {
 	units, all := len(tr.sums), tr.tally
 	all.twice, all.units, all.trials = all.twice+twice, all.units+units, all.trials+1
 	tr.Logf("%s: %v, %d of %d units done twice, %d of %d in all; %s", time.Since(tr.began).Round(time.Second), tr.did, twice, units, all.twice, all.units, tr.lab)
-	if 5*twice > units || all.trials >= 10 && 10*all.twice > all.units {
+	if 3*twice > units || all.trials >= 10 && 10*all.twice > all.units {
 		tr.Errorf("too many units were done twice")
 	}
 }
