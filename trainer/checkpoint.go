@@ -86,7 +86,7 @@ func (c ckpts) write(ctx context.Context, p progress, s *state.Set, metrics []by
 		return err
 	}
 	sum := sha256.New()
-	if err := c.put(ctx, c.key(p.Step, arraysExt), func(w io.Writer) error { return s.Encode(io.MultiWriter(w, sum)) }); err != nil {
+	if err := store.PutFrom(ctx, c.Store, c.key(p.Step, arraysExt), func(w io.Writer) error { return s.Encode(io.MultiWriter(w, sum)) }); err != nil {
 		return err
 	}
 	if metrics != nil {
@@ -100,18 +100,6 @@ func (c ckpts) write(ctx context.Context, p progress, s *state.Set, metrics []by
 		return err
 	}
 	return store.Put(ctx, c.Store, c.key(p.Step, restExt), append(text, '\n'))
-}
-
-func (c ckpts) put(ctx context.Context, key string, write func(io.Writer) error) (err error) {
-	out, err := c.Store.Create(ctx, key)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, out.Abort()) }()
-	if err := write(out); err != nil {
-		return err
-	}
-	return out.Commit(ctx)
 }
 
 // remove removes a checkpoint, first what makes it whole.

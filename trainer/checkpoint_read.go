@@ -100,6 +100,7 @@ func (c ckpts) open(ctx context.Context, key string, use func(data []byte) error
 	}
 	defer func() { err = errors.Join(err, o.Close()) }()
 	if m, ok := o.(store.Mapped); ok {
+		m.Need(0, o.Size())
 		return use(m.Bytes())
 	}
 	data := make([]byte, o.Size())

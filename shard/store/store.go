@@ -114,12 +114,20 @@ func badRune(r rune) bool { return r == '\\' || unicode.IsControl(r) }
 
 // Put creates and commits an object from bytes, if absent.
 func Put(ctx context.Context, s Store, key string, data []byte) error {
+	return PutFrom(ctx, s, key, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// PutFrom is Put of what write writes.
+func PutFrom(ctx context.Context, s Store, key string, write func(io.Writer) error) (err error) {
 	p, err := s.Create(ctx, key)
 	if err != nil {
 		return err
 	}
-	defer p.Abort()
-	if _, err := p.Write(data); err != nil {
+	defer func() { err = errors.Join(err, p.Abort()) }()
+	if err := write(p); err != nil {
 		return err
 	}
 	return p.Commit(ctx)
