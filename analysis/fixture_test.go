@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"actfleet/collector/model/tap"
 	"actfleet/shard"
 	"actfleet/shard/store"
 	"actfleet/shard/store/local"
+	"actfleet/shard/tap"
 )
 
 // fixture describes a run on disk. Unit u holds rowsPerUnit rows; row r has

@@ -13,10 +13,10 @@ import (
 
 	"github.com/duckdb/duckdb-go/v2"
 
-	"actfleet/collector/model/tap"
 	"actfleet/shard"
 	"actfleet/shard/store"
 	"actfleet/shard/store/local"
+	"actfleet/shard/tap"
 )
 
 // createTables fills the small tables about the runs: plan, vectors, log, units.

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"actfleet/collector/model/tap"
+	"actfleet/shard/tap"
 )
 
 // vector is a vector column of acts.

@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"actfleet/collector/model/tap"
+	"actfleet/shard/tap"
 )
 
 // Bare runs every batch of the plan through every block, in the same lanes, and keeps nothing: what

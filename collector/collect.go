@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"actfleet/collector/dataset"
-	"actfleet/collector/model/tap"
 	"actfleet/coordinator"
 	"actfleet/shard"
 	"actfleet/shard/store"
+	"actfleet/shard/tap"
 )
 
 // Fleet decides which unit this node works on (package coordinator).

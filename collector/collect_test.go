@@ -18,12 +18,12 @@ import (
 
 	"actfleet/collector/dataset"
 	"actfleet/collector/model/modeltest"
-	"actfleet/collector/model/tap"
 	"actfleet/coordinator"
 	"actfleet/shard"
 	"actfleet/shard/store"
 	"actfleet/shard/store/fault"
 	"actfleet/shard/store/mem"
+	"actfleet/shard/tap"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -5,8 +5,8 @@ import (
 	"fmt"
 
 	"actfleet/collector/dataset"
-	"actfleet/collector/model/tap"
 	"actfleet/shard"
+	"actfleet/shard/tap"
 )
 
 // batchTokens is the padded size of a batch in tokens: enough to keep one core's matmul kernel busy. Twice

@@ -13,9 +13,9 @@ import (
 	"actfleet/collector/dataset"
 	"actfleet/collector/model"
 	"actfleet/collector/model/modeltest"
-	"actfleet/collector/model/tap"
 	"actfleet/shard"
 	"actfleet/shard/store/mem"
+	"actfleet/shard/tap"
 )
 
 // shots puts the same tokens before every prompt.

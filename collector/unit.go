@@ -6,9 +6,9 @@ import (
 
 	"actfleet/collector/dataset"
 	"actfleet/collector/model"
-	"actfleet/collector/model/tap"
 	"actfleet/shard"
 	"actfleet/shard/store"
+	"actfleet/shard/tap"
 )
 
 // Model is what the collector needs of a language model.

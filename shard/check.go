@@ -10,8 +10,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"actfleet/collector/model/tap"
 	"actfleet/shard/store"
+	"actfleet/shard/tap"
 )
 
 // CheckOptions tune Check.

@@ -7,10 +7,10 @@ import (
 	"path/filepath"
 	"testing"
 
-	"actfleet/collector/model/tap"
 	"actfleet/shard/store"
 	"actfleet/shard/store/local"
 	"actfleet/shard/store/mem"
+	"actfleet/shard/tap"
 )
 
 var update = flag.Bool("update", false, "write the golden files of this version")

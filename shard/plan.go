@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"slices"
 
-	"actfleet/collector/model/tap"
+	"actfleet/shard/tap"
 )
 
 // PlanFormat is the version of plan.json and of the shards made under it.

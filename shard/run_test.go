@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"actfleet/collector/model/tap"
 	"actfleet/shard/store"
 	"actfleet/shard/store/mem"
+	"actfleet/shard/tap"
 )
 
 func testPlan() Plan {

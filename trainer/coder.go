@@ -14,7 +14,7 @@ import (
 	"reflect"
 	"slices"
 
-	"actfleet/collector/model/tap"
+	"actfleet/shard/tap"
 	"actfleet/trainer/probe"
 	"actfleet/trainer/sae"
 	"actfleet/trainer/vq"

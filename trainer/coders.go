@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"actfleet/collector/model/tap"
+	"actfleet/shard/tap"
 )
 
 // Coders lists the coders' folders in dir by layer and site: dir itself if it is one, else those directly below it.

@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"actfleet/collector/model/tap"
+	"actfleet/shard/tap"
 	"actfleet/trainer/sae"
 )
 

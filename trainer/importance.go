@@ -8,7 +8,7 @@ import (
 	"os"
 	"strings"
 
-	"actfleet/collector/model/safetensors"
+	"actfleet/internal/safetensors"
 )
 
 // maxImportance bounds a list of weights.

@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"actfleet/analysis/evaluate"
-	"actfleet/collector/model/tap"
 	"actfleet/shard/store"
 	"actfleet/shard/store/mem"
+	"actfleet/shard/tap"
 )
 
 // dims is the size of a fixture: small for the golden file, large for the eye.

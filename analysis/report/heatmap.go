@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"actfleet/analysis/evaluate"
-	"actfleet/collector/model/tap"
+	"actfleet/shard/tap"
 )
 
 const (

@@ -13,9 +13,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"actfleet/collector/model/tap"
 	"actfleet/shard"
 	"actfleet/shard/store"
+	"actfleet/shard/tap"
 )
 
 // AddRun appends the header, the timeline and the norms of a run. A unit that

@@ -12,10 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"actfleet/collector/model/tap"
 	"actfleet/shard"
 	"actfleet/shard/store"
 	"actfleet/shard/store/mem"
+	"actfleet/shard/tap"
 )
 
 func memoryRun(t testing.TB, files map[string]string) *mem.Store {

@@ -7,7 +7,7 @@ import (
 	"math"
 	"slices"
 
-	"actfleet/collector/model/tap"
+	"actfleet/shard/tap"
 )
 
 // tradeoffView is the coders of one kind of comparison: a drawing per place in the model.

@@ -12,7 +12,7 @@ import (
 	"actfleet/collector/dataset"
 	"actfleet/collector/model"
 	"actfleet/collector/model/parity"
-	"actfleet/collector/model/tap"
+	"actfleet/shard/tap"
 )
 
 // errDiffers makes check --parity exit with exitDamage.

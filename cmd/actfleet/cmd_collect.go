@@ -15,10 +15,10 @@ import (
 	"actfleet/collector/dataset"
 	"actfleet/collector/model"
 	"actfleet/collector/model/bpe"
-	"actfleet/collector/model/tap"
 	"actfleet/internal/torch"
 	"actfleet/shard"
 	"actfleet/shard/store"
+	"actfleet/shard/tap"
 )
 
 // collectOptions are the flags of collect.

@@ -15,8 +15,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"actfleet/collector/model/tap"
 	"actfleet/internal/torch"
+	"actfleet/shard/tap"
 	"actfleet/trainer"
 	"actfleet/trainer/parallel"
 	"actfleet/trainer/stream"

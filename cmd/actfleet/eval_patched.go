@@ -7,7 +7,7 @@ import (
 
 	"actfleet/collector/dataset"
 	"actfleet/collector/model"
-	"actfleet/collector/model/tap"
+	"actfleet/shard/tap"
 	"actfleet/trainer"
 	"actfleet/trainer/stream"
 )

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"actfleet/collector/model/safetensors"
+	"actfleet/internal/safetensors"
 )
 
 // learners are all families on tiny vectors: the keys of a learner, the layout that carries it bit by bit ("" for

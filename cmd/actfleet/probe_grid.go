@@ -7,7 +7,7 @@ import (
 	"text/tabwriter"
 
 	"actfleet/analysis/evaluate"
-	"actfleet/collector/model/tap"
+	"actfleet/shard/tap"
 )
 
 // printGrid prints the test AUROC of one kind of probe, a line per layer and a column per site; a dash is a

@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"actfleet/analysis/evaluate"
-	"actfleet/collector/model/tap"
+	"actfleet/shard/tap"
 	"actfleet/trainer/probe"
 )
 

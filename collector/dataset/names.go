@@ -6,7 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"actfleet/collector/model/tap"
+	"actfleet/shard/tap"
 )
 
 // The columns that hold the prompt itself.

@@ -11,8 +11,8 @@ import (
 	"actfleet/collector/model"
 	"actfleet/collector/model/arch"
 	"actfleet/collector/model/layer"
-	"actfleet/collector/model/safetensors"
-	"actfleet/collector/model/tap"
+	"actfleet/internal/safetensors"
+	"actfleet/shard/tap"
 )
 
 // copyModel copies a fixture so that a test may spoil it.

@@ -3,7 +3,7 @@ package model
 import (
 	"context"
 
-	"actfleet/collector/model/tap"
+	"actfleet/shard/tap"
 )
 
 // Copies is one checkpoint loaded several times, each copy on devices of its own; a Forward takes one that

@@ -6,8 +6,8 @@ import (
 	"fmt"
 
 	"actfleet/collector/model/layer"
-	"actfleet/collector/model/tap"
 	"actfleet/internal/torch"
+	"actfleet/shard/tap"
 )
 
 // ErrTooLong says that a prompt has more tokens than the model has positions.

@@ -9,9 +9,9 @@ import (
 	"testing"
 
 	"actfleet/collector/model"
-	"actfleet/collector/model/safetensors"
-	"actfleet/collector/model/tap"
+	"actfleet/internal/safetensors"
 	"actfleet/internal/torch"
+	"actfleet/shard/tap"
 )
 
 // BenchmarkForward is the bare pass of a Phi of 512 channels and 8 blocks over a batch of 1,024 tokens, one thread.

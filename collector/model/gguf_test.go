@@ -12,7 +12,7 @@ import (
 	"actfleet/collector/model"
 	"actfleet/collector/model/gguf"
 	"actfleet/collector/model/gguf/gguftest"
-	"actfleet/collector/model/safetensors"
+	"actfleet/internal/safetensors"
 )
 
 // ggufNames are llama.cpp's names of what Hugging Face calls so, in the order of replacement.

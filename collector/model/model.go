@@ -11,9 +11,9 @@ import (
 
 	"actfleet/collector/model/arch"
 	"actfleet/collector/model/layer"
-	"actfleet/collector/model/safetensors"
-	"actfleet/collector/model/tap"
+	"actfleet/internal/safetensors"
 	"actfleet/internal/torch"
+	"actfleet/shard/tap"
 )
 
 // maxConfigBytes bounds config.json before it is read; real ones have a few kilobytes.

@@ -10,7 +10,7 @@ import (
 
 	"actfleet/collector/model"
 	"actfleet/collector/model/modeltest"
-	"actfleet/collector/model/tap"
+	"actfleet/shard/tap"
 )
 
 // parity is the promise: 1e-4 of each tensor's RMS (DESIGN section 7).

@@ -9,8 +9,8 @@ import (
 
 	"actfleet/collector/model"
 	"actfleet/collector/model/modeltest"
-	"actfleet/collector/model/tap"
 	"actfleet/internal/torch"
+	"actfleet/shard/tap"
 )
 
 // shared is how far a pass that goes on from a prefix may be from the whole pass, of each tensor's RMS.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"actfleet/collector/model/tap"
+	"actfleet/shard/tap"
 )
 
 // Every tap can be replaced: writing back what is there changes nothing, writing zeros changes the logits; the

@@ -11,8 +11,8 @@ import (
 
 	"actfleet/collector/model"
 	"actfleet/collector/model/modeltest"
-	"actfleet/collector/model/tap"
 	"actfleet/internal/torch"
+	"actfleet/shard/tap"
 )
 
 // forwards is what a Model and Copies have in common.

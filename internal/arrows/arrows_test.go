@@ -16,25 +16,25 @@ const module = "actfleet"
 // import. The longest matching entry holds. Tap is allowed everywhere; a tree may import itself only
 // where it says so.
 var may = map[string][]string{
-	"cmd/...":                     {"..."},
-	"scripts/...":                 {"..."},
-	"collector":                   {"coordinator", "shard/...", "collector/model/...", "collector/dataset", "internal/torch"},
-	"collector/collectbench":      {"collector/...", "coordinator", "shard/..."},
-	"collector/dataset":           {},
-	"collector/model":             {"collector/model/...", "internal/torch"},
-	"collector/model/...":         {"collector/model/...", "internal/torch"},
-	"collector/model/tap":         {},
-	"collector/model/bpe":         {},
-	"collector/model/mapped":      {},
-	"collector/model/safetensors": {"collector/model/mapped"},
-	"collector/model/gguf":        {"collector/model/mapped"},
-	"collector/model/modeltest":   {"collector/model/..."},
-	"coordinator/...":             {"coordinator/..."},
-	"shard/...":                   {"shard/..."},
-	"trainer/...":                 {"shard/...", "trainer/...", "internal/torch", "collector/model/safetensors"},
-	"analysis/...":                {"shard/...", "analysis/..."},
-	"internal/torch/...":          {"internal/torch/..."},
-	"internal/arrows":             {},
+	"cmd/...":                   {"..."},
+	"scripts/...":               {"..."},
+	"collector":                 {"coordinator", "shard/...", "collector/model/...", "collector/dataset", "internal/torch"},
+	"collector/collectbench":    {"collector/...", "coordinator", "shard/..."},
+	"collector/dataset":         {},
+	"collector/model":           {"collector/model/...", "internal/torch"},
+	"collector/model/...":       {"collector/model/...", "internal/torch"},
+	"shard/tap":                 {},
+	"collector/model/bpe":       {},
+	"internal/mapped":           {},
+	"internal/safetensors":      {"internal/mapped"},
+	"collector/model/gguf":      {"internal/mapped"},
+	"collector/model/modeltest": {"collector/model/..."},
+	"coordinator/...":           {"coordinator/..."},
+	"shard/...":                 {"shard/..."},
+	"trainer/...":               {"shard/...", "trainer/...", "internal/torch", "internal/safetensors"},
+	"analysis/...":              {"shard/...", "analysis/..."},
+	"internal/torch/...":        {"internal/torch/..."},
+	"internal/arrows":           {},
 }
 
 // only lists foreign libraries and the one tree of ours that may import each.
@@ -53,7 +53,7 @@ var only = map[string][]string{
 }
 
 // pure lists the packages that must build without cgo, whatever they import.
-var pure = []string{"shard/...", "coordinator/...", "collector/dataset", "collector/model/tap", "collector/model/bpe", "collector/model/mapped", "collector/model/safetensors", "collector/model/gguf"}
+var pure = []string{"shard/...", "coordinator/...", "collector/dataset", "shard/tap", "collector/model/bpe", "internal/mapped", "internal/safetensors", "collector/model/gguf"}
 
 type pkg struct {
 	ImportPath   string
@@ -114,7 +114,7 @@ func allowed(from, to string) error {
 		return err
 	}
 	to, ours := strings.CutPrefix(to, module+"/")
-	if !ours || to == "collector/model/tap" {
+	if !ours || to == "shard/tap" {
 		return nil
 	}
 	for _, tree := range may[rule(from)] {

@@ -8,7 +8,7 @@ import (
 	"os"
 	"unsafe"
 
-	"actfleet/collector/model/safetensors"
+	"actfleet/internal/safetensors"
 	"actfleet/trainer/sae"
 )
 

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"unsafe"
 
-	"actfleet/collector/model/safetensors"
+	"actfleet/internal/safetensors"
 )
 
 // ErrMismatch says that a file holds other arrays than the Set.

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"testing"
 
-	"actfleet/collector/model/safetensors"
+	"actfleet/internal/safetensors"
 )
 
 func TestRoundTrip(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
-	"actfleet/collector/model/tap"
 	"actfleet/shard"
+	"actfleet/shard/tap"
 	"actfleet/trainer/stream/where"
 )
 

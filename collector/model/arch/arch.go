@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"actfleet/collector/model/layer"
-	"actfleet/collector/model/tap"
 	"actfleet/internal/torch"
+	"actfleet/shard/tap"
 )
 
 // ErrUnsupported says that config.json asks for something no file of this package implements.

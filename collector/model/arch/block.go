@@ -2,8 +2,8 @@ package arch
 
 import (
 	"actfleet/collector/model/layer"
-	"actfleet/collector/model/tap"
 	"actfleet/internal/torch"
+	"actfleet/shard/tap"
 )
 
 // attention is a block's maps to [q|k|v] and from the heads back.

@@ -2,8 +2,8 @@ package arch
 
 import (
 	"actfleet/collector/model/layer"
-	"actfleet/collector/model/tap"
 	"actfleet/internal/torch"
+	"actfleet/shard/tap"
 )
 
 // decoder is the form that Llama and its successors share: RMSNorm, rotary attention with shared key

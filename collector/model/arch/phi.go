@@ -5,8 +5,8 @@ import (
 	"math"
 
 	"actfleet/collector/model/layer"
-	"actfleet/collector/model/tap"
 	"actfleet/internal/torch"
+	"actfleet/shard/tap"
 )
 
 // phiConfig is config.json of Hugging Face's PhiForCausalLM.

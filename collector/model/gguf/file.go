@@ -8,7 +8,7 @@ import (
 	"os"
 	"slices"
 
-	"actfleet/collector/model/mapped"
+	"actfleet/internal/mapped"
 )
 
 // ErrNoTensor marks a question about a tensor the file does not have.

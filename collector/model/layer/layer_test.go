@@ -7,7 +7,7 @@ import (
 	"sync"
 	"testing"
 
-	"actfleet/collector/model/safetensors"
+	"actfleet/internal/safetensors"
 	"actfleet/internal/torch"
 )
 

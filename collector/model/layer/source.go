@@ -8,7 +8,7 @@ import (
 	"sort"
 	"strings"
 
-	"actfleet/collector/model/safetensors"
+	"actfleet/internal/safetensors"
 	"actfleet/internal/torch"
 )
 

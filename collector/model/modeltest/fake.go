@@ -7,7 +7,7 @@ import (
 
 	"actfleet/collector/model"
 	"actfleet/collector/model/arch"
-	"actfleet/collector/model/tap"
+	"actfleet/shard/tap"
 )
 
 // Fake is a model whose activations have a closed form (Value), so that whatever carries them can be

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"math"
 
-	"actfleet/collector/model/safetensors"
-	"actfleet/collector/model/tap"
+	"actfleet/internal/safetensors"
+	"actfleet/shard/tap"
 )
 
 // Reference is what another implementation computed for some prompts with one

@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"actfleet/collector/model/safetensors"
-	"actfleet/collector/model/tap"
+	"actfleet/internal/safetensors"
+	"actfleet/shard/tap"
 )
 
 func TestReference(t *testing.T) {

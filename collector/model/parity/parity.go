@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 
 	"actfleet/collector/model"
-	"actfleet/collector/model/safetensors"
-	"actfleet/collector/model/tap"
+	"actfleet/internal/safetensors"
+	"actfleet/shard/tap"
 )
 
 // ErrNotFinite says that a value on either side is NaN or infinite, so that no error can be given.

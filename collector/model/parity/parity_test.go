@@ -12,7 +12,7 @@ import (
 
 	"actfleet/collector/model"
 	"actfleet/collector/model/modeltest"
-	"actfleet/collector/model/safetensors"
+	"actfleet/internal/safetensors"
 )
 
 const fixture = "gemma2"

@@ -3,7 +3,7 @@ package parity
 import (
 	"fmt"
 
-	"actfleet/collector/model/tap"
+	"actfleet/shard/tap"
 )
 
 // Tolerance is the largest error that counts as equal.

@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"actfleet/collector/model/gguf"
-	"actfleet/collector/model/safetensors"
+	"actfleet/internal/safetensors"
 )
 
 // Checkpoint is an open GGUF file under Hugging Face's names. It is safe for

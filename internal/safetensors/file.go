@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"actfleet/collector/model/mapped"
+	"actfleet/internal/mapped"
 )
 
 // ErrNoTensor marks a question about a tensor the checkpoint does not have.
