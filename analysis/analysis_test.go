@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"actfleet/shard"
+	"actfleet/shard/run"
 )
 
 // one is the only value of the only row.
@@ -84,7 +85,7 @@ func TestCoderNames(t *testing.T) {
 	f.build(t, dir)
 	for _, coder := range []string{"sae.1", "sae-1", "it's*", ".hidden"} {
 		must(t, os.MkdirAll(filepath.Join(dir, "codes", coder), 0o755))
-		data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(shard.UnitKey(0))))
+		data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(run.UnitKey(0))))
 		must(t, err)
 		must(t, os.WriteFile(filepath.Join(dir, "codes", coder, unitName(0)), data, 0o644))
 	}

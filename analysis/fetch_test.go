@@ -10,6 +10,7 @@ import (
 
 	"actfleet/analysis/mirror"
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 	"actfleet/shard/store/local"
 )
@@ -124,7 +125,7 @@ func TestStoreBytes(t *testing.T) {
 // columnBytes is the size of a column in the first unit.
 func columnBytes(t *testing.T, st store.Store, column string) (n int64) {
 	t.Helper()
-	r, err := shard.Open(t.Context(), st, shard.UnitKey(0))
+	r, err := shard.Open(t.Context(), st, run.UnitKey(0))
 	must(t, err)
 	defer r.Close()
 	for g := range r.NumGroups() {

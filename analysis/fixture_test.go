@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 	"actfleet/shard/store/local"
 	"actfleet/shard/tap"
@@ -42,9 +43,9 @@ func (f fixture) schema() shard.Schema {
 	}
 }
 
-func (f fixture) planOf() shard.Plan {
+func (f fixture) planOf() run.Plan {
 	s := f.schema()
-	p := shard.Plan{Format: shard.PlanFormat, Model: shard.ModelRef{Name: "tiny", Arch: "PhiForCausalLM", Layers: 12}, Data: shard.DataRef{Name: "truth's.jsonl", Rows: int64(f.units * rowsPerUnit)},
+	p := run.Plan{Format: run.PlanFormat, Model: run.ModelRef{Name: "tiny", Arch: "PhiForCausalLM", Layers: 12}, Data: run.DataRef{Name: "truth's.jsonl", Rows: int64(f.units * rowsPerUnit)},
 		Sites: []tap.Site{tap.FC1, tap.Resid}, Layers: []int{0, 10}, Tokens: "last", Dtype: "auto", Scalars: s.Scalars, Vectors: s.Vectors}
 	for u := range f.units + 1 {
 		p.Units = append(p.Units, int64(u*rowsPerUnit))
@@ -60,21 +61,21 @@ func (f fixture) build(t testing.TB, dir string) {
 	must(t, err)
 	p := f.planOf()
 	if f.plan {
-		_, err := shard.CreatePlan(ctx, st, p)
+		_, err := run.CreatePlan(ctx, st, p)
 		must(t, err)
 	}
 	for u := range f.write {
-		f.writeUnit(t, st, shard.UnitKey(u), f.schema(), p.ID(), u)
+		f.writeUnit(t, st, run.UnitKey(u), f.schema(), p.ID(), u)
 		if f.probe != "" {
 			s := shard.Schema{Scalars: []shard.Scalar{{Name: "row", Type: shard.Int64}, {Name: "pos", Type: shard.Int32}, {Name: "score", Type: shard.Float32}}}
-			f.writeUnit(t, st, shard.CodesKey(f.probe, u), s, p.ID(), u)
+			f.writeUnit(t, st, run.CodesKey(f.probe, u), s, p.ID(), u)
 		}
 		for _, id := range f.ids {
-			f.writeUnit(t, st, shard.CodesKey(id, u), tokenizerSchema, p.ID(), u)
+			f.writeUnit(t, st, run.CodesKey(id, u), tokenizerSchema, p.ID(), u)
 		}
 	}
 	if f.manifest {
-		_, done, err := shard.Finish(ctx, st, p)
+		_, done, err := run.Finish(ctx, st, p)
 		must(t, err)
 		if !done {
 			t.Fatal("no manifest")
@@ -163,7 +164,7 @@ func (f fixture) writeLogs(t testing.TB, dir string) {
 			data = append(data, `{"time":"2025-11-`...)
 		}
 		must(t, os.MkdirAll(filepath.Join(dir, "log"), 0o755))
-		must(t, os.WriteFile(filepath.Join(dir, shard.LogKey(name, start)), data, 0o644))
+		must(t, os.WriteFile(filepath.Join(dir, run.LogKey(name, start)), data, 0o644))
 	}
 }
 

@@ -29,7 +29,7 @@ type DB struct {
 	// Progress is told how much of what a question needs is fetched; it may be nil.
 	Progress func(done, total int64)
 
-	runs    []run
+	runs    []runDir
 	vectors []vector // of acts, in the order of its columns
 	codes   []codes
 	sql     *sql.DB
@@ -116,8 +116,8 @@ func (db *DB) Close() error {
 	return errors.Join(errs...)
 }
 
-// run is what was found in one run's directory.
-type run struct {
+// runDir is what was found in one run's directory.
+type runDir struct {
 	name  string // unique among the runs
 	dir   string // absolute
 	link  string // a folder of links to its folders, under names without special characters
@@ -128,7 +128,7 @@ type run struct {
 
 // coded is the folder of one coder.
 type coded struct {
-	link  string // its name in run.link
+	link  string // its name in runDir.link
 	units []int
 }
 
@@ -139,25 +139,25 @@ var (
 
 // discover lists a run's files. DuckDB gets them through a link with a plain
 // name: it takes the letters * ? [ in any path for a pattern.
-func (db *DB) discover(ctx context.Context, i int, dir string) (run, error) {
+func (db *DB) discover(ctx context.Context, i int, dir string) (runDir, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
-		return run{}, fmt.Errorf("open run %s: %w", dir, err)
+		return runDir{}, fmt.Errorf("open run %s: %w", dir, err)
 	}
 	if info, err := os.Stat(abs); err != nil {
-		return run{}, fmt.Errorf("open run %s: %w", dir, err)
+		return runDir{}, fmt.Errorf("open run %s: %w", dir, err)
 	} else if !info.IsDir() {
-		return run{}, fmt.Errorf("open run %s: it is a file, want the directory of a run", dir)
+		return runDir{}, fmt.Errorf("open run %s: it is a file, want the directory of a run", dir)
 	}
-	r := run{name: db.uniqueName(filepath.Base(abs)), dir: abs, link: filepath.Join(db.scratch, strconv.Itoa(i)), coded: map[string]coded{}}
+	r := runDir{name: db.uniqueName(filepath.Base(abs)), dir: abs, link: filepath.Join(db.scratch, strconv.Itoa(i)), coded: map[string]coded{}}
 	if r.units, err = listUnits(filepath.Join(abs, "acts")); err != nil {
-		return run{}, fmt.Errorf("open run %s: %w", dir, err)
+		return runDir{}, fmt.Errorf("open run %s: %w", dir, err)
 	}
 	if len(r.units) == 0 {
-		return run{}, fmt.Errorf("open run %s: %w: acts/ holds no unit-NNNNNN.parquet yet; run collect first", dir, ErrEmpty)
+		return runDir{}, fmt.Errorf("open run %s: %w: acts/ holds no unit-NNNNNN.parquet yet; run collect first", dir, ErrEmpty)
 	}
 	if err := os.Mkdir(r.link, 0o700); err != nil {
-		return run{}, fmt.Errorf("open run %s: %w", dir, err)
+		return runDir{}, fmt.Errorf("open run %s: %w", dir, err)
 	}
 	r.logs = listNames(filepath.Join(abs, "log"), func(e os.DirEntry) bool { return e.Type().IsRegular() && logFile.MatchString(e.Name()) })
 	db.discoverCodes(&r)
@@ -165,7 +165,7 @@ func (db *DB) discover(ctx context.Context, i int, dir string) (run, error) {
 }
 
 // discoverCodes links every coder's folder that holds units.
-func (db *DB) discoverCodes(r *run) {
+func (db *DB) discoverCodes(r *runDir) {
 	dir := filepath.Join(r.dir, "codes")
 	for i, coder := range listNames(dir, func(e os.DirEntry) bool { return e.IsDir() && e.Name()[0] != '.' }) {
 		units, err := listUnits(filepath.Join(dir, coder))

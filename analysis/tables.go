@@ -14,6 +14,7 @@ import (
 	"github.com/duckdb/duckdb-go/v2"
 
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 	"actfleet/shard/store/local"
 	"actfleet/shard/tap"
@@ -50,19 +51,19 @@ left join (select run, unit, arg_min(rows, time) as rows, arg_min(node, time) as
 order by f.run, f.unit`
 
 // describeRun reads plan and manifest, where they are there and whole.
-func (db *DB) describeRun(ctx context.Context, r run) error {
+func (db *DB) describeRun(ctx context.Context, r runDir) error {
 	st, err := local.New(r.dir)
 	if err != nil {
 		return err
 	}
-	plan, err := shard.ReadPlan(ctx, st)
+	plan, err := run.ReadPlan(ctx, st)
 	if err != nil {
 		db.noteMissing(r, "plan", err)
-		plan = shard.Plan{}
+		plan = run.Plan{}
 	} else if err := db.fill(ctx, "plan", planRows(r.name, plan)); err != nil {
 		return err
 	}
-	manifest, err := shard.ReadManifest(ctx, st)
+	manifest, err := run.ReadManifest(ctx, st)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		db.noteMissing(r, "manifest", err)
 	}
@@ -72,7 +73,7 @@ func (db *DB) describeRun(ctx context.Context, r run) error {
 	return db.fill(ctx, "unit_files", db.unitRows(ctx, r, st, plan, manifest))
 }
 
-func (db *DB) noteMissing(r run, what string, err error) {
+func (db *DB) noteMissing(r runDir, what string, err error) {
 	if errors.Is(err, store.ErrNotFound) {
 		db.note("%s has no %s: tables about it are empty", r.name, what)
 		return
@@ -81,7 +82,7 @@ func (db *DB) noteMissing(r run, what string, err error) {
 }
 
 // planRows flattens plan.json into dotted keys.
-func planRows(name string, p shard.Plan) [][]driver.Value {
+func planRows(name string, p run.Plan) [][]driver.Value {
 	var tree map[string]any
 	if json.Unmarshal(p.Bytes(), &tree) != nil {
 		return nil
@@ -113,7 +114,7 @@ func jsonText(v any) string {
 }
 
 // vectorRows takes the plan's columns, or those found in the files.
-func (db *DB) vectorRows(r run, p shard.Plan) (rows [][]driver.Value) {
+func (db *DB) vectorRows(r runDir, p run.Plan) (rows [][]driver.Value) {
 	for _, v := range p.Vectors { // every column of a plan is one of acts
 		if t, variant, ok := tap.ParseColumn(v.Name); ok {
 			rows = append(rows, []driver.Value{r.name, v.Name, string(t.Site), int32(t.Layer), variant, int32(v.Width), v.Dtype.String()})
@@ -128,8 +129,8 @@ func (db *DB) vectorRows(r run, p shard.Plan) (rows [][]driver.Value) {
 }
 
 // unitRows has every unit of the plan; without a plan, every unit that is there.
-func (db *DB) unitRows(ctx context.Context, r run, st store.Store, p shard.Plan, m shard.Manifest) (rows [][]driver.Value) {
-	listed := map[string]shard.UnitFile{}
+func (db *DB) unitRows(ctx context.Context, r runDir, st store.Store, p run.Plan, m run.Manifest) (rows [][]driver.Value) {
+	listed := map[string]run.UnitFile{}
 	for _, u := range m.Units {
 		listed[u.Key] = u
 	}
@@ -139,13 +140,13 @@ func (db *DB) unitRows(ctx context.Context, r run, st store.Store, p shard.Plan,
 	}
 	slices.Sort(units)
 	for _, u := range slices.Compact(units) {
-		row := []driver.Value{r.name, int32(u), shard.UnitKey(u), nil, nil, nil, nil, nil, "open"}
+		row := []driver.Value{r.name, int32(u), run.UnitKey(u), nil, nil, nil, nil, nil, "open"}
 		if u < p.NumUnits() {
 			row[6], row[7] = p.Units[u], p.Units[u+1]
 		}
 		if _, committed := slices.BinarySearch(r.units, u); committed {
 			row[8] = "committed"
-			db.describeUnit(ctx, r, st, listed[shard.UnitKey(u)], row)
+			db.describeUnit(ctx, r, st, listed[run.UnitKey(u)], row)
 		}
 		rows = append(rows, row)
 	}
@@ -154,7 +155,7 @@ func (db *DB) unitRows(ctx context.Context, r run, st store.Store, p shard.Plan,
 
 // describeUnit fills in rows, size and hash from the manifest, or rows and size
 // from the file itself.
-func (db *DB) describeUnit(ctx context.Context, r run, st store.Store, f shard.UnitFile, row []driver.Value) {
+func (db *DB) describeUnit(ctx context.Context, r runDir, st store.Store, f run.UnitFile, row []driver.Value) {
 	key := row[2].(string)
 	if f.Key != "" {
 		row[3], row[4], row[5] = f.Rows, f.Size, f.SHA256

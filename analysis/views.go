@@ -24,14 +24,14 @@ type codes struct {
 	Columns []string
 }
 
-func (r run) actFiles() []string { return r.files("acts", r.units) }
+func (r runDir) actFiles() []string { return r.files("acts", r.units) }
 
-func (r run) codeFiles(coder string) []string {
+func (r runDir) codeFiles(coder string) []string {
 	return r.files(r.coded[coder].link, r.coded[coder].units)
 }
 
 // files names the unit files of a linked folder.
-func (r run) files(folder string, units []int) []string {
+func (r runDir) files(folder string, units []int) []string {
 	out := make([]string, len(units))
 	for i, u := range units {
 		out[i] = filepath.Join(r.link, folder, unitName(u))
@@ -39,7 +39,7 @@ func (r run) files(folder string, units []int) []string {
 	return out
 }
 
-func (r run) logFiles() []string {
+func (r runDir) logFiles() []string {
 	out := make([]string, len(r.logs))
 	for i, name := range r.logs {
 		out[i] = filepath.Join(r.link, "log", name)
@@ -151,7 +151,7 @@ const fileColumn = "__file"
 // selectFiles is a query over unit files, with the unit from the file's name
 // and, with several runs, the run. A data set's own column of that name stays
 // and ours gets a _ behind.
-func (db *DB) selectFiles(ctx context.Context, r run, files []string) (string, error) {
+func (db *DB) selectFiles(ctx context.Context, r runDir, files []string) (string, error) {
 	from := fmt.Sprintf("read_parquet(%s, filename = %s, hive_partitioning = false)", quoteList(files), quote(fileColumn))
 	columns, err := db.columns(ctx, from)
 	if err != nil {

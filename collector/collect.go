@@ -10,6 +10,7 @@ import (
 	"actfleet/collector/dataset"
 	"actfleet/coordinator"
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 	"actfleet/shard/tap"
 )
@@ -25,7 +26,7 @@ type Fleet interface {
 type Config struct {
 	Node  string // this node's name in the run
 	Store store.Store
-	Plan  shard.Plan
+	Plan  run.Plan
 	Input *dataset.Input
 	Model Model
 	Fleet Fleet

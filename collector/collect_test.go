@@ -20,6 +20,7 @@ import (
 	"actfleet/collector/model/modeltest"
 	"actfleet/coordinator"
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 	"actfleet/shard/store/fault"
 	"actfleet/shard/store/mem"
@@ -57,7 +58,7 @@ func ask(t *testing.T, rule string) Ask {
 // config is a node of its own over st; several may share st.
 func config(t *testing.T, st store.Store, m Model, a Ask, in *dataset.Input) Config {
 	t.Helper()
-	plan, err := NewPlan(a, m, in, "data.jsonl", shard.InputKey("x"))
+	plan, err := NewPlan(a, m, in, "data.jsonl", run.InputKey("x"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +66,7 @@ func config(t *testing.T, st store.Store, m Model, a Ask, in *dataset.Input) Con
 	if err := plan.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := shard.CreatePlan(t.Context(), st, plan); err != nil {
+	if _, err := run.CreatePlan(t.Context(), st, plan); err != nil {
 		t.Fatal(err)
 	}
 	return Config{
@@ -76,7 +77,7 @@ func config(t *testing.T, st store.Store, m Model, a Ask, in *dataset.Input) Con
 	}
 }
 
-func alone(t *testing.T, st store.Store, plan shard.Plan) *coordinator.Coordinator {
+func alone(t *testing.T, st store.Store, plan run.Plan) *coordinator.Coordinator {
 	t.Helper()
 	cfg := coordinator.DefaultConfig()
 	cfg.Node, cfg.Units, cfg.Salt = coordinator.NodeID(fmt.Sprintf("n%p", &cfg)), plan.NumUnits(), plan.ID()
@@ -99,7 +100,7 @@ func TestEveryRowOnceWithTheModelsValues(t *testing.T) {
 			if sum.Won != 4 || sum.Lost != 0 {
 				t.Errorf("won %d, lost %d units, want 4 and 0", sum.Won, sum.Lost)
 			}
-			if _, _, err := shard.Finish(t.Context(), st, cfg.Plan); err != nil {
+			if _, _, err := run.Finish(t.Context(), st, cfg.Plan); err != nil {
 				t.Fatal(err)
 			}
 			wantClean(t, st)
@@ -110,7 +111,7 @@ func TestEveryRowOnceWithTheModelsValues(t *testing.T) {
 
 func wantClean(t *testing.T, st store.Store) {
 	t.Helper()
-	report, err := shard.Check(t.Context(), st, shard.CheckOptions{})
+	report, err := run.Check(t.Context(), st, run.CheckOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,12 +121,12 @@ func wantClean(t *testing.T, st store.Store) {
 }
 
 // wantValues compares every stored vector with the fake model's closed form.
-func wantValues(t *testing.T, st store.Store, plan shard.Plan, in *dataset.Input) {
+func wantValues(t *testing.T, st store.Store, plan run.Plan, in *dataset.Input) {
 	t.Helper()
 	rule, _ := tap.ParseRule(plan.Tokens)
 	seen := map[[2]int64]bool{}
 	for u := range plan.NumUnits() {
-		r, err := shard.Open(t.Context(), st, shard.UnitKey(u))
+		r, err := shard.Open(t.Context(), st, run.UnitKey(u))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +146,7 @@ func wantValues(t *testing.T, st store.Store, plan shard.Plan, in *dataset.Input
 	}
 }
 
-func wantGroup(t *testing.T, r *shard.Reader, g int, plan shard.Plan, in *dataset.Input, seen map[[2]int64]bool) {
+func wantGroup(t *testing.T, r *shard.Reader, g int, plan run.Plan, in *dataset.Input, seen map[[2]int64]bool) {
 	t.Helper()
 	cols, err := r.Scalars(g, "row", "pos", "token_id", "group")
 	if err != nil {
@@ -207,7 +208,7 @@ func TestSameBytesFromOneAndThreeNodes(t *testing.T) {
 
 func sum(t *testing.T, st store.Store, u int) [32]byte {
 	t.Helper()
-	o, err := st.Open(t.Context(), shard.UnitKey(u))
+	o, err := st.Open(t.Context(), run.UnitKey(u))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +240,7 @@ func TestNaNIsNamedAndLeavesNothing(t *testing.T) {
 func wantNotCommitted(t *testing.T, st store.Store, units ...int) {
 	t.Helper()
 	for _, u := range units {
-		if _, err := st.Open(t.Context(), shard.UnitKey(u)); !errors.Is(err, store.ErrNotFound) {
+		if _, err := st.Open(t.Context(), run.UnitKey(u)); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("unit %d: %v, want nothing there", u, err)
 		}
 	}
@@ -259,7 +260,7 @@ func TestOverflow(t *testing.T) {
 		if _, err := Collect(t.Context(), config(t, st, m, ask(t, "all"), in)); err != nil {
 			t.Fatal(err)
 		}
-		r, err := shard.Open(t.Context(), st, shard.UnitKey(0))
+		r, err := shard.Open(t.Context(), st, run.UnitKey(0))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -292,7 +293,7 @@ func TestChoices(t *testing.T) {
 	if _, err := Collect(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
-	r, err := shard.Open(t.Context(), st, shard.UnitKey(0))
+	r, err := shard.Open(t.Context(), st, run.UnitKey(0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -393,12 +394,12 @@ func wantBoth(t *testing.T, st store.Store, err error) {
 	if _, err := fmt.Sscanf(kept[0].Key, "diverged/unit-%06d-me.parquet", &u); err != nil {
 		t.Fatalf("%s: %v", kept[0].Key, err)
 	}
-	report, checkErr := shard.Check(t.Context(), st, shard.CheckOptions{})
+	report, checkErr := run.Check(t.Context(), st, run.CheckOptions{})
 	if checkErr != nil || len(report.Damage) != 1 {
 		t.Fatalf("check finds %q, %v; want one line", report.Damage, checkErr)
 	}
-	for _, key := range []string{shard.UnitKey(u), kept[0].Key} {
-		sum, digestErr := shard.Digest(t.Context(), st, key)
+	for _, key := range []string{run.UnitKey(u), kept[0].Key} {
+		sum, digestErr := run.Digest(t.Context(), st, key)
 		if digestErr != nil || !strings.Contains(err.Error(), sum) || !strings.Contains(report.Damage[0], sum) {
 			t.Errorf("%s, %s, %v is not named by the error %q or by check: %q", key, sum, digestErr, err, report.Damage[0])
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 )
 
@@ -29,7 +30,7 @@ func (n *node) compare(ctx context.Context, u int, ours shard.Footer) error {
 // keep computes a unit once more, since what came second is gone, and keeps it beside the committed one. It says what
 // that shows: the SHA-256 of both, or that this node does not agree with itself.
 func (n *node) keep(ctx context.Context, u int) (string, error) {
-	key := shard.DivergedKey(u, n.cfg.Node)
+	key := run.DivergedKey(u, n.cfg.Node)
 	f, err := commit(ctx, u, func() (written, error) { return n.units.again(ctx, n.cfg.Store, key, u) })
 	if err != nil {
 		return "", err
@@ -42,18 +43,18 @@ func (n *node) keep(ctx context.Context, u int) (string, error) {
 	if !errors.Is(err, ErrDiverged) {
 		return "", err
 	}
-	committed, err := shard.Digest(ctx, n.cfg.Store, shard.UnitKey(u))
+	committed, err := run.Digest(ctx, n.cfg.Store, run.UnitKey(u))
 	if err != nil {
 		return "", err
 	}
-	here, err := shard.Digest(ctx, n.cfg.Store, key)
+	here, err := run.Digest(ctx, n.cfg.Store, key)
 	return fmt.Sprintf("SHA-256 %s as committed, %s here, kept as %s", committed, here, key), err
 }
 
 // sameAsCommitted compares a shard that lost the race with the one in the store, by rows, size and the
 // exact statistics of every vector column: a single other bit in a vector shows in Σ‖x‖².
 func sameAsCommitted(ctx context.Context, st store.Store, u int, ours shard.Footer) (err error) {
-	key := shard.UnitKey(u)
+	key := run.UnitKey(u)
 	r, err := shard.Open(ctx, st, key)
 	if err != nil {
 		return fmt.Errorf("compare with the committed %s: %w", key, err)

@@ -5,19 +5,19 @@ import (
 	"errors"
 	"fmt"
 
-	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 )
 
 // Ledger is a run's committed units, as the coordinator asks for them.
 type Ledger struct {
 	Store store.Store
-	Plan  shard.Plan
+	Plan  run.Plan
 }
 
 // Committed says whether one unit's shard is in the store.
 func (l Ledger) Committed(ctx context.Context, unit int) (bool, error) {
-	o, err := l.Store.Open(ctx, shard.UnitKey(unit))
+	o, err := l.Store.Open(ctx, run.UnitKey(unit))
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
@@ -29,5 +29,5 @@ func (l Ledger) Committed(ctx context.Context, unit int) (bool, error) {
 
 // All lists the run once and says of every unit whether it is committed.
 func (l Ledger) All(ctx context.Context) ([]bool, error) {
-	return shard.Committed(ctx, l.Store, l.Plan)
+	return run.Committed(ctx, l.Store, l.Plan)
 }

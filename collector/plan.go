@@ -6,6 +6,7 @@ import (
 
 	"actfleet/collector/dataset"
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/tap"
 )
 
@@ -42,12 +43,12 @@ type Ask struct {
 // NewPlan describes the run that does what was asked with this model and input. It is a function of
 // its arguments alone, so every node of a fleet makes the same plan. dataName and inputKey are the
 // data set's base name and the key its tokenised rows have in the run.
-func NewPlan(a Ask, m Model, in *dataset.Input, dataName, inputKey string) (shard.Plan, error) {
+func NewPlan(a Ask, m Model, in *dataset.Input, dataName, inputKey string) (run.Plan, error) {
 	info := m.Info()
-	p := shard.Plan{
-		Format: shard.PlanFormat,
-		Model:  shard.ModelRef{Name: info.Name, Arch: info.Arch, Digest: info.Digest, Layers: info.Layers, Hidden: info.Hidden, MaxPositions: info.MaxPositions},
-		Data:   shard.DataRef{Name: dataName, Digest: in.Digest, Rows: int64(len(in.IDs)), Input: inputKey},
+	p := run.Plan{
+		Format: run.PlanFormat,
+		Model:  run.ModelRef{Name: info.Name, Arch: info.Arch, Digest: info.Digest, Layers: info.Layers, Hidden: info.Hidden, MaxPositions: info.MaxPositions},
+		Data:   run.DataRef{Name: dataName, Digest: in.Digest, Rows: int64(len(in.IDs)), Input: inputKey},
 		Sites:  a.Sites, Layers: a.Layers, Tokens: a.Tokens.String(), Dtype: a.Dtype,
 		Template: a.Template, Choices: a.Choices, MaxTokens: a.MaxTokens, Limit: int64(a.Limit), KeepText: a.KeepText,
 		Compute: cmp.Or(a.Compute, "f32"), Device: cmp.Or(a.Device, "cpu"), BatchTokens: batchTokens,

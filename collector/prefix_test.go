@@ -14,6 +14,7 @@ import (
 	"actfleet/collector/model"
 	"actfleet/collector/model/modeltest"
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store/mem"
 	"actfleet/shard/tap"
 )
@@ -79,7 +80,7 @@ func TestSharedPrefixGivesTheSameRows(t *testing.T) {
 			if _, err := Collect(t.Context(), cfg); err != nil {
 				t.Fatal(err)
 			}
-			if _, _, err := shard.Finish(t.Context(), st, cfg.Plan); err != nil {
+			if _, _, err := run.Finish(t.Context(), st, cfg.Plan); err != nil {
 				t.Fatal(err)
 			}
 			wantClean(t, st)
@@ -118,7 +119,7 @@ func TestSharedPrefixSpoilt(t *testing.T) {
 	if _, err := Collect(t.Context(), config(t, st, m, ask(t, "all"), in)); err != nil {
 		t.Fatal(err)
 	}
-	r, err := shard.Open(t.Context(), st, shard.UnitKey(0))
+	r, err := shard.Open(t.Context(), st, run.UnitKey(0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +156,7 @@ func TestSharedPrefixOfAModel(t *testing.T) {
 	if _, err := Collect(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
-	r, err := shard.Open(t.Context(), st, shard.UnitKey(0))
+	r, err := shard.Open(t.Context(), st, run.UnitKey(0))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"actfleet/collector/dataset"
 	"actfleet/collector/model"
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 	"actfleet/shard/tap"
 )
@@ -27,7 +28,7 @@ var ErrOverflow = errors.New("activation does not fit fp16")
 
 // units computes the units of one plan.
 type units struct {
-	plan     shard.Plan
+	plan     run.Plan
 	planID   string
 	input    *dataset.Input
 	model    Model
@@ -52,7 +53,7 @@ func (us *units) compute(ctx context.Context, st store.Store, u int) (finish fun
 	if us.groups == nil {
 		us.groups = newGroups(us.plan.Schema(), us.groupCount())
 	}
-	return us.try(ctx, st, shard.UnitKey(u), u, us.groups)
+	return us.try(ctx, st, run.UnitKey(u), u, us.groups)
 }
 
 // again computes unit u into an object of its own, beside whatever else is computed.

@@ -1,5 +1,5 @@
-// Package shard defines the activation shard: one Parquet file with the activations of a range of data-set rows, and
-// the run, the directory of such files that one collection makes.
+// Package shard defines the activation shard: one Parquet file with the activations of a range of data-set rows. The
+// directory of such files that one collection makes is package run's.
 //
 // # Vocabulary
 //
@@ -21,7 +21,7 @@
 //	log/<node>-<start>.000.jsonl  in a bucket, where a log is put in pieces
 //
 // plan.json and manifest.json are UTF-8 JSON with two spaces of indent and a final newline; the fields stand in the order
-// of the types Plan and Manifest. Nothing in a run is ever rewritten.
+// of the types run.Plan and run.Manifest. Nothing in a run is ever rewritten.
 //
 // A shard of format 1 is a Parquet file. Its columns are all required, never null, in this order:
 //
@@ -83,11 +83,11 @@
 //   - A shard of format 1 opens in every later version (testdata/v1 is kept for that).
 //   - Reader takes any bytes: it returns ErrCorrupt or ErrSchema, does not panic, and allocates no more than a small
 //     multiple of the file's size.
-//   - Check finds any change of any byte of a complete run, and any row that is there twice, or not, in an incomplete one.
+//   - CheckFile finds any value that is not what the footer's statistics were taken from, and any changed page header.
 //
 // # Not guaranteed
 //
 // Reader reads shards, not Parquet files in general: what another program has rewritten it refuses. It does not notice
-// changed values; Check does. A mapped file that is cut short while it is read ends the process, as mapped files do;
+// changed values; CheckFile does. A mapped file that is cut short while it is read ends the process, as mapped files do;
 // nobody truncates a committed shard.
 package shard

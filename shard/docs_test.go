@@ -43,8 +43,8 @@ func TestDocs(t *testing.T) {
 		t.Fatalf("%s lacks the marks of the specification", docsFile)
 	}
 	want := string(before) + specBegins + "\n" + specification(t) + "\n" + specEnds + string(after)
-	if *update {
-		writeFile(t, docsFile, []byte(want))
+	if *Update {
+		WriteFile(t, docsFile, []byte(want))
 		return
 	}
 	if string(data) != want {

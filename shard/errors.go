@@ -1,6 +1,10 @@
 package shard
 
-import "errors"
+import (
+	"errors"
+
+	"actfleet/shard/store"
+)
 
 // Errors that a caller decides on, to be tested with errors.Is.
 var (
@@ -8,6 +12,9 @@ var (
 	ErrCorrupt = errors.New("corrupt shard")
 	// ErrSchema says that the file or the request is not one of this format and version: use another program.
 	ErrSchema = errors.New("not a shard of this format")
-	// ErrOtherPlan says that the run's directory holds another plan. The error is a *PlanMismatch.
-	ErrOtherPlan = errors.New("the run has another plan")
 )
+
+// IsDamage tells whether an error of reading a shard is about the shard: its bytes, or that it is gone.
+func IsDamage(err error) bool {
+	return errors.Is(err, ErrCorrupt) || errors.Is(err, ErrSchema) || errors.Is(err, store.ErrNotFound)
+}

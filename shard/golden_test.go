@@ -1,30 +1,29 @@
-package shard
+package shard_test
 
 import (
 	"bytes"
-	"flag"
 	"os"
 	"path/filepath"
 	"testing"
 
+	. "actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 	"actfleet/shard/store/local"
 	"actfleet/shard/store/mem"
 	"actfleet/shard/tap"
 )
 
-var update = flag.Bool("update", false, "write the golden files of this version")
-
 // goldenDir holds a run of format 1. It must be readable for ever; -update is for a change of the bytes that the
 // readers of today do not notice, such as a new version of parquet-go.
 const goldenDir = "testdata/v1"
 
-func goldenPlan() Plan {
-	return Plan{
-		Format:    PlanFormat,
-		Model:     ModelRef{Name: "golden", Arch: "PhiForCausalLM", Digest: "d1", Layers: 2, Hidden: 4, MaxPositions: 16},
-		Adapters:  []AdapterRef{{Name: "ia3", Digest: "d2"}},
-		Data:      DataRef{Name: "facts", Digest: "d3", Rows: 300, Input: InputKey("d3")},
+func goldenPlan() run.Plan {
+	return run.Plan{
+		Format:    run.PlanFormat,
+		Model:     run.ModelRef{Name: "golden", Arch: "PhiForCausalLM", Digest: "d1", Layers: 2, Hidden: 4, MaxPositions: 16},
+		Adapters:  []run.AdapterRef{{Name: "ia3", Digest: "d2"}},
+		Data:      run.DataRef{Name: "facts", Digest: "d3", Rows: 300, Input: run.InputKey("d3")},
 		Choices:   []string{"no", "yes"},
 		MaxTokens: 8,
 		Sites:     []tap.Site{tap.Wqkv, tap.Resid},
@@ -33,15 +32,15 @@ func goldenPlan() Plan {
 		Dtype:     "auto",
 		Compute:   "f32",
 		Device:    "cpu",
-		Scalars: append(BaseScalars(), Scalar{"label", Bool}, Scalar{"group", String}, Scalar{"p_no", Float32},
-			Scalar{"score", Float64}, Scalar{"choice", Int64}),
-		Vectors: []Vector{{"Wqkv_1", 6, F16}, {"resid_1", 4, F32}, {"resid_1__ia3", 1, F16}},
+		Scalars: append(BaseScalars(), Scalar{Name: "label", Type: Bool}, Scalar{Name: "group", Type: String}, Scalar{Name: "p_no", Type: Float32},
+			Scalar{Name: "score", Type: Float64}, Scalar{Name: "choice", Type: Int64}),
+		Vectors: []Vector{{Name: "Wqkv_1", Width: 6, Dtype: F16}, {Name: "resid_1", Width: 4, Dtype: F32}, {Name: "resid_1__ia3", Width: 1, Dtype: F16}},
 		Units:   []int64{0, 250, 300},
 	}
 }
 
 // goldenBlocks makes the rows of a unit by arithmetic alone: data row r has r%4+1 tokens.
-func goldenBlocks(p Plan, u int) []*Block {
+func goldenBlocks(p run.Plan, u int) []*Block {
 	blocks := []*Block{NewBlock(p.Schema())}
 	lo, hi := p.UnitRange(u)
 	for row := lo; row < hi; row++ {
@@ -50,17 +49,17 @@ func goldenBlocks(p Plan, u int) []*Block {
 			if blocks[len(blocks)-1].Rows == RowGroupRows {
 				blocks = append(blocks, NewBlock(p.Schema()))
 			}
-			goldenRow(blocks[len(blocks)-1], p.Schema(), place{row, pos, n})
+			goldenRow(blocks[len(blocks)-1], p.Schema(), RowKey{row, pos, n})
 		}
 	}
 	return blocks
 }
 
-func goldenRow(b *Block, s Schema, at place) {
+func goldenRow(b *Block, s Schema, at RowKey) {
 	i := b.Rows
 	b.Rows++
-	key := at.row*10 + int64(at.pos)
-	scalars := []any{at.row, at.pos, at.n, int32(key % 50), "tök" + string(rune('a'+key%26)), key%3 == 0, "group " + string(rune('A'+at.row%5)),
+	key := at.Row*10 + int64(at.Pos)
+	scalars := []any{at.Row, at.Pos, at.Tokens, int32(key % 50), "tök" + string(rune('a'+key%26)), key%3 == 0, "group " + string(rune('A'+at.Row%5)),
 		float32(key) / 8, float64(key) / 7, -key}
 	for c, v := range scalars {
 		setScalar(b.Scalars[c], i, v)
@@ -96,10 +95,10 @@ func setScalar(column any, i int, v any) {
 }
 
 // goldenRun writes the run. Its first vector column has pages of 128 rows, as a wide column has.
-func goldenRun(t *testing.T) (store.Store, Plan) {
+func goldenRun(t *testing.T) (store.Store, run.Plan) {
 	t.Helper()
 	p, st := goldenPlan(), mem.New(nil)
-	if _, err := CreatePlan(t.Context(), st, p); err != nil {
+	if _, err := run.CreatePlan(t.Context(), st, p); err != nil {
 		t.Fatal(err)
 	}
 	for u := range p.NumUnits() {
@@ -108,8 +107,7 @@ func goldenRun(t *testing.T) (store.Store, Plan) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.meta.vectors[0].PageRows = 128
-		w.layouts[0] = newLayout(p.Vectors[0], 128)
+		w.SetPageRows(0, 128)
 		for _, b := range goldenBlocks(p, u) {
 			if err := w.WriteBlock(b); err != nil {
 				t.Fatal(err)
@@ -118,11 +116,11 @@ func goldenRun(t *testing.T) (store.Store, Plan) {
 		if _, err := w.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if err := store.Put(t.Context(), st, UnitKey(u), file.Bytes()); err != nil {
+		if err := store.Put(t.Context(), st, run.UnitKey(u), file.Bytes()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, complete, err := Finish(t.Context(), st, p); err != nil || !complete {
+	if _, complete, err := run.Finish(t.Context(), st, p); err != nil || !complete {
 		t.Fatal(complete, err)
 	}
 	return st, p
@@ -140,23 +138,13 @@ func TestGoldenBytes(t *testing.T) {
 			t.Fatal(err)
 		}
 		path := filepath.Join(goldenDir, filepath.FromSlash(info.Key))
-		if *update {
-			writeFile(t, path, got)
+		if *Update {
+			WriteFile(t, path, got)
 		}
 		want, err := os.ReadFile(path)
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s is not what the writer writes now (%v); a change of bytes needs a reason, and then -update", path, err)
 		}
-	}
-}
-
-func writeFile(t *testing.T, path string, data []byte) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, data, 0o666); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -166,14 +154,15 @@ func TestGoldenOpens(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := goldenPlan()
-	if got, err := ReadPlan(t.Context(), st); err != nil || got.ID() != p.ID() {
+	if got, err := run.ReadPlan(t.Context(), st); err != nil || got.ID() != p.ID() {
 		t.Fatalf("plan %s, %v", got.ID(), err)
 	}
-	if r := check(t, st); !r.Sound() || !r.Complete || r.Rows != 750 {
-		t.Errorf("%+v", r)
+	r, err := run.Check(t.Context(), st, run.CheckOptions{})
+	if err != nil || !r.Sound() || !r.Complete || r.Rows != 750 {
+		t.Errorf("%+v, %v", r, err)
 	}
 	for u := range p.NumUnits() {
-		r, err := Open(t.Context(), st, UnitKey(u))
+		r, err := Open(t.Context(), st, run.UnitKey(u))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -187,7 +176,7 @@ func TestGoldenOpens(t *testing.T) {
 func wantGolden(t *testing.T, r *Reader, blocks []*Block) {
 	t.Helper()
 	for g, b := range blocks {
-		wantScalars(t, r, g, b)
+		WantScalars(t, r, g, b)
 		for i, v := range r.Schema().Vectors {
 			got, err := r.Vector(g, i, nil)
 			if err != nil || !bytes.Equal(got, b.Vectors[i][:b.Rows*v.RowBytes()]) {

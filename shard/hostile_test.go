@@ -203,17 +203,16 @@ func TestHybridIndexes(t *testing.T) {
 
 // Writing and reading over a store that fails at every operation in turn: an error, never a shard that is half there.
 func TestStoreFaults(t *testing.T) {
-	p := testPlan()
-	blocks := unitBlocks(t, p, 1)
+	blocks := blocksOf(testSchema(), 700)
 	for _, after := range []bool{false, true} {
 		for n := 1; ; n++ {
 			inner := mem.New(nil)
 			st := fault.Wrap(inner, fault.Faults{FailAt: n, After: after})
-			err := commitAndRead(t, st, p, blocks)
+			err := commitAndRead(t, st, blocks)
 			if st.Fired() && err == nil || err != nil && !errors.Is(err, fault.ErrInjected) {
 				t.Fatalf("operation %d: %v", n, err)
 			}
-			if o, err := inner.Open(t.Context(), UnitKey(1)); err == nil {
+			if o, err := inner.Open(t.Context(), faultKey); err == nil {
 				if err := readAll(o, o.Size()); err != nil {
 					t.Fatalf("operation %d: a bad shard was committed: %v", n, err)
 				}
@@ -225,12 +224,14 @@ func TestStoreFaults(t *testing.T) {
 	}
 }
 
-func commitAndRead(t *testing.T, st store.Store, p Plan, blocks []*Block) error {
-	pending, err := st.Create(t.Context(), UnitKey(1))
+const faultKey = "acts/unit-000001.parquet"
+
+func commitAndRead(t *testing.T, st store.Store, blocks []*Block) error {
+	pending, err := st.Create(t.Context(), faultKey)
 	if err != nil {
 		return err
 	}
-	w, err := NewWriter(pending, p.Schema(), p.Identity(1))
+	w, err := NewWriter(pending, testSchema(), testID)
 	if err != nil {
 		return errors.Join(err, pending.Abort())
 	}
@@ -245,7 +246,7 @@ func commitAndRead(t *testing.T, st store.Store, p Plan, blocks []*Block) error 
 	if err := pending.Commit(t.Context()); err != nil {
 		return err
 	}
-	o, err := st.Open(t.Context(), UnitKey(1))
+	o, err := st.Open(t.Context(), faultKey)
 	if err != nil {
 		return err
 	}

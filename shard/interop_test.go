@@ -147,7 +147,7 @@ func TestOthersRead(t *testing.T) {
 		files[c.Name+".txt"] = text.Bytes()
 	}
 	for name, data := range files {
-		writeFile(t, filepath.Join(dir, name), data)
+		WriteFile(t, filepath.Join(dir, name), data)
 	}
 	if out, err := exec.Command(python, "testdata/interop.py", dir).CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)

@@ -96,16 +96,16 @@ func (p page) check(b []byte) error {
 // a run is uvarint(length·2) and the level. Page version 2 has no length in front.
 func repetitionLevels(rows, width int) []byte {
 	if width == 1 {
-		return run(nil, rows, 0)
+		return rleRun(nil, rows, 0)
 	}
-	row := run(run(nil, 1, 0), width-1, 1)
+	row := rleRun(rleRun(nil, 1, 0), width-1, 1)
 	return bytes.Repeat(row, rows)
 }
 
 // definitionLevels encodes that all values are there.
-func definitionLevels(values int) []byte { return run(nil, values, 1) }
+func definitionLevels(values int) []byte { return rleRun(nil, values, 1) }
 
-func run(b []byte, length int, level byte) []byte {
+func rleRun(b []byte, length int, level byte) []byte {
 	return append(binary.AppendUvarint(b, uint64(length)<<1), level)
 }
 

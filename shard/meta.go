@@ -41,7 +41,7 @@ type metadata struct {
 }
 
 func (m metadata) pairs() thrift.Slice[format.KeyValue] {
-	vectors, err := json.Marshal(orEmpty(m.vectors))
+	vectors, err := json.Marshal(append([]vectorMeta{}, m.vectors...)) // [], not null
 	if err != nil {
 		panic(err) // the sums are finite: see finite
 	}

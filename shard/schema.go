@@ -173,6 +173,9 @@ func checkName(name string, seen map[string]bool) error {
 	return nil
 }
 
+// MaxUnits bounds the units of a run: their keys have six digits.
+const MaxUnits = 1_000_000
+
 // Identity says which part of which run a shard is.
 type Identity struct {
 	PlanID string // Plan.ID

@@ -10,6 +10,8 @@ import (
 
 	"actfleet/shard/store"
 	"actfleet/shard/store/local"
+
+	"pgregory.net/rapid"
 )
 
 // testSchema has every scalar type, a column of one page and a column of several, of both dtypes.
@@ -284,4 +286,28 @@ func TestMappedResultAsBuffer(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// The fast sums are those of the definition, bit for bit, with vector registers and without.
+func TestMeasureFast(t *testing.T) {
+	defer func(had bool) { vectorUnit = had }(vectorUnit)
+	testMeasureFast(t)
+	vectorUnit = false
+	testMeasureFast(t)
+}
+
+func testMeasureFast(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := Vector{Width: rapid.IntRange(1, 40).Draw(t, "width"), Dtype: rapid.SampledFrom([]Dtype{F16, F32}).Draw(t, "dtype")}
+		rows := rapid.IntRange(0, 5).Draw(t, "rows")
+		values := rapid.SliceOfN(rapid.Byte(), rows*v.RowBytes(), rows*v.RowBytes()).Draw(t, "values")
+		var fast, slow VectorStats
+		measureInto(&fast, values, v)
+		for r := range rows {
+			slow.Merge(measureRow(values[r*v.RowBytes():(r+1)*v.RowBytes()], v.Dtype))
+		}
+		if fast != slow {
+			t.Fatalf("fast %+v, slow %+v", fast, slow)
+		}
+	})
 }

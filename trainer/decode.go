@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 	"actfleet/trainer/recon"
 	"actfleet/trainer/stream"
@@ -66,20 +67,20 @@ func (d *decoding) schema() shard.Schema {
 }
 
 func (d *decoding) unit(ctx context.Context, src stream.Source, u int) (err error) {
-	codes, err := shard.Open(ctx, src.Store, shard.CodesKey(d.from, u))
+	codes, err := shard.Open(ctx, src.Store, run.CodesKey(d.from, u))
 	if errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("there is no %s: write the codes with encode first", shard.CodesKey(d.from, u))
+		return fmt.Errorf("there is no %s: write the codes with encode first", run.CodesKey(d.from, u))
 	}
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, codes.Close()) }()
-	acts, err := shard.Open(ctx, src.Store, shard.UnitKey(u))
+	acts, err := shard.Open(ctx, src.Store, run.UnitKey(u))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, acts.Close()) }()
-	return put(ctx, src.Store, shard.CodesKey(d.to, u), func(out store.Pending) error {
+	return put(ctx, src.Store, run.CodesKey(d.to, u), func(out store.Pending) error {
 		w, err := shard.NewWriter(out, d.schema(), src.Plan.Identity(u))
 		if err != nil {
 			return err

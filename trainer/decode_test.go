@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store/mem"
 	"actfleet/trainer/runtest"
 	"actfleet/trainer/vq"
@@ -65,7 +66,7 @@ func TestDecode(t *testing.T) {
 // Keys that the unit does not hold, or in another order, are an error.
 func TestDecodeOtherRows(t *testing.T) {
 	src := made(t)
-	r, err := shard.Open(t.Context(), src.Store, shard.UnitKey(0))
+	r, err := shard.Open(t.Context(), src.Store, run.UnitKey(0))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 	"actfleet/trainer/stream"
 )
@@ -82,11 +83,11 @@ func newEncoder(dir string, c Coder) (encoder, error) {
 
 // encodeUnit writes the codes of one unit unless they are there.
 func encodeUnit(ctx context.Context, src stream.Source, u int, id string, e encoder, f stream.Filter) (err error) {
-	key := shard.CodesKey(id, u)
+	key := run.CodesKey(id, u)
 	if there, err := exists(ctx, src.Store, key); there || err != nil {
 		return err
 	}
-	r, err := shard.Open(ctx, src.Store, shard.UnitKey(u))
+	r, err := shard.Open(ctx, src.Store, run.UnitKey(u))
 	if err != nil {
 		return err
 	}

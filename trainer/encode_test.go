@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store/mem"
 	"actfleet/trainer/runtest"
 	"actfleet/trainer/stream"
@@ -19,7 +20,7 @@ func codes(t testing.TB, src stream.Source, id string, use func(r *shard.Reader,
 	t.Helper()
 	seen := map[[2]int64]bool{}
 	for u := range src.Plan.NumUnits() {
-		r, err := shard.Open(t.Context(), src.Store, shard.CodesKey(id, u))
+		r, err := shard.Open(t.Context(), src.Store, run.CodesKey(id, u))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/trainer/recon"
 	"actfleet/trainer/stream"
 )
@@ -154,8 +155,8 @@ func (r *reader) read(ctx context.Context) error {
 	return nil
 }
 
-func (r *reader) unit(ctx context.Context, run int32, unit int) error {
-	s, err := shard.Open(ctx, r.runs[run].Store, shard.UnitKey(unit))
+func (r *reader) unit(ctx context.Context, at int32, unit int) error {
+	s, err := shard.Open(ctx, r.runs[at].Store, run.UnitKey(unit))
 	if err != nil {
 		return err
 	}
@@ -170,7 +171,7 @@ func (r *reader) unit(ctx context.Context, run int32, unit int) error {
 		}
 		rows, pos, tokens := cols[0].([]int64), cols[1].([]int32), cols[2].([]string)
 		for i, row := range rows {
-			if kept := r.tokens[place{run, row}]; kept != nil {
+			if kept := r.tokens[place{at, row}]; kept != nil {
 				kept[pos[i]] = brief(tokens[i])
 			}
 		}

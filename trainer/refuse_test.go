@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store/mem"
 	"actfleet/trainer/runtest"
 	"actfleet/trainer/stream"
@@ -25,7 +26,7 @@ func TestRefusesData(t *testing.T) {
 		`no column "labl"`:            func(j *Job) { j.Config.Where = []string{"labl = 7"} },
 		"want a comparison":           func(j *Job) { j.Config.Where = []string{"label"} },
 		`non_finite is "maybe"`:       func(j *Job) { j.Config.NonFinite = "maybe" },
-		"unit 2 of memory":            func(j *Job) { _ = j.Runs[0].Store.Delete(context.Background(), shard.UnitKey(2)) },
+		"unit 2 of memory":            func(j *Job) { _ = j.Runs[0].Store.Delete(context.Background(), run.UnitKey(2)) },
 		"give steps to follow": func(j *Job) {
 			j.Config.Epochs, j.Wait = 2, func(context.Context, int) error { return nil }
 		},

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 )
 
@@ -43,7 +44,7 @@ func Open(ctx context.Context, st store.Store, dir string) (*Mirror, error) {
 	m := &Mirror{Dir: dir}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)
-	for _, prefix := range []string{shard.KeyPlan, shard.KeyManifest, "log/", "acts/", "codes/"} {
+	for _, prefix := range []string{run.KeyPlan, run.KeyManifest, "log/", "acts/", "codes/"} {
 		infos, err := st.List(ctx, prefix)
 		if err != nil {
 			return nil, errors.Join(err, g.Wait())

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 	"actfleet/shard/tap"
 )
@@ -21,28 +22,28 @@ import (
 // AddRun appends the header, the timeline and the norms of a run. A unit that
 // cannot be read becomes a note, as it does not keep the others from being
 // shown. Only footers are read, never activations.
-func (r *Report) AddRun(ctx context.Context, run store.Store) error {
-	plan, err := shard.ReadPlan(ctx, run)
+func (r *Report) AddRun(ctx context.Context, st store.Store) error {
+	plan, err := run.ReadPlan(ctx, st)
 	if errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("report on %s: no plan.json there: is it the directory of a run?", run)
+		return fmt.Errorf("report on %s: no plan.json there: is it the directory of a run?", st)
 	}
 	if err != nil {
-		return fmt.Errorf("report on %s: %w", run, err)
+		return fmt.Errorf("report on %s: %w", st, err)
 	}
-	fleet, err := LoadTimeline(ctx, run)
+	fleet, err := LoadTimeline(ctx, st)
 	if err != nil {
-		return fmt.Errorf("report on %s: %w", run, err)
+		return fmt.Errorf("report on %s: %w", st, err)
 	}
-	units, damaged, err := readUnits(ctx, run, plan)
+	units, damaged, err := readUnits(ctx, st, plan)
 	if err != nil {
-		return fmt.Errorf("report on %s: %w", run, err)
+		return fmt.Errorf("report on %s: %w", st, err)
 	}
 	if len(damaged) > 0 {
-		r.Notes = append(r.Notes, fmt.Sprintf("%s: %d units cannot be read and are left out, the first: %v. Run check.", runName(run), len(damaged), damaged[0]))
+		r.Notes = append(r.Notes, fmt.Sprintf("%s: %d units cannot be read and are left out, the first: %v. Run check.", runName(st), len(damaged), damaged[0]))
 	}
-	r.Runs = append(r.Runs, runOf(run, plan, units, fleet))
+	r.Runs = append(r.Runs, runOf(st, plan, units, fleet))
 	r.Timelines = append(r.Timelines, fleet)
-	r.Norms = append(r.Norms, Norms{Name: runName(run), Columns: normsFrom(plan, units)})
+	r.Norms = append(r.Norms, Norms{Name: runName(st), Columns: normsFrom(plan, units)})
 	return nil
 }
 
@@ -75,8 +76,8 @@ type unitFacts struct {
 }
 
 // readUnits reads the footers of the committed units, several at a time.
-func readUnits(ctx context.Context, run store.Store, plan shard.Plan) (units []unitFacts, damaged []error, err error) {
-	infos, err := run.List(ctx, "acts/")
+func readUnits(ctx context.Context, st store.Store, plan run.Plan) (units []unitFacts, damaged []error, err error) {
+	infos, err := st.List(ctx, "acts/")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -84,7 +85,7 @@ func readUnits(ctx context.Context, run store.Store, plan shard.Plan) (units []u
 	for _, info := range infos {
 		sizes[info.Key] = info.Size
 	}
-	done, err := shard.Committed(ctx, run, plan)
+	done, err := run.Committed(ctx, st, plan)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -95,8 +96,8 @@ func readUnits(ctx context.Context, run store.Store, plan shard.Plan) (units []u
 	for u, committed := range done {
 		if committed {
 			g.Go(func() error {
-				units[u], failed[u] = readUnit(ctx, run, plan, u)
-				units[u].bytes = sizes[shard.UnitKey(u)]
+				units[u], failed[u] = readUnit(ctx, st, plan, u)
+				units[u].bytes = sizes[run.UnitKey(u)]
 				return ctx.Err()
 			})
 		}
@@ -105,14 +106,14 @@ func readUnits(ctx context.Context, run store.Store, plan shard.Plan) (units []u
 	return units, slices.DeleteFunc(failed, func(e error) bool { return e == nil }), err
 }
 
-func readUnit(ctx context.Context, run store.Store, plan shard.Plan, u int) (unitFacts, error) {
-	s, err := shard.Open(ctx, run, shard.UnitKey(u))
+func readUnit(ctx context.Context, st store.Store, plan run.Plan, u int) (unitFacts, error) {
+	s, err := shard.Open(ctx, st, run.UnitKey(u))
 	if err != nil {
 		return unitFacts{}, err
 	}
 	defer s.Close()
 	if !s.Schema().Equal(plan.Schema()) {
-		return unitFacts{}, fmt.Errorf("%s has other columns than the plan", shard.UnitKey(u))
+		return unitFacts{}, fmt.Errorf("%s has other columns than the plan", run.UnitKey(u))
 	}
 	f := unitFacts{read: true, rows: s.NumRows()}
 	for c := range plan.Vectors {
@@ -121,7 +122,7 @@ func readUnit(ctx context.Context, run store.Store, plan shard.Plan, u int) (uni
 	return f, nil
 }
 
-func runOf(run store.Store, p shard.Plan, units []unitFacts, fleet Fleet) Run {
+func runOf(run store.Store, p run.Plan, units []unitFacts, fleet Fleet) Run {
 	r := Run{
 		Name: runName(run), PlanID: p.ID(), Model: p.Model.Name, Data: p.Data.Name, Template: p.Template, Tokens: p.Tokens, Dtype: p.Dtype, Compute: joinWords(p.Compute, p.Device),
 		Layers: layerRanges(p.Layers), DataRows: p.Data.Rows, Units: p.NumUnits(),
@@ -153,7 +154,7 @@ func runOf(run store.Store, p shard.Plan, units []unitFacts, fleet Fleet) Run {
 	return r
 }
 
-func normsFrom(p shard.Plan, units []unitFacts) (out []Norm) {
+func normsFrom(p run.Plan, units []unitFacts) (out []Norm) {
 	for c, v := range p.Vectors {
 		t, variant, ok := tap.ParseColumn(v.Name)
 		if !ok {

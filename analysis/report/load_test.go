@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 	"actfleet/shard/store/mem"
 	"actfleet/shard/tap"
@@ -151,20 +152,20 @@ func FuzzMetrics(f *testing.F) {
 
 func TestAddRun(t *testing.T) {
 	ctx := context.Background()
-	run := memoryRun(t, map[string]string{"log/n1-x.jsonl": nodeLog})
-	p := shard.Plan{Format: shard.PlanFormat, Model: shard.ModelRef{Name: "tiny", Arch: "PhiForCausalLM"}, Data: shard.DataRef{Name: "d", Rows: 30}, Sites: []tap.Site{tap.FC1}, Layers: []int{0, 1, 2, 5, 7, 8}, Tokens: "last", Dtype: "f16",
+	st := memoryRun(t, map[string]string{"log/n1-x.jsonl": nodeLog})
+	p := run.Plan{Format: run.PlanFormat, Model: run.ModelRef{Name: "tiny", Arch: "PhiForCausalLM"}, Data: run.DataRef{Name: "d", Rows: 30}, Sites: []tap.Site{tap.FC1}, Layers: []int{0, 1, 2, 5, 7, 8}, Tokens: "last", Dtype: "f16",
 		Compute: "f32", Device: "cpu", Scalars: shard.BaseScalars(), Vectors: []shard.Vector{{Name: "fc1_0", Width: 2, Dtype: shard.F16}, {Name: "fc1_8__ia3", Width: 2, Dtype: shard.F16}}, Units: []int64{0, 10, 20, 30}}
-	if err := (&Report{}).AddRun(ctx, run); err == nil || !strings.Contains(err.Error(), "no plan.json there") {
+	if err := (&Report{}).AddRun(ctx, st); err == nil || !strings.Contains(err.Error(), "no plan.json there") {
 		t.Errorf("without a plan: %v", err)
 	}
-	_, err := shard.CreatePlan(ctx, run, p)
+	_, err := run.CreatePlan(ctx, st, p)
 	must(t, err)
 	for u := range 2 {
-		writeUnit(t, run, p, u)
+		writeUnit(t, st, p, u)
 	}
-	must(t, store.Put(ctx, run, shard.UnitKey(2), []byte("damaged")))
+	must(t, store.Put(ctx, st, run.UnitKey(2), []byte("damaged")))
 	var r Report
-	must(t, r.AddRun(ctx, run))
+	must(t, r.AddRun(ctx, st))
 	got := r.Runs[0]
 	if got.Committed != 2 || got.Units != 3 || got.Rows != 20 || got.Bytes < 100 || got.Layers != "0–2, 5, 7–8" || got.Compute != "f32 on cpu" || got.Model != "tiny (PhiForCausalLM)" || got.Started.Second() != 0 || got.Ended.Second() != 30 {
 		t.Errorf("%+v", got)
@@ -180,9 +181,9 @@ func TestAddRun(t *testing.T) {
 	}
 }
 
-func writeUnit(t testing.TB, run store.Store, p shard.Plan, u int) {
+func writeUnit(t testing.TB, st store.Store, p run.Plan, u int) {
 	t.Helper()
-	pending, err := run.Create(context.Background(), shard.UnitKey(u))
+	pending, err := st.Create(context.Background(), run.UnitKey(u))
 	must(t, err)
 	w, err := shard.NewWriter(pending, p.Schema(), p.Identity(u))
 	must(t, err)

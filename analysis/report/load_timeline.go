@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 )
 
@@ -39,20 +39,20 @@ const (
 // LoadTimeline reads the logs of a run. Lines that are not whole, such as the
 // last one of a killed node, are counted in Skipped. A run without logs has no
 // nodes.
-func LoadTimeline(ctx context.Context, run store.Store) (Fleet, error) {
-	f := Fleet{Name: runName(run)}
-	infos, err := run.List(ctx, "log/")
+func LoadTimeline(ctx context.Context, st store.Store) (Fleet, error) {
+	f := Fleet{Name: runName(st)}
+	infos, err := st.List(ctx, "log/")
 	if err != nil {
-		return f, fmt.Errorf("list logs of %s: %w", run, err)
+		return f, fmt.Errorf("list logs of %s: %w", st, err)
 	}
 	infos = slices.DeleteFunc(infos, func(i store.Info) bool { return !strings.HasSuffix(i.Key, ".jsonl") })
 	for len(infos) > 0 && len(f.Nodes) < maxNodes {
-		key := shard.LogOf(infos[0].Key)
-		n := slices.IndexFunc(infos, func(i store.Info) bool { return shard.LogOf(i.Key) != key })
+		key := run.LogOf(infos[0].Key)
+		n := slices.IndexFunc(infos, func(i store.Info) bool { return run.LogOf(i.Key) != key })
 		if n < 0 {
 			n = len(infos)
 		}
-		data, err := readLog(ctx, run, infos[:n])
+		data, err := readLog(ctx, st, infos[:n])
 		if err != nil {
 			return f, fmt.Errorf("read log: %w", err)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"actfleet/shard"
 	"actfleet/shard/arrow"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 )
 
@@ -61,7 +62,7 @@ func runCat(ctx context.Context, run string, o catOptions, out io.Writer) (err e
 }
 
 // catText writes csv or jsonl, one row group after another.
-func catText(ctx context.Context, w io.Writer, st store.Store, plan shard.Plan, o catOptions) error {
+func catText(ctx context.Context, w io.Writer, st store.Store, plan run.Plan, o catOptions) error {
 	columns, err := chooseColumns(plan.Schema(), o.columns)
 	if err != nil {
 		return err
@@ -70,7 +71,7 @@ func catText(ctx context.Context, w io.Writer, st store.Store, plan shard.Plan, 
 	if o.format == "csv" {
 		write = csvRow(w, columns)
 	}
-	done, err := shard.Committed(ctx, st, plan)
+	done, err := run.Committed(ctx, st, plan)
 	if err != nil {
 		return err
 	}
@@ -86,7 +87,7 @@ func catText(ctx context.Context, w io.Writer, st store.Store, plan shard.Plan, 
 }
 
 func catUnit(ctx context.Context, st store.Store, u int, columns []string, write func([]any) error) (err error) {
-	r, err := shard.Open(ctx, st, shard.UnitKey(u))
+	r, err := shard.Open(ctx, st, run.UnitKey(u))
 	if err != nil {
 		return err
 	}

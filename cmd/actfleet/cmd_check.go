@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"actfleet/shard"
+	"actfleet/shard/run"
 )
 
 func newCheck() *cobra.Command {
@@ -47,14 +47,14 @@ A window of more than 96 tokens is only tested by prompts of --data that are lon
 	return c
 }
 
-func runCheck(ctx context.Context, run string, jsonOut bool, out io.Writer) error {
-	st, _, err := openRun(ctx, run)
+func runCheck(ctx context.Context, dir string, jsonOut bool, out io.Writer) error {
+	st, _, err := openRun(ctx, dir)
 	if err != nil {
 		return err
 	}
 	m := newMeter(os.Stderr)
 	began := time.Now()
-	report, err := shard.Check(ctx, st, shard.CheckOptions{Progress: func(done, total int64) {
+	report, err := run.Check(ctx, st, run.CheckOptions{Progress: func(done, total int64) {
 		m.show(progressLine("checked", done, total, time.Since(began)))
 	}})
 	if err != nil {
@@ -63,20 +63,20 @@ func runCheck(ctx context.Context, run string, jsonOut bool, out io.Writer) erro
 	if jsonOut {
 		err = printJSON(out, report)
 	} else {
-		err = printReport(out, run, report, time.Since(began))
+		err = printReport(out, dir, report, time.Since(began))
 	}
 	switch {
 	case err != nil:
 		return err
 	case len(report.Damage) > 0:
-		return fmt.Errorf("%w: %d problems in %s", errDamage, len(report.Damage), run)
+		return fmt.Errorf("%w: %d problems in %s", errDamage, len(report.Damage), dir)
 	case len(report.Missing) > 0:
-		return fmt.Errorf("%w: %d of %d units are missing in %s; the collect command that made it goes on", errDamage, len(report.Missing), report.Units, run)
+		return fmt.Errorf("%w: %d of %d units are missing in %s; the collect command that made it goes on", errDamage, len(report.Missing), report.Units, dir)
 	}
 	return nil
 }
 
-func printReport(out io.Writer, run string, r shard.Report, took time.Duration) error {
+func printReport(out io.Writer, run string, r run.Report, took time.Duration) error {
 	for _, d := range r.Damage {
 		fmt.Fprintln(out, d)
 	}

@@ -16,7 +16,7 @@ import (
 	"actfleet/collector/model"
 	"actfleet/collector/model/bpe"
 	"actfleet/internal/torch"
-	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 	"actfleet/shard/tap"
 )
@@ -113,7 +113,7 @@ type job struct {
 	model   collector.Model
 	input   *dataset.Input
 	encoded []byte // input as it lies in the run, until it lies there
-	plan    shard.Plan
+	plan    run.Plan
 	store   store.Store
 }
 

@@ -11,7 +11,7 @@ import (
 
 	"actfleet/coordinator"
 	"actfleet/coordinator/gossip"
-	"actfleet/shard"
+	"actfleet/shard/run"
 )
 
 type statusOptions struct {
@@ -82,7 +82,7 @@ func status(ctx context.Context, o statusOptions) (coordinator.Progress, error) 
 	if err != nil {
 		return coordinator.Progress{}, err
 	}
-	units, err := shard.Committed(ctx, st, plan)
+	units, err := run.Committed(ctx, st, plan)
 	if err != nil {
 		return coordinator.Progress{}, err
 	}

@@ -13,7 +13,7 @@ import (
 
 	"actfleet/cmd/actfleet/watch"
 	"actfleet/coordinator/gossip"
-	"actfleet/shard"
+	"actfleet/shard/run"
 )
 
 // watchStatus shows a run until it is complete: on the whole screen of a terminal, in lines elsewhere.
@@ -39,7 +39,7 @@ func statusSource(ctx context.Context, o statusOptions) (next watch.Source, end 
 	if err != nil {
 		return nil, nil, err
 	}
-	list := func(ctx context.Context) ([]bool, error) { return shard.Committed(ctx, st, plan) }
+	list := func(ctx context.Context) ([]bool, error) { return run.Committed(ctx, st, plan) }
 	l := &watch.Listing{Name: o.run, List: list, Now: time.Now}
 	return l.Frame, func() error { return nil }, nil
 }

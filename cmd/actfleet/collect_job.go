@@ -12,7 +12,7 @@ import (
 
 	"actfleet/collector"
 	"actfleet/collector/dataset"
-	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 )
 
@@ -24,7 +24,7 @@ func (j *job) encode() (key string, err error) {
 	}
 	j.encoded = b.Bytes()
 	sum := sha256.Sum256(j.encoded)
-	return shard.InputKey(hex.EncodeToString(sum[:])), nil
+	return run.InputKey(hex.EncodeToString(sum[:])), nil
 }
 
 // publish puts the tokenised rows and then the plan into the run. A run that another plan made is
@@ -38,14 +38,14 @@ func (j *job) publish(ctx context.Context) (err error) {
 	if j.o.data == "" {
 		return nil
 	}
-	if old, err := shard.ReadPlan(ctx, j.store); err == nil && old.ID() != j.plan.ID() {
-		_, err := shard.CreatePlan(ctx, j.store, j.plan)
+	if old, err := run.ReadPlan(ctx, j.store); err == nil && old.ID() != j.plan.ID() {
+		_, err := run.CreatePlan(ctx, j.store, j.plan)
 		return err
 	}
 	if err := j.putInput(ctx); err != nil {
 		return err
 	}
-	_, err = shard.CreatePlan(ctx, j.store, j.plan)
+	_, err = run.CreatePlan(ctx, j.store, j.plan)
 	return err
 }
 
@@ -86,10 +86,10 @@ func (j *job) follow(ctx context.Context) (err error) {
 	return nil
 }
 
-func waitPlan(ctx context.Context, st store.Store) (shard.Plan, error) {
+func waitPlan(ctx context.Context, st store.Store) (run.Plan, error) {
 	until := time.Now().Add(planWait)
 	for {
-		plan, err := shard.ReadPlan(ctx, st)
+		plan, err := run.ReadPlan(ctx, st)
 		if !errors.Is(err, store.ErrNotFound) || time.Now().After(until) {
 			return plan, err
 		}

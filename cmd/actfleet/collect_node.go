@@ -10,7 +10,7 @@ import (
 
 	"actfleet/collector"
 	"actfleet/coordinator"
-	"actfleet/shard"
+	"actfleet/shard/run"
 )
 
 // thisNode is this process while it collects: its place in the fleet, and who is told what happens.
@@ -68,7 +68,7 @@ func (j *job) work(ctx context.Context, n *thisNode) (collector.Summary, error) 
 		Observe: n.observe, Now: time.Now,
 	})
 	if err == nil {
-		_, _, err = shard.Finish(d.hard, j.store, j.plan)
+		_, _, err = run.Finish(d.hard, j.store, j.plan)
 	}
 	if err == nil {
 		err = j.warn(d.hard, n)
@@ -78,7 +78,7 @@ func (j *job) work(ctx context.Context, n *thisNode) (collector.Summary, error) 
 
 // warn says so when a run is whole but disputed: some node, perhaps not this one, made a unit differently.
 func (j *job) warn(ctx context.Context, n *thisNode) error {
-	rivals, err := shard.Rivals(ctx, j.store, j.plan)
+	rivals, err := run.Rivals(ctx, j.store, j.plan)
 	for _, r := range rivals {
 		n.Warn("a unit is disputed", "unit", r.Unit, "why", r)
 	}

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"actfleet/coordinator"
-	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 	"actfleet/shard/store/local"
 )
@@ -118,7 +118,7 @@ func sleepingNode(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	plan, err := shard.ReadPlan(ctx, st)
+	plan, err := run.ReadPlan(ctx, st)
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func sleepAndCommit(ctx context.Context, c *coordinator.Coordinator, st store.St
 			r.Last = append(r.Last, now.Sub(committed).Seconds()*1e3)
 		}
 		time.Sleep(mean/2 + rand.N(mean))
-		err = store.Put(ctx, st, shard.UnitKey(u), []byte{'x'})
+		err = store.Put(ctx, st, run.UnitKey(u), []byte{'x'})
 		if err != nil && !errors.Is(err, store.ErrExists) {
 			return r, err
 		}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store/local"
 )
 
@@ -51,7 +52,7 @@ func TestChangedWeightIsRefused(t *testing.T) {
 // deletes the wrong one.
 func TestDivergingDuplicate(t *testing.T) {
 	dir := t.TempDir()
-	run, forged := filepath.Join(dir, "run"), filepath.Join(dir, "forged")
+	whole, forged := filepath.Join(dir, "run"), filepath.Join(dir, "forged")
 	collect := func(model, out string) *process {
 		return start(t, "collect", "--model", model, "--data", tinyData, "--limit", "1500", "--tokens", "all",
 			"--sites", "Wqkv", "--layers", "3", "--threads", "1", "--out", out)
@@ -60,16 +61,16 @@ func TestDivergingDuplicate(t *testing.T) {
 	if code := bad.wait(t); code != exitDone {
 		t.Fatalf("exit %d: %s", code, bad.err.String())
 	}
-	a := collect(tinyModel, run)
-	unit := forge(t, a, run, forged)
+	a := collect(tinyModel, whole)
+	unit := forge(t, a, whole, forged)
 	if code := a.wait(t); code != exitError {
 		t.Fatalf("the honest node ended with %d: %s", code, a.err.String())
 	}
-	kept, _ := filepath.Glob(filepath.Join(run, "diverged", fmt.Sprintf("unit-%06d-*.parquet", unit)))
+	kept, _ := filepath.Glob(filepath.Join(whole, "diverged", fmt.Sprintf("unit-%06d-*.parquet", unit)))
 	if len(kept) != 1 {
 		t.Fatalf("kept %v: %s", kept, a.err.String())
 	}
-	code, found, _ := actfleet(t, "check", run)
+	code, found, _ := actfleet(t, "check", whole)
 	if code != exitDamage {
 		t.Errorf("check ends with %d", code)
 	}
@@ -77,49 +78,49 @@ func TestDivergingDuplicate(t *testing.T) {
 	if len(said) != 1 || !strings.Contains(said[0], "Σ‖x‖²") {
 		t.Fatalf("want one line, got %s", a.err.String())
 	}
-	st, err := local.New(run)
+	st, err := local.New(whole)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range []string{shard.UnitKey(unit), "diverged/" + filepath.Base(kept[0])} {
-		sum, err := shard.Digest(t.Context(), st, key)
+	for _, key := range []string{run.UnitKey(unit), "diverged/" + filepath.Base(kept[0])} {
+		sum, err := run.Digest(t.Context(), st, key)
 		if err != nil || !strings.Contains(said[0], sum) || !strings.Contains(found, sum) {
 			t.Errorf("%s, SHA-256 %s, %v: not named by the node (%s) or check (%s)", key, sum, err, said[0], found)
 		}
 	}
 
-	again := collect(tinyModel, run)
+	again := collect(tinyModel, whole)
 	if code := again.wait(t); code != exitDone || strings.Count(again.err.String(), "a unit is disputed") != 1 {
 		t.Errorf("finishing the disputed run ended with %d: %s", code, again.err.String())
 	}
-	for _, key := range []string{shard.UnitKey(unit), shard.KeyManifest} { // what a person does then
+	for _, key := range []string{run.UnitKey(unit), run.KeyManifest} { // what a person does then
 		if err := st.Delete(t.Context(), key); err != nil {
 			t.Fatal(err)
 		}
 	}
-	again = collect(tinyModel, run)
+	again = collect(tinyModel, whole)
 	if code := again.wait(t); code != exitDone || strings.Contains(again.err.String(), "disputed") {
 		t.Errorf("making the unit anew ended with %d: %s", code, again.err.String())
 	}
-	wantOK(t, "check", run)
+	wantOK(t, "check", whole)
 }
 
 // forge puts a shard of the run forged, under the plan of the node's run, where the node is about to commit its own. It
 // returns the unit.
-func forge(t *testing.T, p *process, run, forged string) int {
+func forge(t *testing.T, p *process, whole, forged string) int {
 	t.Helper()
 	for range 100 {
-		claims := p.count(t, run, "claim")
-		until(t, "another claim", func() bool { return p.count(t, run, "claim") > claims }, p)
+		claims := p.count(t, whole, "claim")
+		until(t, "another claim", func() bool { return p.count(t, whole, "claim") > claims }, p)
 		p.signal(t, syscall.SIGSTOP)
 		unit := -1
-		for _, e := range p.events(t, run) {
+		for _, e := range p.events(t, whole) {
 			if e.Event == "claim" {
 				unit = *e.Unit
 			}
 		}
-		if _, err := os.Stat(filepath.Join(run, filepath.FromSlash(shard.UnitKey(unit)))); err != nil {
-			reissue(t, forged, run, unit)
+		if _, err := os.Stat(filepath.Join(whole, filepath.FromSlash(run.UnitKey(unit)))); err != nil {
+			reissue(t, forged, whole, unit)
 			p.signal(t, syscall.SIGCONT)
 			return unit
 		}
@@ -140,16 +141,16 @@ func reissue(t *testing.T, from, to string, unit int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan, err := shard.ReadPlan(t.Context(), dst)
+	plan, err := run.ReadPlan(t.Context(), dst)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := shard.Open(t.Context(), src, shard.UnitKey(unit))
+	r, err := shard.Open(t.Context(), src, run.UnitKey(unit))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	out, err := dst.Create(t.Context(), shard.UnitKey(unit))
+	out, err := dst.Create(t.Context(), run.UnitKey(unit))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"actfleet/collector"
 	"actfleet/coordinator"
 	"actfleet/coordinator/gossip"
-	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 )
 
@@ -59,7 +59,7 @@ func (f *fleet) cores() int {
 }
 
 // start joins the fleet, or makes a fleet of one when neither --join nor --bind is given.
-func (o fleetOptions) start(ctx context.Context, plan shard.Plan, st store.Store, c *console) (*fleet, error) {
+func (o fleetOptions) start(ctx context.Context, plan run.Plan, st store.Store, c *console) (*fleet, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		return nil, fmt.Errorf("ask for the host name: %w", err)
@@ -86,9 +86,9 @@ const expectedUnit = 5 * time.Second
 
 // gossipName is what the plan is called in every message, some of them sent a dozen times: a quarter of its id tells plans
 // apart.
-func gossipName(p shard.Plan) string { return p.ID()[:16] }
+func gossipName(p run.Plan) string { return p.ID()[:16] }
 
-func (o fleetOptions) peers(ctx context.Context, f *fleet, plan shard.Plan, c *console) (coordinator.Peers, error) {
+func (o fleetOptions) peers(ctx context.Context, f *fleet, plan run.Plan, c *console) (coordinator.Peers, error) {
 	if len(o.join) == 0 && o.bind == "" {
 		return coordinator.Alone(f.node, f.host, gossipName(plan), plan.NumUnits()), nil
 	}

@@ -11,7 +11,7 @@ import (
 
 	"actfleet/collector"
 	"actfleet/coordinator"
-	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 )
 
@@ -26,12 +26,12 @@ type runLog struct {
 
 // openLog begins a node's log. In a directory it grows line by line. An object cannot: in a bucket the log is put in
 // pieces.
-func openLog(ctx context.Context, st store.Store, run string, node coordinator.NodeID, started time.Time) (*runLog, error) {
-	if inBucket(run) {
-		p := newPieces(ctx, st, func(n int) string { return shard.LogPieceKey(string(node), started, n) })
+func openLog(ctx context.Context, st store.Store, name string, node coordinator.NodeID, started time.Time) (*runLog, error) {
+	if inBucket(name) {
+		p := newPieces(ctx, st, func(n int) string { return run.LogPieceKey(string(node), started, n) })
 		return &runLog{finish: p.close, log: collector.NewLog(p, string(node))}, nil
 	}
-	path := filepath.Join(run, filepath.FromSlash(shard.LogKey(string(node), started)))
+	path := filepath.Join(name, filepath.FromSlash(run.LogKey(string(node), started)))
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return nil, fmt.Errorf("make the log's directory: %w", err)
 	}

@@ -33,10 +33,10 @@ const exitCodes = `
 Exit codes: 0 done, 1 error, 2 usage, 3 check found damage or a difference, 4 interrupted (the same command continues).`
 
 func main() {
-	os.Exit(run(os.Args[1:]))
+	os.Exit(execute(os.Args[1:]))
 }
 
-func run(args []string) int {
+func execute(args []string) int {
 	ctx, stop := interruptible()
 	defer stop()
 	root := newRoot()

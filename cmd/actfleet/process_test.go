@@ -18,7 +18,7 @@ const asMain = "ACTFLEET_TEST_AS_MAIN"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asMain) != "" {
-		os.Exit(run(os.Args[1:]))
+		os.Exit(execute(os.Args[1:]))
 	}
 	os.Exit(m.Run())
 }

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store/local"
 	"actfleet/shard/store/s3/s3test"
 )
@@ -52,7 +52,7 @@ func wideRun(t *testing.T, dir string, units, open int) {
 		err = os.MkdirAll(filepath.Join(dir, "acts"), 0o777)
 	}
 	for u := 0; u < units-open && err == nil; u++ {
-		err = os.WriteFile(filepath.Join(dir, shard.UnitKey(u)), []byte{'x'}, 0o666)
+		err = os.WriteFile(filepath.Join(dir, run.UnitKey(u)), []byte{'x'}, 0o666)
 	}
 	if err != nil {
 		t.Fatal(err)

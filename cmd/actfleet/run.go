@@ -11,7 +11,7 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 	"actfleet/shard/store/local"
 	"actfleet/shard/store/retry"
@@ -48,22 +48,22 @@ func inBucket(run string) bool { return strings.HasPrefix(run, s3.Scheme) }
 var errNoRun = errors.New("no run at")
 
 // openRun opens a run that exists, for reading, and reads its plan.
-func openRun(ctx context.Context, run string) (store.Store, shard.Plan, error) {
+func openRun(ctx context.Context, run string) (store.Store, run.Plan, error) {
 	return openRunFor(ctx, run, false)
 }
 
 // openRunFor is openRun for those that also write.
-func openRunFor(ctx context.Context, run string, write bool) (store.Store, shard.Plan, error) {
-	if stat, err := os.Stat(run); !strings.Contains(run, "://") && (err != nil || !stat.IsDir()) {
-		return nil, shard.Plan{}, fmt.Errorf("%w %s: it is not a directory", errNoRun, run)
+func openRunFor(ctx context.Context, name string, write bool) (store.Store, run.Plan, error) {
+	if stat, err := os.Stat(name); !strings.Contains(name, "://") && (err != nil || !stat.IsDir()) {
+		return nil, run.Plan{}, fmt.Errorf("%w %s: it is not a directory", errNoRun, name)
 	}
-	st, err := openStore(ctx, run, write)
+	st, err := openStore(ctx, name, write)
 	if err != nil {
-		return nil, shard.Plan{}, err
+		return nil, run.Plan{}, err
 	}
-	plan, err := shard.ReadPlan(ctx, st)
+	plan, err := run.ReadPlan(ctx, st)
 	if errors.Is(err, store.ErrNotFound) {
-		err = fmt.Errorf("%w %s: there is no %s in it", errNoRun, run, shard.KeyPlan)
+		err = fmt.Errorf("%w %s: there is no %s in it", errNoRun, name, run.KeyPlan)
 	}
 	return st, plan, err
 }

@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 )
 
@@ -15,7 +15,7 @@ import (
 const lookAgain = time.Second
 
 // openRun opens a run; with --follow it waits for one that has not begun.
-func (o *trainOptions) openRun(ctx context.Context, run string) (store.Store, shard.Plan, error) {
+func (o *trainOptions) openRun(ctx context.Context, run string) (store.Store, run.Plan, error) {
 	for told := false; ; told = true {
 		st, plan, err := openRunFor(ctx, run, o.write)
 		if !o.follow || !errors.Is(err, errNoRun) {

@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/ipc"
 
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 )
 
@@ -56,11 +57,11 @@ func Run(ctx context.Context, w io.Writer, st store.Store, columns ...string) er
 
 // survey opens every committed shard of a run once, for the types of its columns.
 func survey(ctx context.Context, st store.Store, columns []string) (keys []string, p projection, err error) {
-	plan, err := shard.ReadPlan(ctx, st)
+	plan, err := run.ReadPlan(ctx, st)
 	if err != nil {
 		return nil, p, err
 	}
-	done, err := shard.Committed(ctx, st, plan)
+	done, err := run.Committed(ctx, st, plan)
 	if err != nil {
 		return nil, p, err
 	}
@@ -68,8 +69,8 @@ func survey(ctx context.Context, st store.Store, columns []string) (keys []strin
 		if !there {
 			continue
 		}
-		keys = append(keys, shard.UnitKey(u))
-		if err := withShard(ctx, st, shard.UnitKey(u), func(r *shard.Reader) error { return p.add(r, columns) }); err != nil {
+		keys = append(keys, run.UnitKey(u))
+		if err := withShard(ctx, st, run.UnitKey(u), func(r *shard.Reader) error { return p.add(r, columns) }); err != nil {
 			return nil, p, err
 		}
 	}

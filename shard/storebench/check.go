@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 	"actfleet/shard/store/local"
 )
@@ -58,7 +59,7 @@ func checkPair(ctx context.Context, dir string, use func([]byte)) (*pair, error)
 }
 
 func checkRun(ctx context.Context, st store.Store) (int64, error) {
-	r, err := shard.Check(ctx, st, shard.CheckOptions{})
+	r, err := run.Check(ctx, st, run.CheckOptions{})
 	if err == nil && (!r.Sound() || !r.Complete) {
 		err = fmt.Errorf("the run made for this is not sound: %q", r.Damage)
 	}
@@ -68,15 +69,15 @@ func checkRun(ctx context.Context, st store.Store) (int64, error) {
 // makeRun writes a plan, its units and the manifest.
 func makeRun(ctx context.Context, st store.Store) error {
 	schema := benchSchema(6, checkWidth)
-	p := shard.Plan{
-		Format: shard.PlanFormat, Model: shard.ModelRef{Name: "bench", MaxPositions: checkTokens},
-		Data:   shard.DataRef{Rows: checkUnits * unitRows},
+	p := run.Plan{
+		Format: run.PlanFormat, Model: run.ModelRef{Name: "bench", MaxPositions: checkTokens},
+		Data:   run.DataRef{Rows: checkUnits * unitRows},
 		Tokens: "last", Dtype: "f16", Scalars: schema.Scalars, Vectors: schema.Vectors,
 	}
 	for u := range int64(checkUnits + 1) {
 		p.Units = append(p.Units, u*unitRows)
 	}
-	if _, err := shard.CreatePlan(ctx, st, p); err != nil {
+	if _, err := run.CreatePlan(ctx, st, p); err != nil {
 		return err
 	}
 	block := newBlock(schema, 1)
@@ -85,13 +86,13 @@ func makeRun(ctx context.Context, st store.Store) error {
 			return err
 		}
 	}
-	_, _, err := shard.Finish(ctx, st, p)
+	_, _, err := run.Finish(ctx, st, p)
 	return err
 }
 
 // putUnit writes a unit of one block again and again, with the rows that belong there.
-func putUnit(ctx context.Context, st store.Store, p shard.Plan, u int, block *shard.Block) error {
-	pending, err := st.Create(ctx, shard.UnitKey(u))
+func putUnit(ctx context.Context, st store.Store, p run.Plan, u int, block *shard.Block) error {
+	pending, err := st.Create(ctx, run.UnitKey(u))
 	if err != nil {
 		return err
 	}

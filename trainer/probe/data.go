@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/trainer/stream"
 )
 
@@ -86,17 +87,17 @@ func collect(ctx context.Context, runs []stream.Source, f stream.Filter, c Colum
 	if err != nil {
 		return d, err
 	}
-	for run, src := range runs {
+	for i, src := range runs {
 		for _, u := range src.All() {
 			if err := ctx.Err(); err != nil {
 				return d, err
 			}
-			r, err := shard.Open(ctx, src.Store, shard.UnitKey(u))
+			r, err := shard.Open(ctx, src.Store, run.UnitKey(u))
 			if err != nil {
 				return d, fmt.Errorf("open unit %d of %s: %w", u, src.Store, err)
 			}
 			d.readers = append(d.readers, r)
-			if err := d.unit(r, int32(run), int32(u), f, want); err != nil {
+			if err := d.unit(r, int32(i), int32(u), f, want); err != nil {
 				return d, fmt.Errorf("unit %d of %s: %w", u, src.Store, err)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 	"actfleet/trainer/stream"
 )
@@ -36,8 +37,8 @@ func Scalars() []shard.Scalar {
 }
 
 // Plan is the plan the run is written under.
-func (r Run) Plan() shard.Plan {
-	p := shard.Plan{Format: shard.PlanFormat, Data: shard.DataRef{Name: "made", Rows: int64(len(r.Rows))},
+func (r Run) Plan() run.Plan {
+	p := run.Plan{Format: run.PlanFormat, Data: run.DataRef{Name: "made", Rows: int64(len(r.Rows))},
 		Tokens: r.Tokens, Scalars: Scalars(), Vectors: r.Vectors}
 	for u := range r.Units + 1 {
 		p.Units = append(p.Units, int64(u*len(r.Rows)/r.Units))
@@ -60,9 +61,9 @@ func (r Run) Write(tb testing.TB, st store.Store) stream.Source {
 	return stream.Source{Store: st, Plan: plan}
 }
 
-func (r Run) writeUnit(st store.Store, plan shard.Plan, u int) error {
+func (r Run) writeUnit(st store.Store, plan run.Plan, u int) error {
 	ctx := context.Background()
-	out, err := st.Create(ctx, shard.UnitKey(u))
+	out, err := st.Create(ctx, run.UnitKey(u))
 	if err != nil {
 		return err
 	}

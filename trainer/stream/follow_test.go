@@ -12,7 +12,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 	"actfleet/shard/store/mem"
 	"actfleet/trainer/stream"
@@ -41,7 +41,7 @@ func keys(t testing.TB, src stream.Source, cfg stream.Config) (out []stream.Key,
 // copyUnit commits a unit of one store to another.
 func copyUnit(t testing.TB, from, to store.Store, u, as int) {
 	t.Helper()
-	o, err := from.Open(t.Context(), shard.UnitKey(u))
+	o, err := from.Open(t.Context(), run.UnitKey(u))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func copyUnit(t testing.TB, from, to store.Store, u, as int) {
 	if _, err := o.ReadAt(data, 0); err != nil {
 		t.Fatal(err)
 	}
-	p, err := to.Create(t.Context(), shard.UnitKey(as))
+	p, err := to.Create(t.Context(), run.UnitKey(as))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,13 +166,13 @@ func TestChangedShards(t *testing.T) {
 	if _, _, err := keys(t, stream.Source{Store: st, Plan: whole.Plan}, cfg); err == nil || !strings.Contains(err.Error(), "unit 3 of") {
 		t.Errorf("a unit of another plan: %v", err)
 	}
-	if _, _, err := shard.Finish(t.Context(), whole.Store, whole.Plan); err != nil {
+	if _, _, err := run.Finish(t.Context(), whole.Store, whole.Plan); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := keys(t, whole, cfg); err != nil {
 		t.Error(err)
 	}
-	if err := whole.Store.Delete(t.Context(), shard.UnitKey(1)); err != nil {
+	if err := whole.Store.Delete(t.Context(), run.UnitKey(1)); err != nil {
 		t.Fatal(err)
 	}
 	copyUnit(t, other.Store, whole.Store, 1, 1)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store/local"
 	"actfleet/shard/store/mem"
 	"actfleet/trainer/runtest"
@@ -129,7 +130,7 @@ func touchRate(b *testing.B, src stream.Source) float64 {
 	start := time.Now()
 	for range 5 {
 		for u := range src.Plan.NumUnits() {
-			r, err := shard.Open(context.Background(), src.Store, shard.UnitKey(u))
+			r, err := shard.Open(context.Background(), src.Store, run.UnitKey(u))
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -9,13 +9,14 @@ import (
 	"slices"
 
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 )
 
 // Source is one run to read.
 type Source struct {
 	Store store.Store
-	Plan  shard.Plan
+	Plan  run.Plan
 	Units []int // the units to read; nil is all of the plan
 }
 
@@ -82,7 +83,7 @@ func listParts(runs []Source) (parts []*part) {
 func (s *Stream) open(ctx context.Context, p *part) error {
 	src := s.runs[p.run]
 	for {
-		r, err := shard.Open(ctx, src.Store, shard.UnitKey(p.number))
+		r, err := shard.Open(ctx, src.Store, run.UnitKey(p.number))
 		switch {
 		case errors.Is(err, store.ErrNotFound) && s.cfg.Wait != nil:
 			if err := s.cfg.Wait(ctx, p.number); err != nil {
@@ -106,14 +107,14 @@ func (s *Stream) open(ctx context.Context, p *part) error {
 // unchanged compares the sizes of the units with the runs' manifests, where there are.
 func unchanged(ctx context.Context, runs []Source) error {
 	for _, src := range runs {
-		m, err := shard.ReadManifest(ctx, src.Store)
+		m, err := run.ReadManifest(ctx, src.Store)
 		if errors.Is(err, store.ErrNotFound) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		there, err := src.Store.List(ctx, path.Dir(shard.UnitKey(0))+"/")
+		there, err := src.Store.List(ctx, path.Dir(run.UnitKey(0))+"/")
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/store"
 	"actfleet/trainer/stream"
 )
@@ -65,7 +66,7 @@ func eachUnit(ctx context.Context, src stream.Source, column string, read func(s
 	bytes := 0
 	began := time.Now()
 	for u := range src.Plan.NumUnits() {
-		n, err := unit(ctx, src.Store, shard.UnitKey(u), column, read)
+		n, err := unit(ctx, src.Store, run.UnitKey(u), column, read)
 		if err != nil {
 			return 0, err
 		}

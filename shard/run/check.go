@@ -1,4 +1,4 @@
-package shard
+package run
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"actfleet/shard"
 	"actfleet/shard/store"
 	"actfleet/shard/tap"
 )
@@ -114,7 +115,7 @@ func (c *checker) readManifest(ctx context.Context) error {
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return nil
-	case errors.Is(err, ErrCorrupt):
+	case errors.Is(err, shard.ErrCorrupt):
 		c.damage(KeyManifest, "%v", err)
 		return nil
 	case err != nil:
@@ -142,7 +143,7 @@ func (c *checker) list(ctx context.Context) (sizes []int64, err error) {
 		sizes[u] = -1
 	}
 	for _, info := range infos {
-		u, ok := parseUnitKey(info.Key)
+		u, ok := ParseUnitKey(info.Key)
 		if !ok || u >= len(sizes) {
 			c.damage(info.Key, "belongs to no unit of the plan; readers that take every file would read it")
 			continue
@@ -175,7 +176,7 @@ func (c *checker) units(ctx context.Context, sizes []int64) error {
 		}
 		g.Go(func() error {
 			err := c.unit(ctx, u)
-			if isDamage(err) {
+			if shard.IsDamage(err) {
 				c.damage(UnitKey(u), "%v", err)
 				return nil
 			}
@@ -183,9 +184,4 @@ func (c *checker) units(ctx context.Context, sizes []int64) error {
 		})
 	}
 	return g.Wait()
-}
-
-// isDamage says whether an error of reading a shard is about the shard.
-func isDamage(err error) bool {
-	return errors.Is(err, ErrCorrupt) || errors.Is(err, ErrSchema) || errors.Is(err, store.ErrNotFound)
 }

@@ -1,4 +1,4 @@
-package shard
+package run_test
 
 import (
 	"context"
@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"actfleet/shard"
+	. "actfleet/shard/run"
+	"actfleet/shard/shardtest"
 	"actfleet/shard/store"
 	"actfleet/shard/store/mem"
 	"actfleet/shard/tap"
@@ -25,64 +28,26 @@ func testPlan() Plan {
 		Dtype:     "auto",
 		Compute:   "f32",
 		Device:    "cpu",
-		Scalars:   append(BaseScalars(), Scalar{"label", Bool}),
-		Vectors:   []Vector{{"fc2_3", 16, F16}, {"resid_3", 12, F32}},
+		Scalars:   append(shard.BaseScalars(), shard.Scalar{Name: "label", Type: shard.Bool}),
+		Vectors:   []shard.Vector{{Name: "fc2_3", Width: 16, Dtype: shard.F16}, {Name: "resid_3", Width: 12, Dtype: shard.F32}},
 		Units:     []int64{0, 400, 401, 1000},
 	}
 }
 
 // unitBlocks makes the rows of a unit: data row r has r%7+1 tokens.
-func unitBlocks(t testing.TB, p Plan, u int) []*Block {
+func unitBlocks(t testing.TB, p Plan, u int) []*shard.Block {
 	t.Helper()
-	rule, err := tap.ParseRule(p.Tokens)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var places []place
-	lo, hi := p.UnitRange(u)
-	for row := lo; row < hi; row++ {
-		n := int32(row%7 + 1)
-		for _, pos := range rule.Positions(int(n)) {
-			places = append(places, place{row, int32(pos), n})
-		}
-	}
-	var blocks []*Block
-	for part := range slices.Chunk(places, RowGroupRows) {
-		b := fillBlock(p.Schema(), part[0].row, len(part))
-		for i, at := range part {
-			b.Scalars[0].([]int64)[i], b.Scalars[1].([]int32)[i], b.Scalars[2].([]int32)[i] = at.row, at.pos, at.n
-		}
-		blocks = append(blocks, b)
-	}
-	return blocks
+	return shardtest.Fill{}.Blocks(p.Schema(), shardtest.Fill{}.Keys(t, p, u))
 }
 
 // putUnit commits a unit's shard, after change has had its way with the blocks.
-func putUnit(t testing.TB, st store.Store, p Plan, u int, change func(blocks []*Block)) {
+func putUnit(t testing.TB, st store.Store, p Plan, u int, change func(blocks []*shard.Block)) {
 	t.Helper()
 	blocks := unitBlocks(t, p, u)
 	if change != nil {
 		change(blocks)
 	}
-	pending, err := st.Create(context.Background(), UnitKey(u))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := NewWriter(pending, p.Schema(), p.Identity(u))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, b := range blocks {
-		if err := w.WriteBlock(b); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := pending.Commit(context.Background()); err != nil {
-		t.Fatal(err)
-	}
+	shardtest.Put(t, st, UnitKey(u), p.Schema(), p.Identity(u), blocks)
 }
 
 // newRun makes a run with its plan and all units but those left out.
@@ -145,7 +110,7 @@ func TestPlanValidate(t *testing.T) {
 		"boundary":    func(p *Plan) { p.Units = []int64{0, 5, 5} },
 		"of the 1000": func(p *Plan) { p.Units = []int64{0, 2000} },
 		"row, pos":    func(p *Plan) { p.Scalars = p.Scalars[:3] },
-		"two columns": func(p *Plan) { p.Vectors = append(p.Vectors, Vector{"FC2_3", 4, F16}) },
+		"two columns": func(p *Plan) { p.Vectors = append(p.Vectors, shard.Vector{Name: "FC2_3", Width: 4, Dtype: shard.F16}) },
 	}
 	for want, change := range tests {
 		p := testPlan()
@@ -162,11 +127,11 @@ func TestReadBadPlan(t *testing.T) {
 		name, text string
 		want       error
 	}{
-		{"half", good[:200], ErrCorrupt},
-		{"edited", strings.Replace(good, "\n  ", "\n ", 1), ErrCorrupt},
-		{"extra field", strings.Replace(good, `"format": 1,`, `"format": 1, "extra": 1,`, 1), ErrCorrupt},
-		{"newer", strings.Replace(good, `"format": 1`, `"format": 2`, 1), ErrSchema},
-		{"type", strings.Replace(good, `"int64"`, `"int63"`, 1), ErrCorrupt},
+		{"half", good[:200], shard.ErrCorrupt},
+		{"edited", strings.Replace(good, "\n  ", "\n ", 1), shard.ErrCorrupt},
+		{"extra field", strings.Replace(good, `"format": 1,`, `"format": 1, "extra": 1,`, 1), shard.ErrCorrupt},
+		{"newer", strings.Replace(good, `"format": 1`, `"format": 2`, 1), shard.ErrSchema},
+		{"type", strings.Replace(good, `"int64"`, `"int63"`, 1), shard.ErrCorrupt},
 	}
 	for _, tt := range tests {
 		st := mem.New(nil)
@@ -214,19 +179,19 @@ func TestFinishNamesTheForeignShard(t *testing.T) {
 	other := p
 	other.Model.Digest = "other weights"
 	putUnit(t, st, other, 2, nil)
-	if _, _, err := Finish(t.Context(), st, p); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), UnitKey(2)) {
+	if _, _, err := Finish(t.Context(), st, p); !errors.Is(err, shard.ErrCorrupt) || !strings.Contains(err.Error(), UnitKey(2)) {
 		t.Errorf("finish: %v", err)
 	}
 }
 
 func TestKeys(t *testing.T) {
 	for _, u := range []int{0, 7, 123456, 999999} {
-		if got, ok := parseUnitKey(UnitKey(u)); !ok || got != u {
+		if got, ok := ParseUnitKey(UnitKey(u)); !ok || got != u {
 			t.Errorf("%s is unit %d, %v", UnitKey(u), got, ok)
 		}
 	}
 	for _, key := range []string{"acts/unit-1.parquet", "acts/unit-000001", "acts/unit-00001x.parquet", "unit-000001.parquet", "acts/unit--00001.parquet"} {
-		if u, ok := parseUnitKey(key); ok {
+		if u, ok := ParseUnitKey(key); ok {
 			t.Errorf("%s is unit %d", key, u)
 		}
 	}

@@ -1,4 +1,4 @@
-package shard
+package run
 
 import (
 	"bytes"
@@ -10,8 +10,12 @@ import (
 	"slices"
 	"strings"
 
+	"actfleet/shard"
 	"actfleet/shard/store"
 )
+
+// ErrOtherPlan says that the run's directory holds another plan. The error is a *PlanMismatch.
+var ErrOtherPlan = errors.New("the run has another plan")
 
 // maxPlan bounds plan.json and manifest.json: a million units take some 200 MB of manifest.
 const maxPlan = 256 << 20
@@ -45,16 +49,16 @@ func ReadPlan(ctx context.Context, st store.Store) (Plan, error) {
 	}
 	var head struct{ Format int }
 	if json.Unmarshal(data, &head) == nil && head.Format > PlanFormat {
-		return p, fmt.Errorf("read %s in %s: %w: format %d, this program reads %d", KeyPlan, st, ErrSchema, head.Format, PlanFormat)
+		return p, fmt.Errorf("read %s in %s: %w: format %d, this program reads %d", KeyPlan, st, shard.ErrSchema, head.Format, PlanFormat)
 	}
 	if err := json.Unmarshal(data, &p); err != nil {
-		return p, fmt.Errorf("read %s in %s: %w: %w", KeyPlan, st, ErrCorrupt, err)
+		return p, fmt.Errorf("read %s in %s: %w: %w", KeyPlan, st, shard.ErrCorrupt, err)
 	}
 	if err := p.Validate(); err != nil {
 		return p, fmt.Errorf("read %s in %s: %w", KeyPlan, st, err)
 	}
 	if !bytes.Equal(p.Bytes(), data) {
-		return p, fmt.Errorf("read %s in %s: %w: it was edited, its bytes are not canonical", KeyPlan, st, ErrCorrupt)
+		return p, fmt.Errorf("read %s in %s: %w: it was edited, its bytes are not canonical", KeyPlan, st, shard.ErrCorrupt)
 	}
 	return p, nil
 }
@@ -67,7 +71,7 @@ func Committed(ctx context.Context, st store.Store, p Plan) ([]bool, error) {
 	}
 	done := make([]bool, p.NumUnits())
 	for _, info := range infos {
-		if u, ok := parseUnitKey(info.Key); ok && u < len(done) {
+		if u, ok := ParseUnitKey(info.Key); ok && u < len(done) {
 			done[u] = true
 		}
 	}

@@ -1,4 +1,4 @@
-package shard
+package run
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"actfleet/shard"
 	"actfleet/shard/store"
 )
 
@@ -44,7 +45,7 @@ func ReadManifest(ctx context.Context, st store.Store) (Manifest, error) {
 		return m, err
 	}
 	if err := json.Unmarshal(data, &m); err != nil {
-		return m, fmt.Errorf("read %s in %s: %w: %w", KeyManifest, st, ErrCorrupt, err)
+		return m, fmt.Errorf("read %s in %s: %w: %w", KeyManifest, st, shard.ErrCorrupt, err)
 	}
 	return m, nil
 }
@@ -77,7 +78,7 @@ func publish(ctx context.Context, st store.Store, m Manifest) (Manifest, bool, e
 	}
 	there, err := ReadManifest(ctx, st)
 	if err == nil && !bytes.Equal(canonicalJSON(there), data) {
-		err = fmt.Errorf("%s in %s was written meanwhile and lists other shards: %w", KeyManifest, st, ErrCorrupt)
+		err = fmt.Errorf("%s in %s was written meanwhile and lists other shards: %w", KeyManifest, st, shard.ErrCorrupt)
 	}
 	return there, err == nil, err
 }
@@ -104,32 +105,24 @@ func describeUnit(ctx context.Context, st store.Store, planID string, u int) (Un
 	}
 	defer o.Close()
 	f.Size = o.Size()
-	r, err := NewReader(o, f.Size)
+	r, err := shard.NewReader(o, f.Size)
 	if err != nil {
 		return f, fmt.Errorf("%s in %s: %w", f.Key, st, err)
 	}
-	if id := (Identity{PlanID: planID, Unit: u}); r.Identity() != id {
-		return f, fmt.Errorf("%s in %s: %w: it says it is unit %d of plan %.12s", f.Key, st, ErrCorrupt, r.Identity().Unit, r.Identity().PlanID)
+	if id := (shard.Identity{PlanID: planID, Unit: u}); r.Identity() != id {
+		return f, fmt.Errorf("%s in %s: %w: it says it is unit %d of plan %.12s", f.Key, st, shard.ErrCorrupt, r.Identity().Unit, r.Identity().PlanID)
 	}
 	f.Rows = r.NumRows()
-	f.SHA256, err = digest(ctx, o)
+	f.SHA256, err = shard.ObjectDigest(ctx, o)
 	return f, err
 }
 
-// Digest is the SHA-256 of an object, in hex.
+// Digest is the SHA-256 of an object of a run, in hex.
 func Digest(ctx context.Context, st store.Store, key string) (string, error) {
 	o, err := st.Open(ctx, key)
 	if err != nil {
 		return "", err
 	}
 	defer o.Close()
-	return digest(ctx, o)
-}
-
-// digest believes a store that knows the sum, which spares reading every byte of a run in a bucket.
-func digest(ctx context.Context, o store.Object) (string, error) {
-	if s, ok := o.(store.Summed); ok && s.SHA256() != "" {
-		return s.SHA256(), nil
-	}
-	return newPassage(o, true, nil).sum(ctx)
+	return shard.ObjectDigest(ctx, o)
 }

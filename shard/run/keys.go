@@ -1,4 +1,4 @@
-package shard
+package run
 
 import (
 	"fmt"
@@ -11,9 +11,6 @@ const (
 	KeyPlan     = "plan.json"
 	KeyManifest = "manifest.json"
 )
-
-// MaxUnits bounds the units of a run: their keys have six digits.
-const MaxUnits = 1_000_000
 
 const (
 	actsPrefix     = "acts/unit-"
@@ -62,8 +59,8 @@ func LogOf(key string) string {
 	return stem + logSuffix
 }
 
-// parseUnitKey is the inverse of UnitKey.
-func parseUnitKey(key string) (u int, ok bool) {
+// ParseUnitKey is the inverse of UnitKey.
+func ParseUnitKey(key string) (u int, ok bool) {
 	n, err := fmt.Sscanf(key, actsPrefix+"%06d", &u)
 	return u, err == nil && n == 1 && u >= 0 && key == UnitKey(u)
 }

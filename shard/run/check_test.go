@@ -1,4 +1,4 @@
-package shard
+package run_test
 
 import (
 	"bytes"
@@ -13,11 +13,14 @@ import (
 
 	"pgregory.net/rapid"
 
+	"actfleet/shard"
+	. "actfleet/shard/run"
+	"actfleet/shard/shardtest"
 	"actfleet/shard/store"
 	"actfleet/shard/store/mem"
 )
 
-func check(t testing.TB, st store.Store) Report {
+func checkRun(t testing.TB, st store.Store) Report {
 	t.Helper()
 	r, err := Check(t.Context(), st, CheckOptions{})
 	if err != nil {
@@ -46,7 +49,7 @@ func TestCheckSound(t *testing.T) {
 }
 
 func TestCheckIncomplete(t *testing.T) {
-	r := check(t, newRun(t, testPlan(), 1))
+	r := checkRun(t, newRun(t, testPlan(), 1))
 	if !r.Sound() || r.Complete || !slices.Equal(r.Missing, []int{1}) || r.Committed != 2 {
 		t.Errorf("%+v", r)
 	}
@@ -56,44 +59,44 @@ func TestCheckIncomplete(t *testing.T) {
 func TestCheckFindsWrongRows(t *testing.T) {
 	tests := []struct {
 		name, want string
-		change     func(b []*Block)
+		change     func(b []*shard.Block)
 	}{
-		{"twice", "is there twice", func(b []*Block) { copyRow(b[0], 8, 7) }},
-		{"missing row", "are not there", func(b []*Block) { b[len(b)-1].Rows -= 60; b[len(b)-1].Measure(testPlan().Schema()) }},
-		{"missing position", "expects", func(b []*Block) { cutRow(b[len(b)-1]) }},
-		{"other position", "rule every:3 expects", func(b []*Block) { b[0].Scalars[1].([]int32)[0] = 5 }},
-		{"outside", "outside", func(b []*Block) { b[0].Scalars[0].([]int64)[3] = 999 }},
-		{"length", "n_tokens is", func(b []*Block) { b[0].Scalars[2].([]int32)[0] = 33 }},
-		{"two lengths", "n_tokens is", func(b []*Block) { b[0].Scalars[2].([]int32)[4]++ }},
-		{"nan", "not finite", func(b []*Block) { spoil(b[0], math.NaN()) }},
-		{"infinite", "not finite", func(b []*Block) { spoil(b[0], math.Inf(1)) }},
-		{"statistics", "statistics", func(b []*Block) { b[0].Stats[1].SumSq = math.Nextafter(b[0].Stats[1].SumSq, 0) }},
-		{"max", "statistics", func(b []*Block) { b[0].Stats[0].MaxAbs++ }},
+		{"twice", "is there twice", func(b []*shard.Block) { copyRow(b[0], 8, 7) }},
+		{"missing row", "are not there", func(b []*shard.Block) { b[len(b)-1].Rows -= 60; b[len(b)-1].Measure(testPlan().Schema()) }},
+		{"missing position", "expects", func(b []*shard.Block) { cutRow(b[len(b)-1]) }},
+		{"other position", "rule every:3 expects", func(b []*shard.Block) { b[0].Scalars[1].([]int32)[0] = 5 }},
+		{"outside", "outside", func(b []*shard.Block) { b[0].Scalars[0].([]int64)[3] = 999 }},
+		{"length", "n_tokens is", func(b []*shard.Block) { b[0].Scalars[2].([]int32)[0] = 33 }},
+		{"two lengths", "n_tokens is", func(b []*shard.Block) { b[0].Scalars[2].([]int32)[4]++ }},
+		{"nan", "not finite", func(b []*shard.Block) { spoil(b[0], math.NaN()) }},
+		{"infinite", "not finite", func(b []*shard.Block) { spoil(b[0], math.Inf(1)) }},
+		{"statistics", "statistics", func(b []*shard.Block) { b[0].Stats[1].SumSq = math.Nextafter(b[0].Stats[1].SumSq, 0) }},
+		{"max", "statistics", func(b []*shard.Block) { b[0].Stats[0].MaxAbs++ }},
 	}
 	for _, tt := range tests {
 		p := testPlan()
 		st := newRun(t, p, 0)
 		putUnit(t, st, p, 0, tt.change)
-		r := check(t, st)
+		r := checkRun(t, st)
 		if lines := strings.Join(r.Damage, "\n"); !strings.HasPrefix(lines, UnitKey(0)) || !strings.Contains(lines, tt.want) {
 			t.Errorf("%s: damage %q", tt.name, r.Damage)
 		}
 	}
 }
 
-func copyRow(b *Block, dst, src int) {
+func copyRow(b *shard.Block, dst, src int) {
 	b.Scalars[0].([]int64)[dst] = b.Scalars[0].([]int64)[src]
 	b.Scalars[1].([]int32)[dst] = b.Scalars[1].([]int32)[src]
 	b.Scalars[2].([]int32)[dst] = b.Scalars[2].([]int32)[src]
 }
 
 // cutRow gives the last data row of unit 0, which has 1 token and 1 position, a length at which the rule expects 2.
-func cutRow(b *Block) {
+func cutRow(b *shard.Block) {
 	n := b.Rows - 1
 	b.Scalars[2].([]int32)[n] = 4
 }
 
-func spoil(b *Block, x float64) {
+func spoil(b *shard.Block, x float64) {
 	binary.LittleEndian.PutUint32(b.Vectors[1][40:], math.Float32bits(float32(x)))
 }
 
@@ -108,7 +111,7 @@ func TestCheckFindsForeignFiles(t *testing.T) {
 	other := p
 	other.Dtype = "f16"
 	putUnit(t, st, other, 2, nil)
-	r := check(t, st)
+	r := checkRun(t, st)
 	if len(r.Damage) != 3 {
 		t.Errorf("damage %q", r.Damage)
 	}
@@ -123,7 +126,7 @@ func TestCheckFindsWhatIsGone(t *testing.T) {
 	if err := st.Delete(t.Context(), UnitKey(1)); err != nil {
 		t.Fatal(err)
 	}
-	r := check(t, st)
+	r := checkRun(t, st)
 	if len(r.Damage) != 1 || !strings.Contains(r.Damage[0], "is gone") || !slices.Equal(r.Missing, []int{1}) {
 		t.Errorf("%+v", r)
 	}
@@ -144,7 +147,7 @@ func TestCheckFindsFlippedBits(t *testing.T) {
 		bad := bytes.Clone(good)
 		bad[rapid.IntRange(0, len(bad)-1).Draw(rt, "at")] ^= 1 << rapid.IntRange(0, 7).Draw(rt, "bit")
 		replace(t, st, UnitKey(1), bad)
-		if r := check(t, st); r.Sound() {
+		if r := checkRun(t, st); r.Sound() {
 			rt.Fatal("the damage was not found")
 		}
 	})
@@ -169,7 +172,7 @@ func TestCheckReadsOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	far := &farStore{Store: st}
-	r := check(t, far)
+	r := checkRun(t, far)
 	if !r.Sound() || far.read < r.Bytes || far.read > r.Bytes+far.footers {
 		t.Errorf("read %d of %d bytes with footers of %d: %q", far.read, r.Bytes, far.footers, r.Damage)
 	}
@@ -181,7 +184,7 @@ func TestCheckReadsOnce(t *testing.T) {
 		bad := bytes.Clone(good)
 		bad[at] ^= 4
 		replace(t, st, UnitKey(1), bad)
-		if near, far := check(t, st), check(t, far); near.Sound() || !slices.Equal(near.Damage, far.Damage) {
+		if near, far := checkRun(t, st), checkRun(t, far); near.Sound() || !slices.Equal(near.Damage, far.Damage) {
 			t.Fatalf("byte %d: damage %q, far away %q", at, near.Damage, far.Damage)
 		}
 	}
@@ -190,7 +193,7 @@ func TestCheckReadsOnce(t *testing.T) {
 // Opening a shard that is not in memory reads its footer and nothing else.
 func TestOpenReadsTheFooter(t *testing.T) {
 	far := &farStore{Store: newRun(t, testPlan())}
-	r, err := Open(t.Context(), far, UnitKey(0))
+	r, err := shard.Open(t.Context(), far, UnitKey(0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +226,7 @@ func (s *farStore) Open(ctx context.Context, key string) (store.Object, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n, err := FooterSize(tail, o.Size()); err == nil {
+	if n, err := shard.FooterSize(tail, o.Size()); err == nil {
 		s.footers += n
 	}
 	return farObject{o, s}, nil
@@ -242,30 +245,6 @@ func TestCheckNeedsAPlan(t *testing.T) {
 	}
 }
 
-// The fast sums are those of the definition, bit for bit, with vector registers and without.
-func TestMeasureFast(t *testing.T) {
-	defer func(had bool) { vectorUnit = had }(vectorUnit)
-	testMeasureFast(t)
-	vectorUnit = false
-	testMeasureFast(t)
-}
-
-func testMeasureFast(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		v := Vector{Width: rapid.IntRange(1, 40).Draw(t, "width"), Dtype: rapid.SampledFrom([]Dtype{F16, F32}).Draw(t, "dtype")}
-		rows := rapid.IntRange(0, 5).Draw(t, "rows")
-		values := rapid.SliceOfN(rapid.Byte(), rows*v.RowBytes(), rows*v.RowBytes()).Draw(t, "values")
-		var fast, slow VectorStats
-		measureInto(&fast, values, v)
-		for r := range rows {
-			slow.Merge(measureRow(values[r*v.RowBytes():(r+1)*v.RowBytes()], v.Dtype))
-		}
-		if fast != slow {
-			t.Fatalf("fast %+v, slow %+v", fast, slow)
-		}
-	})
-}
-
 // Under dtype auto a unit may store a column as F32 where its values do not fit; under f16 it may not.
 func TestCheckAllowsWidening(t *testing.T) {
 	for dtype, sound := range map[string]bool{"auto": true, "f16": false} {
@@ -273,27 +252,9 @@ func TestCheckAllowsWidening(t *testing.T) {
 		p.Dtype = dtype
 		st := newRun(t, p, 1)
 		wide := p
-		wide.Vectors = []Vector{{"fc2_3", 16, F32}, {"resid_3", 12, F32}}
-		pending, err := st.Create(t.Context(), UnitKey(1))
-		if err != nil {
-			t.Fatal(err)
-		}
-		w, err := NewWriter(pending, wide.Schema(), p.Identity(1))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, b := range unitBlocks(t, wide, 1) {
-			if err := w.WriteBlock(b); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if _, err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if err := pending.Commit(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if r := check(t, st); r.Sound() != sound {
+		wide.Vectors = []shard.Vector{{Name: "fc2_3", Width: 16, Dtype: shard.F32}, {Name: "resid_3", Width: 12, Dtype: shard.F32}}
+		shardtest.Put(t, st, UnitKey(1), wide.Schema(), p.Identity(1), unitBlocks(t, wide, 1))
+		if r := checkRun(t, st); r.Sound() != sound {
 			t.Errorf("dtype %s: %q", dtype, r.Damage)
 		}
 	}

@@ -1,4 +1,4 @@
-package shard
+package run
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"actfleet/shard"
 	"actfleet/shard/tap"
 )
 
@@ -17,25 +18,25 @@ const PlanFormat = 1
 // Plan describes a run completely: two runs with equal plans hold equal bytes, on one kind of device. It holds no
 // time, no host and no path. Its canonical bytes are plan.json and their SHA-256 is the plan's id.
 type Plan struct {
-	Format      int          `json:"format"`
-	Model       ModelRef     `json:"model"`
-	Adapters    []AdapterRef `json:"adapters"`
-	Data        DataRef      `json:"data"`
-	Template    string       `json:"template"`     // how a data row becomes a prompt
-	Choices     []string     `json:"choices"`      // answers whose probabilities are stored
-	MaxTokens   int          `json:"max_tokens"`   // longer prompts are cut; 0 is the model's own limit
-	Limit       int64        `json:"limit"`        // only the first rows of the data set; 0 is all
-	Sites       []tap.Site   `json:"sites"`        // in canonical order
-	Layers      []int        `json:"layers"`       // ascending
-	Tokens      string       `json:"tokens"`       // token rule: last, all, every:N, pos:N
-	Dtype       string       `json:"dtype"`        // as asked for; Vectors has what each column got
-	Compute     string       `json:"compute"`      // dtype of the forward pass
-	Device      string       `json:"device"`       // kind of device: cpu, cuda
-	KeepText    bool         `json:"keep_text"`    // the prompt is a column
-	BatchTokens int          `json:"batch_tokens"` // token budget of one forward pass
-	Scalars     []Scalar     `json:"scalars"`      // all scalar columns, BaseScalars first
-	Vectors     []Vector     `json:"vectors"`
-	Units       []int64      `json:"units"` // boundaries: unit u is the data rows [Units[u], Units[u+1])
+	Format      int            `json:"format"`
+	Model       ModelRef       `json:"model"`
+	Adapters    []AdapterRef   `json:"adapters"`
+	Data        DataRef        `json:"data"`
+	Template    string         `json:"template"`     // how a data row becomes a prompt
+	Choices     []string       `json:"choices"`      // answers whose probabilities are stored
+	MaxTokens   int            `json:"max_tokens"`   // longer prompts are cut; 0 is the model's own limit
+	Limit       int64          `json:"limit"`        // only the first rows of the data set; 0 is all
+	Sites       []tap.Site     `json:"sites"`        // in canonical order
+	Layers      []int          `json:"layers"`       // ascending
+	Tokens      string         `json:"tokens"`       // token rule: last, all, every:N, pos:N
+	Dtype       string         `json:"dtype"`        // as asked for; Vectors has what each column got
+	Compute     string         `json:"compute"`      // dtype of the forward pass
+	Device      string         `json:"device"`       // kind of device: cpu, cuda
+	KeepText    bool           `json:"keep_text"`    // the prompt is a column
+	BatchTokens int            `json:"batch_tokens"` // token budget of one forward pass
+	Scalars     []shard.Scalar `json:"scalars"`      // all scalar columns, BaseScalars first
+	Vectors     []shard.Vector `json:"vectors"`
+	Units       []int64        `json:"units"` // boundaries: unit u is the data rows [Units[u], Units[u+1])
 }
 
 // ModelRef names the language model.
@@ -82,18 +83,18 @@ func (p Plan) ID() string {
 }
 
 // Schema is the columns of the plan's shards.
-func (p Plan) Schema() Schema { return Schema{Scalars: p.Scalars, Vectors: p.Vectors} }
+func (p Plan) Schema() shard.Schema { return shard.Schema{Scalars: p.Scalars, Vectors: p.Vectors} }
 
 // NumUnits is the number of shards of the complete run.
 func (p Plan) NumUnits() int { return max(len(p.Units)-1, 0) }
 
 // fits reports whether a shard of this plan may have the schema s: the plan's own, but for vector columns that became
 // F32 because a value of the unit does not fit F16, where the plan's dtype allows that.
-func (p Plan) fits(s Schema) bool {
+func (p Plan) fits(s shard.Schema) bool {
 	s.Vectors = slices.Clone(s.Vectors)
 	for i := range min(len(s.Vectors), len(p.Vectors)) {
-		if p.Dtype == "auto" && p.Vectors[i].Dtype == F16 {
-			s.Vectors[i].Dtype = F16
+		if p.Dtype == "auto" && p.Vectors[i].Dtype == shard.F16 {
+			s.Vectors[i].Dtype = shard.F16
 		}
 	}
 	return s.Equal(p.Schema())
@@ -103,18 +104,18 @@ func (p Plan) fits(s Schema) bool {
 func (p Plan) UnitRange(u int) (lo, hi int64) { return p.Units[u], p.Units[u+1] }
 
 // Identity is what unit u's shard says about itself.
-func (p Plan) Identity(u int) Identity { return Identity{PlanID: p.ID(), Unit: u} }
+func (p Plan) Identity(u int) shard.Identity { return shard.Identity{PlanID: p.ID(), Unit: u} }
 
 // Validate returns an error that names what no run can have.
 func (p Plan) Validate() error {
 	if p.Format != PlanFormat {
-		return fmt.Errorf("%w: plan of format %d, this program knows %d", ErrSchema, p.Format, PlanFormat)
+		return fmt.Errorf("%w: plan of format %d, this program knows %d", shard.ErrSchema, p.Format, PlanFormat)
 	}
 	if err := p.Schema().Validate(); err != nil {
 		return fmt.Errorf("plan: %w", err)
 	}
-	if !slices.Equal(p.Scalars[:min(len(p.Scalars), len(BaseScalars()))], BaseScalars()) {
-		return fmt.Errorf("plan: %w: the first columns must be row, pos, n_tokens, token_id, token", ErrSchema)
+	if !slices.Equal(p.Scalars[:min(len(p.Scalars), len(shard.BaseScalars()))], shard.BaseScalars()) {
+		return fmt.Errorf("plan: %w: the first columns must be row, pos, n_tokens, token_id, token", shard.ErrSchema)
 	}
 	if _, err := tap.ParseRule(p.Tokens); err != nil {
 		return fmt.Errorf("plan: %w", err)
@@ -123,8 +124,8 @@ func (p Plan) Validate() error {
 }
 
 func (p Plan) checkUnits() error {
-	if p.NumUnits() > MaxUnits {
-		return fmt.Errorf("plan of %d units, at most %d", p.NumUnits(), MaxUnits)
+	if p.NumUnits() > shard.MaxUnits {
+		return fmt.Errorf("plan of %d units, at most %d", p.NumUnits(), shard.MaxUnits)
 	}
 	for i, row := range p.Units {
 		if row < 0 || row > p.Data.Rows || i > 0 && row <= p.Units[i-1] {
