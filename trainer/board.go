@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"actfleet/trainer/recon"
+	"actfleet/trainer/coder"
 	"actfleet/trainer/sae"
 	"actfleet/trainer/tfevents"
 )
@@ -39,7 +39,7 @@ func (t *training) openBoard() error {
 	if t.board, err = tfevents.Create(t.Dir, now, t.Host, before); err != nil || len(there) > 0 {
 		return err
 	}
-	lines, err := readEvents(filepath.Join(t.Dir, MetricsFile))
+	lines, err := coder.ReadEvents(filepath.Join(t.Dir, coder.MetricsFile))
 	var past []tfevents.Event
 	for _, e := range lines {
 		past = append(past, boardEvent(e, now.Add(-seconds(t.Seconds-e.Seconds))))
@@ -53,13 +53,13 @@ func (t *training) openBoard() error {
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // boardEvent is an event with its values under split/name.
-func boardEvent(e Event, at time.Time) tfevents.Event {
+func boardEvent(e coder.Event, at time.Time) tfevents.Event {
 	out := tfevents.Event{Time: at, Step: int64(e.Step)}
 	values := maps.Clone(e.Values)
 	if values == nil {
 		values = map[string]float64{}
 	}
-	values["tokens"], values["starved"] = float64(e.Rows), e.Starved
+	values["tokens"], values["starved"] = float64(e.Rows), e.DataWaitFraction
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		out.Values = append(out.Values, tfevents.Value{Tag: e.Split + "/" + name, Scalar: float32(values[name])})
 	}
@@ -71,7 +71,7 @@ func boardEvent(e Event, at time.Time) tfevents.Event {
 
 // histogramOf counts every latent that fired at the middle of its bin. TensorBoard takes the
 // least and the greatest for the outer ends of the first bin and of the last.
-func histogramOf(h recon.Histogram) *tfevents.Histogram {
+func histogramOf(h coder.Histogram) *tfevents.Histogram {
 	out := &tfevents.Histogram{Min: h.From, Max: h.From + float64(len(h.Count))*h.Width}
 	for i, count := range h.Count {
 		high, n := h.From+float64(i+1)*h.Width, float64(count)
@@ -84,7 +84,7 @@ func histogramOf(h recon.Histogram) *tfevents.Histogram {
 
 // densityOf are the latents by how often they fired on the rows a meter saw; nil of what
 // has none.
-func densityOf(m Meter) *recon.Histogram {
+func densityOf(m Meter) *coder.Histogram {
 	e, ok := m.(*sae.Eval)
 	if !ok || e.Firing().N == 0 {
 		return nil

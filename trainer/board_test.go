@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"actfleet/shard/store/mem"
+	"actfleet/trainer/coder"
 	"actfleet/trainer/tfevents"
 )
 
@@ -47,7 +48,7 @@ func TestBoard(t *testing.T) {
 	src := made(t)
 	clock := func() time.Time { return time.Unix(1_700_000_000, 0) }
 	begin := func(dir string) Job {
-		j := job(t, SAE, dir, src)
+		j := job(t, coder.SAE, dir, src)
 		j.Host, j.Now = "a/b", clock
 		return j
 	}
@@ -115,7 +116,7 @@ func TestTensorBoardPython(t *testing.T) {
 	if python == "" {
 		t.Skip("ACTFLEET_PYTHON is not set")
 	}
-	j := job(t, SAE, t.TempDir(), made(t))
+	j := job(t, coder.SAE, t.TempDir(), made(t))
 	for interrupted(t, []Job{j}, 5) != nil {
 		j.Resume = true
 	}
@@ -131,7 +132,7 @@ func TestTensorBoardPython(t *testing.T) {
 	if err := errors.Join(err, json.Unmarshal(out, &shown)); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	lines, err := readEvents(filepath.Join(j.Dir, MetricsFile))
+	lines, err := coder.ReadEvents(filepath.Join(j.Dir, coder.MetricsFile))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"actfleet/shard/store"
+	"actfleet/trainer/coder"
 	"actfleet/trainer/state"
 	"actfleet/trainer/stream"
 )
@@ -34,17 +35,17 @@ const ckptFormat = 2
 
 // progress is the part of a training's state that is not the learner's.
 type progress struct {
-	Format  int           `json:"format"`
-	Step    int           `json:"step"`
-	Rows    int64         `json:"rows"`
-	Seconds float64       `json:"seconds"`
-	Starved float64       `json:"starved_seconds"`
-	Summed  float64       `json:"summed_seconds,omitempty"` // in sums over ranks
-	Dropped int64         `json:"dropped"`                  // rows left out because a value was not finite
-	Loud    int64         `json:"loud"`                     // rows left out because of max_norm
-	Cursor  stream.Cursor `json:"cursor"`
-	Coder   Coder         `json:"coder"`
-	SHA256  string        `json:"state_sha256"` // of step-N.safetensors
+	Format           int           `json:"format"`
+	Step             int           `json:"step"`
+	Rows             int64         `json:"rows"`
+	Seconds          float64       `json:"seconds"`
+	DataWaitSeconds  float64       `json:"starved_seconds"`
+	AllReduceSeconds float64       `json:"summed_seconds,omitempty"`
+	Dropped          int64         `json:"dropped"` // rows left out because a value was not finite
+	Loud             int64         `json:"loud"`    // rows left out because of max_norm
+	Cursor           stream.Cursor `json:"cursor"`
+	Coder            coder.Card    `json:"coder"`
+	SHA256           string        `json:"state_sha256"` // of step-N.safetensors
 }
 
 // ckpts are a training's checkpoints. One is the objects step-N.safetensors with the

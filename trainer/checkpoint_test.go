@@ -15,18 +15,19 @@ import (
 	"actfleet/shard/store"
 	"actfleet/shard/store/fault"
 	"actfleet/shard/store/mem"
+	"actfleet/trainer/coder"
 )
 
 // A training whose folder is lost goes on from the checkpoints kept elsewhere, with the
 // metrics from before.
 func TestCheckpointsElsewhere(t *testing.T) {
 	src, whole := made(t), t.TempDir()
-	if _, err := Train(t.Context(), job(t, SAE, whole, src)); err != nil {
+	if _, err := Train(t.Context(), job(t, coder.SAE, whole, src)); err != nil {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{"", "night/sae"} {
 		st := mem.New(time.Now)
-		j := job(t, SAE, "", src)
+		j := job(t, coder.SAE, "", src)
 		j.Checkpoints = &Place{Store: st, Dir: dir}
 		for stops := 0; ; stops++ {
 			j.Dir = t.TempDir()
@@ -47,7 +48,7 @@ func TestCheckpointsElsewhere(t *testing.T) {
 		if keys := keysOf(t, st); len(keys) != 3*j.Config.CheckpointKeep || !strings.HasPrefix(keys[0], dir) {
 			t.Errorf("kept %v", keys)
 		}
-		if inside, _ := filepath.Glob(filepath.Join(j.Dir, CkptDir, "*")); inside != nil {
+		if inside, _ := filepath.Glob(filepath.Join(j.Dir, coder.CkptDir, "*")); inside != nil {
 			t.Errorf("in the folder %v", inside)
 		}
 		j.Resume, j.Dir = false, filepath.Join(t.TempDir(), "new")
@@ -79,10 +80,10 @@ func keysOf(t *testing.T, st store.Store) (keys []string) {
 // A training that has begun in its folder goes on with its checkpoints elsewhere.
 func TestCheckpointsMove(t *testing.T) {
 	src, whole, parts := made(t), t.TempDir(), t.TempDir()
-	if _, err := Train(t.Context(), job(t, VQ, whole, src)); err != nil {
+	if _, err := Train(t.Context(), job(t, coder.VQ, whole, src)); err != nil {
 		t.Fatal(err)
 	}
-	j := job(t, VQ, parts, src)
+	j := job(t, coder.VQ, parts, src)
 	if err := interrupted(t, []Job{j}, 5); !errors.Is(err, ErrInterrupted) {
 		t.Fatal(err)
 	}
@@ -123,19 +124,19 @@ func TestCheckpointOfAnotherVersion(t *testing.T) {
 			return "step-00000021/progress.json"
 		},
 	} {
-		j := job(t, VQ, t.TempDir(), src)
+		j := job(t, coder.VQ, t.TempDir(), src)
 		j.Config.Steps = 14
 		if _, err := Train(t.Context(), j); err != nil {
 			t.Fatal(err)
 		}
-		named := spoil(t, filepath.Join(j.Dir, CkptDir))
+		named := spoil(t, filepath.Join(j.Dir, coder.CkptDir))
 		j.Resume = true
 		_, err := Train(t.Context(), j)
 		if !errors.Is(err, ErrVersion) || !strings.Contains(err.Error(), named) || !strings.Contains(err.Error(), name) ||
 			!strings.Contains(err.Error(), "go on with the program that wrote it") {
 			t.Errorf("got %v", err)
 		}
-		if _, err := os.Stat(filepath.Join(j.Dir, CkptDir, named)); err != nil {
+		if _, err := os.Stat(filepath.Join(j.Dir, coder.CkptDir, named)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -145,11 +146,11 @@ func TestCheckpointOfAnotherVersion(t *testing.T) {
 // there is room.
 func TestCheckpointOnFullDisk(t *testing.T) {
 	src, whole := made(t), t.TempDir()
-	if _, err := Train(t.Context(), job(t, SAE, whole, src)); err != nil {
+	if _, err := Train(t.Context(), job(t, coder.SAE, whole, src)); err != nil {
 		t.Fatal(err)
 	}
 	st := mem.New(time.Now)
-	j := job(t, SAE, t.TempDir(), src)
+	j := job(t, coder.SAE, t.TempDir(), src)
 	j.Checkpoints = &Place{Store: fault.Wrap(st, fault.Faults{Space: 100_000})}
 	_, err := Train(t.Context(), j)
 	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "the checkpoint of step 28 is whole: --resume goes on from it") {
@@ -172,7 +173,7 @@ func TestCheckpointOnFullDisk(t *testing.T) {
 func TestCheckpointSurvivesEveryFault(t *testing.T) {
 	src := made(t)
 	begin := func(st store.Store) Job {
-		j := job(t, VQ, t.TempDir(), src)
+		j := job(t, coder.VQ, t.TempDir(), src)
 		j.Config.Steps, j.Config.CheckpointSteps, j.Config.CheckpointKeep = 9, 3, 1
 		j.Checkpoints = &Place{Store: st, Dir: "a"}
 		return j

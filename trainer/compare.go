@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"actfleet/trainer/coder"
 	"actfleet/trainer/stream"
 	"actfleet/trainer/vq"
 )
@@ -35,10 +36,10 @@ func Compare(ctx context.Context, dirs []string, runs []stream.Source, o Compare
 	if o.CoefBits < MinCoefBits || o.CoefBits > MaxCoefBits {
 		return nil, fmt.Errorf("coefficients of %d bits: want %d to %d", o.CoefBits, MinCoefBits, MaxCoefBits)
 	}
-	var first Coder
+	var first coder.Card
 	var points []Point
 	for i, dir := range dirs {
-		c, err := ReadCoder(dir)
+		c, err := coder.ReadCard(dir)
 		if err != nil {
 			return nil, err
 		}
@@ -62,7 +63,7 @@ func Compare(ctx context.Context, dirs []string, runs []stream.Source, o Compare
 var rowKeys = []string{"column", "d_in", "tokens", "where", "holdout", "holdout_by"}
 
 // otherRows lists what makes two coders be measured on other rows.
-func otherRows(c, first Coder) (diff []string) {
+func otherRows(c, first coder.Card) (diff []string) {
 	for _, line := range first.Difference(c) {
 		key, _, _ := strings.Cut(line, ":")
 		for _, k := range rowKeys {
@@ -74,16 +75,16 @@ func otherRows(c, first Coder) (diff []string) {
 	return diff
 }
 
-func comparePoint(ctx context.Context, dir string, c Coder, runs []stream.Source, o CompareOptions) (p Point, err error) {
+func comparePoint(ctx context.Context, dir string, c coder.Card, runs []stream.Source, o CompareOptions) (p Point, err error) {
 	meter, err := openRate(dir, c, o.CoefBits)
 	if err != nil {
 		return p, err
 	}
-	cfg, err := c.config()
+	cfg, err := configOf(c)
 	if err != nil {
 		return p, err
 	}
-	s, err := stream.Open(ctx, runs, c.evalStream(cfg, EvalOptions{All: cfg.Holdout == 0 || !c.sawAny(runs)}))
+	s, err := stream.Open(ctx, runs, evalStream(c, cfg, EvalOptions{All: cfg.Holdout == 0 || !c.SawAny(planIDs(runs)...)}))
 	if err != nil {
 		return p, err
 	}
@@ -100,7 +101,7 @@ func comparePoint(ctx context.Context, dir string, c Coder, runs []stream.Source
 	}
 	m := e.Metrics
 	p = Point{Dir: dir, Kind: c.Kind, Arch: c.Arch, Ids: c.Ids, Values: c.Width, Bits: m["bits"], Metrics: m}
-	if c.Kind == SAE {
+	if c.Kind == coder.SAE {
 		p.Ids = c.K
 	}
 	p.Carried = m["entropy"] * float64(c.Ids)
@@ -108,16 +109,16 @@ func comparePoint(ctx context.Context, dir string, c Coder, runs []stream.Source
 }
 
 // openRate is openMeter with bits among its metrics.
-func openRate(dir string, c Coder, coefBits int) (Meter, error) {
+func openRate(dir string, c coder.Card, coefBits int) (Meter, error) {
 	switch c.Kind {
-	case SAE:
+	case coder.SAE:
 		if c.DOut > 0 {
 			return nil, errors.New("a transcoder makes other vectors than it reads: it has no distortion")
 		}
 		m, err := loadSAE(dir, c)
 		return &saeRate{model: m, coefBits: coefBits}, err
-	case VQ:
-		coder, err := loadTokenizer(filepath.Join(dir, WeightsFile), c)
+	case coder.VQ:
+		coder, err := loadTokenizer(filepath.Join(dir, coder.WeightsFile), c)
 		return &vq.Eval{Coder: coder}, err
 	}
 	return nil, fmt.Errorf("a coder of kind %q has no rate: only sae and vq reconstruct", c.Kind)

@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"actfleet/trainer/coder"
 	"actfleet/trainer/vq"
 )
 
@@ -61,7 +62,7 @@ func TestRank(t *testing.T) {
 func TestCompare(t *testing.T) {
 	src := made(t)
 	var dirs []string
-	for _, kind := range []string{SAE, "batchtopk", VQ, string(vq.Residual)} {
+	for _, kind := range []string{coder.SAE, "batchtopk", coder.VQ, string(vq.Residual)} {
 		j := archJob(t, kind, filepath.Join(t.TempDir(), kind), src)
 		j.Config.Steps = 20
 		if _, err := Train(t.Context(), j); err != nil {
@@ -69,7 +70,7 @@ func TestCompare(t *testing.T) {
 		}
 		dirs = append(dirs, j.Dir)
 	}
-	points, err := Compare(t.Context(), dirs, job(t, VQ, "", src).Runs, CompareOptions{CoefBits: 8})
+	points, err := Compare(t.Context(), dirs, job(t, coder.VQ, "", src).Runs, CompareOptions{CoefBits: 8})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,16 +89,16 @@ func TestCompare(t *testing.T) {
 			}
 		}
 	}
-	exact, err := Compare(t.Context(), dirs[:1], job(t, SAE, "", src).Runs, CompareOptions{CoefBits: MaxCoefBits})
+	exact, err := Compare(t.Context(), dirs[:1], job(t, coder.SAE, "", src).Runs, CompareOptions{CoefBits: MaxCoefBits})
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, _, err := Evaluate(t.Context(), dirs[0], job(t, SAE, "", src).Runs, EvalOptions{})
+	e, _, err := Evaluate(t.Context(), dirs[0], job(t, coder.SAE, "", src).Runs, EvalOptions{})
 	if err != nil || math.Abs(exact[0].Metrics["fvu"]-e.Metrics["fvu"]) > 1e-5 {
 		t.Errorf("unrounded fvu %v, evaluated %v (%v)", exact[0].Metrics["fvu"], e.Metrics["fvu"], err)
 	}
 
-	last := archJob(t, VQ, filepath.Join(t.TempDir(), "last"), src)
+	last := archJob(t, coder.VQ, filepath.Join(t.TempDir(), "last"), src)
 	last.Config.Steps, last.Config.Tokens, last.Config.Codes = 2, "last", 8
 	if _, err := Train(t.Context(), last); err != nil {
 		t.Fatal(err)

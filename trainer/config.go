@@ -10,6 +10,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"actfleet/trainer/coder"
 	"actfleet/trainer/probe"
 	"actfleet/trainer/sae"
 	"actfleet/trainer/stream/where"
@@ -59,13 +60,6 @@ type Config struct {
 	MaxIter, Directions int
 }
 
-// Kinds of coders.
-const (
-	SAE   = "sae"
-	VQ    = "vq"
-	Probe = "probe"
-)
-
 // What non_finite may be.
 const (
 	dropRows   = "drop"
@@ -87,9 +81,9 @@ func Default(kind string) Config {
 		Kinds: []string{probe.Logistic, probe.MassMean}, L2: []float64{1e-3, 1e-2, 1e-1, 1}, Label: "label", Group: "group", Split: "split",
 		MaxIter: 1000, Directions: 100}
 	switch kind {
-	case VQ:
+	case coder.VQ:
 		c.Arch = string(vq.EMA)
-	case Probe:
+	case coder.Probe:
 		c.Tokens, c.Holdout = "last", 0
 	}
 	return c
@@ -133,29 +127,29 @@ func (c *Config) fields() []field {
 		{"checkpoint_steps", learned, &c.CheckpointSteps, atLeast(&c.CheckpointSteps, 1), "steps between checkpoints"},
 		{"checkpoint_minutes", learned, &c.CheckpointMinutes, within(&c.CheckpointMinutes, 0, 1e6), "also a checkpoint when so many minutes have passed; 0 is never"},
 		{"checkpoint_keep", learned, &c.CheckpointKeep, atLeast(&c.CheckpointKeep, 1), "checkpoints kept"},
-		{"lr", SAE, &c.LR, within(&c.LR, 0, 1e3), "learning rate; 0 is 4e-3·√(2048/width), a quarter of it for signsgd, 4 times for adafactor, 5000 times for sgd"},
+		{"lr", coder.SAE, &c.LR, within(&c.LR, 0, 1e3), "learning rate; 0 is 4e-3·√(2048/width), a quarter of it for signsgd, 4 times for adafactor, 5000 times for sgd"},
 		{"warmup", learned, &c.Warmup, within(&c.Warmup, 0, 1), "share of the steps over which the rate rises"},
 		{"cooldown", learned, &c.Cooldown, within(&c.Cooldown, 0, 1), "share of the steps over which the rate falls to 0"},
 		{"clip", learned, &c.Clip, within(&c.Clip, 0, 1e9), "limit of the gradient's norm, of an autoencoder where errors are summed over a vector of mean square 1, so that 1 nearly always limits; 0 is none"},
-		{"arch", VQ, &c.Arch, nil, "ema, gradient, residual, product, iris, fsq"},
-		{"codes", VQ, &c.Codes, atLeast(&c.Codes, 2), "values of an id, the entries of a codebook; with fsq the product of levels"},
-		{"ids", VQ, &c.Ids, atLeast(&c.Ids, Auto), "ids of a row: codebooks of residual and product, pieces of iris and fsq; -1 is 1 for ema and gradient, else 4"},
-		{"levels", VQ, &c.Levels, nil, "levels of an id's values, with fsq"},
-		{"hidden", VQ, &c.Hidden, atLeast(&c.Hidden, 0), "units in the hidden layers of encoder and decoder, with iris and fsq; 0 makes them linear"},
-		{"code_width", VQ, &c.CodeWidth, atLeast(&c.CodeWidth, 1), "length of a code, with iris"},
-		{"loss", VQ, &c.Loss, oneOf(&c.Loss, vq.Losses...), "of the reconstruction, with iris and fsq: mse; symlog, of sgn(x)·ln(1+|x|); two_hot, cross entropy over 255 bins of that (takes 255 times the outputs)"},
-		{"lr", VQ, &c.LR, within(&c.LR, 0, 1), "learning rate of Adam with gradient, iris and fsq; 0 is 2e-2 for gradient, else 5e-3"},
-		{"decay", VQ, &c.Decay, within(&c.Decay, 1e-9, 1-1e-9), "of the moving averages"},
-		{"beta", VQ, &c.Beta, within(&c.Beta, 0, 1e3), "weight of the commitment loss, with iris; else in the printed loss only"},
-		{"revive", VQ, &c.Revive, within(&c.Revive, 0, 1), "share of the mean use below which a code is dead; 0 is never"},
-		{"lloyd", VQ, &c.Lloyd, atLeast(&c.Lloyd, 1), "steps of k-means before the first step"},
-		{"kinds", Probe, &c.Kinds, nil, "logistic (regression), mass_mean"},
-		{"l2", Probe, &c.L2, nil, "penalties tried; the validation split chooses"},
-		{"label", Probe, &c.Label, nil, "column with the label, 0 or 1"},
-		{"group", Probe, &c.Group, nil, "column whose equal values may not cross splits"},
-		{"split", Probe, &c.Split, nil, "column with train, val or test; without it groups are split by hash"},
-		{"max_iter", Probe, &c.MaxIter, atLeast(&c.MaxIter, 1), "iterations before a fit counts as not converged"},
-		{"directions", Probe, &c.Directions, atLeast(&c.Directions, 0), "random directions of the baseline"},
+		{"arch", coder.VQ, &c.Arch, nil, "ema, gradient, residual, product, iris, fsq"},
+		{"codes", coder.VQ, &c.Codes, atLeast(&c.Codes, 2), "values of an id, the entries of a codebook; with fsq the product of levels"},
+		{"ids", coder.VQ, &c.Ids, atLeast(&c.Ids, Auto), "ids of a row: codebooks of residual and product, pieces of iris and fsq; -1 is 1 for ema and gradient, else 4"},
+		{"levels", coder.VQ, &c.Levels, nil, "levels of an id's values, with fsq"},
+		{"hidden", coder.VQ, &c.Hidden, atLeast(&c.Hidden, 0), "units in the hidden layers of encoder and decoder, with iris and fsq; 0 makes them linear"},
+		{"code_width", coder.VQ, &c.CodeWidth, atLeast(&c.CodeWidth, 1), "length of a code, with iris"},
+		{"loss", coder.VQ, &c.Loss, oneOf(&c.Loss, vq.Losses...), "of the reconstruction, with iris and fsq: mse; symlog, of sgn(x)·ln(1+|x|); two_hot, cross entropy over 255 bins of that (takes 255 times the outputs)"},
+		{"lr", coder.VQ, &c.LR, within(&c.LR, 0, 1), "learning rate of Adam with gradient, iris and fsq; 0 is 2e-2 for gradient, else 5e-3"},
+		{"decay", coder.VQ, &c.Decay, within(&c.Decay, 1e-9, 1-1e-9), "of the moving averages"},
+		{"beta", coder.VQ, &c.Beta, within(&c.Beta, 0, 1e3), "weight of the commitment loss, with iris; else in the printed loss only"},
+		{"revive", coder.VQ, &c.Revive, within(&c.Revive, 0, 1), "share of the mean use below which a code is dead; 0 is never"},
+		{"lloyd", coder.VQ, &c.Lloyd, atLeast(&c.Lloyd, 1), "steps of k-means before the first step"},
+		{"kinds", coder.Probe, &c.Kinds, nil, "logistic (regression), mass_mean"},
+		{"l2", coder.Probe, &c.L2, nil, "penalties tried; the validation split chooses"},
+		{"label", coder.Probe, &c.Label, nil, "column with the label, 0 or 1"},
+		{"group", coder.Probe, &c.Group, nil, "column whose equal values may not cross splits"},
+		{"split", coder.Probe, &c.Split, nil, "column with train, val or test; without it groups are split by hash"},
+		{"max_iter", coder.Probe, &c.MaxIter, atLeast(&c.MaxIter, 1), "iterations before a fit counts as not converged"},
+		{"directions", coder.Probe, &c.Directions, atLeast(&c.Directions, 0), "random directions of the baseline"},
 	}, c.saeFields()...)
 }
 
@@ -268,16 +262,16 @@ func (c Config) together(kind string) error {
 		_, err := where.Parse(text)
 		errs = append(errs, err)
 	}
-	if kind != Probe && c.Steps == 0 && c.Epochs == 0 {
+	if kind != coder.Probe && c.Steps == 0 && c.Epochs == 0 {
 		errs = append(errs, errors.New("steps and epochs are both 0: nothing would be trained"))
 	}
-	if kind == SAE {
+	if kind == coder.SAE {
 		errs = append(errs, c.saeProblems()...)
 	}
-	if kind == VQ {
+	if kind == coder.VQ {
 		errs = append(errs, c.tokenizerProblems()...)
 	}
-	if kind == Probe {
+	if kind == coder.Probe {
 		errs = append(errs, c.probeProblems()...)
 	}
 	return errors.Join(errs...)
@@ -298,4 +292,15 @@ func (c Config) probeProblems() (errs []error) {
 		}
 	}
 	return errs
+}
+
+// configOf is the effective Config that a coder's cfg.json holds.
+func configOf(c coder.Card) (Config, error) {
+	cfg := Default(c.Kind)
+	var errs []error
+	for _, key := range slices.Sorted(maps.Keys(c.Config)) {
+		errs = append(errs, cfg.set(c.Kind, key, c.Config[key]))
+	}
+	errs = append(errs, cfg.Validate(c.Kind))
+	return cfg, errors.Join(errs...)
 }

@@ -1,6 +1,7 @@
 package trainer
 
 import (
+	"actfleet/trainer/coder"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,7 +20,7 @@ func write(t testing.TB, text string) string {
 
 func TestLoadConfig(t *testing.T) {
 	path := write(t, "width: 4096\nlr: 1e-3\nwhere: [split=train, label=1]\nseed: 18446744073709551615\nscale: false\n")
-	c, err := LoadConfig(SAE, path, []string{"width=512", "tokens=every:2", "where=a=b,c=01", "steps=0", "epochs=3"})
+	c, err := LoadConfig(coder.SAE, path, []string{"width=512", "tokens=every:2", "where=a=b,c=01", "steps=0", "epochs=3"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,11 +30,11 @@ func TestLoadConfig(t *testing.T) {
 	if !slices.Equal(c.Where, []string{"a=b", "c=01"}) {
 		t.Errorf("where %q", c.Where)
 	}
-	p, err := LoadConfig(Probe, "", []string{"l2=0.1,1", "kinds=mass_mean", "label=truth"})
+	p, err := LoadConfig(coder.Probe, "", []string{"l2=0.1,1", "kinds=mass_mean", "label=truth"})
 	if err != nil || !slices.Equal(p.L2, []float64{.1, 1}) || !slices.Equal(p.Kinds, []string{"mass_mean"}) || p.Label != "truth" {
 		t.Errorf("probe: %+v, %v", p, err)
 	}
-	if p, err = LoadConfig(Probe, "", []string{"l2=0.5"}); err != nil || !slices.Equal(p.L2, []float64{.5}) {
+	if p, err = LoadConfig(coder.Probe, "", []string{"l2=0.5"}); err != nil || !slices.Equal(p.L2, []float64{.5}) {
 		t.Errorf("one penalty: %v %v", p.L2, err)
 	}
 	for _, kind := range strings.Fields(anyKind) {
@@ -45,7 +46,7 @@ func TestLoadConfig(t *testing.T) {
 
 // Every problem is in the one error.
 func TestConfigProblems(t *testing.T) {
-	_, err := LoadConfig(SAE, write(t, "widht: 3\ncodes: 4\nbatch: 1.5\n"), []string{"k=0", "lr=fast", "steps=0", "noequals", "holdout=2"})
+	_, err := LoadConfig(coder.SAE, write(t, "widht: 3\ncodes: 4\nbatch: 1.5\n"), []string{"k=0", "lr=fast", "steps=0", "noequals", "holdout=2"})
 	if err == nil {
 		t.Fatal("accepted")
 	}
@@ -56,7 +57,7 @@ func TestConfigProblems(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ kind, file, set string }{
-		{"what", "", ""}, {SAE, "a: [", ""}, {SAE, "", "k=9000"}, {VQ, "", "codes=100000"}, {VQ, "", "arch=vae"}, {VQ, "", "ids=2"}, {VQ, "", "levels=8,1.5"}, {VQ, "", "levels="}, {VQ, "", "loss=l1"}, {Probe, "", "kinds=svm"}, {Probe, "", "l2=-1"}, {SAE, "- 1\n", ""},
+		{"what", "", ""}, {coder.SAE, "a: [", ""}, {coder.SAE, "", "k=9000"}, {coder.VQ, "", "codes=100000"}, {coder.VQ, "", "arch=vae"}, {coder.VQ, "", "ids=2"}, {coder.VQ, "", "levels=8,1.5"}, {coder.VQ, "", "levels="}, {coder.VQ, "", "loss=l1"}, {coder.Probe, "", "kinds=svm"}, {coder.Probe, "", "l2=-1"}, {coder.SAE, "- 1\n", ""},
 	} {
 		path := ""
 		if c.file != "" {
@@ -70,7 +71,7 @@ func TestConfigProblems(t *testing.T) {
 			t.Errorf("%+v is accepted", c)
 		}
 	}
-	if _, err := LoadConfig(SAE, "/does/not/exist.yaml", nil); err == nil {
+	if _, err := LoadConfig(coder.SAE, "/does/not/exist.yaml", nil); err == nil {
 		t.Error("a missing file is accepted")
 	}
 }
@@ -80,7 +81,7 @@ func FuzzSetting(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if c, err := LoadConfig(SAE, "", []string{s}); err == nil && c.Validate(SAE) != nil {
+		if c, err := LoadConfig(coder.SAE, "", []string{s}); err == nil && c.Validate(coder.SAE) != nil {
 			t.Errorf("%q gives an invalid config without an error", s)
 		}
 	})

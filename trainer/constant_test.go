@@ -10,6 +10,7 @@ import (
 
 	"actfleet/shard"
 	"actfleet/shard/store/mem"
+	"actfleet/trainer/coder"
 	"actfleet/trainer/runtest"
 	"actfleet/trainer/stream"
 	"actfleet/trainer/vq"
@@ -37,7 +38,7 @@ func still(t *testing.T, constant func(j int) bool) stream.Source {
 func TestZeroVariance(t *testing.T) {
 	some := still(t, func(j int) bool { return j%4 == 1 || j == 0 })
 	all := still(t, func(int) bool { return true })
-	for _, kind := range append(slices.Sorted(maps.Keys(families)), SAE, VQ,
+	for _, kind := range append(slices.Sorted(maps.Keys(families)), coder.SAE, coder.VQ,
 		string(vq.Gradient), string(vq.Residual), string(vq.Product), string(vq.IRIS), string(vq.FSQ)) {
 		j := archJob(t, kind, t.TempDir(), some)
 		j.Config.Steps = 10

@@ -8,6 +8,7 @@ import (
 	"actfleet/shard"
 	"actfleet/shard/run"
 	"actfleet/shard/store"
+	"actfleet/trainer/coder"
 	"actfleet/trainer/recon"
 	"actfleet/trainer/stream"
 )
@@ -26,11 +27,11 @@ type Decoded struct {
 // column as f32, and measures them against the vectors of the same rows. Units that
 // are there already are read and measured again but left as they are.
 func Decode(ctx context.Context, dir string, src stream.Source, progress func(done, units int)) (Decoded, error) {
-	id, err := ID(dir)
+	id, err := coder.ID(dir)
 	if err != nil {
 		return Decoded{}, err
 	}
-	c, err := ReadCoder(dir)
+	c, err := coder.ReadCard(dir)
 	if err != nil {
 		return Decoded{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"actfleet/shard"
 	"actfleet/shard/run"
 	"actfleet/shard/store/mem"
+	"actfleet/trainer/coder"
 	"actfleet/trainer/runtest"
 	"actfleet/trainer/vq"
 )
@@ -18,7 +19,7 @@ import (
 // of the coder on all rows, unless some have more active latents than are listed.
 func TestDecode(t *testing.T) {
 	src := made(t)
-	for _, arch := range []string{string(vq.EMA), string(vq.Residual), string(vq.FSQ), SAE, "relu"} {
+	for _, arch := range []string{string(vq.EMA), string(vq.Residual), string(vq.FSQ), coder.SAE, "relu"} {
 		j := archJob(t, arch, filepath.Join(t.TempDir(), arch), src)
 		j.Config.Steps = 20
 		if _, err := Train(t.Context(), j); err != nil {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"actfleet/shard"
+	"actfleet/trainer/coder"
 	"actfleet/trainer/sae"
 	"actfleet/trainer/vq"
 )
@@ -19,12 +20,12 @@ type decoder interface {
 	cut() int64
 }
 
-func newDecoder(dir string, c Coder) (decoder, error) {
+func newDecoder(dir string, c coder.Card) (decoder, error) {
 	switch {
-	case c.Kind == VQ:
-		coder, err := loadTokenizer(filepath.Join(dir, WeightsFile), c)
+	case c.Kind == coder.VQ:
+		coder, err := loadTokenizer(filepath.Join(dir, coder.WeightsFile), c)
 		return &vqDecoder{coder}, err
-	case c.Kind == SAE && c.DOut == 0 && len(c.Parts) == 0:
+	case c.Kind == coder.SAE && c.DOut == 0 && len(c.Parts) == 0:
 		m, err := loadSAE(dir, c)
 		return &saeDecoder{model: m}, err
 	}

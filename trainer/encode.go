@@ -9,6 +9,7 @@ import (
 	"actfleet/shard"
 	"actfleet/shard/run"
 	"actfleet/shard/store"
+	"actfleet/trainer/coder"
 	"actfleet/trainer/stream"
 )
 
@@ -33,11 +34,11 @@ type encoder interface {
 //	       filled with −1 and 0 behind the active ones; of more than k the greatest
 //	probe  score float32 of the best probe on val, and score_<probe id> of each
 func Encode(ctx context.Context, dir string, src stream.Source, progress func(done, units int)) (id string, err error) {
-	id, err = ID(dir)
+	id, err = coder.ID(dir)
 	if err != nil {
 		return "", err
 	}
-	c, err := ReadCoder(dir)
+	c, err := coder.ReadCard(dir)
 	if err != nil {
 		return "", err
 	}
@@ -45,7 +46,7 @@ func Encode(ctx context.Context, dir string, src stream.Source, progress func(do
 	if err != nil {
 		return "", err
 	}
-	cfg, err := c.config()
+	cfg, err := configOf(c)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", dir, err)
 	}
@@ -62,20 +63,20 @@ func Encode(ctx context.Context, dir string, src stream.Source, progress func(do
 	return id, nil
 }
 
-func newEncoder(dir string, c Coder) (encoder, error) {
-	path := filepath.Join(dir, WeightsFile)
+func newEncoder(dir string, c coder.Card) (encoder, error) {
+	path := filepath.Join(dir, coder.WeightsFile)
 	switch c.Kind {
-	case SAE:
-		cfg, err := c.config()
+	case coder.SAE:
+		cfg, err := configOf(c)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", dir, err)
 		}
 		m, err := loadSAE(dir, c)
 		return &saeEncoder{model: m, reads: append([]string{c.Column}, cfg.beside()...)}, err
-	case VQ:
+	case coder.VQ:
 		m, err := loadTokenizer(path, c)
 		return &vqEncoder{coder: m, column: c.Column}, err
-	case Probe:
+	case coder.Probe:
 		return newProbeEncoder(path, c)
 	}
 	return nil, fmt.Errorf("%s holds a coder of unknown kind %q", dir, c.Kind)

@@ -10,6 +10,7 @@ import (
 	"actfleet/shard"
 	"actfleet/shard/run"
 	"actfleet/shard/store/mem"
+	"actfleet/trainer/coder"
 	"actfleet/trainer/runtest"
 	"actfleet/trainer/stream"
 	"actfleet/trainer/vq"
@@ -54,12 +55,12 @@ func TestEncode(t *testing.T) {
 		total += 2 + i%9
 	}
 	checks := map[string]func(r *shard.Reader, g int, cols []any, i int){
-		VQ: func(_ *shard.Reader, _ int, cols []any, i int) {
+		coder.VQ: func(_ *shard.Reader, _ int, cols []any, i int) {
 			if k := cols[2].([]int32)[i]; k < 0 || k >= 24 {
 				t.Fatalf("code %d", k)
 			}
 		},
-		SAE: func(r *shard.Reader, g int, cols []any, i int) {
+		coder.SAE: func(r *shard.Reader, g int, cols []any, i int) {
 			latents := make([]float32, r.GroupRows(g)*3)
 			raw, err := r.Vector(g, 0, nil)
 			if err != nil {
@@ -73,7 +74,7 @@ func TestEncode(t *testing.T) {
 			}
 		},
 	}
-	checks["batchtopk"] = checks[SAE] // rows with more than k list the greatest
+	checks["batchtopk"] = checks[coder.SAE] // rows with more than k list the greatest
 	checks[string(vq.Residual)] = func(r *shard.Reader, _ int, cols []any, i int) {
 		if names := r.Schema().Scalars; len(cols) != 7 || names[2].Name != "code_0" || names[5].Name != "code_3" || names[6].Name != "err" {
 			t.Fatalf("columns %v", names)
@@ -120,12 +121,12 @@ func TestFitProbes(t *testing.T) {
 		run.Rows[i] = runtest.Row{Tokens: 2 + i%5, Label: int32(i % 2), Group: string(rune('A' + i/6)), Split: []string{"train", "train", "val", "test", "train"}[i/6%5]}
 	}
 	src := run.Write(t, mem.New(time.Now))
-	j := ProbeJob{Dir: filepath.Join(t.TempDir(), "probes"), Runs: []stream.Source{src}, Columns: []string{"resid_0", "resid_1"}, Config: Default(Probe)}
+	j := ProbeJob{Dir: filepath.Join(t.TempDir(), "probes"), Runs: []stream.Source{src}, Columns: []string{"resid_0", "resid_1"}, Config: Default(coder.Probe)}
 	rep, c, err := FitProbes(t.Context(), j)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if best := rep.Best(); rep.Probes[best].Column != "resid_1" || c.Kind != Probe || len(c.Probes) != 4 {
+	if best := rep.Best(); rep.Probes[best].Column != "resid_1" || c.Kind != coder.Probe || len(c.Probes) != 4 {
 		t.Errorf("best %s of %d", rep.Probes[best].ID, len(c.Probes))
 	}
 	id, err := Encode(t.Context(), j.Dir, src, nil)
@@ -157,7 +158,7 @@ func TestFitProbes(t *testing.T) {
 
 // A run whose vectors have another length is refused with both lengths.
 func TestEncodeOtherWidth(t *testing.T) {
-	j := job(t, VQ, filepath.Join(t.TempDir(), "vq"), made(t))
+	j := job(t, coder.VQ, filepath.Join(t.TempDir(), "vq"), made(t))
 	j.Config.Steps = 2
 	if _, err := Train(t.Context(), j); err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"actfleet/shard"
+	"actfleet/trainer/coder"
 	"actfleet/trainer/probe"
 	"actfleet/trainer/sae"
 	"actfleet/trainer/vq"
@@ -160,12 +161,13 @@ type probeEncoder struct {
 	best   int
 }
 
-func newProbeEncoder(path string, c Coder) (*probeEncoder, error) {
-	if err := probe.Load(path, c.Probes); err != nil {
+func newProbeEncoder(path string, c coder.Card) (*probeEncoder, error) {
+	probes, err := probe.Load(path, c.Probes)
+	if err != nil {
 		return nil, err
 	}
 	e := &probeEncoder{best: -1}
-	for _, p := range c.Probes {
+	for _, p := range probes {
 		if !p.Converged {
 			continue
 		}

@@ -2,19 +2,14 @@ package trainer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
-	"slices"
 
+	"actfleet/trainer/coder"
 	"actfleet/trainer/recon"
 	"actfleet/trainer/stream"
 )
-
-// EvalFile is where SaveEvaluation puts an Evaluation, for the report.
-const EvalFile = "eval.json"
 
 // EvalOptions says what Evaluate measures.
 type EvalOptions struct {
@@ -26,24 +21,15 @@ type EvalOptions struct {
 	form form // of the coder
 }
 
-// Evaluation is what was measured of a coder.
-type Evaluation struct {
-	PlanIDs   []string           `json:"plan_ids"` // of the runs whose rows were measured
-	Heldout   bool               `json:"heldout"`  // rows that training never saw
-	Metrics   map[string]float64 `json:"metrics"`
-	Densities *recon.Histogram   `json:"densities,omitempty"`
-	Latents   []Latent           `json:"latents,omitempty"`
-}
-
 // Evaluate measures a trained coder on runs: recon's metrics; l0 and densities of an autoencoder's latents with the
 // rows on which each is most active; perplexity, usage, entropy and commit of a tokenizer; with a Host what the
 // reconstructions leave of the model's loss. The rows are those of the coder's own column, token rule and conditions.
-func Evaluate(ctx context.Context, dir string, runs []stream.Source, o EvalOptions) (e Evaluation, c Coder, err error) {
-	c, err = ReadCoder(dir)
+func Evaluate(ctx context.Context, dir string, runs []stream.Source, o EvalOptions) (e coder.Evaluation, c coder.Card, err error) {
+	c, err = coder.ReadCard(dir)
 	if err != nil {
 		return e, c, err
 	}
-	cfg, err := c.config()
+	cfg, err := configOf(c)
 	if err != nil {
 		return e, c, fmt.Errorf("%s: %w", dir, err)
 	}
@@ -51,8 +37,8 @@ func Evaluate(ctx context.Context, dir string, runs []stream.Source, o EvalOptio
 	if err != nil {
 		return e, c, err
 	}
-	o.All = o.All || cfg.Holdout == 0 || !c.sawAny(runs)
-	s, err := stream.Open(ctx, runs, c.evalStream(cfg, o))
+	o.All = o.All || cfg.Holdout == 0 || !c.SawAny(planIDs(runs)...)
+	s, err := stream.Open(ctx, runs, evalStream(c, cfg, o))
 	if err != nil {
 		return e, c, err
 	}
@@ -60,7 +46,7 @@ func Evaluate(ctx context.Context, dir string, runs []stream.Source, o EvalOptio
 	if s.Width() != c.DIn+c.DOut {
 		return e, c, fmt.Errorf("%s was trained on vectors of %d, column %s here has %d", dir, c.DIn+c.DOut, c.Column, s.Width())
 	}
-	if o.form, err = c.form(); err != nil {
+	if o.form, err = formOf(c); err != nil {
 		return e, c, fmt.Errorf("%s: %w", dir, err)
 	}
 	if o.Rows == 0 {
@@ -77,7 +63,7 @@ type firing interface {
 	Active(b int) (latents []int32, values []float32)
 }
 
-func evaluate(ctx context.Context, s *stream.Stream, m Meter, runs []stream.Source, o EvalOptions, micro int) (e Evaluation, err error) {
+func evaluate(ctx context.Context, s *stream.Stream, m Meter, runs []stream.Source, o EvalOptions, micro int) (e coder.Evaluation, err error) {
 	latents, sparse := m.(firing)
 	var best gallery
 	chosen := sampled{limit: o.Prompts}
@@ -98,9 +84,7 @@ func evaluate(ctx context.Context, s *stream.Stream, m Meter, runs []stream.Sour
 		return e, err
 	}
 	e.Metrics = m.Metrics()
-	for _, r := range runs {
-		e.PlanIDs = append(e.PlanIDs, r.Plan.ID())
-	}
+	e.PlanIDs = planIDs(runs)
 	if sparse {
 		h := latents.Firing().Histogram()
 		e.Densities = &h
@@ -116,21 +100,7 @@ func evaluate(ctx context.Context, s *stream.Stream, m Meter, runs []stream.Sour
 	return e, err
 }
 
-// sawAny tells whether a coder was trained on one of the runs.
-func (c Coder) sawAny(runs []stream.Source) bool {
-	return slices.ContainsFunc(runs, func(r stream.Source) bool { return slices.Contains(c.PlanIDs, r.Plan.ID()) })
-}
-
-// SaveEvaluation leaves an Evaluation in the coder's folder.
-func SaveEvaluation(dir string, e Evaluation) error {
-	text, err := json.Marshal(e)
-	if err != nil {
-		return err
-	}
-	return writeFile(filepath.Join(dir, EvalFile), append(text, '\n'))
-}
-
-func (c Coder) evalStream(cfg Config, o EvalOptions) stream.Config {
+func evalStream(c coder.Card, cfg Config, o EvalOptions) stream.Config {
 	side := stream.Heldout
 	if o.All {
 		side = stream.Both
@@ -138,13 +108,9 @@ func (c Coder) evalStream(cfg Config, o EvalOptions) stream.Config {
 	return streamConfig(c.Column, cfg, side)
 }
 
-// config is the effective Config that cfg.json holds.
-func (c Coder) config() (Config, error) {
-	cfg := Default(c.Kind)
-	var errs []error
-	for _, key := range sortedKeys(c.Config) {
-		errs = append(errs, cfg.set(c.Kind, key, c.Config[key]))
+func planIDs(runs []stream.Source) (ids []string) {
+	for _, r := range runs {
+		ids = append(ids, r.Plan.ID())
 	}
-	errs = append(errs, cfg.Validate(c.Kind))
-	return cfg, errors.Join(errs...)
+	return ids
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"actfleet/trainer/coder"
 	"actfleet/trainer/recon"
 	"actfleet/trainer/stream"
 )
@@ -57,7 +58,7 @@ func TestContext(t *testing.T) {
 		}
 	}
 	r := reader{tokens: map[place]map[int32]string{{0, 7}: tokens}}
-	for pos, want := range map[int32]Context{1: {Before: "a", Token: "b", After: "c"}, 4: {Before: "…", Token: "e", After: "f"}} {
+	for pos, want := range map[int32]coder.Context{1: {Before: "a", Token: "b", After: "c"}, 4: {Before: "…", Token: "e", After: "f"}} {
 		c := r.context(hit{key: stream.Key{Row: 7, Pos: pos}})
 		if c.Before != want.Before || c.Token != want.Token || c.After != want.After {
 			t.Errorf("position %d: %q %q %q", pos, c.Before, c.Token, c.After)

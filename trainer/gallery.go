@@ -9,27 +9,10 @@ import (
 
 	"actfleet/shard"
 	"actfleet/shard/run"
+	"actfleet/trainer/coder"
 	"actfleet/trainer/recon"
 	"actfleet/trainer/stream"
 )
-
-// Latent is what a latent responds to: the rows on which it is most active, one of a prompt at most.
-type Latent struct {
-	Index   int       `json:"index"`
-	Density float64   `json:"density"`
-	Top     []Context `json:"top"`
-}
-
-// Context is a row with the text around its token, as far as the run kept the neighbours.
-type Context struct {
-	Value  float32 `json:"value"`
-	Run    int     `json:"run,omitempty"` // index of the run
-	Row    int64   `json:"row"`
-	Pos    int32   `json:"pos"`
-	Before string  `json:"before,omitempty"`
-	Token  string  `json:"token"`
-	After  string  `json:"after,omitempty"`
-}
 
 // Bounds of what an evaluation keeps to look at.
 const (
@@ -84,7 +67,7 @@ func insert(list []hit, h hit) []hit {
 }
 
 // contexts reads the text around the rows of the latents that are shown.
-func (g *gallery) contexts(ctx context.Context, runs []stream.Source, f recon.Firing) ([]Latent, error) {
+func (g *gallery) contexts(ctx context.Context, runs []stream.Source, f recon.Firing) ([]coder.Latent, error) {
 	shown := g.choose(f)
 	texts := reader{runs: runs, tokens: map[place]map[int32]string{}}
 	for _, i := range shown {
@@ -95,9 +78,9 @@ func (g *gallery) contexts(ctx context.Context, runs []stream.Source, f recon.Fi
 	if err := texts.read(ctx); err != nil {
 		return nil, err
 	}
-	var out []Latent
+	var out []coder.Latent
 	for _, i := range shown {
-		l := Latent{Index: int(i), Density: float64(f.Count[i]) / float64(f.N)}
+		l := coder.Latent{Index: int(i), Density: float64(f.Count[i]) / float64(f.N)}
 		for _, h := range g.best[i] {
 			l.Top = append(l.Top, texts.context(h))
 		}
@@ -188,9 +171,9 @@ func brief(token string) string {
 }
 
 // context walks from a row to both sides until a neighbour is missing.
-func (r *reader) context(h hit) Context {
+func (r *reader) context(h hit) coder.Context {
 	tokens := r.tokens[place{h.key.Run, h.key.Row}]
-	c := Context{Value: h.value, Run: int(h.key.Run), Row: h.key.Row, Pos: h.key.Pos, Token: tokens[h.key.Pos]}
+	c := coder.Context{Value: h.value, Run: int(h.key.Run), Row: h.key.Row, Pos: h.key.Pos, Token: tokens[h.key.Pos]}
 	at := h.key.Pos - 1
 	for ; h.key.Pos-at <= tokensBefore && tokens[at] != ""; at-- {
 		c.Before = tokens[at] + c.Before

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"actfleet/shard/tap"
+	"actfleet/trainer/coder"
 	"actfleet/trainer/sae"
 )
 
@@ -21,33 +22,33 @@ type Import struct {
 // SaveSAE makes a coder's folder of an autoencoder. Its config holds what Default gives where nobody
 // knows better.
 func SaveSAE(dir string, m *sae.Model, from Import) error {
-	if _, err := os.Stat(filepath.Join(dir, CfgFile)); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(dir, coder.CfgFile)); !errors.Is(err, fs.ErrNotExist) {
 		return errors.Join(fmt.Errorf("%s: %w; choose another --out", dir, ErrExists), err)
 	}
 	if (from.Target != "") != (m.Out > 0) {
 		return fmt.Errorf("a target column is for transcoders, and they need one: this is %s over vectors of %d", m.Arch, m.D)
 	}
-	c := Default(SAE)
+	c := Default(coder.SAE)
 	c.Arch, c.Width, c.Target, c.Skip = string(m.Arch), m.M, from.Target, m.Skip
 	c.K = min(c.K, c.Width) // how many latents codes list, where the function has no k
 	if m.K > 0 {
 		c.K = m.K
 	}
 	c.Tied = m.Out == 0
-	c.resolve(SAE, m.D, 0)
+	c.resolve(coder.SAE, m.D, 0)
 	widths := []int{m.D}
 	if m.Out > 0 {
 		widths = append(widths, m.Out)
 	}
-	coder := newCoder(Job{Kind: SAE, Column: from.Column, Config: c, Program: from.Program}, c, widths)
+	card := newCoder(Job{Kind: coder.SAE, Column: from.Column, Config: c, Program: from.Program}, c, widths)
 	if _, _, ok := tap.ParseColumn(from.Column); from.Column != "" && !ok {
 		return fmt.Errorf("column %q is not one of a run, such as fc2_3 or resid_0__ia3", from.Column)
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("import: %w", err)
 	}
-	if err := m.Save(filepath.Join(dir, WeightsFile)); err != nil {
+	if err := m.Save(filepath.Join(dir, coder.WeightsFile)); err != nil {
 		return err
 	}
-	return WriteCoder(dir, coder)
+	return coder.WriteCard(dir, card)
 }

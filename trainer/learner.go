@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"actfleet/trainer/coder"
 	"actfleet/trainer/optim"
 	"actfleet/trainer/ranks"
 	"actfleet/trainer/sae"
@@ -47,13 +48,13 @@ func newLearner(kind string, widths []int, c Config) (Learner, error) {
 		d += w
 	}
 	switch kind {
-	case SAE:
+	case coder.SAE:
 		cfg, err := c.learnerSAE(widths)
 		if err != nil {
 			return nil, err
 		}
 		return sae.New(d, cfg)
-	case VQ:
+	case coder.VQ:
 		return vq.New(d, c.tokenizer())
 	}
 	return nil, fmt.Errorf("coders of kind %q are not trained step by step", kind)
@@ -113,10 +114,10 @@ func (c *Config) resolve(kind string, d int, rows int64) {
 		perEpoch := (rows + int64(c.Batch) - 1) / int64(c.Batch)
 		c.Steps = int(perEpoch) * c.Epochs
 	}
-	if kind == VQ {
+	if kind == coder.VQ {
 		c.resolveTokenizer()
 	}
-	if kind != SAE {
+	if kind != coder.SAE {
 		return
 	}
 	if c.LR == 0 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"actfleet/shard"
+	"actfleet/trainer/coder"
 )
 
 // Memory is what trainings will take at most, in bytes, planned from their configs
@@ -69,7 +70,7 @@ func vectorOf(j Job) (d, size int64, err error) {
 func learnerBytes(j Job, d int64) int64 {
 	c := j.Config
 	rows := int64(min(c.Micro, c.Batch))
-	if j.Kind == VQ {
+	if j.Kind == coder.VQ {
 		return c.tokenizerBytes(d, rows)
 	}
 	m := int64(c.Width)

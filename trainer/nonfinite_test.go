@@ -7,14 +7,15 @@ import (
 	"strings"
 	"testing"
 
+	"actfleet/trainer/coder"
 	"actfleet/trainer/optim"
 )
 
 // A training that diverges names step, tensor and cause, and keeps the batch.
 func TestDivergenceKeepsBatch(t *testing.T) {
-	j := job(t, SAE, t.TempDir(), made(t))
+	j := job(t, coder.SAE, t.TempDir(), made(t))
 	for _, set := range []string{"arch=relu_april", "optimizer=sgd", "lr=1000", "clip=0"} {
-		if err := j.Config.setText(SAE, set); err != nil {
+		if err := j.Config.setText(coder.SAE, set); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,6 +1,7 @@
 package trainer
 
 import (
+	"actfleet/trainer/coder"
 	"fmt"
 	"slices"
 )
@@ -13,14 +14,14 @@ type form struct {
 }
 
 // Columns are the vector columns that a row of the coder is made of, its own first.
-func (c Coder) Columns() ([]string, error) {
-	cfg, err := c.config()
+func Columns(c coder.Card) ([]string, error) {
+	cfg, err := configOf(c)
 	return append([]string{c.Column}, cfg.beside()...), err
 }
 
-// form of an autoencoder or tokenizer is one column; a transcoder reconstructs the second, a crosscoder all.
-func (c Coder) form() (f form, err error) {
-	f.columns, err = c.Columns()
+// formOf an autoencoder or tokenizer is one column; a transcoder reconstructs the second, a crosscoder all.
+func formOf(c coder.Card) (f form, err error) {
+	f.columns, err = Columns(c)
 	f.widths, f.out = []int{c.DIn}, []int{0}
 	switch {
 	case c.DOut > 0:

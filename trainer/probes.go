@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"actfleet/trainer/coder"
 	"actfleet/trainer/probe"
 	"actfleet/trainer/stream"
 )
@@ -29,25 +30,25 @@ type ProbeJob struct {
 
 // FitProbes fits probes and leaves cfg.json and coder.safetensors in the folder.
 // Measuring their scores, and results.json, are the caller's.
-func FitProbes(ctx context.Context, j ProbeJob) (*probe.Report, Coder, error) {
-	if err := j.Config.Validate(Probe); err != nil {
-		return nil, Coder{}, err
+func FitProbes(ctx context.Context, j ProbeJob) (*probe.Report, coder.Card, error) {
+	if err := j.Config.Validate(coder.Probe); err != nil {
+		return nil, coder.Card{}, err
 	}
-	if _, err := os.Stat(filepath.Join(j.Dir, CfgFile)); !errors.Is(err, fs.ErrNotExist) {
-		return nil, Coder{}, errors.Join(err, fmt.Errorf("%s: %w; choose another --out", j.Dir, ErrExists))
+	if _, err := os.Stat(filepath.Join(j.Dir, coder.CfgFile)); !errors.Is(err, fs.ErrNotExist) {
+		return nil, coder.Card{}, errors.Join(err, fmt.Errorf("%s: %w; choose another --out", j.Dir, ErrExists))
 	}
 	rep, err := probe.Fit(ctx, j.Runs, j.config())
 	if err != nil {
-		return nil, Coder{}, err
+		return nil, coder.Card{}, err
 	}
 	if err := os.MkdirAll(j.Dir, 0o755); err != nil {
-		return nil, Coder{}, fmt.Errorf("probe: %w", err)
+		return nil, coder.Card{}, fmt.Errorf("probe: %w", err)
 	}
 	c := j.coder(rep)
-	if err := rep.Save(filepath.Join(j.Dir, WeightsFile)); err != nil {
+	if err := rep.Save(filepath.Join(j.Dir, coder.WeightsFile)); err != nil {
 		return nil, c, err
 	}
-	return rep, c, WriteCoder(j.Dir, c)
+	return rep, c, coder.WriteCard(j.Dir, c)
 }
 
 func (j ProbeJob) config() probe.Config {
@@ -57,12 +58,15 @@ func (j ProbeJob) config() probe.Config {
 		Scalars: probe.Columns{Label: c.Label, Group: c.Group, Split: c.Split}, Check: j.Check, Each: j.Each}
 }
 
-func (j ProbeJob) coder(rep *probe.Report) Coder {
+func (j ProbeJob) coder(rep *probe.Report) coder.Card {
 	first := ""
 	if len(j.Columns) == 1 {
 		first = j.Columns[0]
 	}
-	c := newCoder(Job{Kind: Probe, Runs: j.Runs, Column: first, Program: j.Program}, j.Config, []int{rep.Probes[0].D})
-	c.Arch, c.Width, c.Probes = "linear", len(rep.Probes), rep.Probes
+	c := newCoder(Job{Kind: coder.Probe, Runs: j.Runs, Column: first, Program: j.Program}, j.Config, []int{rep.Probes[0].D})
+	c.Arch, c.Width = "linear", len(rep.Probes)
+	for _, p := range rep.Probes {
+		c.Probes = append(c.Probes, p.Fit)
+	}
 	return c
 }

@@ -13,6 +13,7 @@ import (
 	"actfleet/shard"
 	"actfleet/shard/run"
 	"actfleet/shard/store/mem"
+	"actfleet/trainer/coder"
 	"actfleet/trainer/runtest"
 	"actfleet/trainer/stream"
 )
@@ -32,7 +33,7 @@ func TestRefusesData(t *testing.T) {
 		},
 		"is 16 wide in one run and 8": func(j *Job) { j.Runs = append(j.Runs, narrow(t)) },
 	} {
-		j := job(t, SAE, filepath.Join(t.TempDir(), "new"), made(t))
+		j := job(t, coder.SAE, filepath.Join(t.TempDir(), "new"), made(t))
 		change(&j)
 		_, err := Train(t.Context(), j)
 		if err == nil || !strings.Contains(err.Error(), part) || strings.Contains(err.Error(), "\n") {
@@ -67,7 +68,7 @@ func TestNonFiniteRows(t *testing.T) {
 		r.Rows[i] = runtest.Row{Tokens: 1 + i%5}
 	}
 	src := r.Write(t, mem.New(time.Now))
-	j := job(t, SAE, t.TempDir(), src)
+	j := job(t, coder.SAE, t.TempDir(), src)
 	j.Config.Holdout, j.Config.Steps, j.Config.Epochs, j.Config.Batch = 0, 0, 2, 60
 	res, err := Train(t.Context(), j)
 	if err != nil || res.Dropped != 12 {

@@ -11,13 +11,14 @@ import (
 
 	"actfleet/shard/store"
 	"actfleet/shard/store/local"
+	"actfleet/trainer/coder"
 	"actfleet/trainer/stream"
 )
 
 // look reads what the folder, and where checkpoints are kept outside of it the newest of
 // them, tell of a training there, and refuses another one.
 func (t *training) look(ctx context.Context) error {
-	there, err := ReadCoder(t.Dir)
+	there, err := coder.ReadCard(t.Dir)
 	if err == nil {
 		err = t.accept(there, t.Dir)
 	}
@@ -40,7 +41,7 @@ func present(err error) error {
 }
 
 // accept refuses what lies at a place unless this training may go on from it.
-func (t *training) accept(there Coder, place string) error {
+func (t *training) accept(there coder.Card, place string) error {
 	if !t.Resume {
 		return fmt.Errorf("%s: %w; add --resume to go on, or choose another place", place, ErrExists)
 	}
@@ -57,7 +58,7 @@ func (t *training) beginHere(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
-	inside := Place{Store: dir, Dir: CkptDir}
+	inside := Place{Store: dir, Dir: coder.CkptDir}
 	t.ckpts = ckpts{inside, t.Config.CheckpointKeep}
 	if t.Checkpoints != nil {
 		t.ckpts.Place = *t.Checkpoints
@@ -86,7 +87,7 @@ func (t *training) restore(ctx context.Context, from ckpts) (found bool, err err
 		t.kept = p.Step
 	}
 	t.fork(p.Coder)
-	if err := errors.Join(t.learner.Restored(), WriteCoder(t.Dir, t.coder), t.restoreMetrics(ctx, from)); err != nil {
+	if err := errors.Join(t.learner.Restored(), coder.WriteCard(t.Dir, t.coder), t.restoreMetrics(ctx, from)); err != nil {
 		return true, err
 	}
 	return true, t.openBoard()
@@ -96,27 +97,27 @@ func (t *training) restore(ctx context.Context, from ckpts) (found bool, err err
 func (t *training) restoreMetrics(ctx context.Context, from ckpts) error {
 	text, err := from.metrics(ctx, t.Step)
 	if err == nil {
-		err = writeFile(filepath.Join(t.Dir, MetricsFile), text)
+		err = coder.WriteEvents(t.Dir, text)
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	return truncateEvents(t.Dir, t.Step, t.Config.Steps)
+	return coder.TruncateEvents(t.Dir, t.Step, t.Config.Steps)
 }
 
 // fork notes in cfg.json what goes on differently from the checkpoint on. A change in
 // what is read begins at the first row.
-func (t *training) fork(there Coder) {
+func (t *training) fork(there coder.Card) {
 	t.coder.Forks = there.Forks
 	diff := t.coder.Difference(there)
 	if len(diff) == 0 {
 		return
 	}
-	cfg, err := there.config()
-	if err != nil || readingOf(Job{Column: there.Column, Config: cfg}) != readingOf(t.Job) || !sameData(there, t.coder) {
+	cfg, err := configOf(there)
+	if err != nil || readingOf(Job{Column: there.Column, Config: cfg}) != readingOf(t.Job) || !coder.SameData(there, t.coder) {
 		t.Cursor = stream.Cursor{}
 	}
-	t.coder.Forks = append(t.coder.Forks, Fork{Step: t.Step, Changed: diff})
+	t.coder.Forks = append(t.coder.Forks, coder.Fork{Step: t.Step, Changed: diff})
 	t.kept = -1 // what is there is of the old config
 }
 
@@ -129,7 +130,7 @@ func (t *training) start(ctx context.Context) error {
 	if err := t.learner.Init(x, n); err != nil {
 		return err
 	}
-	if err := errors.Join(WriteCoder(t.Dir, t.coder), truncateEvents(t.Dir, -1, 0)); err != nil {
+	if err := errors.Join(coder.WriteCard(t.Dir, t.coder), coder.TruncateEvents(t.Dir, -1, 0)); err != nil {
 		return err
 	}
 	return t.openBoard()
@@ -142,7 +143,7 @@ func (t *training) checkpoint(ctx context.Context) error {
 	}
 	var metrics []byte
 	if t.Checkpoints != nil {
-		text, err := os.ReadFile(filepath.Join(t.Dir, MetricsFile))
+		text, err := os.ReadFile(filepath.Join(t.Dir, coder.MetricsFile))
 		if present(err) != nil {
 			return fmt.Errorf("metrics: %w", err)
 		}
@@ -163,7 +164,7 @@ func (t *training) save(ctx context.Context) error {
 	if err := t.checkpoint(ctx); err != nil {
 		return err
 	}
-	return export(t.learner, filepath.Join(t.Dir, WeightsFile))
+	return export(t.learner, filepath.Join(t.Dir, coder.WeightsFile))
 }
 
 // hint adds to why a training failed what it can go on from.

@@ -4,31 +4,32 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"actfleet/trainer/coder"
 	"actfleet/trainer/sae"
 )
 
 // OpenSAE loads the autoencoder of a folder, every scale folded into its weights.
-func OpenSAE(dir string) (*sae.Model, Coder, error) {
-	c, err := ReadCoder(dir)
+func OpenSAE(dir string) (*sae.Model, coder.Card, error) {
+	c, err := coder.ReadCard(dir)
 	if err != nil {
 		return nil, c, err
 	}
-	if c.Kind != SAE {
+	if c.Kind != coder.SAE {
 		return nil, c, fmt.Errorf("%s holds a coder of kind %q, not an autoencoder", dir, c.Kind)
 	}
-	if _, err := ID(dir); err != nil { // says what to do when the training has not ended
+	if _, err := coder.ID(dir); err != nil { // says what to do when the training has not ended
 		return nil, c, err
 	}
 	m, err := loadSAE(dir, c)
 	return m, c, err
 }
 
-func loadSAE(dir string, c Coder) (*sae.Model, error) {
-	return sae.Load(filepath.Join(dir, WeightsFile), c.shape())
+func loadSAE(dir string, c coder.Card) (*sae.Model, error) {
+	return sae.Load(filepath.Join(dir, coder.WeightsFile), shapeOf(c))
 }
 
-// shape is what the autoencoder is made of.
-func (c Coder) shape() sae.Shape {
+// shapeOf is what the autoencoder is made of.
+func shapeOf(c coder.Card) sae.Shape {
 	skip, _ := c.Config["skip"].(bool)
 	return sae.Shape{Arch: sae.Arch(c.Arch), D: c.DIn, M: c.Width, K: c.K, Out: c.DOut, Skip: skip, Parts: c.Parts}
 }

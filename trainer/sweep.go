@@ -1,8 +1,10 @@
 package trainer
 
 import (
+	"actfleet/trainer/coder"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -37,7 +39,7 @@ func LoadSweep(path string, sets []string) ([]Plan, error) {
 	common, _ := values["common"].(map[string]any)
 	entries, _ := values["learners"].([]any)
 	var errs []error
-	for _, key := range sortedKeys(values) {
+	for _, key := range slices.Sorted(maps.Keys(values)) {
 		if key != "common" && key != "learners" {
 			errs = append(errs, fmt.Errorf("%s: unknown key; a sweep has common and learners", key))
 		}
@@ -62,7 +64,7 @@ func LoadSweep(path string, sets []string) ([]Plan, error) {
 }
 
 // kindOf are the kinds by the names of the command line.
-var kindOf = map[string]string{"sae": SAE, "tokenizer": VQ, "vq": VQ}
+var kindOf = map[string]string{"sae": coder.SAE, "tokenizer": coder.VQ, "vq": coder.VQ}
 
 // expand makes the learners of one entry.
 func expand(entry any, common map[string]any, sets []string) ([]Plan, error) {
@@ -107,13 +109,13 @@ func joined(v any) string {
 // multiplies the plans.
 func (p Plan) cross(values, common map[string]any, sets []string) ([]Plan, error) {
 	var errs []error
-	for _, key := range sortedKeys(common) {
+	for _, key := range slices.Sorted(maps.Keys(common)) {
 		if p.Config.find(p.Kind, key) != nil {
 			errs = append(errs, p.Config.set(p.Kind, key, common[key]))
 		}
 	}
 	plans := []Plan{p}
-	for _, key := range sortedKeys(values) {
+	for _, key := range slices.Sorted(maps.Keys(values)) {
 		if slices.Contains([]string{"kind", "name", "site", "layers"}, key) {
 			continue
 		}
@@ -164,7 +166,7 @@ func times(plans []Plan, key string, value any) (out []Plan, err error) {
 
 // unused reports keys that no kind of learner has.
 func unused(common map[string]any, sets []string) error {
-	keys := sortedKeys(common)
+	keys := slices.Sorted(maps.Keys(common))
 	for _, s := range sets {
 		key, _, ok := strings.Cut(s, "=")
 		if !ok {
@@ -172,9 +174,9 @@ func unused(common map[string]any, sets []string) error {
 		}
 		keys = append(keys, strings.TrimSpace(key))
 	}
-	c := Default(SAE)
+	c := Default(coder.SAE)
 	for _, key := range keys {
-		if c.find(SAE, key) == nil && c.find(VQ, key) == nil {
+		if c.find(coder.SAE, key) == nil && c.find(coder.VQ, key) == nil {
 			return fmt.Errorf("%s: unknown key", key)
 		}
 	}

@@ -9,12 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	"actfleet/trainer/coder"
 	"actfleet/trainer/stream"
 )
 
 // sweepJobs are learners of several kinds, sizes and seeds, of two readings.
 func sweepJobs(t testing.TB, src stream.Source, dir string) (jobs []Job) {
-	for i, kind := range []string{SAE, SAE, VQ, "jumprelu", "batchtopk", SAE} {
+	for i, kind := range []string{coder.SAE, coder.SAE, coder.VQ, "jumprelu", "batchtopk", coder.SAE} {
 		j := archJob(t, kind, filepath.Join(dir, string(rune('a'+i))), src)
 		j.Config.Seed = uint64(i)
 		switch i {
@@ -74,7 +75,7 @@ func interrupted(t testing.TB, jobs []Job, after int) error {
 	seen := 0
 	for i := range jobs {
 		jobs[i].Resume = true
-		jobs[i].Progress = func(Event) {
+		jobs[i].Progress = func(coder.Event) {
 			if seen++; seen == after {
 				cancel()
 			}
@@ -89,7 +90,7 @@ func TestSweepFailure(t *testing.T) {
 	src := made(t)
 	dir := t.TempDir()
 	jobs := sweepJobs(t, src, dir)
-	if err := os.MkdirAll(filepath.Join(jobs[0].Dir, MetricsFile), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(jobs[0].Dir, coder.MetricsFile), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	res, err := TrainAll(t.Context(), jobs)
@@ -101,7 +102,7 @@ func TestSweepFailure(t *testing.T) {
 			t.Errorf("%s did not end: %s", j.Dir, res[i+1].Failed)
 		}
 	}
-	if err := os.Remove(filepath.Join(jobs[0].Dir, MetricsFile)); err != nil {
+	if err := os.Remove(filepath.Join(jobs[0].Dir, coder.MetricsFile)); err != nil {
 		t.Fatal(err)
 	}
 	jobs[0].Resume = true
@@ -116,7 +117,7 @@ func TestSweepFailure(t *testing.T) {
 // With Fork a training goes on with another config, and cfg.json tells so.
 func TestFork(t *testing.T) {
 	src := made(t)
-	j := job(t, SAE, t.TempDir(), src)
+	j := job(t, coder.SAE, t.TempDir(), src)
 	j.Config.Steps = 20
 	if _, err := Train(t.Context(), j); err != nil {
 		t.Fatal(err)
@@ -130,7 +131,7 @@ func TestFork(t *testing.T) {
 	if err != nil || res.Steps != 30 {
 		t.Fatalf("%+v, %v", res, err)
 	}
-	there, err := ReadCoder(j.Dir)
+	there, err := coder.ReadCard(j.Dir)
 	if err != nil || len(there.Forks) != 1 || there.Forks[0].Step != 20 || !slices.Contains(there.Forks[0].Changed, "steps: 30 here, 20 in the folder") {
 		t.Errorf("forks %+v, %v", there.Forks, err)
 	}

@@ -46,7 +46,7 @@ func ranksOf(j Job) ranks.Ranks {
 func (t *training) join() {
 	t.ranks = ranksOf(t.Job)
 	if ranks.Many(t.ranks) {
-		t.ranks = timed{t.ranks, t.Now, &t.Summed}
+		t.ranks = timed{t.ranks, t.Now, &t.AllReduceSeconds}
 	}
 	from, _ := stream.Part(t.Config.Batch, t.ranks.Rank(), t.ranks.World())
 	t.learner.Join(t.ranks, from)

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"actfleet/trainer/coder"
 	"actfleet/trainer/ranks"
 	"actfleet/trainer/ranks/rankstest"
 	"actfleet/trainer/stream"
@@ -75,7 +76,7 @@ func sameCurve(t *testing.T, got, want []string) {
 // Several ranks train as one does with the same batches: the same curve but for rounding, for every family.
 func TestRanksLikeOne(t *testing.T) {
 	src := made(t)
-	for i, kind := range append(slices.Sorted(maps.Keys(families)), SAE, VQ,
+	for i, kind := range append(slices.Sorted(maps.Keys(families)), coder.SAE, coder.VQ,
 		string(vq.Gradient), string(vq.Residual), string(vq.Product), string(vq.IRIS), string(vq.FSQ)) {
 		t.Run(kind, func(t *testing.T) {
 			make := func(dir string) Job {
@@ -100,7 +101,7 @@ func TestRanksLikeOne(t *testing.T) {
 // short is a job of few steps, each of which is reported.
 func short(t *testing.T, src stream.Source) func(dir string) Job {
 	return func(dir string) Job {
-		j := job(t, SAE, dir, src)
+		j := job(t, coder.SAE, dir, src)
 		j.Config.Steps, j.Config.EvalSteps, j.Config.LogSteps, j.Config.DeadTokens = 24, 10, 1, 300
 		j.Resume = true
 		return j
@@ -122,7 +123,7 @@ func TestRanksChange(t *testing.T) {
 		group := rankstest.New(3)
 		errs := grouped(t, group, func(d string) Job {
 			j := job(d)
-			j.Progress = func(e Event) {
+			j.Progress = func(e coder.Event) {
 				if e.Step == 11 && d == dir {
 					group[0].Leaving = true
 				}
@@ -163,9 +164,9 @@ func TestRanksFailTogether(t *testing.T) {
 	dir = t.TempDir()
 	errs = together(t, 2, func(d string) Job {
 		j := short(t, src)(d)
-		j.Progress = func(e Event) {
+		j.Progress = func(e coder.Event) {
 			if e.Step == 9 && d == dir {
-				metrics := filepath.Join(dir, MetricsFile)
+				metrics := filepath.Join(dir, coder.MetricsFile)
 				if err := errors.Join(os.Remove(metrics), os.Mkdir(metrics, 0o755)); err != nil {
 					t.Error(err)
 				}
@@ -173,7 +174,7 @@ func TestRanksFailTogether(t *testing.T) {
 		}
 		return j
 	}, dir)
-	if errs[0] == nil || !strings.Contains(errs[0].Error(), MetricsFile) || !errors.Is(errs[1], ranks.ErrOther) {
+	if errs[0] == nil || !strings.Contains(errs[0].Error(), coder.MetricsFile) || !errors.Is(errs[1], ranks.ErrOther) {
 		t.Errorf("a folder that cannot be written: %v", errs)
 	}
 }
@@ -185,7 +186,7 @@ func TestRankVanishes(t *testing.T) {
 	group := rankstest.New(2)
 	errs := grouped(t, group, func(d string) Job {
 		j := short(t, src)(d)
-		j.Progress = func(e Event) {
+		j.Progress = func(e coder.Event) {
 			if e.Step == 17 && d != dir {
 				group[1].Leave()
 			}
@@ -214,7 +215,7 @@ func TestRankLeavesFollowing(t *testing.T) {
 		j := short(t, src)(d)
 		j.Wait = func(context.Context, int) error { return nil }
 		if d != dir {
-			j.Progress = func(e Event) {
+			j.Progress = func(e coder.Event) {
 				if e.Step == 5 {
 					leave()
 				}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"actfleet/trainer/coder"
 	"actfleet/trainer/vq"
 )
 
@@ -79,8 +80,8 @@ func (c Config) tokenizerProblems() (errs []error) {
 }
 
 // loadTokenizer loads the tokenizer of a folder.
-func loadTokenizer(path string, c Coder) (vq.Coder, error) {
-	cfg, err := c.config()
+func loadTokenizer(path string, c coder.Card) (vq.Coder, error) {
+	cfg, err := configOf(c)
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", path, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"actfleet/trainer/coder"
 	"actfleet/trainer/ranks"
 	"actfleet/trainer/stream"
 )
@@ -42,26 +43,26 @@ type Job struct {
 	// is not there yet, from several goroutines, and returns when it is time to look again.
 	Wait func(ctx context.Context, unit int) error
 
-	Program  string           // version of the program, for cfg.json
-	Host     string           // name of this machine, for the names of event files
-	Progress func(Event)      // called after every line of metrics.jsonl; may be nil
-	Now      func() time.Time // the clock, for rates, checkpoint_minutes and event files only
+	Program  string            // version of the program, for cfg.json
+	Host     string            // name of this machine, for the names of event files
+	Progress func(coder.Event) // called after every line of metrics.jsonl; may be nil
+	Now      func() time.Time  // the clock, for rates, checkpoint_minutes and event files only
 }
 
 // Result is what a training ended with.
 type Result struct {
-	Dir     string
-	Coder   Coder
-	Steps   int
-	Rows    int64
-	Seconds float64            // of its own computing and of waiting for data
-	Starved float64            // share of Seconds spent waiting for data
-	Summed  float64            // share of Seconds spent in sums over several ranks
-	Dropped int64              // rows left out because a value was not finite
-	Loud    int64              // rows left out because of max_norm
-	Mixing  stream.Mixing      // of the last batch that was reported
-	Eval    map[string]float64 // metrics on held-out rows
-	Failed  string             `json:",omitempty"` // why it did not end
+	Dir               string
+	Coder             coder.Card
+	Steps             int
+	Rows              int64
+	Seconds           float64            // of its own computing and of waiting for data
+	DataWaitFraction  float64            // share of Seconds spent waiting for data
+	AllReduceFraction float64            // share of Seconds spent in all-reduces over several ranks
+	Dropped           int64              // rows left out because a value was not finite
+	Loud              int64              // rows left out because of max_norm
+	Mixing            stream.Mixing      // of the last batch that was reported
+	Eval              map[string]float64 // metrics on held-out rows
+	Failed            string             `json:",omitempty"` // why it did not end
 }
 
 // Train trains a coder and leaves it in Job.Dir. When ctx ends it writes a

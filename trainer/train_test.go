@@ -19,6 +19,7 @@ import (
 	"actfleet/shard"
 	"actfleet/shard/store/local"
 	"actfleet/shard/store/mem"
+	"actfleet/trainer/coder"
 	"actfleet/trainer/runtest"
 	"actfleet/trainer/stream"
 	"actfleet/trainer/vq"
@@ -60,17 +61,17 @@ func job(t testing.TB, kind, dir string, src stream.Source) Job {
 
 // archJob is job of a kind, or of an autoencoder of another architecture.
 func archJob(t testing.TB, kind, dir string, src stream.Source) Job {
-	if kind == SAE || kind == VQ {
+	if kind == coder.SAE || kind == coder.VQ {
 		return job(t, kind, dir, src)
 	}
 	if _, err := vq.ParseArch(kind); err == nil {
-		j := job(t, VQ, dir, src)
+		j := job(t, coder.VQ, dir, src)
 		j.Config.Arch, j.Config.Hidden, j.Config.CodeWidth, j.Config.Levels = kind, 20, 5, []float64{4, 3}
 		return j
 	}
-	j := job(t, SAE, dir, src)
+	j := job(t, coder.SAE, dir, src)
 	for _, set := range append(strings.Fields(families[kind]), "penalty=0.1") {
-		if err := j.Config.setText(SAE, set); err != nil {
+		if err := j.Config.setText(coder.SAE, set); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -99,7 +100,7 @@ var families = map[string]string{
 
 func weights(t testing.TB, dir string) string {
 	t.Helper()
-	sum, err := hashFile(filepath.Join(dir, WeightsFile))
+	sum, err := coder.HashFile(filepath.Join(dir, coder.WeightsFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +110,7 @@ func weights(t testing.TB, dir string) string {
 // events is metrics.jsonl without the times.
 func events(t testing.TB, dir string) (lines []string) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(dir, MetricsFile))
+	text, err := os.ReadFile(filepath.Join(dir, coder.MetricsFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +130,7 @@ func events(t testing.TB, dir string) (lines []string) {
 // A training that is interrupted again and again ends with the weights, the metrics
 // and the checkpoint of one that was not.
 func TestResumeBitForBit(t *testing.T) {
-	for _, kind := range append(slices.Sorted(maps.Keys(families)), SAE, VQ,
+	for _, kind := range append(slices.Sorted(maps.Keys(families)), coder.SAE, coder.VQ,
 		string(vq.Gradient), string(vq.Residual), string(vq.Product), string(vq.IRIS), string(vq.FSQ)) {
 		t.Run(kind, func(t *testing.T) {
 			job := archJob
@@ -139,7 +140,7 @@ func TestResumeBitForBit(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if res.Steps != 60 || res.Eval["fvu"] == 0 && kind != VQ || res.Eval["fvu"] > 0.9 {
+			if res.Steps != 60 || res.Eval["fvu"] == 0 && kind != coder.VQ || res.Eval["fvu"] > 0.9 {
 				t.Errorf("result %+v", res)
 			}
 			parts := t.TempDir()
@@ -148,7 +149,7 @@ func TestResumeBitForBit(t *testing.T) {
 				j.Resume = true
 				ctx, cancel := context.WithCancel(t.Context())
 				seen := 0
-				j.Progress = func(e Event) {
+				j.Progress = func(e coder.Event) {
 					if seen++; seen == 4 { // in the middle of nowhere
 						cancel()
 					}
@@ -171,8 +172,8 @@ func TestResumeBitForBit(t *testing.T) {
 			if a, b := events(t, whole), events(t, parts); !slices.Equal(a, b) {
 				t.Errorf("metrics differ:\n%s\nand\n%s", strings.Join(a, "\n"), strings.Join(b, "\n"))
 			}
-			a, _ := hashFile(filepath.Join(whole, ckpts{Place: Place{Dir: CkptDir}}.key(60, arraysExt)))
-			b, _ := hashFile(filepath.Join(parts, ckpts{Place: Place{Dir: CkptDir}}.key(60, arraysExt)))
+			a, _ := coder.HashFile(filepath.Join(whole, ckpts{Place: Place{Dir: coder.CkptDir}}.key(60, arraysExt)))
+			b, _ := coder.HashFile(filepath.Join(parts, ckpts{Place: Place{Dir: coder.CkptDir}}.key(60, arraysExt)))
 			if a == "" || a != b {
 				t.Error("the last checkpoints differ")
 			}
@@ -185,10 +186,10 @@ func TestResumeBitForBit(t *testing.T) {
 func TestResumeAfterCrash(t *testing.T) {
 	src := made(t)
 	whole, parts := t.TempDir(), t.TempDir()
-	if _, err := Train(t.Context(), job(t, SAE, whole, src)); err != nil {
+	if _, err := Train(t.Context(), job(t, coder.SAE, whole, src)); err != nil {
 		t.Fatal(err)
 	}
-	j := job(t, SAE, parts, src)
+	j := job(t, coder.SAE, parts, src)
 	crash := errors.New("crash")
 	func() {
 		defer func() {
@@ -196,7 +197,7 @@ func TestResumeAfterCrash(t *testing.T) {
 				t.Error("no crash")
 			}
 		}()
-		j.Progress = func(e Event) {
+		j.Progress = func(e coder.Event) {
 			if e.Step == 40 {
 				panic(crash)
 			}
@@ -207,7 +208,7 @@ func TestResumeAfterCrash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	saved := ckpts{Place: Place{Store: st, Dir: CkptDir}}
+	saved := ckpts{Place: Place{Store: st, Dir: coder.CkptDir}}
 	if whole, _, err := saved.steps(t.Context()); err != nil || !slices.Equal(whole, []int{35, 28}) {
 		t.Fatalf("checkpoints %v, %v", whole, err)
 	}
@@ -241,7 +242,7 @@ func TestMicroBatches(t *testing.T) {
 	src := made(t)
 	var loss []float64
 	for _, micro := range []int{128, 50, 7} {
-		j := job(t, SAE, t.TempDir(), src)
+		j := job(t, coder.SAE, t.TempDir(), src)
 		j.Config.Micro, j.Config.Steps = micro, 15
 		res, err := Train(t.Context(), j)
 		if err != nil {
@@ -259,7 +260,7 @@ func TestMicroBatches(t *testing.T) {
 func TestTrainRefuses(t *testing.T) {
 	src := made(t)
 	dir := t.TempDir()
-	first := job(t, VQ, dir, src)
+	first := job(t, coder.VQ, dir, src)
 	first.Config.Steps = 3
 	if _, err := Train(t.Context(), first); err != nil {
 		t.Fatal(err)
@@ -285,9 +286,9 @@ func TestTrainRefuses(t *testing.T) {
 		"column": func(j *Job) { j.Column = "fc9_9" },
 		"where":  func(j *Job) { j.Config.Where = []string{"split=nowhere"} },
 		"config": func(j *Job) { j.Config.Batch = 0 },
-		"kind":   func(j *Job) { j.Kind = Probe },
+		"kind":   func(j *Job) { j.Kind = coder.Probe },
 	} {
-		j := job(t, VQ, filepath.Join(t.TempDir(), "new"), src)
+		j := job(t, coder.VQ, filepath.Join(t.TempDir(), "new"), src)
 		change(&j)
 		if _, err := Train(t.Context(), j); err == nil {
 			t.Errorf("%s: accepted", name)
@@ -301,7 +302,7 @@ func TestTrainRefuses(t *testing.T) {
 // A 64-bit seed survives cfg.json, and Evaluate gives the metrics of the training.
 func TestEvaluate(t *testing.T) {
 	src := made(t)
-	j := job(t, SAE, t.TempDir(), src)
+	j := job(t, coder.SAE, t.TempDir(), src)
 	j.Config.Seed, j.Config.Steps, j.Config.EvalRows = 1<<63+3, 20, 1<<20
 	res, err := Train(t.Context(), j)
 	if err != nil {
@@ -324,7 +325,7 @@ func TestEvaluate(t *testing.T) {
 	if err != nil || all.Metrics["rows"] <= m["rows"] || all.Heldout || !e.Heldout {
 		t.Errorf("all rows: %v, %v", all.Metrics["rows"], err)
 	}
-	if id, err := ID(j.Dir); err != nil || !strings.HasPrefix(id, "sae_fc2_3_") {
+	if id, err := coder.ID(j.Dir); err != nil || !strings.HasPrefix(id, "sae_fc2_3_") {
 		t.Errorf("id %q, %v", id, err)
 	}
 }
@@ -332,14 +333,14 @@ func TestEvaluate(t *testing.T) {
 // Where checkpoints cannot be written the training ends with an error that says so,
 // and leaves no weights.
 func TestCheckpointFails(t *testing.T) {
-	j := job(t, VQ, t.TempDir(), made(t))
-	if err := os.WriteFile(filepath.Join(j.Dir, CkptDir), nil, 0o600); err != nil {
+	j := job(t, coder.VQ, t.TempDir(), made(t))
+	if err := os.WriteFile(filepath.Join(j.Dir, coder.CkptDir), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Train(t.Context(), j); err == nil || !strings.Contains(err.Error(), "checkpoint") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := os.Stat(filepath.Join(j.Dir, WeightsFile)); err == nil {
+	if _, err := os.Stat(filepath.Join(j.Dir, coder.WeightsFile)); err == nil {
 		t.Error("weights were written")
 	}
 }
@@ -347,23 +348,23 @@ func TestCheckpointFails(t *testing.T) {
 // A cfg.json that claims absurd sizes gives an error, not memory.
 func TestHostileCfg(t *testing.T) {
 	src := made(t)
-	j := job(t, SAE, t.TempDir(), src)
+	j := job(t, coder.SAE, t.TempDir(), src)
 	j.Config.Steps = 2
 	res, err := Train(t.Context(), j)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, change := range map[string]func(*Coder){
-		"wide":     func(c *Coder) { c.Width, c.DIn = 1<<40, 1<<40 },
-		"deep":     func(c *Coder) { c.K = c.Width + 1 },
-		"kind":     func(c *Coder) { c.Kind = "what" },
-		"vq":       func(c *Coder) { c.Kind, c.Config = VQ, Default(VQ).Effective(VQ) },
-		"negative": func(c *Coder) { c.DIn = -4 },
-		"config":   func(c *Coder) { c.Config = map[string]any{"batch": "many"} },
+	for name, change := range map[string]func(*coder.Card){
+		"wide":     func(c *coder.Card) { c.Width, c.DIn = 1<<40, 1<<40 },
+		"deep":     func(c *coder.Card) { c.K = c.Width + 1 },
+		"kind":     func(c *coder.Card) { c.Kind = "what" },
+		"vq":       func(c *coder.Card) { c.Kind, c.Config = coder.VQ, Default(coder.VQ).Effective(coder.VQ) },
+		"negative": func(c *coder.Card) { c.DIn = -4 },
+		"config":   func(c *coder.Card) { c.Config = map[string]any{"batch": "many"} },
 	} {
 		c := res.Coder
 		change(&c)
-		if err := WriteCoder(j.Dir, c); err != nil {
+		if err := coder.WriteCard(j.Dir, c); err != nil {
 			t.Fatal(err)
 		}
 		if _, _, err := Evaluate(t.Context(), j.Dir, j.Runs, EvalOptions{}); err == nil {
@@ -381,16 +382,16 @@ func FuzzReadCoder(f *testing.F) {
 	f.Add([]byte(`{`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, CfgFile), text, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, coder.CfgFile), text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c, err := ReadCoder(dir)
+		c, err := coder.ReadCard(dir)
 		if err != nil {
 			return
 		}
-		if cfg, err := c.config(); err == nil && cfg.Validate(c.Kind) != nil {
+		if cfg, err := configOf(c); err == nil && cfg.Validate(c.Kind) != nil {
 			t.Error("an invalid config is accepted")
 		}
-		c.Difference(Coder{})
+		c.Difference(coder.Card{})
 	})
 }

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"time"
 
+	"actfleet/trainer/coder"
 	"actfleet/trainer/optim"
 	"actfleet/trainer/ranks"
-	"actfleet/trainer/recon"
 	"actfleet/trainer/stream"
 	"actfleet/trainer/tfevents"
 )
@@ -14,7 +14,7 @@ import (
 // training is a Job under way.
 type training struct {
 	Job
-	coder   Coder
+	coder   coder.Card
 	learner Learner
 	feed    *feed
 	progress
@@ -41,7 +41,7 @@ func (t *training) learn(b *stream.Batch, waited float64, after stream.Cursor) e
 	}
 	t.Step, t.Cursor, t.stepped = t.Step+1, after, true
 	t.Rows, t.Dropped, t.Loud = t.Rows+int64(len(b.Rows)), t.Dropped+int64(b.Dropped), t.Loud+int64(b.Loud)
-	t.Seconds, t.Starved = t.Seconds+waited+t.Now().Sub(began).Seconds(), t.Starved+waited
+	t.Seconds, t.DataWaitSeconds = t.Seconds+waited+t.Now().Sub(began).Seconds(), t.DataWaitSeconds+waited
 	if t.Step%t.Config.LogSteps == 0 || t.last() || t.Step == 1 {
 		t.mixing = stream.Measure(b.Rows, t.feed.data.Mixed())
 		values["mixing"] = t.mixing.Evenness
@@ -57,7 +57,7 @@ func (t *training) optimize(b *stream.Batch) (map[string]float64, error) {
 	}
 	lr := t.rate()
 	values, err := t.learner.Step(lr)
-	if err == nil && t.Kind == SAE {
+	if err == nil && t.Kind == coder.SAE {
 		values["lr"] = lr
 	}
 	return values, err
@@ -82,8 +82,8 @@ func (t *training) checkpoints() bool {
 }
 
 // report adds a line to metrics.jsonl and an event for TensorBoard, and tells Progress.
-func (t *training) report(split string, values map[string]float64, density *recon.Histogram) error {
-	e := Event{Step: t.Step, Total: t.Config.Steps, Rows: t.Rows, Seconds: t.Seconds, Starved: t.starved(), Summed: t.share(t.Summed), Split: split, Values: values, Density: density}
+func (t *training) report(split string, values map[string]float64, density *coder.Histogram) error {
+	e := coder.Event{Step: t.Step, Total: t.Config.Steps, Rows: t.Rows, Seconds: t.Seconds, DataWaitFraction: t.share(t.DataWaitSeconds), AllReduceFraction: t.share(t.AllReduceSeconds), Split: split, Values: values, Density: density}
 	if err := t.write(e); err != nil {
 		return err
 	}
@@ -92,9 +92,6 @@ func (t *training) report(split string, values map[string]float64, density *reco
 	}
 	return nil
 }
-
-// starved is the share of the time spent waiting for data.
-func (t *training) starved() float64 { return t.share(t.Starved) }
 
 // share is seconds as a part of the time so far.
 func (t *training) share(seconds float64) float64 {
@@ -105,16 +102,16 @@ func (t *training) share(seconds float64) float64 {
 }
 
 func (t *training) result() Result {
-	return Result{Dir: t.Dir, Coder: t.coder, Steps: t.Step, Rows: t.Rows, Seconds: t.Seconds, Starved: t.starved(), Summed: t.share(t.Summed),
+	return Result{Dir: t.Dir, Coder: t.coder, Steps: t.Step, Rows: t.Rows, Seconds: t.Seconds, DataWaitFraction: t.share(t.DataWaitSeconds), AllReduceFraction: t.share(t.AllReduceSeconds),
 		Dropped: t.Dropped, Loud: t.Loud, Mixing: t.mixing, Eval: t.eval}
 }
 
 // write keeps what is reported, on rank 0.
-func (t *training) write(e Event) error {
+func (t *training) write(e coder.Event) error {
 	if !t.writes() {
 		return nil
 	}
-	if err := appendEvent(t.Dir, e); err != nil {
+	if err := coder.AppendEvent(t.Dir, e); err != nil {
 		return err
 	}
 	if err := t.board.Append(boardEvent(e, t.Now())); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"actfleet/trainer"
+	"actfleet/trainer/coder"
 )
 
 // metricText lists metrics by name.
@@ -80,7 +81,7 @@ type measured struct {
 	Site  string `json:"site"`
 	Layer int    `json:"layer"`
 	Width int    `json:"width"`
-	trainer.Evaluation
+	coder.Evaluation
 }
 
 func runEval(ctx context.Context, args []string, o evalOptions, out io.Writer) error {
@@ -122,7 +123,7 @@ func runEval(ctx context.Context, args []string, o evalOptions, out io.Writer) e
 // coderDirs replaces folders that hold coders but are none by what they hold.
 func coderDirs(args []string) (dirs []string, err error) {
 	for _, dir := range args {
-		found, err := trainer.Coders(dir)
+		found, err := coder.List(dir)
 		if err != nil {
 			return nil, err
 		}

@@ -18,6 +18,7 @@ import (
 	"actfleet/internal/torch"
 	"actfleet/shard/tap"
 	"actfleet/trainer"
+	"actfleet/trainer/coder"
 	"actfleet/trainer/parallel"
 	"actfleet/trainer/stream"
 )
@@ -54,8 +55,8 @@ func newTrain() *cobra.Command {
 	}
 	o.flags(c.Flags())
 	o.resumeFlags(c.Flags())
-	c.AddCommand(newTrainCoder("sae", trainer.SAE, "a sparse autoencoder, TopK with auxiliary loss unless arch says otherwise"),
-		newTrainCoder("tokenizer", trainer.VQ, "an activation tokenizer, a codebook of averages unless arch says otherwise"), newTrainProbe())
+	c.AddCommand(newTrainCoder("sae", coder.SAE, "a sparse autoencoder, TopK with auxiliary loss unless arch says otherwise"),
+		newTrainCoder("tokenizer", coder.VQ, "an activation tokenizer, a codebook of averages unless arch says otherwise"), newTrainProbe())
 	return c
 }
 

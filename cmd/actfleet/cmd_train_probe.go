@@ -17,6 +17,7 @@ import (
 
 	"actfleet/analysis/evaluate"
 	"actfleet/trainer"
+	"actfleet/trainer/coder"
 	"actfleet/trainer/probe"
 	"actfleet/trainer/stream"
 )
@@ -31,7 +32,7 @@ func newTrainProbe() *cobra.Command {
 refused. Every result stands beside its baselines, with an interval clustered by group. The scores of all
 rows are written back into the run, as a view in SQL.
 Keys for --set and the file of -f, with their defaults:
-` + keyList(trainer.Probe) + exitCodes,
+` + keyList(coder.Probe) + exitCodes,
 		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return runTrainProbe(c.Context(), o, !noCodes, c.OutOrStdout())
@@ -43,7 +44,7 @@ Keys for --set and the file of -f, with their defaults:
 }
 
 func runTrainProbe(ctx context.Context, o trainOptions, codes bool, out io.Writer) error {
-	cfg, runs, taps, err := o.load(ctx, trainer.Probe)
+	cfg, runs, taps, err := o.load(ctx, coder.Probe)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"actfleet/collector/model"
 	"actfleet/shard/tap"
 	"actfleet/trainer"
+	"actfleet/trainer/coder"
 	"actfleet/trainer/stream"
 )
 
@@ -40,11 +41,11 @@ func openPatched(ctx context.Context, dir string, runs []stream.Source) (*patche
 
 // at is the model with the places a coder reads.
 func (p *patched) at(dir string) (trainer.Host, error) {
-	c, err := trainer.ReadCoder(dir)
+	c, err := coder.ReadCard(dir)
 	if err != nil {
 		return nil, err
 	}
-	columns, err := c.Columns()
+	columns, err := trainer.Columns(c)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}

@@ -10,7 +10,7 @@ import (
 	"text/tabwriter"
 
 	"actfleet/trainer"
-	"actfleet/trainer/recon"
+	"actfleet/trainer/coder"
 	"actfleet/trainer/stream"
 	"actfleet/trainer/vq"
 )
@@ -28,7 +28,7 @@ func evalOne(ctx context.Context, dir string, o trainer.EvalOptions, p *patched,
 	if err != nil {
 		return measured{}, err
 	}
-	return measured{dir, c.Kind, c.Arch, c.Site, c.Layer, c.Width, e}, trainer.SaveEvaluation(dir, e)
+	return measured{dir, c.Kind, c.Arch, c.Site, c.Layer, c.Width, e}, coder.SaveEvaluation(dir, e)
 }
 
 // columns of the table and lines of the list, in order; what else there is follows by name in the list.
@@ -116,7 +116,7 @@ func namesOf(table []measured) (names []string) {
 }
 
 // densityText draws the histogram of densities on one line.
-func densityText(h recon.Histogram) string {
+func densityText(h coder.Histogram) string {
 	bars := []rune("▁▂▃▄▅▆▇█")
 	most := slices.Max(append([]int{1}, h.Count...))
 	var b strings.Builder

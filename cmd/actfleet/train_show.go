@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"actfleet/trainer"
+	"actfleet/trainer/coder"
 	"actfleet/trainer/vq"
 )
 
@@ -21,7 +22,7 @@ func (o *trainOptions) trainShown(ctx context.Context, jobs []trainer.Job) ([]tr
 		if o.follow {
 			jobs[i].Wait = waiter(m, j.Runs[0].Plan.NumUnits())
 		}
-		jobs[i].Progress = func(e trainer.Event) {
+		jobs[i].Progress = func(e coder.Event) {
 			last = eventLine(j.Column, e)
 			if len(jobs) > 1 {
 				last = fmt.Sprintf("%s  (%d coders, %s)", eventLine(filepath.Base(j.Dir), e), len(jobs), timeText(time.Since(began)))
@@ -39,7 +40,7 @@ func (o *trainOptions) trainShown(ctx context.Context, jobs []trainer.Job) ([]tr
 // shown are the metrics of a progress line, in order, as far as a kind has them.
 var shown = []string{"loss", "fvu", "l0", "dead", "perplexity", "usage"}
 
-func eventLine(name string, e trainer.Event) string {
+func eventLine(name string, e coder.Event) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s step %d of %d", name, e.Step, e.Total)
 	for _, name := range shown {
@@ -50,9 +51,9 @@ func eventLine(name string, e trainer.Event) string {
 	if e.Step > 0 && e.Seconds > 0 {
 		rate := float64(e.Rows) / e.Seconds
 		left := time.Duration(e.Seconds / float64(e.Step) * float64(e.Total-e.Step) * float64(time.Second))
-		fmt.Fprintf(&b, "  %.3g rows/s  waiting %.1f %%", rate, 100*e.Starved)
-		if e.Summed > 0 {
-			fmt.Fprintf(&b, "  sums %.1f %%", 100*e.Summed)
+		fmt.Fprintf(&b, "  %.3g rows/s  waiting %.1f %%", rate, 100*e.DataWaitFraction)
+		if e.AllReduceFraction > 0 {
+			fmt.Fprintf(&b, "  sums %.1f %%", 100*e.AllReduceFraction)
 		}
 		fmt.Fprintf(&b, "  ETA %s", timeText(left))
 	}
@@ -61,7 +62,7 @@ func eventLine(name string, e trainer.Event) string {
 
 func printTrained(out io.Writer, j trainer.Job, r trainer.Result) {
 	fmt.Fprintf(out, "%s: %s of %s, %d steps over %d rows in %s (waited for data %.1f %%)\n", j.Dir, j.Kind, j.Column,
-		r.Steps, r.Rows, timeText(time.Duration(r.Seconds*float64(time.Second))), 100*r.Starved)
+		r.Steps, r.Rows, timeText(time.Duration(r.Seconds*float64(time.Second))), 100*r.DataWaitFraction)
 	if r.Dropped > 0 {
 		fmt.Fprintf(out, "  left out %d rows with values that are not finite\n", r.Dropped)
 	}
@@ -70,8 +71,8 @@ func printTrained(out io.Writer, j trainer.Job, r trainer.Result) {
 	}
 	fmt.Fprintf(out, "  mixing: a batch came from %d units with %.2f bits of entropy, %.0f %% of what is possible\n",
 		r.Mixing.Units, r.Mixing.Entropy, 100*r.Mixing.Evenness)
-	if r.Summed > 0 {
-		fmt.Fprintf(out, "  sums over the ranks took %.1f %% of the time, waiting for each other included\n", 100*r.Summed)
+	if r.AllReduceFraction > 0 {
+		fmt.Fprintf(out, "  sums over the ranks took %.1f %% of the time, waiting for each other included\n", 100*r.AllReduceFraction)
 	}
 	fmt.Fprintf(out, "  held out:%s\n", metricText(r.Eval))
 	for _, line := range vq.Alarms(r.Eval) {

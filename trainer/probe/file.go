@@ -3,6 +3,7 @@ package probe
 import (
 	"fmt"
 
+	"actfleet/trainer/coder"
 	"actfleet/trainer/state"
 )
 
@@ -25,21 +26,22 @@ func (r *Report) Save(path string) error {
 	return s.Save(path, map[string]string{"format": "pt"})
 }
 
-// Load reads the weights of probes whose ID, Kind and D are known back from what Save
-// wrote. Probes that did not converge stay without weights.
-func Load(path string, probes []Probe) error {
+// Load reads probes whose ID, Kind and D are known back from what Save wrote. Probes that did not converge are
+// without weights.
+func Load(path string, fits []coder.Fit) ([]Probe, error) {
 	s := &state.Set{}
-	bias := make([][]float64, len(probes))
+	probes, bias := make([]Probe, len(fits)), make([][]float64, len(fits))
 	for i := range probes {
 		p := &probes[i]
+		p.Fit = fits[i]
 		if !p.Converged {
 			continue
 		}
 		if p.D < 1 {
-			return fmt.Errorf("load %s: probe %s over vectors of %d", path, p.ID, p.D)
+			return nil, fmt.Errorf("load %s: probe %s over vectors of %d", path, p.ID, p.D)
 		}
 		if err := state.Holds(path, 8*float64(p.D)); err != nil {
-			return err
+			return nil, err
 		}
 		p.W, bias[i] = make([]float64, p.D), make([]float64, 1)
 		state.Add(s, "w_"+p.ID, p.W)
@@ -51,12 +53,12 @@ func Load(path string, probes []Probe) error {
 		}
 	}
 	if err := s.Load(path); err != nil {
-		return err
+		return nil, err
 	}
 	for i := range probes {
 		if bias[i] != nil {
 			probes[i].B = bias[i][0]
 		}
 	}
-	return nil
+	return probes, nil
 }

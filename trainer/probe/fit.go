@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"actfleet/trainer/coder"
 	"actfleet/trainer/stream"
 )
 
@@ -38,18 +39,9 @@ type Config struct {
 
 // Probe is a fitted probe: P(y=1) = σ(W·x + B).
 type Probe struct {
-	ID         string    `json:"id"` // kind and column
-	Kind       string    `json:"kind"`
-	Column     string    `json:"column"`
-	D          int       `json:"d"`
-	W          []float64 `json:"-"` // [D]
-	B          float64   `json:"-"`
-	L2         float64   `json:"l2,omitempty"`
-	Converged  bool      `json:"converged"`
-	Iterations int       `json:"iterations,omitempty"`
-	Gradient   float64   `json:"gradient,omitempty"` // its largest part at the end
-	TrainLoss  float64   `json:"train_loss"`         // mean −log P(y) of the train rows
-	ValLoss    float64   `json:"val_loss"`
+	coder.Fit
+	W []float64 // [D]
+	B float64
 
 	mean, std []float64 // of the train rows; nil for MassMean
 }
@@ -160,7 +152,7 @@ func (d *data) fitKind(kind string, x []float32, width int, c Config) (Probe, er
 	switch train := d.In(Train); kind {
 	case MassMean:
 		f := massMean(x, width, train, d.Label)
-		return Probe{W: f.w, B: f.b, Converged: f.converged}, nil
+		return Probe{Fit: coder.Fit{Converged: f.converged}, W: f.w, B: f.b}, nil
 	case Logistic:
 		return d.fitLogistic(x, width, train, c), nil
 	}
@@ -173,13 +165,13 @@ func (d *data) fitLogistic(x []float32, width int, train []int, c Config) Probe 
 	s := newScaling(x, width, train)
 	p := newLogistic(s.apply(x, width, train), len(train), width, pick(d.Label, train))
 	theta := make([]float64, width+1)
-	best := Probe{ValLoss: math.Inf(1), mean: s.mean, std: s.std}
+	best := Probe{Fit: coder.Fit{ValLoss: math.Inf(1)}, mean: s.mean, std: s.std}
 	penalties := slices.Sorted(slices.Values(c.L2))
 	slices.Reverse(penalties)
 	for _, l2 := range penalties {
 		f := p.minimise(l2, theta, c.MaxIter)
 		w, b := s.fold(theta)
-		q := Probe{W: w, B: b, L2: l2, Converged: f.converged, Iterations: f.iterations, Gradient: f.gradient, mean: s.mean, std: s.std}
+		q := Probe{Fit: coder.Fit{L2: l2, Converged: f.converged, Iterations: f.iterations, Gradient: f.gradient}, W: w, B: b, mean: s.mean, std: s.std}
 		q.ValLoss = d.logLoss(q.Score(x), Val)
 		if q.Converged && q.ValLoss < best.ValLoss || !best.Converged && !q.Converged {
 			best = q

@@ -15,6 +15,7 @@ import (
 
 	"actfleet/shard"
 	"actfleet/shard/store/mem"
+	"actfleet/trainer/coder"
 	"actfleet/trainer/runtest"
 	"actfleet/trainer/stream"
 )
@@ -335,11 +336,12 @@ func TestSaveLoad(t *testing.T) {
 	if err := rep.Save(path); err != nil {
 		t.Fatal(err)
 	}
-	back := slices.Clone(rep.Probes)
-	for i := range back {
-		back[i].W, back[i].B = nil, 0
+	var fits []coder.Fit
+	for _, p := range rep.Probes {
+		fits = append(fits, p.Fit)
 	}
-	if err := Load(path, back); err != nil {
+	back, err := Load(path, fits)
+	if err != nil {
 		t.Fatal(err)
 	}
 	for i, p := range back {

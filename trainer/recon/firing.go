@@ -1,6 +1,10 @@
 package recon
 
-import "math"
+import (
+	"math"
+
+	"actfleet/trainer/coder"
+)
 
 // Dense is the density above which a latent counts as dense.
 const Dense = 0.1
@@ -41,20 +45,12 @@ func (f Firing) Metrics() map[string]float64 {
 	return out
 }
 
-// Histogram counts latents by log10 of their density, in bins of equal width that end at 1.
-type Histogram struct {
-	Dead  int     `json:"dead"`  // latents that never fired, in no bin
-	From  float64 `json:"from"`  // lower end of the first bin, as log10
-	Width float64 `json:"width"` // of a bin, in decades
-	Count []int   `json:"count"`
-}
-
 const binWidth = 0.25
 
 // Histogram begins with the bin of the least density that N rows can show, 1/N.
-func (f Firing) Histogram() Histogram {
+func (f Firing) Histogram() coder.Histogram {
 	bins := max(1, int(math.Ceil(math.Log10(float64(max(f.N, 1)))/binWidth)))
-	h := Histogram{From: -float64(bins) * binWidth, Width: binWidth, Count: make([]int, bins)}
+	h := coder.Histogram{From: -float64(bins) * binWidth, Width: binWidth, Count: make([]int, bins)}
 	for _, c := range f.Count {
 		if c == 0 {
 			h.Dead++

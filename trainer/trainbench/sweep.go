@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"actfleet/trainer"
+	"actfleet/trainer/coder"
 	"actfleet/trainer/stream"
 )
 
@@ -28,7 +29,7 @@ func Sweep(ctx context.Context, src stream.Source, column string, n, steps, roun
 		results, err := trainer.TrainAll(ctx, sweepJobs(src, column, n, steps, out))
 		seconds = time.Since(began).Seconds()
 		for _, r := range results {
-			own += r.Seconds * (1 - r.Starved)
+			own += r.Seconds * (1 - r.DataWaitFraction)
 		}
 		return seconds, err
 	}
@@ -37,9 +38,9 @@ func Sweep(ctx context.Context, src stream.Source, column string, n, steps, roun
 
 func sweepJobs(src stream.Source, column string, n, steps int, out string) (jobs []trainer.Job) {
 	for i := range n {
-		c := trainer.Default(trainer.SAE)
+		c := trainer.Default(coder.SAE)
 		c.Seed, c.Steps, c.K, c.LogSteps, c.CheckpointSteps, c.EvalSteps = uint64(i), steps, 16<<(i%2), steps, steps, steps
-		jobs = append(jobs, trainer.Job{Kind: trainer.SAE, Dir: filepath.Join(out, fmt.Sprint(i)), Runs: []stream.Source{src},
+		jobs = append(jobs, trainer.Job{Kind: coder.SAE, Dir: filepath.Join(out, fmt.Sprint(i)), Runs: []stream.Source{src},
 			Column: column, Config: c, Now: time.Now})
 	}
 	return jobs

@@ -1,4 +1,4 @@
-package trainer
+package coder
 
 import (
 	"bufio"
@@ -10,21 +10,19 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-
-	"actfleet/trainer/recon"
 )
 
 // Event is a line of metrics.jsonl: what was measured after a step.
 type Event struct {
-	Step    int                // optimizer steps so far
-	Total   int                // of the training; not in the file
-	Rows    int64              // rows so far; "tokens" in the file
-	Seconds float64            // of training, over all its sessions
-	Starved float64            // share of Seconds that was spent waiting for data
-	Summed  float64            // share of Seconds that went into sums over several ranks
-	Split   string             // train: of the step's rows; eval: of held-out rows
-	Values  map[string]float64 // loss, fvu, … under their own names
-	Density *recon.Histogram   // of an autoencoder's latents on held-out rows; only in event files
+	Step              int                // optimizer steps so far
+	Total             int                // of the training; not in the file
+	Rows              int64              // rows so far; "tokens" in the file
+	Seconds           float64            // of training, over all its sessions
+	DataWaitFraction  float64            // share of Seconds that was spent waiting for data; "starved" in the file
+	AllReduceFraction float64            // share of Seconds that went into all-reduces over several ranks; "summed" in the file
+	Split             string             // train: of the step's rows; eval: of held-out rows
+	Values            map[string]float64 // loss, fvu, … under their own names
+	Density           *Histogram         // of an autoencoder's latents on held-out rows; only in event files
 }
 
 // MarshalJSON writes the values beside the fixed keys.
@@ -33,20 +31,23 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	for k, v := range e.Values {
 		out[k] = v
 	}
-	maps.Copy(out, map[string]any{"step": e.Step, "tokens": e.Rows, "seconds": round3(e.Seconds), "starved": round3(e.Starved), "split": e.Split})
-	if e.Summed > 0 {
-		out["summed"] = round3(e.Summed)
+	maps.Copy(out, map[string]any{"step": e.Step, "tokens": e.Rows, "seconds": round3(e.Seconds), "starved": round3(e.DataWaitFraction), "split": e.Split})
+	if e.AllReduceFraction > 0 {
+		out["summed"] = round3(e.AllReduceFraction)
 	}
 	return json.Marshal(out)
 }
 
 func round3(v float64) float64 { return float64(int64(v*1000+0.5)) / 1000 }
 
-// readEvents reads the lines of a metrics.jsonl; a missing one has none.
-func readEvents(path string) (out []Event, err error) {
+// ReadEvents reads the lines of a metrics.jsonl; a missing one has none.
+func ReadEvents(path string) (out []Event, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, present(err)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		return nil, err
 	}
 	for line := range bytes.Lines(text) {
 		e := Event{Values: map[string]float64{}}
@@ -61,17 +62,18 @@ func readEvents(path string) (out []Event, err error) {
 // UnmarshalJSON reads what MarshalJSON writes.
 func (e *Event) UnmarshalJSON(text []byte) error {
 	var fixed struct {
-		Step             int
-		Tokens           int64
-		Seconds, Starved float64
-		Split            string
+		Step                     int
+		Tokens                   int64
+		Seconds, Starved, Summed float64
+		Split                    string
 	}
 	var all map[string]any
 	if err := errors.Join(json.Unmarshal(text, &fixed), json.Unmarshal(text, &all)); err != nil {
 		return err
 	}
-	*e = Event{Step: fixed.Step, Rows: fixed.Tokens, Seconds: fixed.Seconds, Starved: fixed.Starved, Split: fixed.Split, Values: map[string]float64{}}
-	for _, key := range []string{"step", "tokens", "seconds", "starved", "split"} {
+	*e = Event{Step: fixed.Step, Rows: fixed.Tokens, Seconds: fixed.Seconds, DataWaitFraction: fixed.Starved, AllReduceFraction: fixed.Summed,
+		Split: fixed.Split, Values: map[string]float64{}}
+	for _, key := range []string{"step", "tokens", "seconds", "starved", "summed", "split"} {
 		delete(all, key)
 	}
 	for key, v := range all {
@@ -82,8 +84,8 @@ func (e *Event) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// appendEvent adds a line to metrics.jsonl.
-func appendEvent(dir string, e Event) error {
+// AppendEvent adds a line to metrics.jsonl.
+func AppendEvent(dir string, e Event) error {
 	line, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("step %d: metrics: %w", e.Step, err)
@@ -96,10 +98,10 @@ func appendEvent(dir string, e Event) error {
 	return errors.Join(err, f.Close())
 }
 
-// truncateEvents drops the lines after a step, a last line cut short, and the final
+// TruncateEvents drops the lines after a step, a last line cut short, and the final
 // evaluation after step total, which the end of the training writes anew: so a
 // resumed training reports nothing twice.
-func truncateEvents(dir string, step, total int) error {
+func TruncateEvents(dir string, step, total int) error {
 	path := filepath.Join(dir, MetricsFile)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -125,4 +127,9 @@ func truncateEvents(dir string, step, total int) error {
 		return nil
 	}
 	return writeFile(path, kept)
+}
+
+// WriteEvents replaces metrics.jsonl by lines as it held them before.
+func WriteEvents(dir string, lines []byte) error {
+	return writeFile(filepath.Join(dir, MetricsFile), lines)
 }

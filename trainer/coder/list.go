@@ -1,4 +1,4 @@
-package trainer
+package coder
 
 import (
 	"cmp"
@@ -12,8 +12,8 @@ import (
 	"actfleet/shard/tap"
 )
 
-// Coders lists the coders' folders in dir by layer and site: dir itself if it is one, else those directly below it.
-func Coders(dir string) ([]string, error) {
+// List lists the coders' folders in dir by layer and site: dir itself if it is one, else those directly below it.
+func List(dir string) ([]string, error) {
 	if _, err := os.Stat(filepath.Join(dir, CfgFile)); err == nil {
 		return []string{dir}, nil
 	} else if !errors.Is(err, fs.ErrNotExist) {

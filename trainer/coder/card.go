@@ -1,4 +1,4 @@
-package trainer
+package coder
 
 import (
 	"bytes"
@@ -13,11 +13,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
-
-	"actfleet/shard/tap"
-	"actfleet/trainer/probe"
-	"actfleet/trainer/sae"
-	"actfleet/trainer/vq"
 )
 
 // The files of a coder's folder.
@@ -28,8 +23,15 @@ const (
 	CkptDir     = "checkpoints"
 )
 
-// Coder is cfg.json: everything that made a coder.
-type Coder struct {
+// Kinds of coders.
+const (
+	SAE   = "sae"
+	VQ    = "vq"
+	Probe = "probe"
+)
+
+// Card is cfg.json: everything that made a coder.
+type Card struct {
 	Kind    string         `json:"kind"` // sae, vq, probe
 	Arch    string         `json:"arch"` // sae.Arch, vq.Arch or linear
 	Site    string         `json:"site,omitempty"`
@@ -48,7 +50,21 @@ type Coder struct {
 	Config  map[string]any `json:"config"` // effective, with every key of the kind
 	Program string         `json:"program,omitempty"`
 	Forks   []Fork         `json:"forks,omitempty"`  // changes during the training, the oldest first
-	Probes  []probe.Probe  `json:"probes,omitempty"` // of a probe folder, in the order of its scores
+	Probes  []Fit          `json:"probes,omitempty"` // of a probe folder, in the order of its scores
+}
+
+// Fit is one probe of a probe folder.
+type Fit struct {
+	ID         string  `json:"id"` // kind and column
+	Kind       string  `json:"kind"`
+	Column     string  `json:"column"`
+	D          int     `json:"d"`
+	L2         float64 `json:"l2,omitempty"`
+	Converged  bool    `json:"converged"`
+	Iterations int     `json:"iterations,omitempty"`
+	Gradient   float64 `json:"gradient,omitempty"` // its largest part at the end
+	TrainLoss  float64 `json:"train_loss"`         // mean −log P(y) of the train rows
+	ValLoss    float64 `json:"val_loss"`
 }
 
 // Fork is a change of the config in the middle of a training.
@@ -57,39 +73,12 @@ type Fork struct {
 	Changed []string `json:"changed"` // as Difference tells it
 }
 
-// newCoder describes a training before it begins.
-func newCoder(j Job, c Config, widths []int) Coder {
-	out := Coder{Kind: j.Kind, Column: j.Column, DIn: widths[0], Seed: c.Seed, Config: c.Effective(j.Kind), Program: j.Program}
-	if t, variant, ok := tap.ParseColumn(j.Column); ok {
-		out.Site, out.Layer, out.Variant = string(t.Site), t.Layer, variant
-	}
-	switch j.Kind {
-	case SAE:
-		out.Arch, out.Width, out.K = c.Arch, c.Width, c.K
-		if c.Target != "" {
-			out.DOut = widths[1]
-		}
-		if len(c.Beside) > 0 {
-			out.Parts = widths
-		}
-		for _, w := range out.Parts[min(1, len(out.Parts)):] {
-			out.DIn += w
-		}
-	case VQ:
-		out.Arch, out.Width, out.Ids = c.Arch, c.Codes, c.Ids
-	}
-	for _, s := range j.Runs {
-		out.PlanIDs, out.Units = append(out.PlanIDs, s.Plan.ID()), append(out.Units, len(s.All()))
-	}
-	return out
-}
-
 // maxCfg bounds cfg.json.
 const maxCfg = 16 << 20
 
-// ReadCoder reads cfg.json of a folder.
-func ReadCoder(dir string) (Coder, error) {
-	var c Coder
+// ReadCard reads cfg.json of a folder.
+func ReadCard(dir string) (Card, error) {
+	var c Card
 	f, err := os.Open(filepath.Join(dir, CfgFile))
 	if err != nil {
 		return c, fmt.Errorf("read coder: %w", err)
@@ -106,8 +95,8 @@ func ReadCoder(dir string) (Coder, error) {
 	return c, nil
 }
 
-// WriteCoder writes cfg.json of a folder; it appears complete or not at all.
-func WriteCoder(dir string, c Coder) error {
+// WriteCard writes cfg.json of a folder; it appears complete or not at all.
+func WriteCard(dir string, c Card) error {
 	text, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
 		return err
@@ -147,7 +136,7 @@ func syncDir(dir string) error {
 }
 
 // Difference lists what two coders were made from differently, for people.
-func (c Coder) Difference(there Coder) (lines []string) {
+func (c Card) Difference(there Card) (lines []string) {
 	a, b := c.flat(), there.flat()
 	for _, key := range sortedKeys(a, b) {
 		if !reflect.DeepEqual(a[key], b[key]) {
@@ -162,7 +151,7 @@ var indifferent = []string{"checkpoint_steps", "checkpoint_minutes", "checkpoint
 
 // flat is the coder as JSON values by key, config's keys among them. The program's
 // version is no difference, and results and past changes are none.
-func (c Coder) flat() map[string]any {
+func (c Card) flat() map[string]any {
 	c.Program, c.Probes, c.Forks = "", nil, nil
 	out := map[string]any{}
 	text, err := json.Marshal(c)
@@ -184,9 +173,14 @@ func (c Coder) flat() map[string]any {
 	return out
 }
 
-// sameData tells whether two coders were made from the same units of the same runs.
-func sameData(a, b Coder) bool {
+// SameData tells whether two coders were made from the same units of the same runs.
+func SameData(a, b Card) bool {
 	return slices.Equal(a.PlanIDs, b.PlanIDs) && slices.Equal(a.Units, b.Units)
+}
+
+// SawAny tells whether the coder was trained on one of the runs with these plan ids.
+func (c Card) SawAny(planIDs ...string) bool {
+	return slices.ContainsFunc(planIDs, func(id string) bool { return slices.Contains(c.PlanIDs, id) })
 }
 
 func sortedKeys(maps ...map[string]any) (keys []string) {
@@ -202,11 +196,11 @@ func sortedKeys(maps ...map[string]any) (keys []string) {
 // ID is a name for the coder's codes: kind, column and eight digits of the weights'
 // hash, so that other weights never write under the same name.
 func ID(dir string) (string, error) {
-	c, err := ReadCoder(dir)
+	c, err := ReadCard(dir)
 	if err != nil {
 		return "", err
 	}
-	sum, err := hashFile(filepath.Join(dir, WeightsFile))
+	sum, err := HashFile(filepath.Join(dir, WeightsFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("%s holds no %s: the training has not ended; add --resume to go on", dir, WeightsFile)
 	}
@@ -220,7 +214,8 @@ func ID(dir string) (string, error) {
 	return name + "_" + sum[:8], nil
 }
 
-func hashFile(path string) (string, error) {
+// HashFile is the SHA-256 of a file, in hex.
+func HashFile(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err
@@ -231,18 +226,4 @@ func hashFile(path string) (string, error) {
 		return "", fmt.Errorf("read %s: %w", path, err)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-// openMeter loads a trained coder to measure it.
-func openMeter(dir string, c Coder) (Meter, error) {
-	path := filepath.Join(dir, WeightsFile)
-	switch c.Kind {
-	case SAE:
-		m, err := loadSAE(dir, c)
-		return &sae.Eval{Model: m}, err
-	case VQ:
-		m, err := loadTokenizer(path, c)
-		return &vq.Eval{Coder: m}, err
-	}
-	return nil, fmt.Errorf("%s holds a coder of kind %q: only sae and vq reconstruct", dir, c.Kind)
 }
