@@ -48,7 +48,7 @@ func (t *training) join() {
 	if ranks.Many(t.ranks) {
 		t.ranks = timed{t.ranks, t.Now, &t.AllReduceSeconds}
 	}
-	from, _ := stream.Part(t.Config.Batch, t.ranks.Rank(), t.ranks.World())
+	from, _ := stream.Part(t.Recipe.Loop.Batch, t.ranks.Rank(), t.ranks.World())
 	t.learner.Join(t.ranks, from)
 }
 
@@ -81,6 +81,9 @@ func (t *training) begin(ctx context.Context) (err error) {
 	return t.learner.Restored()
 }
 
+// maxProgress bounds what rank 0 says of where it is.
+const maxProgress = 1 << 20
+
 // shareProgress takes over where rank 0 is.
 func (t *training) shareProgress() error {
 	text, err := json.Marshal(t.progress)
@@ -92,7 +95,7 @@ func (t *training) shareProgress() error {
 		return err
 	}
 	n := binary.LittleEndian.Uint64(size)
-	if n > maxConfig {
+	if n > maxProgress {
 		return fmt.Errorf("rank 0 says that its progress takes %d bytes", n)
 	}
 	text = append(text, make([]byte, n)...)[:n]
@@ -131,8 +134,8 @@ func (t *training) micros(b *stream.Batch) error {
 	if t.pending != nil {
 		return t.pending
 	}
-	for lo := 0; lo < b.N; lo += t.Config.Micro {
-		hi := min(lo+t.Config.Micro, b.N)
+	for lo := 0; lo < b.N; lo += t.Recipe.Loop.Micro {
+		hi := min(lo+t.Recipe.Loop.Micro, b.N)
 		if err := t.learner.Micro(b.X[lo*b.D:hi*b.D], hi-lo); err != nil {
 			return err
 		}
@@ -151,7 +154,7 @@ func (f *feed) ends(ctx context.Context) bool {
 		case err != nil:
 			t.failed = err
 		case ctx.Err() != nil:
-			t.failed = fmt.Errorf("step %d of %d: %w", t.Step, t.Config.Steps, ErrInterrupted)
+			t.failed = fmt.Errorf("step %d of %d: %w", t.Step, t.Recipe.Loop.Steps, ErrInterrupted)
 		default:
 			t.failed = ErrRegroup
 		}

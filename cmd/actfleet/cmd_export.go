@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"actfleet/trainer"
+	"actfleet/trainer/codes"
 	"actfleet/trainer/export"
 )
 
@@ -46,7 +46,7 @@ func runExport(dir string, o exportOptions, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%w: --format: %w", errUsage, err)
 	}
-	m, c, err := trainer.OpenSAE(dir)
+	m, c, err := codes.OpenSAE(dir)
 	if err != nil {
 		return err
 	}

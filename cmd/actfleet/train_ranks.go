@@ -139,8 +139,8 @@ func trainingID(jobs []trainer.Job) string {
 // jobLines is what must be the same for all ranks.
 func jobLines(jobs []trainer.Job) (lines []string) {
 	for _, j := range jobs {
-		for key, v := range j.Config.Effective(j.Kind) {
-			lines = append(lines, fmt.Sprintf("%s %s %s = %v", j.Kind, j.Column, key, v))
+		for key, v := range j.Recipe.Effective() {
+			lines = append(lines, fmt.Sprintf("%s %s %s = %v", j.Recipe.Kind, j.Column, key, v))
 		}
 	}
 	slices.Sort(lines)

@@ -1,11 +1,13 @@
-package trainer
+package codes
 
 import (
 	"fmt"
 	"path/filepath"
 
 	"actfleet/trainer/coder"
+	"actfleet/trainer/recipe"
 	"actfleet/trainer/sae"
+	"actfleet/trainer/vq"
 )
 
 // OpenSAE loads the autoencoder of a folder, every scale folded into its weights.
@@ -20,11 +22,11 @@ func OpenSAE(dir string) (*sae.Model, coder.Card, error) {
 	if _, err := coder.ID(dir); err != nil { // says what to do when the training has not ended
 		return nil, c, err
 	}
-	m, err := loadSAE(dir, c)
+	m, err := LoadSAE(dir, c)
 	return m, c, err
 }
 
-func loadSAE(dir string, c coder.Card) (*sae.Model, error) {
+func LoadSAE(dir string, c coder.Card) (*sae.Model, error) {
 	return sae.Load(filepath.Join(dir, coder.WeightsFile), shapeOf(c))
 }
 
@@ -32,4 +34,13 @@ func loadSAE(dir string, c coder.Card) (*sae.Model, error) {
 func shapeOf(c coder.Card) sae.Shape {
 	skip, _ := c.Config["skip"].(bool)
 	return sae.Shape{Arch: sae.Arch(c.Arch), D: c.DIn, M: c.Width, K: c.K, Out: c.DOut, Skip: skip, Parts: c.Parts}
+}
+
+// loadTokenizer loads the tokenizer of a folder.
+func LoadTokenizer(path string, c coder.Card) (vq.Coder, error) {
+	cfg, err := recipe.Of(c)
+	if err != nil {
+		return nil, fmt.Errorf("load %s: %w", path, err)
+	}
+	return vq.Load(path, c.DIn, cfg.VQLearner())
 }

@@ -1,4 +1,4 @@
-package trainer
+package codes
 
 import (
 	"fmt"
@@ -23,10 +23,10 @@ type decoder interface {
 func newDecoder(dir string, c coder.Card) (decoder, error) {
 	switch {
 	case c.Kind == coder.VQ:
-		coder, err := loadTokenizer(filepath.Join(dir, coder.WeightsFile), c)
+		coder, err := LoadTokenizer(filepath.Join(dir, coder.WeightsFile), c)
 		return &vqDecoder{coder}, err
 	case c.Kind == coder.SAE && c.DOut == 0 && len(c.Parts) == 0:
-		m, err := loadSAE(dir, c)
+		m, err := LoadSAE(dir, c)
 		return &saeDecoder{model: m}, err
 	}
 	return nil, fmt.Errorf("%s: only the codes of tokenizers and of autoencoders of one column decode to vectors", dir)

@@ -1,9 +1,11 @@
-package trainer
+package measure
 
 import (
-	"actfleet/trainer/coder"
 	"fmt"
 	"slices"
+
+	"actfleet/trainer/coder"
+	"actfleet/trainer/recipe"
 )
 
 // form is how a coder's rows and reconstructions are made of columns.
@@ -15,8 +17,8 @@ type form struct {
 
 // Columns are the vector columns that a row of the coder is made of, its own first.
 func Columns(c coder.Card) ([]string, error) {
-	cfg, err := configOf(c)
-	return append([]string{c.Column}, cfg.beside()...), err
+	cfg, err := recipe.Of(c)
+	return append([]string{c.Column}, cfg.Beside()...), err
 }
 
 // formOf an autoencoder or tokenizer is one column; a transcoder reconstructs the second, a crosscoder all.

@@ -1,4 +1,4 @@
-package trainer
+package measure
 
 import (
 	"context"
@@ -10,8 +10,8 @@ import (
 	"actfleet/trainer/stream"
 )
 
-// Host is the model whose vectors a coder reconstructs.
-type Host interface {
+// PatchedModel is the model whose vectors a coder reconstructs.
+type PatchedModel interface {
 	// Prompt is the token ids of a data-set row of a run.
 	Prompt(run int, row int64) ([]int32, error)
 	// Run returns the next-token logits [T, V] of a prompt of T tokens. At, if not nil, is given the vectors x [T, D]
@@ -62,7 +62,7 @@ type losses struct {
 // 1 − kl_coder/kl_zero. Positions before the first that is replaced do not count, and the last token of a prompt has no
 // next one. Of a crosscoder each column is replaced by itself: the means are over the columns too, and the two shares
 // of each column stand beside them under its name.
-func recovered(ctx context.Context, h Host, m Meter, f form, s sampled) (map[string]float64, error) {
+func recovered(ctx context.Context, h PatchedModel, m Meter, f form, s sampled) (map[string]float64, error) {
 	r, ok := m.(reconstructor)
 	if !ok {
 		return nil, fmt.Errorf("a coder of type %T cannot be put into a model", m)
@@ -85,7 +85,7 @@ func recovered(ctx context.Context, h Host, m Meter, f form, s sampled) (map[str
 }
 
 // prompt runs one prompt as it is, and twice for each column that is replaced.
-func (f form) prompt(ctx context.Context, h Host, r reconstructor, ids, at []int32, l []losses) error {
+func (f form) prompt(ctx context.Context, h PatchedModel, r reconstructor, ids, at []int32, l []losses) error {
 	rows := f.rows(len(at))
 	clean, err := h.Run(ctx, ids, rows.gather(at))
 	if err != nil {

@@ -1,21 +1,21 @@
-package trainer
+package recipe
 
 import (
-	"actfleet/trainer/coder"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	"actfleet/trainer/coder"
 )
 
-// Plan is one learner of a sweep file, to be trained on every tap its site and layers
+// Planned is one learner of a sweep file, to be trained on every tap its site and layers
 // name.
-type Plan struct {
-	Kind         string
+type Planned struct {
 	Name         string // unique among the learners of a tap, for the folder
 	Site, Layers string // as on the command line; "" where the file does not say
-	Config       Config
+	Recipe       Recipe
 }
 
 // maxLearners bounds what a sweep file may ask for.
@@ -31,7 +31,7 @@ const maxLearners = 4096
 // A list under a key that takes one value stands for a learner with each; several are
 // crossed. Keys of common, and the settings "key=value" which win over the file, go to
 // the kinds that have them. All problems are reported at once.
-func LoadSweep(path string, sets []string) ([]Plan, error) {
+func LoadSweep(path string, sets []string) ([]Planned, error) {
 	values, err := readYAML(path)
 	if err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func LoadSweep(path string, sets []string) ([]Plan, error) {
 	if len(entries) == 0 {
 		errs = append(errs, errors.New("learners: want a list with at least one learner"))
 	}
-	var out []Plan
+	var out []Planned
 	for i, e := range entries {
 		plans, err := expand(e, common, sets)
 		if err != nil {
@@ -67,7 +67,7 @@ func LoadSweep(path string, sets []string) ([]Plan, error) {
 var kindOf = map[string]string{"sae": coder.SAE, "tokenizer": coder.VQ, "vq": coder.VQ}
 
 // expand makes the learners of one entry.
-func expand(entry any, common map[string]any, sets []string) ([]Plan, error) {
+func expand(entry any, common map[string]any, sets []string) ([]Planned, error) {
 	values, ok := entry.(map[string]any)
 	if !ok {
 		return nil, errors.New("want keys with values")
@@ -77,7 +77,7 @@ func expand(entry any, common map[string]any, sets []string) ([]Plan, error) {
 	if !ok {
 		return nil, fmt.Errorf("kind is %q: want sae or tokenizer", name)
 	}
-	base := Plan{Kind: kind, Name: name, Config: Default(kind)}
+	base := Planned{Name: name, Recipe: Default(kind)}
 	if arch, ok := text(values["arch"]); ok {
 		base.Name = arch
 	}
@@ -107,14 +107,14 @@ func joined(v any) string {
 
 // cross applies an entry's values to the plan; a list under a key that takes one value
 // multiplies the plans.
-func (p Plan) cross(values, common map[string]any, sets []string) ([]Plan, error) {
+func (p Planned) cross(values, common map[string]any, sets []string) ([]Planned, error) {
 	var errs []error
 	for _, key := range slices.Sorted(maps.Keys(common)) {
-		if p.Config.find(p.Kind, key) != nil {
-			errs = append(errs, p.Config.set(p.Kind, key, common[key]))
+		if p.Recipe.find(key) != nil {
+			errs = append(errs, p.Recipe.set(key, common[key]))
 		}
 	}
-	plans := []Plan{p}
+	plans := []Planned{p}
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		if slices.Contains([]string{"kind", "name", "site", "layers"}, key) {
 			continue
@@ -127,20 +127,20 @@ func (p Plan) cross(values, common map[string]any, sets []string) ([]Plan, error
 	}
 	for i := range plans {
 		for _, s := range sets {
-			if key, _, _ := strings.Cut(s, "="); p.Config.find(p.Kind, strings.TrimSpace(key)) != nil {
-				errs = append(errs, plans[i].Config.setText(p.Kind, s))
+			if key, _, _ := strings.Cut(s, "="); p.Recipe.find(strings.TrimSpace(key)) != nil {
+				errs = append(errs, plans[i].Recipe.Set(s))
 			}
 		}
-		errs = append(errs, plans[i].Config.Validate(p.Kind))
+		errs = append(errs, plans[i].Recipe.Validate())
 	}
 	return plans, errors.Join(errs...)
 }
 
 // times sets a key in all plans, in each to every value of a list.
-func times(plans []Plan, key string, value any) (out []Plan, err error) {
-	f := plans[0].Config.find(plans[0].Kind, key)
+func times(plans []Planned, key string, value any) (out []Planned, err error) {
+	f := plans[0].Recipe.find(key)
 	if f == nil {
-		return plans, plans[0].Config.unknown(plans[0].Kind, key)
+		return plans, plans[0].Recipe.unknown(key)
 	}
 	list, many := value.([]any)
 	switch f.value.(type) {
@@ -154,7 +154,7 @@ func times(plans []Plan, key string, value any) (out []Plan, err error) {
 	for _, p := range plans {
 		for _, v := range list {
 			next := p
-			errs = append(errs, next.Config.set(p.Kind, key, v))
+			errs = append(errs, next.Recipe.set(key, v))
 			if many {
 				next.Name += fmt.Sprintf("-%s%v", key, v)
 			}
@@ -174,9 +174,9 @@ func unused(common map[string]any, sets []string) error {
 		}
 		keys = append(keys, strings.TrimSpace(key))
 	}
-	c := Default(coder.SAE)
+	sae, vq := Default(coder.SAE), Default(coder.VQ)
 	for _, key := range keys {
-		if c.find(coder.SAE, key) == nil && c.find(coder.VQ, key) == nil {
+		if sae.find(key) == nil && vq.find(key) == nil {
 			return fmt.Errorf("%s: unknown key", key)
 		}
 	}

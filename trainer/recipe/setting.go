@@ -1,8 +1,9 @@
-package trainer
+package recipe
 
 import (
 	"fmt"
 	"math"
+	"os"
 	"reflect"
 	"slices"
 	"strconv"
@@ -11,17 +12,17 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// setText applies "key=value"; the value is read as YAML, and a list may be given
+// Set applies "key=value"; the value is read as YAML, and a list may be given
 // with commas.
-func (c *Config) setText(kind, text string) error {
+func (r *Recipe) Set(text string) error {
 	key, raw, ok := strings.Cut(text, "=")
 	if !ok {
 		return fmt.Errorf("setting %q: want key=value", text)
 	}
 	key = strings.TrimSpace(key)
-	f := c.find(kind, key)
+	f := r.find(key)
 	if f == nil {
-		return c.unknown(kind, key)
+		return r.unknown(key)
 	}
 	switch f.value.(type) {
 	case *string, *[]string:
@@ -35,16 +36,20 @@ func (c *Config) setText(kind, text string) error {
 }
 
 // set applies a value read from YAML.
-func (c *Config) set(kind, key string, v any) error {
-	f := c.find(kind, key)
+func (r *Recipe) set(key string, v any) error {
+	f := r.find(key)
 	if f == nil {
-		return c.unknown(kind, key)
+		return r.unknown(key)
 	}
 	return assign(*f, v)
 }
 
-func (c *Config) find(kind, key string) *field {
-	for _, f := range c.of(kind) {
+// find is the field of a key, which may be one of before; nil if the kind has none.
+func (r *Recipe) find(key string) *field {
+	if now, ok := renamed[key]; ok {
+		key = now
+	}
+	for _, f := range r.fields() {
 		if f.key == key {
 			return &f
 		}
@@ -52,18 +57,21 @@ func (c *Config) find(kind, key string) *field {
 	return nil
 }
 
-// unknown says which keys there are, or which kind a key belongs to.
-func (c *Config) unknown(kind, key string) error {
-	var keys []string
-	for _, f := range c.fields() {
-		if f.key == key {
-			return fmt.Errorf("%s: a key of %s, not of %s", key, strings.ReplaceAll(f.kinds, " ", " and "), kind)
+// unknown says which keys there are, or which kinds a key belongs to.
+func (r *Recipe) unknown(key string) error {
+	var others, keys []string
+	for _, kind := range kinds {
+		if other := Default(kind); other.find(key) != nil {
+			others = append(others, kind)
 		}
 	}
-	for _, f := range c.of(kind) {
+	if len(others) > 0 {
+		return fmt.Errorf("%s: a key of %s, not of %s", key, strings.Join(others, " and "), r.Kind)
+	}
+	for _, f := range r.fields() {
 		keys = append(keys, f.key)
 	}
-	return fmt.Errorf("%s: unknown key; %s has %s", key, kind, strings.Join(keys, ", "))
+	return fmt.Errorf("%s: unknown key; %s has %s", key, r.Kind, strings.Join(keys, ", "))
 }
 
 // assign stores a value in a field if its type allows it without loss.
@@ -219,14 +227,36 @@ func assignNumbers(p *[]float64, v any) bool {
 // show is the value behind a field's pointer.
 func show(p any) any { return reflect.ValueOf(p).Elem().Interface() }
 
-// Effective is every key of a kind with its value, as cfg.json holds it.
-func (c Config) Effective(kind string) map[string]any {
+// Effective is every key of the recipe's kind with its value, as cfg.json holds it.
+func (r Recipe) Effective() map[string]any {
 	out := map[string]any{}
-	for _, f := range c.of(kind) {
+	for _, f := range r.fields() {
 		out[f.key] = show(f.value)
 		if list, ok := out[f.key].([]string); ok && list == nil {
 			out[f.key] = []string{} // null is no list
 		}
 	}
 	return out
+}
+
+// maxFile bounds a file with a recipe.
+const maxFile = 1 << 20
+
+func readYAML(path string) (map[string]any, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("read config: %w", err)
+	}
+	if info.Size() > maxFile {
+		return nil, fmt.Errorf("read config %s: %d bytes are more than %d", path, info.Size(), maxFile)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read config: %w", err)
+	}
+	var values map[string]any
+	if err := yaml.Unmarshal(text, &values); err != nil {
+		return nil, fmt.Errorf("read config %s: %s", path, strings.ReplaceAll(strings.TrimSpace(yaml.FormatError(err, false, false)), "\n", " "))
+	}
+	return values, nil
 }

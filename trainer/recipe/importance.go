@@ -1,4 +1,4 @@
-package trainer
+package recipe
 
 import (
 	"encoding/json"

@@ -1,12 +1,13 @@
-package trainer
+package recipe
 
 import (
-	"actfleet/trainer/coder"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"actfleet/trainer/coder"
 )
 
 func write(t testing.TB, text string) string {
@@ -18,27 +19,27 @@ func write(t testing.TB, text string) string {
 	return path
 }
 
-func TestLoadConfig(t *testing.T) {
+func TestLoad(t *testing.T) {
 	path := write(t, "width: 4096\nlr: 1e-3\nwhere: [split=train, label=1]\nseed: 18446744073709551615\nscale: false\n")
-	c, err := LoadConfig(coder.SAE, path, []string{"width=512", "tokens=every:2", "where=a=b,c=01", "steps=0", "epochs=3"})
+	c, err := Load(coder.SAE, path, []string{"width=512", "tokens=every:2", "where=a=b,c=01", "steps=0", "epochs=3"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Width != 512 || c.LR != 1e-3 || c.Tokens != "every:2" || c.Seed != 1<<64-1 || c.Scale || c.Epochs != 3 {
+	if c.SAE.Width != 512 || c.Loop.LR != 1e-3 || c.Data.Tokens != "every:2" || c.Seed != 1<<64-1 || c.SAE.Scale || c.Loop.Epochs != 3 {
 		t.Errorf("got %+v", c)
 	}
-	if !slices.Equal(c.Where, []string{"a=b", "c=01"}) {
-		t.Errorf("where %q", c.Where)
+	if !slices.Equal(c.Data.Where, []string{"a=b", "c=01"}) {
+		t.Errorf("where %q", c.Data.Where)
 	}
-	p, err := LoadConfig(coder.Probe, "", []string{"l2=0.1,1", "kinds=mass_mean", "label=truth"})
-	if err != nil || !slices.Equal(p.L2, []float64{.1, 1}) || !slices.Equal(p.Kinds, []string{"mass_mean"}) || p.Label != "truth" {
+	p, err := Load(coder.Probe, "", []string{"l2=0.1,1", "kinds=mass_mean", "label=truth"})
+	if err != nil || !slices.Equal(p.Probe.L2, []float64{.1, 1}) || !slices.Equal(p.Probe.Kinds, []string{"mass_mean"}) || p.Probe.Label != "truth" {
 		t.Errorf("probe: %+v, %v", p, err)
 	}
-	if p, err = LoadConfig(coder.Probe, "", []string{"l2=0.5"}); err != nil || !slices.Equal(p.L2, []float64{.5}) {
-		t.Errorf("one penalty: %v %v", p.L2, err)
+	if p, err = Load(coder.Probe, "", []string{"l2=0.5"}); err != nil || !slices.Equal(p.Probe.L2, []float64{.5}) {
+		t.Errorf("one penalty: %v %v", p.Probe.L2, err)
 	}
-	for _, kind := range strings.Fields(anyKind) {
-		if err := Default(kind).Validate(kind); err != nil {
+	for _, kind := range kinds {
+		if err := Default(kind).Validate(); err != nil {
 			t.Errorf("default of %s: %v", kind, err)
 		}
 	}
@@ -46,7 +47,7 @@ func TestLoadConfig(t *testing.T) {
 
 // Every problem is in the one error.
 func TestConfigProblems(t *testing.T) {
-	_, err := LoadConfig(coder.SAE, write(t, "widht: 3\ncodes: 4\nbatch: 1.5\n"), []string{"k=0", "lr=fast", "steps=0", "noequals", "holdout=2"})
+	_, err := Load(coder.SAE, write(t, "widht: 3\ncodes: 4\nbatch: 1.5\n"), []string{"k=0", "lr=fast", "steps=0", "noequals", "holdout=2"})
 	if err == nil {
 		t.Fatal("accepted")
 	}
@@ -67,11 +68,11 @@ func TestConfigProblems(t *testing.T) {
 		if c.set != "" {
 			sets = []string{c.set}
 		}
-		if _, err := LoadConfig(c.kind, path, sets); err == nil {
+		if _, err := Load(c.kind, path, sets); err == nil {
 			t.Errorf("%+v is accepted", c)
 		}
 	}
-	if _, err := LoadConfig(coder.SAE, "/does/not/exist.yaml", nil); err == nil {
+	if _, err := Load(coder.SAE, "/does/not/exist.yaml", nil); err == nil {
 		t.Error("a missing file is accepted")
 	}
 }
@@ -81,7 +82,7 @@ func FuzzSetting(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if c, err := LoadConfig(coder.SAE, "", []string{s}); err == nil && c.Validate(coder.SAE) != nil {
+		if c, err := Load(coder.SAE, "", []string{s}); err == nil && c.Validate() != nil {
 			t.Errorf("%q gives an invalid config without an error", s)
 		}
 	})

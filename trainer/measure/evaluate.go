@@ -1,4 +1,4 @@
-package trainer
+package measure
 
 import (
 	"context"
@@ -7,29 +7,30 @@ import (
 	"maps"
 
 	"actfleet/trainer/coder"
+	"actfleet/trainer/recipe"
 	"actfleet/trainer/recon"
 	"actfleet/trainer/stream"
 )
 
 // EvalOptions says what Evaluate measures.
 type EvalOptions struct {
-	All     bool // every row the coder's filter keeps, as on runs it was not trained on; else the held-out ones
-	Rows    int  // at most so many; 0 is all of them
-	Host    Host // runs prompts with the reconstructions patched in; nil: that is not measured
-	Prompts int  // how many prompts Host runs
+	All     bool         // every row the coder's filter keeps, as on runs it was not trained on; else the held-out ones
+	Rows    int          // at most so many; 0 is all of them
+	Model   PatchedModel // runs prompts with the reconstructions patched in; nil: that is not measured
+	Prompts int          // how many prompts Model runs
 
 	form form // of the coder
 }
 
 // Evaluate measures a trained coder on runs: recon's metrics; l0 and densities of an autoencoder's latents with the
-// rows on which each is most active; perplexity, usage, entropy and commit of a tokenizer; with a Host what the
+// rows on which each is most active; perplexity, usage, entropy and commit of a tokenizer; with a PatchedModel what the
 // reconstructions leave of the model's loss. The rows are those of the coder's own column, token rule and conditions.
 func Evaluate(ctx context.Context, dir string, runs []stream.Source, o EvalOptions) (e coder.Evaluation, c coder.Card, err error) {
 	c, err = coder.ReadCard(dir)
 	if err != nil {
 		return e, c, err
 	}
-	cfg, err := configOf(c)
+	cfg, err := recipe.Of(c)
 	if err != nil {
 		return e, c, fmt.Errorf("%s: %w", dir, err)
 	}
@@ -37,7 +38,7 @@ func Evaluate(ctx context.Context, dir string, runs []stream.Source, o EvalOptio
 	if err != nil {
 		return e, c, err
 	}
-	o.All = o.All || cfg.Holdout == 0 || !c.SawAny(planIDs(runs)...)
+	o.All = o.All || cfg.Data.Holdout == 0 || !c.SawAny(planIDs(runs)...)
 	s, err := stream.Open(ctx, runs, evalStream(c, cfg, o))
 	if err != nil {
 		return e, c, err
@@ -52,7 +53,7 @@ func Evaluate(ctx context.Context, dir string, runs []stream.Source, o EvalOptio
 	if o.Rows == 0 {
 		o.Rows = int(s.Rows())
 	}
-	e, err = evaluate(ctx, s, meter, runs, o, cfg.Micro)
+	e, err = evaluate(ctx, s, meter, runs, o, cfg.Loop.Micro)
 	e.Heldout = !o.All
 	return e, c, err
 }
@@ -67,7 +68,7 @@ func evaluate(ctx context.Context, s *stream.Stream, m Meter, runs []stream.Sour
 	latents, sparse := m.(firing)
 	var best gallery
 	chosen := sampled{limit: o.Prompts}
-	err = visit(ctx, s, o.Rows, func(b *stream.Batch, before int) error {
+	err = s.Head(ctx, o.Rows, func(b *stream.Batch, before int) error {
 		for lo, end := 0, min(b.N, o.Rows-before); lo < end; lo += micro {
 			hi := min(lo+micro, end)
 			if err := m.Add(b.X[lo*b.D:hi*b.D], hi-lo); err != nil {
@@ -92,20 +93,20 @@ func evaluate(ctx context.Context, s *stream.Stream, m Meter, runs []stream.Sour
 			return e, err
 		}
 	}
-	if o.Host == nil {
+	if o.Model == nil {
 		return e, nil
 	}
-	lost, err := recovered(ctx, o.Host, m, o.form, chosen)
+	lost, err := recovered(ctx, o.Model, m, o.form, chosen)
 	maps.Copy(e.Metrics, lost)
 	return e, err
 }
 
-func evalStream(c coder.Card, cfg Config, o EvalOptions) stream.Config {
+func evalStream(c coder.Card, cfg recipe.Recipe, o EvalOptions) stream.Config {
 	side := stream.Heldout
 	if o.All {
 		side = stream.Both
 	}
-	return streamConfig(c.Column, cfg, side)
+	return cfg.Stream(c.Column, side)
 }
 
 func planIDs(runs []stream.Source) (ids []string) {

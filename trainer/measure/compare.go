@@ -1,4 +1,4 @@
-package trainer
+package measure
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"actfleet/trainer/coder"
+	"actfleet/trainer/codes"
+	"actfleet/trainer/recipe"
 	"actfleet/trainer/stream"
 	"actfleet/trainer/vq"
 )
@@ -80,11 +82,11 @@ func comparePoint(ctx context.Context, dir string, c coder.Card, runs []stream.S
 	if err != nil {
 		return p, err
 	}
-	cfg, err := configOf(c)
+	cfg, err := recipe.Of(c)
 	if err != nil {
 		return p, err
 	}
-	s, err := stream.Open(ctx, runs, evalStream(c, cfg, EvalOptions{All: cfg.Holdout == 0 || !c.SawAny(planIDs(runs)...)}))
+	s, err := stream.Open(ctx, runs, evalStream(c, cfg, EvalOptions{All: cfg.Data.Holdout == 0 || !c.SawAny(planIDs(runs)...)}))
 	if err != nil {
 		return p, err
 	}
@@ -95,7 +97,7 @@ func comparePoint(ctx context.Context, dir string, c coder.Card, runs []stream.S
 	if o.Rows == 0 {
 		o.Rows = int(s.Rows())
 	}
-	e, err := evaluate(ctx, s, meter, runs, EvalOptions{Rows: o.Rows}, cfg.Micro)
+	e, err := evaluate(ctx, s, meter, runs, EvalOptions{Rows: o.Rows}, cfg.Loop.Micro)
 	if err != nil {
 		return p, err
 	}
@@ -115,10 +117,10 @@ func openRate(dir string, c coder.Card, coefBits int) (Meter, error) {
 		if c.DOut > 0 {
 			return nil, errors.New("a transcoder makes other vectors than it reads: it has no distortion")
 		}
-		m, err := loadSAE(dir, c)
+		m, err := codes.LoadSAE(dir, c)
 		return &saeRate{model: m, coefBits: coefBits}, err
 	case coder.VQ:
-		coder, err := loadTokenizer(filepath.Join(dir, coder.WeightsFile), c)
+		coder, err := codes.LoadTokenizer(filepath.Join(dir, coder.WeightsFile), c)
 		return &vq.Eval{Coder: coder}, err
 	}
 	return nil, fmt.Errorf("a coder of kind %q has no rate: only sae and vq reconstruct", c.Kind)
