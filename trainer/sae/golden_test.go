@@ -29,7 +29,7 @@ const (
 	goldenTarget                     = 8
 )
 
-// goldenConfig makes latents die, be helped by the auxiliary loss and be resampled within a few steps.
+// goldenConfig makes latents of TopK's kin die, get the auxiliary loss and be resampled within a few steps.
 func goldenConfig(change func(*sae.Config)) sae.Config {
 	c := sae.Config{Width: 40, K: 4, AuxK: 6, AuxCoef: 1. / 32, DeadTokens: 200, Clip: 1, Scale: true, Steps: 2 * goldenSteps, Seed: 7,
 		Penalty: 0.5, Rise: 3, Group: 4, PEnd: 0.3, PFrom: 2, Bandwidth: 0.5, Theta: 0.3, Preact: 1e-3, Prefixes: 3, Resample: 4}
@@ -187,6 +187,12 @@ var goldens = []golden{
 		change: func(c *sae.Config) { c.Arch, c.Target, c.Skip, c.EMA = sae.Gated, goldenTarget, true, 0.9 }},
 	{name: "gated untied crosscoder", weight: -7.568798, arrays: "adam_steps[1] b_mag[40] constants[3] gain_in[24] gain_out[24] r_mag[40]",
 		change: func(c *sae.Config) { c.Arch, c.Untied, c.Parts = sae.Gated, true, []int{10, 14} }},
+	{name: "gated resampled", weight: 5.720165, arrays: "b_mag[40] constants[3] r_mag[40] sgd_steps[1]",
+		change: func(c *sae.Config) {
+			c.Arch, c.Penalty, c.Clip, c.Optimizer = sae.Gated, 5000, 0, optim.Default(optim.BySGD)
+		}},
+	{name: "jumprelu resampled", weight: 0.871632, arrays: "adam_steps[1] constants[3] log_threshold[40]",
+		change: func(c *sae.Config) { c.Arch, c.Theta = sae.JumpReLU, 0.8 }},
 	{name: "jumprelu", weight: -5.014760, arrays: "adam_steps[1] constants[3] log_threshold[40]",
 		change: func(c *sae.Config) { c.Arch = sae.JumpReLU }},
 	{name: "jumprelu averaged", weight: -5.248929, arrays: "adam_steps[1] constants[3] ema_begun[1] log_threshold[40]",
