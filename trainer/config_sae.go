@@ -100,7 +100,7 @@ func (c Config) saeProblems() (errs []error) {
 	if _, err := optim.ParseName(c.Optimizer); err != nil {
 		errs = append(errs, err)
 	}
-	if c.Sparsity != string(sae.L1) && c.Arch != string(sae.ReLU) {
+	if c.Sparsity != string(sae.L1) && !sae.Arch(c.Arch).TakesSparsity() {
 		errs = append(errs, fmt.Errorf("sparsity %s is for arch relu", c.Sparsity))
 	}
 	return errs
@@ -116,34 +116,21 @@ func (c Config) beside() []string {
 
 // resolveSAE replaces what the architecture and the data decide, for vectors of length d.
 func (c *Config) resolveSAE(d int) {
-	arch := sae.Arch(c.Arch)
-	tanh := arch == sae.JumpReLUTanh
-	auto := func(v *float64, usual, withTanh float64) {
+	auto := func(v *float64, usual float64) {
 		if *v == Auto {
 			*v = usual
-			if tanh {
-				*v = withTanh
-			}
 		}
 	}
-	auto(&c.Rise, 0.05, 1)
-	auto(&c.Band, 0.5, 2)
-	auto(&c.Theta, 0.3, 0.1)
-	usual := optim.Default(optim.Name(c.Optimizer))
-	auto(&c.Beta1, usual.Beta1, usual.Beta1)
-	auto(&c.Beta2, usual.Beta2, usual.Beta2)
-	auto(&c.WeightDecay, usual.Decay, usual.Decay)
-	if c.Penalty == Auto {
-		c.Penalty = 1
-		if arch == sae.ReLUApril {
-			c.Penalty = aprilPenalty
-		}
-	}
-	if !arch.Revives() {
-		c.AuxK = 0
-	}
-	if c.AuxK == Auto {
-		c.AuxK = max(d/2, 1)
+	arch, optimizer := sae.Arch(c.Arch).Defaults(d), optim.Default(optim.Name(c.Optimizer))
+	auto(&c.Penalty, arch.Penalty)
+	auto(&c.Rise, arch.Warmup)
+	auto(&c.Band, arch.Bandwidth)
+	auto(&c.Theta, arch.Theta)
+	auto(&c.Beta1, optimizer.Beta1)
+	auto(&c.Beta2, optimizer.Beta2)
+	auto(&c.WeightDecay, optimizer.Decay)
+	if c.AuxK == Auto || arch.AuxK == 0 {
+		c.AuxK = arch.AuxK
 	}
 }
 

@@ -103,9 +103,6 @@ func rateOf(n optim.Name) float64 {
 	return 1
 }
 
-// aprilPenalty is λ of the convention that relu_april is named after.
-const aprilPenalty = 5
-
 // resolve replaces what the data decide: steps from epochs, aux_k from the vector's
 // length, dead_tokens from the length of the training, lr from the width; of a tokenizer
 // ids, codes and lr from its kind.

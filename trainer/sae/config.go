@@ -49,18 +49,16 @@ func (c Config) shape(d int) Shape {
 	return Shape{Arch: c.Arch, D: d - c.Target, M: c.Width, K: c.K, Out: c.Target, Skip: c.Skip, Parts: c.Parts}
 }
 
-// problem says what does not fit together, or nil.
-func (c Config) problem(s Shape) error {
+// check refuses what does not fit together.
+func (c Config) check(a architecture, s Shape) error {
 	switch {
 	case c.AuxK < 0 || c.Resample < 0:
 		return errors.New("aux_k and resample must not be negative")
-	case c.Arch.Jumps() && (!(c.Bandwidth > 0) || !(c.Theta > 0)):
-		return errors.New("the bandwidth and the threshold of a jumprelu must be positive")
 	case !(c.EMA >= 0 && c.EMA < 1):
 		return errors.New("ema must be at least 0 and below 1")
 	case c.Importance != nil && len(c.Importance) != s.Outputs():
 		return errors.New("importance has another length than the vector")
-	case c.Sparsity != L1 && c.Arch != ReLU:
+	case c.Sparsity != L1 && !a.sparsity:
 		return errors.New("sparsity is for relu alone")
 	case c.Sparsity.groups() && c.Group < 1:
 		return errors.New("a group of no latents")
@@ -68,6 +66,11 @@ func (c Config) problem(s Shape) error {
 	for _, w := range c.Importance {
 		if !(w > 0) || w-w != 0 {
 			return errors.New("every weight of importance must be positive and finite")
+		}
+	}
+	if a.check != nil {
+		if err := a.check(c); err != nil {
+			return err
 		}
 	}
 	return c.Sparsity.check()
