@@ -139,7 +139,7 @@ func (v *batchTopK) keepGreatest(s *selector, n int) (least float32, full bool, 
 	if len(s.cand) > s.k {
 		s.shrink()
 	}
-	if !ranks.Many(l.ranks) {
+	if !ranks.Distributed(l.ranks) {
 		return l.work.codes.keep(s.cand, n, l.M), len(s.cand) == s.k, nil
 	}
 	found, err := ranks.Total(l.ranks, len(s.cand))

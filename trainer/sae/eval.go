@@ -26,7 +26,7 @@ func (e *Eval) Add(x []float32, n int) error {
 	if err := e.Model.Reconstruct(x, e.xhat, n, &e.codes); err != nil {
 		return err
 	}
-	e.sums.Add(e.Model.Aim(x, n), e.xhat, n)
+	e.sums.Add(e.Model.Target(x, n), e.xhat, n)
 	for b := range n {
 		idx, _ := e.codes.row(b)
 		e.active += int64(len(idx))

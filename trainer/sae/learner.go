@@ -81,9 +81,9 @@ func New(d int, cfg Config) (*Learner, error) {
 	return l, nil
 }
 
-// Join makes the learner one of several, each with the same weights, which add up their batches at the end of every
-// step. The rows it is given are those of a batch from place from on. It comes before Init and Restored.
-func (l *Learner) Join(r ranks.Ranks, from int) { l.ranks, l.from = r, from }
+// Distribute makes the learner one of several, each with the same weights, which all-reduce their gradients at the end
+// of every step. The rows it is given are those of a batch from place from on. It comes before Init and Restored.
+func (l *Learner) Distribute(r ranks.Ranks, from int) { l.ranks, l.from = r, from }
 
 // steps is the number of optimizer steps taken.
 func (l *Learner) steps() int { return l.opt.Steps() }
@@ -184,7 +184,7 @@ func (l *Learner) Step(lr float64) (map[string]float64, error) {
 
 // allReduce makes the gradients and the sums of the batch those of all ranks.
 func (l *Learner) allReduce() error {
-	if !ranks.Many(l.ranks) {
+	if !ranks.Distributed(l.ranks) {
 		return nil
 	}
 	var b ranks.Bucket
@@ -193,7 +193,7 @@ func (l *Learner) allReduce() error {
 	}
 	l.batch.sums(&b)
 	l.variant.sums(&b)
-	if err := b.Sum(l.ranks); err != nil {
+	if err := b.AllReduce(l.ranks); err != nil {
 		return err
 	}
 	if l.drawn != nil {

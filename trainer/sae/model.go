@@ -154,8 +154,8 @@ func (m *Model) target(t, x []float32, n int) {
 	m.scaled(t, x, n, m.Row()-m.Outputs(), m.Outputs(), m.gainOut, m.BDec)
 }
 
-// Aim is what is to be reconstructed of n rows x [n, Row]: the rows themselves, or their targets [n, Out].
-func (m *Model) Aim(x []float32, n int) []float32 {
+// Target is what is to be reconstructed of n rows x [n, Row]: the rows themselves, or their targets [n, Out].
+func (m *Model) Target(x []float32, n int) []float32 {
 	return columns(x, n, m.Row(), m.Row()-m.Outputs(), m.Outputs())
 }
 
