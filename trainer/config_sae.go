@@ -139,7 +139,7 @@ func (c Config) learnerSAE(widths []int) (sae.Config, error) {
 	steps := func(share float64) int { return int(share * float64(c.Steps)) }
 	out := sae.Config{Arch: sae.Arch(c.Arch), Width: c.Width, K: c.K, AuxK: c.AuxK, AuxCoef: c.AuxCoef, DeadTokens: c.DeadTokens,
 		Clip: c.Clip, Scale: c.Scale, Untied: !c.Tied, Steps: c.Steps, Seed: c.Seed,
-		Penalty: c.Penalty, Rise: steps(c.Rise), Sparsity: sae.Sparsity(c.Sparsity), Group: c.GroupSize, PEnd: c.PEnd, PFrom: steps(c.PFrom),
+		Penalty: c.Penalty, Warmup: steps(c.Rise), Sparsity: sae.Sparsity(c.Sparsity), GroupSize: c.GroupSize, PEnd: c.PEnd, PFrom: steps(c.PFrom),
 		Bandwidth: c.Band, Theta: c.Theta, Preact: c.Preact, Prefixes: c.Groups, Sampled: c.Sampled,
 		Optimizer: optim.Config{Name: optim.Name(c.Optimizer), Beta1: c.Beta1, Beta2: c.Beta2, Decay: c.WeightDecay}, EMA: c.EMA,
 		DataInit: c.DataInit, Resample: c.Resample, Skip: c.Skip}

@@ -30,7 +30,7 @@ func TestBatchTopKVector(t *testing.T) {
 	}
 }
 
-// A window in which nothing fires leaves the threshold as it is.
+// A batch in which nothing fires leaves the threshold as it is.
 func TestThresholdAverage(t *testing.T) {
 	for _, c := range []struct{ theta, least, want float64 }{{-1, 0, -1}, {-1, 3, 3}, {2, 0, 2}, {2, 3, 2.01}} {
 		if got := averageTheta(c.theta, c.least); math.Abs(got-c.want) > 1e-12 {
@@ -68,8 +68,8 @@ var families = []family{
 	{"relu_april", func(c *Config) { c.Arch = ReLUApril }},
 	{"p_anneal", func(c *Config) { c.Arch, c.Sparsity, c.Steps, c.PFrom, c.PEnd = ReLU, PAnneal, 1000, -200, 0.2 }},
 	{"hoyer", func(c *Config) { c.Arch, c.Sparsity = ReLU, Hoyer }},
-	{"group", func(c *Config) { c.Arch, c.Sparsity, c.Group = ReLU, Group, 3 }},
-	{"group_hoyer", func(c *Config) { c.Arch, c.Sparsity, c.Group = ReLU, GroupHoyer, 3 }},
+	{"group", func(c *Config) { c.Arch, c.Sparsity, c.GroupSize = ReLU, Group, 3 }},
+	{"group_hoyer", func(c *Config) { c.Arch, c.Sparsity, c.GroupSize = ReLU, GroupHoyer, 3 }},
 	{"gated", func(c *Config) { c.Arch = Gated }},
 	{"jumprelu", func(c *Config) { c.Arch = JumpReLU }},
 	{"jumprelu_tanh", func(c *Config) { c.Arch, c.Preact, c.Theta = JumpReLUTanh, 0.5, 0.53 }},
@@ -86,7 +86,7 @@ var families = []family{
 // config is the numbers of gradCfg with those of the family.
 func (f family) config() Config {
 	c := gradCfg
-	c.Penalty, c.Rise, c.Bandwidth, c.Theta, c.Prefixes = 0.75, 4, 0.25, 0.5, 3
+	c.Penalty, c.Warmup, c.Bandwidth, c.Theta, c.Prefixes = 0.75, 4, 0.25, 0.5, 3
 	f.change(&c)
 	return c
 }
@@ -192,7 +192,7 @@ func same(t *testing.T, name string, whole, parts *Learner) {
 }
 
 func (f family) plan() Config {
-	c := Config{Width: 96, K: 3, AuxK: 16, AuxCoef: 1. / 32, DeadTokens: 8000, Clip: 1, Scale: true, Prefixes: 3, Rise: 20, Bandwidth: 0.5, Theta: 0.3}
+	c := Config{Width: 96, K: 3, AuxK: 16, AuxCoef: 1. / 32, DeadTokens: 8000, Clip: 1, Scale: true, Prefixes: 3, Warmup: 20, Bandwidth: 0.5, Theta: 0.3}
 	f.change(&c)
 	c.Penalty = map[Arch]float64{ReLU: 2, ReLUApril: 1, JumpReLU: 0.3, Gated: 2, JumpReLUTanh: 0.1}[c.Arch]
 	switch c.Sparsity {
@@ -201,7 +201,7 @@ func (f family) plan() Config {
 	case Group:
 		c.Penalty = 2
 	}
-	c.Group = 1 // what is planted has no groups
+	c.GroupSize = 1 // what is planted has no groups
 	if c.Preact > 0 {
 		c.Preact, c.Bandwidth, c.Theta = 1e-3, 0.5, 0.1
 	}

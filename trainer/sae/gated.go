@@ -9,8 +9,8 @@ import (
 	"actfleet/trainer/ranks"
 )
 
-// Gated has a gate for every latent, which alone the penalty sees, and a magnitude of its own (Rajamanoharan et al.
-// 2024, arXiv:2404.16014). The gate π = W_e z + b_e is what other architectures call the pre-activation.
+// Gated chooses latents by gates, which carry the penalty, and gives them magnitudes from a scaled copy of the encoder,
+// which do not (Rajamanoharan et al. 2024, arXiv:2404.16014). Gates π = W_e z + b_e are the pre-activations here.
 const Gated Arch = "gated"
 
 var archGated = architecture{

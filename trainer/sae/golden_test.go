@@ -32,7 +32,7 @@ const (
 // goldenConfig makes latents of TopK's kin die, get the auxiliary loss and be resampled within a few steps.
 func goldenConfig(change func(*sae.Config)) sae.Config {
 	c := sae.Config{Width: 40, K: 4, AuxK: 6, AuxCoef: 1. / 32, DeadTokens: 200, Clip: 1, Scale: true, Steps: 2 * goldenSteps, Seed: 7,
-		Penalty: 0.5, Rise: 3, Group: 4, PEnd: 0.3, PFrom: 2, Bandwidth: 0.5, Theta: 0.3, Preact: 1e-3, Prefixes: 3, Resample: 4}
+		Penalty: 0.5, Warmup: 3, GroupSize: 4, PEnd: 0.3, PFrom: 2, Bandwidth: 0.5, Theta: 0.3, Preact: 1e-3, Prefixes: 3, Resample: 4}
 	change(&c)
 	return c
 }

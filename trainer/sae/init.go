@@ -18,14 +18,14 @@ func (l *Learner) Init(sample []float32, n int) error {
 		}
 	}
 	from, to := l.middle(in, n), l.middle(out, n)
-	if err := l.beginScales(in, out, from, to); err != nil {
+	if err := l.initScales(in, out, from, to); err != nil {
 		return err
 	}
 	for j := range l.BDec {
 		l.BDec[j] = l.scale * l.gain(j) * float32(to[j])
 	}
 	l.consts[constVariance] = l.variance(out, n)
-	l.beginDirections(sample[:n*l.Row()], n)
+	l.initDirections(sample[:n*l.Row()], n)
 	clear(l.BEnc)
 	for i := range l.M {
 		l.variant.reset(i)
@@ -69,7 +69,7 @@ func (l *Learner) variance(out []float32, n int) (v float64) {
 	return v / float64(n)
 }
 
-// centrePlain lets an encoder that sees s·x begin with what it would give for s·x less the middle.
+// centrePlain starts an encoder that sees s·x with the pre-activations it would have for s·x less the middle.
 func (l *Learner) centrePlain(from []float64) {
 	for i := range l.BEnc {
 		var sum float64
@@ -84,8 +84,8 @@ func (l *Learner) centrePlain(from []float64) {
 	}
 }
 
-// prepareGains makes room for factors where columns have other scales than the first vector's.
-func (l *Learner) prepareGains() {
+// makeGains makes room for factors where columns have other scales than the first vector's.
+func (l *Learner) makeGains() {
 	if l.Out == 0 && l.Parts == nil && l.cfg.Importance == nil {
 		return
 	}
@@ -104,9 +104,9 @@ func filled(n int) []float32 {
 	return v
 }
 
-// beginScales sets s and the gains so that every vector has the mean square 1 about its middle.
+// initScales sets s and the gains so that every vector has mean square 1 about its middle.
 // Importance counts as a factor √w of a column, which makes the loss Σ w_j r_j².
-func (l *Learner) beginScales(in, out []float32, from, to []float64) error {
+func (l *Learner) initScales(in, out []float32, from, to []float64) error {
 	if l.gainOut == nil {
 		spread, err := l.spread(in, from, nil, 0, l.D)
 		l.setScale(spread, l.D)
@@ -174,9 +174,9 @@ func (l *Learner) spread(x []float32, m []float64, w []float32, at, d int) (floa
 	return sum, nil
 }
 
-// beginDirections fills W_d with unit rows, uniform on the sphere, towards sample rows by the share
-// DataInit, and W_e with the same, of a transcoder with its own.
-func (l *Learner) beginDirections(sample []float32, n int) {
+// initDirections fills W_d with unit rows, uniform on the sphere and mixed with sample rows by the share DataInit, and
+// W_e with the same; a transcoder's W_e has rows of its own.
+func (l *Learner) initDirections(sample []float32, n int) {
 	r := rand.New(rand.NewPCG(l.cfg.Seed, 0x5ae))
 	randomRows(r, l.WDec, l.Outputs())
 	if l.Out > 0 {
@@ -195,7 +195,7 @@ func (l *Learner) beginDirections(sample []float32, n int) {
 	}
 }
 
-// encoderLength is what rows of W_e begin with. With rows as long as the directions, many correlated latents together
+// encoderLength is the initial length of the rows of W_e. With rows as long as the directions, many correlated latents together
 // overshoot what they reconstruct: trainings of 500 and 1000 steps ended with a tenth more error. 1/√3, where torch's
 // Linear and sparsify begin, and 0.1 find planted directions later or lose a little at the end (docs/training.md).
 const encoderLength = 0.3
@@ -216,5 +216,5 @@ func (l *Learner) towardsData(r *rand.Rand, sample []float32, n int) {
 	}
 }
 
-// freeLength is the length that directions of any length begin with.
+// freeLength is the initial length of directions that may have any.
 const freeLength = 0.1

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// JumpReLU learns a threshold for every latent and pays for every active one (Rajamanoharan et al. 2024,
+	// JumpReLU learns a threshold for every latent, under an L0 penalty (Rajamanoharan et al. 2024,
 	// arXiv:2407.14435).
 	JumpReLU Arch = "jumprelu"
 
@@ -90,9 +90,9 @@ func (v *thresholds) choose(pre []float32, n int) {
 	})
 }
 
-// backwardThetas adds the gradients of log θ, where an active latent costs price, and takes from ∂f what passes no
-// value.
-func (v *thresholds) backwardThetas(price float64) {
+// backwardThetas adds the gradients of log θ, where l0 is the penalty of an active latent, and clears ∂f of the
+// entries whose value is 0.
+func (v *thresholds) backwardThetas(l0 float64) {
 	l, c, eps := v.l, &v.l.work.codes, v.l.cfg.Bandwidth
 	l.work.order.each(func(i int, entries []int32) {
 		theta, sum := float64(l.Theta[i]), 0.0
@@ -102,7 +102,7 @@ func (v *thresholds) backwardThetas(price float64) {
 				a = theta // below the threshold, and kept because it is near
 			}
 			_, dTheta, dStep := jump(a, theta, eps)
-			sum += float64(l.work.dval[e])*dTheta + price*dStep
+			sum += float64(l.work.dval[e])*dTheta + l0*dStep
 			if c.Val[e] == 0 {
 				l.work.dval[e] = 0
 			}
@@ -113,16 +113,16 @@ func (v *thresholds) backwardThetas(price float64) {
 
 type jumpReLU struct {
 	thresholds
-	due float64 // λ times the active latents of the batch
+	total float64 // λ times the active latents of the batch
 }
 
 func (v *jumpReLU) backward(n int) error {
 	return v.l.backwardMain(n, func() { v.backwardThetas(v.l.lambda()) })
 }
 
-func (v *jumpReLU) finish() { v.due = v.l.lambda() * float64(v.l.batch.active) }
+func (v *jumpReLU) finish() { v.total = v.l.lambda() * float64(v.l.batch.active) }
 
-func (v *jumpReLU) metrics(m map[string]float64, n float64) { addPenalty(m, v.l.cfg, v.due, n) }
+func (v *jumpReLU) metrics(m map[string]float64, n float64) { addPenalty(m, v.l.cfg, v.total, n) }
 
 // jumpReLUTanh also has the pre-activation loss λ_P Σ ReLU(θ_i − a_i) n_i over all rows and latents. Its gradient with
 // respect to a is −λ_P n_i below the threshold: that of all rows, which finish knows from sums alone, less that of the
@@ -181,7 +181,7 @@ func (v *jumpReLUTanh) finish() {
 	if p == 0 {
 		return
 	}
-	var due float64
+	var total float64
 	for i := range l.M {
 		theta, length := float64(l.Theta[i]), float64(v.penalty.lengths[i])
 		row, all := l.grad.WEnc[i*l.D:(i+1)*l.D], n*float64(l.BEnc[i])
@@ -194,9 +194,9 @@ func (v *jumpReLUTanh) finish() {
 		l.grad.BEnc[i] -= float32(p * length * n)
 		v.grad[i] += float32(p * length * below * theta)
 		v.penalty.lengthen(i, p*short)
-		due += p * short * length
+		total += p * short * length
 	}
-	v.penalty.due += due
+	v.penalty.total += total
 }
 
 func (v *jumpReLUTanh) metrics(m map[string]float64, n float64) { v.penalty.metrics(m, n) }

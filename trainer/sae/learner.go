@@ -70,7 +70,7 @@ func New(d int, cfg Config) (*Learner, error) {
 	if cfg.Skip {
 		l.params = append(l.params, optim.Param{Name: "W_skip", Shape: []int{s.Outputs(), s.D}, Value: l.WSkip, Grad: l.grad.WSkip})
 	}
-	l.prepareGains()
+	l.makeGains()
 	var err error
 	if l.opt, err = optim.New(cfg.Optimizer, l.params); err != nil {
 		return nil, fmt.Errorf("sae: %w", err)

@@ -60,9 +60,9 @@ func (d *dense) loss(x []float32) *torch.Tensor {
 		d.z = d.Minus(d.z, d.p["b_dec"])
 	}
 	d.pre = d.Linear(d.z, d.p["W_enc"], d.p["b_enc"])
-	paid := d.activate()
+	penalty := d.activate()
 	v := 1 / l.consts[constVariance]
-	total := d.Add(d.MulScalar(d.errors(), v), d.MulScalar(paid, l.lambda()))
+	total := d.Add(d.MulScalar(d.errors(), v), d.MulScalar(penalty, l.lambda()))
 	if l.arch.revives {
 		e := d.Detach(d.Neg(d.residual(d.codes, d.p["W_dec"], l.M)))
 		total = d.Add(total, d.aux(e))
@@ -122,7 +122,7 @@ func (d *dense) aux(e *torch.Tensor) *torch.Tensor {
 	return d.MulScalar(d.Sum(d.Square(d.Minus(d.MatMul(aux, d.p["W_dec"]), e))), l.cfg.AuxCoef/l.consts[constAuxVar])
 }
 
-// activate sets the codes [N, M] and returns what is paid for them, before λ.
+// activate sets the codes [N, M] and returns their penalty, before λ.
 func (d *dense) activate() *torch.Tensor {
 	l := d.l
 	switch l.Arch.Activation() {
@@ -136,7 +136,7 @@ func (d *dense) activate() *torch.Tensor {
 		return d.gated()
 	default:
 		d.codes = d.Relu(d.pre)
-		return d.paid()
+		return d.sparsity()
 	}
 	return d.MulScalar(d.Sum(d.pre), 0)
 }
@@ -154,8 +154,8 @@ func (d *dense) overBatch() *torch.Tensor {
 	return d.matrix(mask, d.n, d.l.M)
 }
 
-// paid is P of the codes.
-func (d *dense) paid() *torch.Tensor {
+// sparsity is P of the codes.
+func (d *dense) sparsity() *torch.Tensor {
 	f := d.codes
 	sum := d.SumDim(f, 1, false)
 	square := d.ClampMin(d.SumDim(d.Square(f), 1, false), 1e-20)
@@ -168,7 +168,7 @@ func (d *dense) paid() *torch.Tensor {
 	case Hoyer:
 		return d.Sum(d.Div(d.Square(sum), square))
 	case Group, GroupHoyer:
-		g := d.View(d.Square(f), int64(d.n), int64(d.l.M/d.l.cfg.Group), int64(d.l.cfg.Group))
+		g := d.View(d.Square(f), int64(d.n), int64(d.l.M/d.l.cfg.GroupSize), int64(d.l.cfg.GroupSize))
 		norms := d.SumDim(d.Sqrt(d.ClampMin(d.SumDim(g, 2, false), 1e-20)), 1, false)
 		if penalty.form == Group {
 			return d.Sum(norms)
@@ -219,7 +219,7 @@ func (d *dense) jumps() *torch.Tensor {
 		return d.Sum(d.Add(g, d.Mul(d.matrix(dStep, d.n, l.M), zero)))
 	}
 	short := d.Mul(d.Relu(d.Minus(theta, d.pre)), d.lengths())
-	return d.Add(d.paid(), d.MulScalar(d.Sum(short), l.variant.(*jumpReLUTanh).preact()/l.lambda()))
+	return d.Add(d.sparsity(), d.MulScalar(d.Sum(short), l.variant.(*jumpReLUTanh).preact()/l.lambda()))
 }
 
 // gated also has the loss of the gates, which reaches neither decoder nor skip.

@@ -8,22 +8,21 @@ import (
 	"actfleet/trainer/parallel"
 )
 
-// Shape is what a model is made of.
+// Shape is the architecture and the sizes of a model.
 type Shape struct {
 	Arch    Arch
 	D, M, K int
-	// Out is the length of the vector that is reconstructed where that is another than the one
-	// encoded (a transcoder): it then stands behind it in every row. 0 is an autoencoder.
+	// Out is the length of a transcoder's target, which follows the vector in every row. 0 is an autoencoder.
 	Out  int
-	Skip bool // a transcoder has W_skip
+	Skip bool // a transcoder has a skip connection W_skip
 	// Parts are the lengths of the vectors that stand side by side in D (a crosscoder); nil is one.
 	Parts []int
 }
 
-// Row is the length of a row: of the vector and what is reconstructed.
+// Row is the length of a row: of the vector and, of a transcoder, its target.
 func (s Shape) Row() int { return s.D + s.Out }
 
-// Outputs is the length of what is reconstructed.
+// Outputs is the length of a reconstruction.
 func (s Shape) Outputs() int {
 	if s.Out > 0 {
 		return s.Out
@@ -39,7 +38,7 @@ func (s Shape) parts() []int {
 	return []int{s.Outputs()}
 }
 
-// check refuses what is no model.
+// check refuses sizes that do not make a model.
 func (s Shape) check() error {
 	if _, err := ParseArch(string(s.Arch)); err != nil {
 		return err
@@ -104,8 +103,8 @@ type Weights struct {
 	BDec []float32 // [D], of a transcoder [Out]
 }
 
-// NewModel is a model of arrays made elsewhere, which it shares. Arch and what belongs to it are
-// the caller's to set.
+// NewModel is a model of arrays made elsewhere, which it shares. The caller sets Arch and the fields that belong to
+// it.
 func NewModel(w Weights) *Model {
 	return &Model{Shape: Shape{D: w.D, M: w.M, Out: w.Out}, scale: 1, plain: w.Out > 0,
 		WEnc: w.WEnc, BEnc: w.BEnc, WDec: w.WDec, BDec: w.BDec}
@@ -119,8 +118,8 @@ func (m *Model) PlainBias() []float32 {
 	return m.shifted(-1)
 }
 
-// Centre takes BEnc for PlainBias, as files of others have it, and turns it into our own. A
-// transcoder's is plain in both.
+// Centre takes BEnc for PlainBias, as other programs' files have it, and makes it the bias of x − b_dec. A transcoder's
+// is plain in both.
 func (m *Model) Centre() {
 	if m.Out == 0 {
 		m.BEnc = m.shifted(1)
@@ -179,9 +178,8 @@ func (m *Model) scaled(dst, x []float32, n, at, d int, gain, bias []float32) {
 }
 
 // encode computes the pre-activations a = W_e z + b_e of n rows and hands them to
-// use; they live only during the call. Their memory is kept in c: as the largest array by
-// far they would tear holes into the allocator's heap, which then grows to several times of
-// what is in use.
+// use; they are valid only during the call. Their memory is kept in c: allocating by far the largest array anew every
+// time fragments the heap, which then grows to several times what is in use.
 func (m *Model) encode(z []float32, n int, c *Codes, use func(pre []float32)) error {
 	c.pre = grow(c.pre, n*m.M)
 	err := torch.Do(func(s *torch.Scope) error {
@@ -244,7 +242,7 @@ func (m *Model) skip(z []float32, n int) (out []float32, err error) {
 	return out, err
 }
 
-// unscale takes a reconstruction back to the vectors as they are stored.
+// unscale brings a reconstruction back to the units of the stored vectors.
 func (m *Model) unscale(v []float32) {
 	if m.scale != 1 {
 		for j := range v {

@@ -2,8 +2,8 @@ package sae
 
 import "actfleet/trainer/ranks"
 
-// MultiTopK is TopK whose loss has a share of the same with more latents besides, which keeps latents beyond the first
-// K useful (Gao et al. 2024, arXiv:2406.04093, section 5.3).
+// MultiTopK is TopK with a second, smaller loss through more latents, which keeps latents beyond the first K useful
+// (Gao et al. 2024, arXiv:2406.04093, section 5.3).
 const MultiTopK Arch = "multitopk"
 
 // The number of latents, in multiples of K, and the share of the second loss are the paper's.

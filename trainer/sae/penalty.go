@@ -8,7 +8,7 @@ import (
 	"actfleet/trainer/ranks"
 )
 
-// Sparsity is the form P of the penalty that ReLU pays for the active latents f of a row.
+// Sparsity is the form P of ReLU's penalty on the activations f of a row.
 type Sparsity string
 
 // The forms; n_i is ‖d_i‖, of a crosscoder the sum over its vectors.
@@ -43,13 +43,13 @@ const (
 	pEps      = 1e-2
 )
 
-// penalty is λΣP(f) over a batch. The factor of λ that makes PAnneal cost the same under a new exponent is the
-// learner's constant constOwn.
+// penalty is λΣP(f) over a batch. With PAnneal, the learner's constant constOwn is a factor of λ, which keeps the
+// penalty the same when the exponent changes.
 type penalty struct {
 	l         *Learner
 	form      Sparsity
 	sum, next float64   // ΣP of the batch, and with the exponent of the next step
-	due       float64   // λΣP, once the batch is complete
+	total     float64   // λΣP, once the batch is complete
 	lengths   []float32 // [M] n_i during this batch; nil where all are 1
 	toLength  []float64 // [M] Σ∂P/∂n_i
 }
@@ -66,7 +66,7 @@ func newPenalty(l *Learner, form Sparsity, weighted bool) *penalty {
 	return p
 }
 
-// beginBatch changes λ so that the exponent of the next step makes the batch just seen cost the same as before.
+// beginBatch rescales λ so that the penalty of the last batch would be the same with the next step's exponent.
 func (p *penalty) beginBatch() {
 	if p.form == PAnneal && p.sum > 0 && p.next > 0 {
 		p.l.consts[constOwn] *= p.sum / p.next
@@ -191,7 +191,7 @@ func (p *penalty) groups(idx []int32, val, grad []float32, lambda float64) float
 func (p *penalty) norms(idx []int32, val []float32) (norms []float64, sum, square float64) {
 	size := int32(1)
 	if p.form.groups() {
-		size = int32(p.l.cfg.Group)
+		size = int32(p.l.cfg.GroupSize)
 	}
 	norms = make([]float64, len(val))
 	for lo, hi := 0, 0; lo < len(val); lo = hi {
@@ -239,7 +239,7 @@ func (p *penalty) finish() {
 	for i := range p.lengths {
 		p.lengthen(i, lambda*p.toLength[i])
 	}
-	p.due = lambda * p.sum
+	p.total = lambda * p.sum
 }
 
 func (p *penalty) sums(b *ranks.Bucket) {
@@ -247,12 +247,12 @@ func (p *penalty) sums(b *ranks.Bucket) {
 	ranks.Numbers(b, p.toLength)
 }
 
-func (p *penalty) metrics(m map[string]float64, n float64) { addPenalty(m, p.l.cfg, p.due, n) }
+func (p *penalty) metrics(m map[string]float64, n float64) { addPenalty(m, p.l.cfg, p.total, n) }
 
-// addPenalty adds what a batch of n rows pays to its loss.
-func addPenalty(m map[string]float64, c Config, due, n float64) {
+// addPenalty adds the penalty of a batch of n rows to its metrics.
+func addPenalty(m map[string]float64, c Config, total, n float64) {
 	if c.Penalty > 0 {
-		m["penalty"] = due * (1 / n)
+		m["penalty"] = total * (1 / n)
 		m["loss"] += m["penalty"]
 	}
 }

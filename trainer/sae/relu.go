@@ -3,11 +3,11 @@ package sae
 import "actfleet/trainer/ranks"
 
 const (
-	// ReLU keeps every positive latent and pays a Sparsity penalty for it.
+	// ReLU keeps every positive latent, under a penalty whose form is a Sparsity.
 	ReLU Arch = "relu"
 
-	// ReLUApril is ReLU with directions of any length, which the penalty is weighted with (the convention of
-	// Anthropic's update of April 2024).
+	// ReLUApril is ReLU with directions of any length, by which an L1 penalty weights the activations (the
+	// convention of Anthropic's update of April 2024).
 	ReLUApril Arch = "relu_april"
 )
 
