@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -136,6 +137,36 @@ func TestGoldenTrainings(t *testing.T) {
 	}
 }
 
+// A training resumed right after dead latents were resampled takes the step it would have taken.
+func TestResumesRightAfterResampling(t *testing.T) {
+	for _, g := range goldens {
+		c := goldenConfig(g.change)
+		l, width := trainGolden(t, c), goldenD+c.Target
+		var file bytes.Buffer
+		again, err := sae.New(width, c)
+		if err := errors.Join(err, l.State().Encode(&file)); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(again.State().Decode("checkpoint", file.Bytes()), again.Restored()); err != nil {
+			t.Fatal(err)
+		}
+		x := goldenBatch(rand.New(rand.NewPCG(13, 14)), width, goldenRows)
+		var sums [2]float64
+		for i, m := range []*sae.Learner{l, again} {
+			if err := m.Micro(x, goldenRows); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := m.Step(3e-3); err != nil {
+				t.Fatal(err)
+			}
+			sums[i], _ = fingerprint(m.Export())
+		}
+		if sums[0] != sums[1] {
+			t.Errorf("%s: fingerprint %v, resumed %v", g.name, sums[0], sums[1])
+		}
+	}
+}
+
 var goldens = []golden{
 	{name: "topk", weight: -2.568421, arrays: "adam_steps[1] constants[3]",
 		change: func(c *sae.Config) { c.Arch = sae.TopK }},
@@ -191,7 +222,7 @@ var goldens = []golden{
 		change: func(c *sae.Config) {
 			c.Arch, c.Penalty, c.Clip, c.Optimizer = sae.Gated, 5000, 0, optim.Default(optim.BySGD)
 		}},
-	{name: "jumprelu resampled", weight: 0.871632, arrays: "adam_steps[1] constants[3] log_threshold[40]",
+	{name: "jumprelu resampled", weight: 0.790807, arrays: "adam_steps[1] constants[3] log_threshold[40]",
 		change: func(c *sae.Config) { c.Arch, c.Theta = sae.JumpReLU, 0.8 }},
 	{name: "jumprelu", weight: -5.014760, arrays: "adam_steps[1] constants[3] log_threshold[40]",
 		change: func(c *sae.Config) { c.Arch = sae.JumpReLU }},

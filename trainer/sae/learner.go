@@ -227,6 +227,7 @@ func (l *Learner) endBatch() {
 	}
 	if l.drawn != nil {
 		l.drawn.resample(l)
+		l.variant.sync()
 	}
 	l.findDead()
 	for _, p := range l.params {
