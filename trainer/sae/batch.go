@@ -18,7 +18,8 @@ type batch struct {
 
 func newBatch(s Shape) batch {
 	o := s.Outputs()
-	return batch{square: make([]float64, o), sumT: make([]float64, o), sumR: make([]float64, o), toBias: make([]float64, o), fired: make([]bool, s.M)}
+	return batch{square: make([]float64, o), sumT: make([]float64, o), sumR: make([]float64, o), toBias: make([]float64, o),
+		fired: make([]bool, s.M)}
 }
 
 // reset empties the sums.
@@ -46,7 +47,7 @@ func (b *batch) add(c *Codes, t, r []float32, loss float64) {
 	b.n += c.N
 	b.loss += loss
 	for row := range c.N {
-		idx, val := c.row(row)
+		idx, val := c.Row(row)
 		for j, i := range idx {
 			if val[j] > 0 {
 				b.active++

@@ -35,10 +35,7 @@ func grow[T any](s []T, n int) []T {
 }
 
 // Row is the active latents of row b and their values.
-func (c *Codes) Row(b int) (idx []int32, val []float32) { return c.row(b) }
-
-// row is the active latents of row b.
-func (c *Codes) row(b int) (idx []int32, val []float32) {
+func (c *Codes) Row(b int) (idx []int32, val []float32) {
 	lo := c.at(b)
 	hi := lo + int(c.Count[b])
 	return c.Idx[lo:hi], c.Val[lo:hi]
@@ -78,7 +75,7 @@ func (c *Codes) chooseAmong(pre []float32, m int, among []int32) {
 
 // addDecoded adds Σ f_i d_i of row b to dst [d], with w [M, d].
 func (c *Codes) addDecoded(dst, w []float32, b int) {
-	idx, val := c.row(b)
+	idx, val := c.Row(b)
 	torch.Combine(dst, w, idx, val)
 }
 
@@ -158,7 +155,7 @@ func (o *byLatent) sort(c *Codes, m int) {
 	o.start = grow(o.start, m+1)
 	clear(o.start)
 	for b := range c.N {
-		idx, _ := c.row(b)
+		idx, _ := c.Row(b)
 		for _, i := range idx {
 			o.start[i+1]++
 		}
@@ -169,7 +166,7 @@ func (o *byLatent) sort(c *Codes, m int) {
 	o.entries = grow(o.entries, int(o.start[m]))
 	next := append([]int32(nil), o.start[:m]...)
 	for b := range c.N {
-		idx, _ := c.row(b)
+		idx, _ := c.Row(b)
 		for j, i := range idx {
 			o.entries[next[i]] = int32(c.at(b) + j)
 			next[i]++

@@ -28,7 +28,7 @@ func (e *Eval) Add(x []float32, n int) error {
 	}
 	e.sums.Add(e.Model.Target(x, n), e.xhat, n)
 	for b := range n {
-		idx, _ := e.codes.row(b)
+		idx, _ := e.codes.Row(b)
 		e.active += int64(len(idx))
 		for _, i := range idx {
 			e.fires[i]++

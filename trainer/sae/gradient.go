@@ -105,7 +105,7 @@ func (l *Learner) toValues(c *Codes, r []float32, g float32) {
 	w.dval = grow(w.dval, len(c.Val))
 	parallel.For(c.N, rowGrain, func(lo, hi int) {
 		for b := lo; b < hi; b++ {
-			idx, _ := c.row(b)
+			idx, _ := c.Row(b)
 			torch.Dots(w.dval[c.at(b):], r[b*d:(b+1)*d], l.WDec, idx, g)
 		}
 	})

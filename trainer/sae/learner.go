@@ -68,7 +68,8 @@ func New(d int, cfg Config) (*Learner, error) {
 		optim.Param{Name: "b_dec", Shape: []int{s.Outputs()}, Value: l.BDec, Grad: l.grad.BDec})
 	l.params = append(l.params, l.variant.params()...)
 	if cfg.Skip {
-		l.params = append(l.params, optim.Param{Name: "W_skip", Shape: []int{s.Outputs(), s.D}, Value: l.WSkip, Grad: l.grad.WSkip})
+		shape := []int{s.Outputs(), s.D}
+		l.params = append(l.params, optim.Param{Name: "W_skip", Shape: shape, Value: l.WSkip, Grad: l.grad.WSkip})
 	}
 	l.makeGains()
 	var err error
@@ -135,8 +136,8 @@ func (l *Learner) averaged() *Model {
 	m := newModel(l.Shape)
 	m.scale, m.gainIn, m.gainOut, m.plain = l.scale, l.gainIn, l.gainOut, l.plain
 	copy(m.Theta, l.Theta)
-	arrays := map[string][]float32{"W_enc": m.WEnc, "b_enc": m.BEnc, "W_dec": m.WDec, "b_dec": m.BDec, "r_mag": m.RMag, "b_mag": m.BMag,
-		"W_skip": m.WSkip, logThreshold: m.Theta}
+	arrays := map[string][]float32{"W_enc": m.WEnc, "b_enc": m.BEnc, "W_dec": m.WDec, "b_dec": m.BDec,
+		"r_mag": m.RMag, "b_mag": m.BMag, "W_skip": m.WSkip, logThreshold: m.Theta}
 	var dst [][]float32
 	for _, p := range l.params {
 		dst = append(dst, arrays[p.Name])

@@ -99,7 +99,7 @@ func (v *nestedTopK) nest(n int) float64 {
 		if w.skipped != nil {
 			axpy(1, w.skipped[lo:hi], r)
 		}
-		idx, val := w.codes.row(b)
+		idx, val := w.codes.Row(b)
 		at := 0
 		for j, m := range v.prefixes {
 			for ; at < len(idx) && int(idx[at]) < m; at++ {

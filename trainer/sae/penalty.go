@@ -112,7 +112,7 @@ func (p *penalty) backward() {
 func (p *penalty) add(v []float32) {
 	c, dval, lambda := &p.l.work.codes, p.l.work.dval, p.lambda()
 	p.sum += p.l.perRow(c.N, func(b, _, _ int) float64 {
-		idx, _ := c.row(b)
+		idx, _ := c.Row(b)
 		lo := c.at(b)
 		hi := lo + len(idx)
 		return p.row(idx, v[lo:hi], dval[lo:hi], lambda)

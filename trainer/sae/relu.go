@@ -19,8 +19,9 @@ var archReLU = architecture{
 }
 
 var archReLUApril = architecture{
-	arch: ReLUApril, free: true, defaults: Defaults{Penalty: 5, Warmup: usual.Warmup, Bandwidth: usual.Bandwidth, Theta: usual.Theta},
-	variant: func(l *Learner) variant { return &relu{base: base{l}, penalty: newPenalty(l, L1, true)} },
+	arch: ReLUApril, free: true,
+	defaults: Defaults{Penalty: 5, Warmup: usual.Warmup, Bandwidth: usual.Bandwidth, Theta: usual.Theta},
+	variant:  func(l *Learner) variant { return &relu{base: base{l}, penalty: newPenalty(l, L1, true)} },
 }
 
 // relu is both.

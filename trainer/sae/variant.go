@@ -18,7 +18,7 @@ import (
 //	sync, metrics                 after the optimizer's step
 //	reset                         of latents that are resampled
 //
-// base is the part that most share; an architecture must have choose and backward of its own.
+// base is the part that most share; every architecture has choose, backward and metrics of its own.
 type variant interface {
 	// params are the arrays trained besides those that every model has.
 	params() []optim.Param
@@ -47,16 +47,15 @@ type variant interface {
 	metrics(m map[string]float64, n float64)
 }
 
-// base is a variant without arrays, sums or terms of its own.
+// base is what a variant without arrays or sums of its own needs.
 type base struct{ l *Learner }
 
-func (base) params() []optim.Param               { return nil }
-func (base) reset(int)                           {}
-func (base) sync()                               {}
-func (base) average(*Model)                      {}
-func (base) beginBatch()                         {}
-func (b base) micro(x []float32, n int) error    { return b.l.compute(x, n) }
-func (base) flush() error                        { return nil }
-func (base) sums(*ranks.Bucket)                  {}
-func (base) finish()                             {}
-func (base) metrics(map[string]float64, float64) {}
+func (base) params() []optim.Param            { return nil }
+func (base) reset(int)                        {}
+func (base) sync()                            {}
+func (base) average(*Model)                   {}
+func (base) beginBatch()                      {}
+func (b base) micro(x []float32, n int) error { return b.l.compute(x, n) }
+func (base) flush() error                     { return nil }
+func (base) sums(*ranks.Bucket)               {}
+func (base) finish()                          {}
