@@ -14,15 +14,15 @@ import (
 
 // Learner is a coder while it is trained. One goroutine uses it.
 type Learner interface {
-	// Join makes it one of several that add up their windows at the end of every step. The rows it is given are those
-	// of a window from place from on. It comes before Init and Restored.
-	Join(r ranks.Ranks, from int)
+	// Distribute makes it one of several that all-reduce their gradients at the end of every step. The rows it is
+	// given are those of a batch from place from on. It comes before Init and Restored.
+	Distribute(r ranks.Ranks, from int)
 	// Init prepares the first step from n sample rows [n, D].
 	Init(sample []float32, n int) error
 	// Micro adds the gradients and statistics of n rows x [n, D], as sums, to the
-	// window of the current step.
+	// batch of the current step.
 	Micro(x []float32, n int) error
-	// Step ends the window with one optimizer step and returns its metrics.
+	// Step ends the batch with one optimizer step and returns its metrics.
 	Step(lr float64) (map[string]float64, error)
 	// State is everything that training goes on from, between two steps; Restored
 	// takes over what was loaded into it.

@@ -37,7 +37,7 @@ func (f *feed) turn(ctx context.Context) bool {
 
 // next waits for a batch and measures the waiting.
 func (f *feed) next(ctx context.Context) (b *stream.Batch, seconds float64, err error) {
-	if ranks.Many(f.all[0].ranks) && f.all[0].Wait == nil {
+	if ranks.Distributed(f.all[0].ranks) && f.all[0].Wait == nil {
 		ctx = context.WithoutCancel(ctx) // an interruption ends all ranks after the same step
 	}
 	if err := ctx.Err(); err != nil {

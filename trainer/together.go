@@ -19,17 +19,17 @@ import (
 // that the training goes on from there.
 var ErrRegroup = errors.New("the ranks change")
 
-// timed measures how long sums take, waiting for the others included.
+// timed measures how long all-reduces take, waiting for the others included.
 type timed struct {
 	ranks.Ranks
 	now   func() time.Time
 	spent *float64 // seconds
 }
 
-// Sum measures the sum of the ranks.
-func (t timed) Sum(narrow [][]float32, wide []float64) error {
+// AllReduce measures that of the ranks.
+func (t timed) AllReduce(f32 [][]float32, f64 []float64) error {
 	began := t.now()
-	err := t.Ranks.Sum(narrow, wide)
+	err := t.Ranks.AllReduce(f32, f64)
 	*t.spent += t.now().Sub(began).Seconds()
 	return err
 }
@@ -45,11 +45,11 @@ func ranksOf(j Job) ranks.Ranks {
 // join makes the learner one of several.
 func (t *training) join() {
 	t.ranks = ranksOf(t.Job)
-	if ranks.Many(t.ranks) {
+	if ranks.Distributed(t.ranks) {
 		t.ranks = timed{t.ranks, t.Now, &t.AllReduceSeconds}
 	}
 	from, _ := stream.Part(t.Recipe.Loop.Batch, t.ranks.Rank(), t.ranks.World())
-	t.learner.Join(t.ranks, from)
+	t.learner.Distribute(t.ranks, from)
 }
 
 // writes tells whether this process writes metrics, checkpoints and the coder.
@@ -61,7 +61,7 @@ func (t *training) begin(ctx context.Context) (err error) {
 	if t.writes() {
 		err = t.beginHere(ctx)
 	}
-	if !ranks.Many(t.ranks) {
+	if !ranks.Distributed(t.ranks) {
 		return err
 	}
 	if err := ranks.Agree(t.ranks, err); err != nil {
@@ -71,7 +71,7 @@ func (t *training) begin(ctx context.Context) (err error) {
 		return err
 	}
 	for _, array := range t.learner.State().Bytes() {
-		if err := t.ranks.Share(array); err != nil {
+		if err := t.ranks.Broadcast(array); err != nil {
 			return err
 		}
 	}
@@ -91,7 +91,7 @@ func (t *training) shareProgress() error {
 		return err
 	}
 	size := binary.LittleEndian.AppendUint64(nil, uint64(len(text)))
-	if err := t.ranks.Share(size); err != nil {
+	if err := t.ranks.Broadcast(size); err != nil {
 		return err
 	}
 	n := binary.LittleEndian.Uint64(size)
@@ -99,7 +99,7 @@ func (t *training) shareProgress() error {
 		return fmt.Errorf("rank 0 says that its progress takes %d bytes", n)
 	}
 	text = append(text, make([]byte, n)...)[:n]
-	if err := t.ranks.Share(text); err != nil {
+	if err := t.ranks.Broadcast(text); err != nil {
 		return err
 	}
 	if t.writes() {
@@ -112,7 +112,7 @@ func (t *training) shareProgress() error {
 // step.
 func (t *training) settle() {
 	switch {
-	case !ranks.Many(t.ranks):
+	case !ranks.Distributed(t.ranks):
 	case t.last():
 		t.failed = ranks.Agree(t.ranks, errors.Join(t.pending, t.failed))
 	default:
@@ -122,7 +122,7 @@ func (t *training) settle() {
 
 // later keeps an error that the other ranks do not know of until it is settled.
 func (t *training) later(err error) error {
-	if !ranks.Many(t.ranks) {
+	if !ranks.Distributed(t.ranks) {
 		return err
 	}
 	t.pending = err
@@ -146,7 +146,7 @@ func (t *training) micros(b *stream.Batch) error {
 // ends ends trainings whose ranks end, at a checkpoint that all have waited for. It tells whether they do.
 func (f *feed) ends(ctx context.Context) bool {
 	all := f.learning()
-	if !all[0].ranks.Ends() {
+	if !all[0].ranks.Regrouping() {
 		return false
 	}
 	for _, t := range all {

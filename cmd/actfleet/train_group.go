@@ -82,9 +82,9 @@ func (g *group) Rank() int { return g.met.Rank }
 // World is the number of processes.
 func (g *group) World() int { return g.met.World }
 
-// Sum adds up over the ranks. The gradients go in one piece; with the other numbers goes whether this rank wants the
+// AllReduce adds up over the ranks. The gradients go in one piece; with the other numbers goes whether this rank wants the
 // group to end.
-func (g *group) Sum(narrow [][]float32, wide []float64) error {
+func (g *group) AllReduce(narrow [][]float32, wide []float64) error {
 	if g.World() == 1 {
 		return nil
 	}
@@ -139,8 +139,8 @@ func (g *group) eachPiece(narrow [][]float32, do func(piece, v []float32)) {
 	}
 }
 
-// Share gives rank 0's bytes to all.
-func (g *group) Share(data []byte) error {
+// Broadcast gives rank 0's bytes to all.
+func (g *group) Broadcast(data []byte) error {
 	if g.World() == 1 {
 		return nil
 	}
@@ -157,8 +157,8 @@ func (g *group) wants() bool {
 	return g.ctx.Err() != nil || g.met.Rank == 0 && g.met.World < g.met.Wanted && g.met.Waiting() > 0
 }
 
-// Ends tells whether a rank wanted so in the last Sum.
-func (g *group) Ends() bool {
+// Regrouping tells whether a rank wanted so in the last AllReduce.
+func (g *group) Regrouping() bool {
 	if g.World() == 1 {
 		return g.ctx.Err() == nil && g.wants()
 	}
@@ -170,7 +170,7 @@ func (g *group) Ends() bool {
 func (g *group) close(err error) {
 	reason := ""
 	switch {
-	case err == nil, errors.Is(err, trainer.ErrRegroup), errors.Is(err, ranks.ErrOther), errors.Is(err, trainer.ErrInterrupted) && g.Ends():
+	case err == nil, errors.Is(err, trainer.ErrRegroup), errors.Is(err, ranks.ErrOther), errors.Is(err, trainer.ErrInterrupted) && g.Regrouping():
 		g.met.Done()
 	case g.met.Why() == nil:
 		reason = err.Error()

@@ -103,7 +103,7 @@ func (e *saeEncoder) schema() shard.Schema {
 
 func (e *saeEncoder) encode(x [][]float32, n int, b *shard.Block) error {
 	rows := sideBySide(x, n)
-	aim := e.model.Aim(rows, n)
+	aim := e.model.Target(rows, n)
 	xhat := make([]float32, len(aim))
 	if err := e.model.Reconstruct(rows, xhat, n, &e.codes); err != nil {
 		return err

@@ -57,16 +57,16 @@ const noThreshold = -1
 func dictionary(m *sae.Model) (class string, list []array) {
 	list = dictionaryNames.weights(m)
 	k := array{"k", nil, []int32{int32(m.K)}}
-	switch m.Arch {
-	case sae.TopK, sae.MultiTopK:
+	switch m.Arch.Activation() {
+	case sae.TopKActivation:
 		return classTopK, append(list, k, array{"threshold", nil, []float32{noThreshold}})
-	case sae.BatchTopK, sae.Matryoshka:
+	case sae.ThresholdActivation:
 		return classBatchTopK, append(list, k, array{"threshold", nil, m.Theta[:1]})
-	case sae.ReLU, sae.ReLUApril:
+	case sae.ReLUActivation:
 		return classReLU, dictionaryReLU.weights(m)
-	case sae.Gated:
+	case sae.GatedActivation:
 		return classGated, append(dictionaryGated.weights(m), array{"r_mag", []int{m.M}, m.RMag}, array{"mag_bias", []int{m.M}, m.BMag})
-	case sae.JumpReLU, sae.JumpReLUTanh:
+	case sae.JumpReLUActivation:
 		list = dictionaryJump.weights(m)
 		list[1].data = m.PlainBias()
 		return classJump, append(list, threshold(m))

@@ -17,7 +17,7 @@ func writeOpenAI(dir string, m *sae.Model, _ Origin) error {
 	d.add("latents_activation_frequency", array{shape: []int{m.M}, data: make([]float32, m.M)})
 	d.add("latents_mean_square", array{shape: []int{m.M}, data: make([]float32, m.M)})
 	act := &dict{}
-	if m.Arch.PerRow() {
+	if m.Arch.Activation() == sae.TopKActivation {
 		d.add("activation", "TopK")
 		act.add("k", m.K)
 		act.add("postact_fn", "ReLU")

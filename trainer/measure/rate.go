@@ -94,7 +94,7 @@ func (r *saeRate) row(dst []float32, idx []int32, val []float32) {
 		r.fires[i]++
 	}
 	r.active += int64(len(idx))
-	if m.Arch.PerRow() {
+	if m.Arch.Activation() == sae.TopKActivation {
 		r.bits += RateBits(m.M, m.K, r.coefBits)
 		return
 	}

@@ -100,7 +100,7 @@ func (s SAE) problems() (errs []error) {
 	if _, err := optim.ParseName(s.Optimizer); err != nil {
 		errs = append(errs, err)
 	}
-	if s.Sparsity != string(sae.L1) && s.Arch != string(sae.ReLU) {
+	if s.Sparsity != string(sae.L1) && !sae.Arch(s.Arch).TakesSparsity() {
 		errs = append(errs, fmt.Errorf("sparsity %s is for arch relu", s.Sparsity))
 	}
 	return errs
@@ -127,9 +127,6 @@ func rateOf(n optim.Name) float64 {
 	return 1
 }
 
-// aprilPenalty is λ of the convention that relu_april is named after.
-const aprilPenalty = 5
-
 // resolveSAE replaces what the architecture and the data decide, for vectors of length d.
 func (r *Recipe) resolveSAE(d int) {
 	if r.Loop.LR == 0 {
@@ -139,34 +136,21 @@ func (r *Recipe) resolveSAE(d int) {
 		total := float64(r.Loop.Steps) * float64(r.Loop.Batch)
 		r.SAE.DeadTokens = int(math.Min(maxDeadTokens, math.Max(total/10, float64(8*r.Loop.Batch))))
 	}
-	arch := sae.Arch(r.SAE.Arch)
-	tanh := arch == sae.JumpReLUTanh
-	auto := func(v *float64, usual, withTanh float64) {
+	auto := func(v *float64, usual float64) {
 		if *v == Auto {
 			*v = usual
-			if tanh {
-				*v = withTanh
-			}
 		}
 	}
-	auto(&r.SAE.Warmup, 0.05, 1)
-	auto(&r.SAE.Band, 0.5, 2)
-	auto(&r.SAE.Theta, 0.3, 0.1)
-	usual := optim.Default(optim.Name(r.SAE.Optimizer))
-	auto(&r.SAE.Beta1, usual.Beta1, usual.Beta1)
-	auto(&r.SAE.Beta2, usual.Beta2, usual.Beta2)
-	auto(&r.SAE.WeightDecay, usual.Decay, usual.Decay)
-	if r.SAE.Penalty == Auto {
-		r.SAE.Penalty = 1
-		if arch == sae.ReLUApril {
-			r.SAE.Penalty = aprilPenalty
-		}
-	}
-	if !arch.Revives() {
-		r.SAE.AuxK = 0
-	}
-	if r.SAE.AuxK == Auto {
-		r.SAE.AuxK = max(d/2, 1)
+	arch, optimizer := sae.Arch(r.SAE.Arch).Defaults(d), optim.Default(optim.Name(r.SAE.Optimizer))
+	auto(&r.SAE.Penalty, arch.Penalty)
+	auto(&r.SAE.Warmup, arch.Warmup)
+	auto(&r.SAE.Band, arch.Bandwidth)
+	auto(&r.SAE.Theta, arch.Theta)
+	auto(&r.SAE.Beta1, optimizer.Beta1)
+	auto(&r.SAE.Beta2, optimizer.Beta2)
+	auto(&r.SAE.WeightDecay, optimizer.Decay)
+	if r.SAE.AuxK == Auto || arch.AuxK == 0 {
+		r.SAE.AuxK = arch.AuxK
 	}
 }
 
@@ -175,7 +159,7 @@ func (r Recipe) SAELearner(widths []int) (sae.Config, error) {
 	steps := func(share float64) int { return int(share * float64(r.Loop.Steps)) }
 	out := sae.Config{Arch: sae.Arch(r.SAE.Arch), Width: r.SAE.Width, K: r.SAE.K, AuxK: r.SAE.AuxK, AuxCoef: r.SAE.AuxCoef, DeadTokens: r.SAE.DeadTokens,
 		Clip: r.Loop.Clip, Scale: r.SAE.Scale, Untied: !r.SAE.Tied, Steps: r.Loop.Steps, Seed: r.Seed,
-		Penalty: r.SAE.Penalty, Rise: steps(r.SAE.Warmup), Sparsity: sae.Sparsity(r.SAE.Sparsity), Group: r.SAE.GroupSize, PEnd: r.SAE.PEnd, PFrom: steps(r.SAE.PFrom),
+		Penalty: r.SAE.Penalty, Warmup: steps(r.SAE.Warmup), Sparsity: sae.Sparsity(r.SAE.Sparsity), GroupSize: r.SAE.GroupSize, PEnd: r.SAE.PEnd, PFrom: steps(r.SAE.PFrom),
 		Bandwidth: r.SAE.Band, Theta: r.SAE.Theta, Preact: r.SAE.Preact, Prefixes: r.SAE.Groups, Sampled: r.SAE.Sampled,
 		Optimizer: optim.Config{Name: optim.Name(r.SAE.Optimizer), Beta1: r.SAE.Beta1, Beta2: r.SAE.Beta2, Decay: r.SAE.WeightDecay}, EMA: r.SAE.EMA,
 		DataInit: r.SAE.DataInit, Resample: r.SAE.Resample, Skip: r.SAE.Skip}

@@ -6,6 +6,50 @@ import (
 	"actfleet/trainer/state"
 )
 
+// Save writes W_enc [d, M], b_enc [M], W_dec [M, out], b_dec [out] and, where there are some,
+// threshold, r_mag, b_mag [M] and W_skip [out, d].
+func (m *Model) Save(path string) error {
+	f := m.folded()
+	t := transpose(f.WEnc, f.M, f.D)
+	return f.files(t).Save(path, map[string]string{"format": "pt"})
+}
+
+// Load reads what Save wrote.
+func Load(path string, s Shape) (*Model, error) {
+	if err := s.check(); err != nil {
+		return nil, fmt.Errorf("load %s: %w", path, err)
+	}
+	if err := state.Holds(path, 4*float64(s.D+s.Outputs())*float64(s.M)); err != nil {
+		return nil, err
+	}
+	f := newModel(s)
+	t := make([]float32, s.D*s.M)
+	if err := f.files(t).Load(path); err != nil {
+		return nil, err
+	}
+	f.WEnc = transpose(t, s.D, s.M)
+	return f, nil
+}
+
+func (m *Model) files(wEncT []float32) *state.Set {
+	s := &state.Set{}
+	state.Add(s, "W_enc", wEncT, m.D, m.M)
+	state.Add(s, "b_enc", m.BEnc)
+	state.Add(s, "W_dec", m.WDec, m.M, m.Outputs())
+	state.Add(s, "b_dec", m.BDec)
+	if m.Theta != nil {
+		state.Add(s, "threshold", m.Theta)
+	}
+	if m.RMag != nil {
+		state.Add(s, "r_mag", m.RMag)
+		state.Add(s, "b_mag", m.BMag)
+	}
+	if m.WSkip != nil {
+		state.Add(s, "W_skip", m.WSkip, m.Outputs(), m.D)
+	}
+	return s
+}
+
 // folded is the same function with s = 1, about b_d unless it is a transcoder. It shares W_enc and
 // W_dec where their columns have one scale.
 func (m *Model) folded() *Model {
@@ -56,50 +100,6 @@ func divided(v []float32, by float32) []float32 {
 		out[i] = v[i] / by
 	}
 	return out
-}
-
-// Save writes W_enc [d, M], b_enc [M], W_dec [M, out], b_dec [out] and, where there are some,
-// threshold, r_mag, b_mag [M] and W_skip [out, d].
-func (m *Model) Save(path string) error {
-	f := m.folded()
-	t := transpose(f.WEnc, f.M, f.D)
-	return f.files(t).Save(path, map[string]string{"format": "pt"})
-}
-
-// Load reads what Save wrote.
-func Load(path string, s Shape) (*Model, error) {
-	if err := s.check(); err != nil {
-		return nil, fmt.Errorf("load %s: %w", path, err)
-	}
-	if err := state.Holds(path, 4*float64(s.D+s.Outputs())*float64(s.M)); err != nil {
-		return nil, err
-	}
-	f := newModel(s)
-	t := make([]float32, s.D*s.M)
-	if err := f.files(t).Load(path); err != nil {
-		return nil, err
-	}
-	f.WEnc = transpose(t, s.D, s.M)
-	return f, nil
-}
-
-func (m *Model) files(wEncT []float32) *state.Set {
-	s := &state.Set{}
-	state.Add(s, "W_enc", wEncT, m.D, m.M)
-	state.Add(s, "b_enc", m.BEnc)
-	state.Add(s, "W_dec", m.WDec, m.M, m.Outputs())
-	state.Add(s, "b_dec", m.BDec)
-	if m.Theta != nil {
-		state.Add(s, "threshold", m.Theta)
-	}
-	if m.RMag != nil {
-		state.Add(s, "r_mag", m.RMag)
-		state.Add(s, "b_mag", m.BMag)
-	}
-	if m.WSkip != nil {
-		state.Add(s, "W_skip", m.WSkip, m.Outputs(), m.D)
-	}
-	return s
 }
 
 // transpose of a [rows, cols] matrix.

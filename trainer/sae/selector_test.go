@@ -57,7 +57,7 @@ func TestChooseAmong(t *testing.T) {
 	var c Codes
 	c.reset(1, 2)
 	c.chooseAmong([]float32{9, 1, 5, -1, 4, 3}, 6, []int32{1, 3, 4, 5})
-	idx, val := c.row(0)
+	idx, val := c.Row(0)
 	slices.Sort(idx)
 	if !slices.Equal(idx, []int32{4, 5}) || val[0]+val[1] != 7 {
 		t.Errorf("chose %v %v", idx, val)
