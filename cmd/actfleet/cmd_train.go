@@ -212,8 +212,8 @@ func (o *trainOptions) train(ctx context.Context, jobs []trainer.Job, out io.Wri
 	if err := o.place(ctx, jobs); err != nil {
 		return err
 	}
-	if o.ranks.together() {
-		return o.trainTogether(ctx, jobs, out)
+	if o.ranks.distributed() {
+		return o.trainDistributed(ctx, jobs, out)
 	}
 	results, err := o.trainShown(ctx, jobs)
 	return o.show(jobs, results, err, out)
