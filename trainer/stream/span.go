@@ -101,5 +101,5 @@ func (s *Stream) mostWindows() int {
 	if len(here) < len(s.parts) {
 		return 1 << 40
 	}
-	return windows(len(listGroups(here)), s.cfg.Window) + s.spans()
+	return windows(len(listGroups(here)), s.cfg.ShuffleWindow) + s.spans()
 }

@@ -13,10 +13,10 @@ import (
 
 // Key says where a row comes from.
 type Key struct {
-	Run  int32 // index of the Source
-	Unit int32 // unit of its plan
-	Row  int64 // row of the data set
-	Pos  int32 // token position
+	Run    int32 // index of the Source
+	Unit   int32 // unit of its plan
+	Prompt int64 // row of the data set
+	Pos    int32 // token position
 }
 
 // window is the row groups mixed together, with its kept rows in their final order.

@@ -20,8 +20,8 @@ const evalSplit = "eval"
 // openBoard begins an event file for TensorBoard after the present step, when metrics.jsonl
 // has been taken back to it: the events after it go, and where there are none, as in a
 // folder of another machine, those of metrics.jsonl are written anew.
-func (t *training) openBoard() error {
-	if t.goesOn {
+func openBoard(t *training) error {
+	if t.resumes {
 		err := tfevents.Cut(t.Dir, func(e tfevents.Event) bool {
 			return e.Step > int64(t.Step) || e.Step >= int64(t.Recipe.Loop.Steps) && strings.HasPrefix(e.Values[0].Tag, evalSplit+"/")
 		})

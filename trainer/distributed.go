@@ -13,7 +13,7 @@ import (
 )
 
 // A training on several processes is the same training on each of them, but for the rows that are computed and for
-// what is written, which is rank 0's alone. Rank 0 begins, or reads the checkpoint, and shares what it has.
+// what is written, which is rank 0's alone. Rank 0 begins, or reads the checkpoint, and broadcasts what it has.
 
 // ErrRegroup says that the ranks ended together at a checkpoint, because one of them leaves or another one comes, and
 // that the training goes on from there.
@@ -42,8 +42,8 @@ func ranksOf(j Job) ranks.Ranks {
 	return j.Ranks
 }
 
-// join makes the learner one of several.
-func (t *training) join() {
+// distribute makes the learner one of several.
+func (t *training) distribute() {
 	t.ranks = ranksOf(t.Job)
 	if ranks.Distributed(t.ranks) {
 		t.ranks = timed{t.ranks, t.Now, &t.AllReduceSeconds}
@@ -55,19 +55,15 @@ func (t *training) join() {
 // writes tells whether this process writes metrics, checkpoints and the coder.
 func (t *training) writes() bool { return t.ranks.Rank() == 0 }
 
-// begin begins as rank 0 does.
-func (t *training) begin(ctx context.Context) (err error) {
-	t.saved, t.kept = t.Now(), -1
-	if t.writes() {
-		err = t.beginHere(ctx)
-	}
+// broadcast brings where rank 0 begins, or why it cannot, to all ranks.
+func (t *training) broadcast(err error) error {
 	if !ranks.Distributed(t.ranks) {
 		return err
 	}
 	if err := ranks.Agree(t.ranks, err); err != nil {
 		return err
 	}
-	if err := t.shareProgress(); err != nil {
+	if err := t.broadcastProgress(); err != nil {
 		return err
 	}
 	for _, array := range t.learner.State().Bytes() {
@@ -84,8 +80,8 @@ func (t *training) begin(ctx context.Context) (err error) {
 // maxProgress bounds what rank 0 says of where it is.
 const maxProgress = 1 << 20
 
-// shareProgress takes over where rank 0 is.
-func (t *training) shareProgress() error {
+// broadcastProgress takes over where rank 0 is.
+func (t *training) broadcastProgress() error {
 	text, err := json.Marshal(t.progress)
 	if err != nil {
 		return err
@@ -108,9 +104,9 @@ func (t *training) shareProgress() error {
 	return json.Unmarshal(text, &t.progress)
 }
 
-// settle brings what failed on any rank since the last step to all of them, at the end at once, else with the next
+// agree brings what failed on any rank since the last step to all of them, at the end at once, else with the next
 // step.
-func (t *training) settle() {
+func (t *training) agree() {
 	switch {
 	case !ranks.Distributed(t.ranks):
 	case t.last():
@@ -120,7 +116,7 @@ func (t *training) settle() {
 	}
 }
 
-// later keeps an error that the other ranks do not know of until it is settled.
+// later keeps an error that the other ranks do not know of until they agree.
 func (t *training) later(err error) error {
 	if !ranks.Distributed(t.ranks) {
 		return err
@@ -129,22 +125,8 @@ func (t *training) later(err error) error {
 	return nil
 }
 
-// micros gives the rows of a batch to the learner in micro-batches.
-func (t *training) micros(b *stream.Batch) error {
-	if t.pending != nil {
-		return t.pending
-	}
-	for lo := 0; lo < b.N; lo += t.Recipe.Loop.Micro {
-		hi := min(lo+t.Recipe.Loop.Micro, b.N)
-		if err := t.learner.Micro(b.X[lo*b.D:hi*b.D], hi-lo); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// ends ends trainings whose ranks end, at a checkpoint that all have waited for. It tells whether they do.
-func (f *feed) ends(ctx context.Context) bool {
+// regroup ends trainings whose ranks regroup, at a checkpoint that all have waited for. It tells whether they do.
+func (f *feed) regroup(ctx context.Context) bool {
 	all := f.learning()
 	if !all[0].ranks.Regrouping() {
 		return false
