@@ -19,7 +19,7 @@ import (
 )
 
 // keys reads a stream to its end.
-func keys(t testing.TB, src stream.Source, cfg stream.Config) (out []stream.Key, loud int, err error) {
+func keys(t testing.TB, src stream.Source, cfg stream.Config) (out []stream.Key, overNorm int, err error) {
 	t.Helper()
 	s, err := stream.Open(t.Context(), []stream.Source{src}, cfg)
 	if err != nil {
@@ -29,12 +29,12 @@ func keys(t testing.TB, src stream.Source, cfg stream.Config) (out []stream.Key,
 	for {
 		b, err := s.Next(t.Context())
 		if errors.Is(err, io.EOF) {
-			return out, loud, nil
+			return out, overNorm, nil
 		}
 		if err != nil {
-			return out, loud, err
+			return out, overNorm, err
 		}
-		out, loud = append(out, b.Keys...), loud+b.OverNorm
+		out, overNorm = append(out, b.Keys...), overNorm+b.OverNorm
 	}
 }
 
@@ -196,9 +196,9 @@ func TestLeavesOut(t *testing.T) {
 	}
 	src := run.Write(t, mem.New(time.Now))
 	cfg := stream.Config{Column: "fc2_3", Batch: 50, ShuffleWindow: 2, Epochs: 1, MaxNorm: 2}
-	got, loud, err := keys(t, src, cfg)
-	if err != nil || loud != 100 {
-		t.Errorf("%d rows were too great, want 100: %v", loud, err)
+	got, overNorm, err := keys(t, src, cfg)
+	if err != nil || overNorm != 100 {
+		t.Errorf("%d rows were too great, want 100: %v", overNorm, err)
 	}
 	for _, k := range got {
 		if k.Pos == 0 && k.Prompt%3 == 0 {

@@ -92,7 +92,7 @@ func (s *Stream) packer(ctx context.Context, p *pipe, from Cursor) error {
 }
 
 // fill decodes rows of w from the cursor on until the batch is full or w is empty.
-func (s *Stream) fill(ctx context.Context, p *pipe, w *window, at *Cursor) error {
+func (s *Stream) fill(ctx context.Context, p *pipe, w *shuffleWindow, at *Cursor) error {
 	if p.current == nil {
 		b, err := receive(ctx, p.free)
 		if err != nil {
@@ -103,7 +103,7 @@ func (s *Stream) fill(ctx context.Context, p *pipe, w *window, at *Cursor) error
 	}
 	b := p.current
 	if at.Offset == 0 {
-		b.Dropped, b.OverNorm = b.Dropped+w.dropped, b.OverNorm+w.loud
+		b.Dropped, b.OverNorm = b.Dropped+w.dropped, b.OverNorm+w.overNorm
 	}
 	first, past := s.share()
 	end := min(len(w.refs), at.Offset+s.cfg.Batch-len(b.Keys))

@@ -231,12 +231,12 @@ func (s *Stream) Close() error {
 type pipe struct {
 	cancel  context.CancelFunc
 	group   *errgroup.Group
-	loaded  chan *window // loader → packer
-	spent   chan *window // packer → loader, to be used again
-	full    chan *Batch  // packer → Next
-	free    chan *Batch  // Next → packer
-	current *Batch       // being packed
-	failed  bool         // the loader ended early; read after loaded is closed
+	loaded  chan *shuffleWindow // loader → packer
+	spent   chan *shuffleWindow // packer → loader, to be used again
+	full    chan *Batch         // packer → Next
+	free    chan *Batch         // Next → packer
+	current *Batch              // being packed
+	failed  bool                // the loader ended early; read after loaded is closed
 }
 
 // start begins at the cursor. The owner of the goroutines is the Stream: stop
@@ -245,10 +245,10 @@ func (s *Stream) start() *pipe {
 	ctx, cancel := context.WithCancel(context.Background())
 	g, ctx := errgroup.WithContext(ctx)
 	n := s.cfg.Prefetch + 2
-	p := &pipe{cancel: cancel, group: g, loaded: make(chan *window), spent: make(chan *window, 2),
+	p := &pipe{cancel: cancel, group: g, loaded: make(chan *shuffleWindow), spent: make(chan *shuffleWindow, 2),
 		full: make(chan *Batch, s.cfg.Prefetch), free: make(chan *Batch, n)}
-	p.spent <- &window{}
-	p.spent <- &window{}
+	p.spent <- &shuffleWindow{}
+	p.spent <- &shuffleWindow{}
 	lo, hi := s.share()
 	for range n {
 		p.free <- &Batch{D: s.Width(), From: lo, X: make([]float32, 0, (hi-lo)*s.Width()), Keys: make([]Key, 0, s.cfg.Batch)}
