@@ -13,7 +13,9 @@ import (
 	"actfleet/shard/store/local"
 	"actfleet/trainer/coder"
 	"actfleet/trainer/recipe"
+	"actfleet/trainer/sae"
 	"actfleet/trainer/stream"
+	"actfleet/trainer/vq"
 )
 
 // inspect reads what the folder, and where checkpoints are kept outside of it the newest of
@@ -178,14 +180,6 @@ func (t *training) save(ctx context.Context) error {
 	return export(t.learner, filepath.Join(t.Dir, coder.WeightsFile))
 }
 
-// hint adds to why a training failed what it can go on from.
-func (t *training) hint(err error) error {
-	if err == nil || errors.Is(err, ErrInterrupted) || t.kept < 0 {
-		return err
-	}
-	return fmt.Errorf("%w; the checkpoint of step %d is whole: --resume goes on from it", err, t.kept)
-}
-
 // stopped writes a checkpoint when the reason is that ctx has ended. Between two
 // steps the learner's window is empty, so nothing is lost.
 func (t *training) stopped(ctx context.Context, err error) error {
@@ -196,4 +190,15 @@ func (t *training) stopped(ctx context.Context, err error) error {
 		return fmt.Errorf("interrupted at step %d: %w", t.Step, err)
 	}
 	return fmt.Errorf("step %d of %d: %w", t.Step, t.Recipe.Loop.Steps, ErrInterrupted)
+}
+
+// export writes the weights of a learner.
+func export(l Learner, path string) error {
+	switch l := l.(type) {
+	case *sae.Learner:
+		return l.Export().Save(path)
+	case vq.Learner:
+		return l.Export().Save(path)
+	}
+	return fmt.Errorf("export %T: unknown learner", l)
 }

@@ -1,7 +1,6 @@
 package trainer
 
 import (
-	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -114,32 +113,4 @@ func (t *training) agree() {
 	default:
 		t.pending, t.failed = errors.Join(t.pending, t.failed), nil
 	}
-}
-
-// later keeps an error that the other ranks do not know of until they agree.
-func (t *training) later(err error) error {
-	if !ranks.Distributed(t.ranks) {
-		return err
-	}
-	t.pending = err
-	return nil
-}
-
-// regroup ends trainings whose ranks regroup, at a checkpoint that all have waited for. It tells whether they do.
-func (f *feed) regroup(ctx context.Context) bool {
-	all := f.learning()
-	if !all[0].ranks.Regrouping() {
-		return false
-	}
-	for _, t := range all {
-		switch err := ranks.Agree(t.ranks, t.checkpoint(ctx)); {
-		case err != nil:
-			t.failed = err
-		case ctx.Err() != nil:
-			t.failed = fmt.Errorf("step %d of %d: %w", t.Step, t.Recipe.Loop.Steps, ErrInterrupted)
-		default:
-			t.failed = ErrRegroup
-		}
-	}
-	return true
 }

@@ -6,7 +6,11 @@ import (
 	"fmt"
 	"strings"
 
+	"actfleet/trainer/coder"
+	"actfleet/trainer/recipe"
+	"actfleet/trainer/sae"
 	"actfleet/trainer/stream"
+	"actfleet/trainer/vq"
 )
 
 // reading is what decides which rows come in which batches: trainings that agree in it
@@ -210,4 +214,23 @@ func (f *feed) close() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// newLearner makes the learner of a kind for rows of vectors of these lengths.
+func newLearner(widths []int, c recipe.Recipe) (Learner, error) {
+	d := 0
+	for _, w := range widths {
+		d += w
+	}
+	switch c.Kind {
+	case coder.SAE:
+		cfg, err := c.SAELearner(widths)
+		if err != nil {
+			return nil, err
+		}
+		return sae.New(d, cfg)
+	case coder.VQ:
+		return vq.New(d, c.VQLearner())
+	}
+	return nil, fmt.Errorf("coders of kind %q are not trained step by step", c.Kind)
 }

@@ -9,7 +9,9 @@ import (
 	"actfleet/trainer/measure"
 	"actfleet/trainer/optim"
 	"actfleet/trainer/ranks"
+	"actfleet/trainer/sae"
 	"actfleet/trainer/stream"
+	"actfleet/trainer/vq"
 )
 
 // step gives the next batch to the trainings of a feed: gradients, step, report,
@@ -138,6 +140,25 @@ func (t *training) checkpoints() bool {
 		c.Loop.CheckpointMinutes > 0 && t.Now().Sub(t.saved).Minutes() >= c.Loop.CheckpointMinutes
 }
 
+// regroup ends trainings whose ranks regroup, at a checkpoint that all have waited for. It tells whether they do.
+func (f *feed) regroup(ctx context.Context) bool {
+	all := f.learning()
+	if !all[0].ranks.Regrouping() {
+		return false
+	}
+	for _, t := range all {
+		switch err := ranks.Agree(t.ranks, t.checkpoint(ctx)); {
+		case err != nil:
+			t.failed = err
+		case ctx.Err() != nil:
+			t.failed = fmt.Errorf("step %d of %d: %w", t.Step, t.Recipe.Loop.Steps, ErrInterrupted)
+		default:
+			t.failed = ErrRegroup
+		}
+	}
+	return true
+}
+
 // evaluate measures trainings on the first held-out rows, always the same ones, which
 // are read once for all of them.
 func (f *feed) evaluate(ctx context.Context, due []*training) {
@@ -216,11 +237,6 @@ func (t *training) fraction(seconds float64) float64 {
 	return seconds / t.Seconds
 }
 
-func (t *training) result() Result {
-	return Result{Dir: t.Dir, Card: t.card, Steps: t.Step, Rows: t.Rows, Seconds: t.Seconds, DataWaitFraction: t.fraction(t.DataWaitSeconds), AllReduceFraction: t.fraction(t.AllReduceSeconds),
-		Dropped: t.Dropped, OverNorm: t.OverNorm, Mixing: t.mixing, Eval: t.eval}
-}
-
 // write keeps what is reported, on rank 0.
 func (t *training) write(e coder.Event) error {
 	if !t.writes() {
@@ -232,5 +248,36 @@ func (t *training) write(e coder.Event) error {
 	if err := t.board.Append(boardEvent(e, t.Now())); err != nil {
 		return fmt.Errorf("step %d: %w", t.Step, err)
 	}
+	return nil
+}
+
+// newMeter measures a learner as it is now.
+func newMeter(l Learner) measure.Meter {
+	switch l := l.(type) {
+	case *sae.Learner:
+		return &sae.Eval{Model: l.Export()}
+	case vq.Learner:
+		return &vq.Eval{Coder: l.Export()}
+	}
+	return nil
+}
+
+// densityOf are the latents by how often they fired on the rows a meter saw; nil of what
+// has none.
+func densityOf(m measure.Meter) *coder.Histogram {
+	e, ok := m.(*sae.Eval)
+	if !ok || e.Firing().N == 0 {
+		return nil
+	}
+	h := e.Firing().Histogram()
+	return &h
+}
+
+// later keeps an error that the other ranks do not know of until they agree.
+func (t *training) later(err error) error {
+	if !ranks.Distributed(t.ranks) {
+		return err
+	}
+	t.pending = err
 	return nil
 }

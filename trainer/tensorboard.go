@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"actfleet/trainer/coder"
-	"actfleet/trainer/measure"
-	"actfleet/trainer/sae"
 	"actfleet/trainer/tfevents"
 )
 
@@ -81,15 +79,4 @@ func histogramOf(h coder.Histogram) *tfevents.Histogram {
 		out.Num, out.Sum, out.SumSquares = out.Num+n, out.Sum+n*mid, out.SumSquares+n*mid*mid
 	}
 	return out
-}
-
-// densityOf are the latents by how often they fired on the rows a meter saw; nil of what
-// has none.
-func densityOf(m measure.Meter) *coder.Histogram {
-	e, ok := m.(*sae.Eval)
-	if !ok || e.Firing().N == 0 {
-		return nil
-	}
-	h := e.Firing().Histogram()
-	return &h
 }

@@ -187,8 +187,8 @@ func (s *session) run(ctx context.Context) {
 func (s *session) results() (res []Result, err error) {
 	var errs []error
 	for _, t := range s.all {
-		r := t.result()
-		if t.failed = t.hint(t.failed); t.failed != nil {
+		r := resultOf(t)
+		if t.failed = hint(t, t.failed); t.failed != nil {
 			r.Failed = t.failed.Error()
 		}
 		res = append(res, r)
@@ -207,4 +207,18 @@ func (s *session) close() error {
 		errs = append(errs, f.close())
 	}
 	return errors.Join(errs...)
+}
+
+// hint adds to why a training failed what it can go on from.
+func hint(t *training, err error) error {
+	if err == nil || errors.Is(err, ErrInterrupted) || t.kept < 0 {
+		return err
+	}
+	return fmt.Errorf("%w; the checkpoint of step %d is whole: --resume goes on from it", err, t.kept)
+}
+
+// resultOf is where a training has come to.
+func resultOf(t *training) Result {
+	return Result{Dir: t.Dir, Card: t.card, Steps: t.Step, Rows: t.Rows, Seconds: t.Seconds, DataWaitFraction: t.fraction(t.DataWaitSeconds), AllReduceFraction: t.fraction(t.AllReduceSeconds),
+		Dropped: t.Dropped, OverNorm: t.OverNorm, Mixing: t.mixing, Eval: t.eval}
 }
