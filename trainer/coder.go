@@ -178,7 +178,7 @@ func (c Coder) flat() map[string]any {
 	delete(out, "config")
 	for k, v := range config {
 		if !slices.Contains(indifferent, k) {
-			out[k] = v
+			out[currentKey(k)] = v
 		}
 	}
 	return out

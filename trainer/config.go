@@ -45,12 +45,12 @@ type Config struct {
 	saeConfig
 
 	// Tokenizers.
-	Codes, Ids          int
-	Levels              []float64
-	Hidden, CodeWidth   int
-	Loss                string
-	Decay, Beta, Revive float64
-	Lloyd               int
+	Codes, Ids             int
+	Levels                 []float64
+	Hidden, CodeWidth      int
+	Loss                   string
+	Decay, Beta, DeadShare float64
+	KMeansSteps            int
 
 	// Probes.
 	Kinds               []string
@@ -83,7 +83,7 @@ func Default(kind string) Config {
 		Batch: 2048, Micro: 1024, Steps: 500, Warmup: 0.05, Cooldown: 0.2, Clip: 1,
 		InitRows: 8192, EvalRows: 16384, EvalSteps: 100, LogSteps: 10, CheckpointSteps: 100, CheckpointKeep: 2,
 		Arch: string(sae.TopK), saeConfig: defaultSAE(),
-		Codes: 512, Ids: Auto, Levels: []float64{8, 5, 5, 5}, Hidden: 256, CodeWidth: 64, Loss: string(vq.MSE), Decay: 0.95, Beta: 0.25, Revive: 0.1, Lloyd: 5,
+		Codes: 512, Ids: Auto, Levels: []float64{8, 5, 5, 5}, Hidden: 256, CodeWidth: 64, Loss: string(vq.MSE), Decay: 0.95, Beta: 0.25, DeadShare: 0.1, KMeansSteps: 5,
 		Kinds: []string{probe.Logistic, probe.MassMean}, L2: []float64{1e-3, 1e-2, 1e-1, 1}, Label: "label", Group: "group", Split: "split",
 		MaxIter: 1000, Directions: 100}
 	switch kind {
@@ -137,7 +137,7 @@ func (c *Config) fields() []field {
 		{"warmup", learned, &c.Warmup, within(&c.Warmup, 0, 1), "share of the steps over which the rate rises"},
 		{"cooldown", learned, &c.Cooldown, within(&c.Cooldown, 0, 1), "share of the steps over which the rate falls to 0"},
 		{"clip", learned, &c.Clip, within(&c.Clip, 0, 1e9), "limit of the gradient's norm, of an autoencoder where errors are summed over a vector of mean square 1, so that 1 nearly always limits; 0 is none"},
-		{"arch", VQ, &c.Arch, nil, "ema, gradient, residual, product, iris, fsq"},
+		{"arch", VQ, &c.Arch, nil, vq.ArchNames()},
 		{"codes", VQ, &c.Codes, atLeast(&c.Codes, 2), "values of an id, the entries of a codebook; with fsq the product of levels"},
 		{"ids", VQ, &c.Ids, atLeast(&c.Ids, Auto), "ids of a row: codebooks of residual and product, pieces of iris and fsq; -1 is 1 for ema and gradient, else 4"},
 		{"levels", VQ, &c.Levels, nil, "levels of an id's values, with fsq"},
@@ -147,8 +147,8 @@ func (c *Config) fields() []field {
 		{"lr", VQ, &c.LR, within(&c.LR, 0, 1), "learning rate of Adam with gradient, iris and fsq; 0 is 2e-2 for gradient, else 5e-3"},
 		{"decay", VQ, &c.Decay, within(&c.Decay, 1e-9, 1-1e-9), "of the moving averages"},
 		{"beta", VQ, &c.Beta, within(&c.Beta, 0, 1e3), "weight of the commitment loss, with iris; else in the printed loss only"},
-		{"revive", VQ, &c.Revive, within(&c.Revive, 0, 1), "share of the mean use below which a code is dead; 0 is never"},
-		{"lloyd", VQ, &c.Lloyd, atLeast(&c.Lloyd, 1), "steps of k-means before the first step"},
+		{"dead_share", VQ, &c.DeadShare, within(&c.DeadShare, 0, 1), "share of the mean use below which a code is dead and becomes a row of the batch; 0 is never"},
+		{"kmeans_steps", VQ, &c.KMeansSteps, atLeast(&c.KMeansSteps, 1), "k-means steps before the first optimizer step"},
 		{"kinds", Probe, &c.Kinds, nil, "logistic (regression), mass_mean"},
 		{"l2", Probe, &c.L2, nil, "penalties tried; the validation split chooses"},
 		{"label", Probe, &c.Label, nil, "column with the label, 0 or 1"},

@@ -43,6 +43,33 @@ func TestLoadConfig(t *testing.T) {
 	}
 }
 
+// Keys that were renamed are read under their old names, and are no difference between two coders.
+func TestOldKeys(t *testing.T) {
+	c, err := LoadConfig(VQ, write(t, "revive: 0.3\n"), []string{"lloyd=7"})
+	if err != nil || c.DeadShare != 0.3 || c.KMeansSteps != 7 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	now := Coder{Kind: VQ, DIn: 8, Config: c.Effective(VQ)}
+	old := Coder{Kind: VQ, DIn: 8, Config: c.Effective(VQ)}
+	for was, is := range oldKeys {
+		old.Config[was] = old.Config[is]
+		delete(old.Config, is)
+	}
+	dir := t.TempDir()
+	if err := WriteCoder(dir, old); err != nil {
+		t.Fatal(err)
+	}
+	if old, err = ReadCoder(dir); err != nil {
+		t.Fatal(err)
+	}
+	if diff := now.Difference(old); len(diff) > 0 {
+		t.Errorf("a coder of an earlier version differs: %v", diff)
+	}
+	if read, err := old.config(); err != nil || read.DeadShare != 0.3 || read.KMeansSteps != 7 {
+		t.Errorf("cfg.json of an earlier version gives %+v, %v", read, err)
+	}
+}
+
 // Every problem is in the one error.
 func TestConfigProblems(t *testing.T) {
 	_, err := LoadConfig(SAE, write(t, "widht: 3\ncodes: 4\nbatch: 1.5\n"), []string{"k=0", "lr=fast", "steps=0", "noequals", "holdout=2"})

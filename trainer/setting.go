@@ -43,7 +43,19 @@ func (c *Config) set(kind, key string, v any) error {
 	return assign(*f, v)
 }
 
+// oldKeys are the names that keys had in cfg.json and configs before; they are still read.
+var oldKeys = map[string]string{"lloyd": "kmeans_steps", "revive": "dead_share"}
+
+// currentKey is the name of a key today.
+func currentKey(key string) string {
+	if now, ok := oldKeys[key]; ok {
+		return now
+	}
+	return key
+}
+
 func (c *Config) find(kind, key string) *field {
+	key = currentKey(key)
 	for _, f := range c.of(kind) {
 		if f.key == key {
 			return &f
