@@ -224,13 +224,13 @@ func newLearner(widths []int, c recipe.Recipe) (Learner, error) {
 	}
 	switch c.Kind {
 	case coder.SAE:
-		cfg, err := c.SAELearner(widths)
+		cfg, err := c.SAE.Learner(c.Loop, c.Seed, widths)
 		if err != nil {
 			return nil, err
 		}
 		return sae.New(d, cfg)
 	case coder.VQ:
-		return vq.New(d, c.VQLearner())
+		return vq.New(d, c.VQ.Learner(c.Loop, c.Seed))
 	}
 	return nil, fmt.Errorf("coders of kind %q are not trained step by step", c.Kind)
 }

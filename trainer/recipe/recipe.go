@@ -130,7 +130,7 @@ func (r Recipe) checkCombinations() (errs []error) {
 	case coder.SAE:
 		errs = append(errs, r.SAE.problems()...)
 	case coder.VQ:
-		errs = append(errs, r.vqProblems()...)
+		errs = append(errs, r.VQ.problems(r.Loop)...)
 	case coder.Probe:
 		errs = append(errs, r.Probe.problems()...)
 	}
@@ -146,9 +146,9 @@ func (r *Recipe) Resolve(d int, rows int64) {
 	}
 	switch r.Kind {
 	case coder.SAE:
-		r.resolveSAE(d)
+		r.SAE.resolve(&r.Loop, d)
 	case coder.VQ:
-		r.resolveVQ()
+		r.VQ.resolve(&r.Loop)
 	}
 }
 

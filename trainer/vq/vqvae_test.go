@@ -40,7 +40,7 @@ func TestGridCodec(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		levels := rapid.SliceOfN(rapid.IntRange(2, 9), 1, 5).Draw(t, "levels")
 		g := newGrid(levels)
-		k, err := levelCodes(levels)
+		k, err := fsq{}.codes(Config{Levels: levels})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +56,7 @@ func TestGridCodec(t *testing.T) {
 }
 
 // Where a code is nearest to itself, decoding and encoding again changes nothing: a
-// codebook and a product of them. (A residual chain is greedy: there it need not hold.)
+// codebook and a product of them. (residual is greedy: there it need not hold.)
 func TestDecodeEncode(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a := rapid.SampledFrom([]Arch{EMA, Gradient, Product}).Draw(t, "arch")
@@ -65,7 +65,8 @@ func TestDecodeEncode(t *testing.T) {
 			ids = rapid.SampledFrom([]int{1, 2, 4, 8}).Draw(t, "ids")
 		}
 		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
-		c := newChain(a, Dims{Row: 8, Ids: ids, Codes: rapid.IntRange(2, 40).Draw(t, "codes")})
+		c := newCodebooks(map[Arch]codebooksArch{EMA: ema{}, Gradient: gradient{}, Product: product{}}[a], Config{Arch: a},
+			Dims{Row: 8, Ids: ids, Codes: rapid.IntRange(2, 40).Draw(t, "codes")})
 		for _, b := range c.books {
 			for i := range b.codes {
 				b.codes[i] = float32(r.IntN(33)-16) / 8 // apart by more than rounding, or equal
@@ -89,10 +90,10 @@ func TestDecodeEncode(t *testing.T) {
 	})
 }
 
-// slowChain is Encode and Decode written out in float64: at every book the nearest
+// slowCodebooks is Encode and Decode written out in float64: at every book the nearest
 // code to its part of what is left, which is then taken away.
-func slowChain(c *Chain, x []float32) (ids []int32, xhat []float64) {
-	d, w := c.dims.Row, c.width()
+func slowCodebooks(c *Codebooks, x []float32) (ids []int32, xhat []float64) {
+	d, w := c.dims.Row, c.width
 	left := make([]float64, d)
 	for j, v := range x {
 		left[j] = (float64(v) - float64(c.centre[j])) / float64(c.scale[0])
@@ -102,7 +103,7 @@ func slowChain(c *Chain, x []float32) (ids []int32, xhat []float64) {
 		xhat[j] = float64(c.centre[j])
 	}
 	for t, b := range c.books {
-		at := c.start(t)
+		at := c.from[t]
 		best, least := 0, math.Inf(1)
 		for k := range b.k {
 			var far float64
@@ -122,9 +123,9 @@ func slowChain(c *Chain, x []float32) (ids []int32, xhat []float64) {
 	return ids, xhat
 }
 
-func TestChainAgainstReference(t *testing.T) {
+func TestCodebooksAgainstReference(t *testing.T) {
 	for _, a := range []Arch{EMA, Residual, Product} {
-		c := train(t, small(a), 12, 10).Export().(*Chain)
+		c := train(t, small(a), 12, 10).Export().(*Codebooks)
 		x, _ := clusters(rand.New(rand.NewPCG(9, 9)), 12, 8, 100)
 		ids, xhat := make([]int32, 100*c.dims.Ids), make([]float32, 800)
 		if err := c.Encode(x, 100, ids); err != nil {
@@ -134,7 +135,7 @@ func TestChainAgainstReference(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range 100 {
-			want, rows := slowChain(c, x[i*8:(i+1)*8])
+			want, rows := slowCodebooks(c, x[i*8:(i+1)*8])
 			if got := ids[i*c.dims.Ids : (i+1)*c.dims.Ids]; !slices.Equal(got, want) {
 				t.Fatalf("%s: row %d has the ids %v, want %v", a, i, got, want)
 			}
@@ -167,10 +168,10 @@ func slowNet(n net, x []float64) []float64 {
 	return x
 }
 
-// slowLoss is the loss of a Codec in float64, summed over rows x, in which what the
+// slowLoss is the loss of a VQVAE in float64, summed over rows x, in which what the
 // quantiser does stands still: of IRIS, q = u + (q₀ − u₀), of FSQ q = f(u) + (q₀ − f(u₀)).
 type slowLoss struct {
-	*codecLearner
+	*vqvaeLearner
 	u0, q0 [][]float64
 }
 
@@ -187,7 +188,7 @@ func (l *slowLoss) smoothed(u []float64) []float64 {
 
 // freeze takes the ids of rows x [n, D], standardised, as they are now.
 func (l *slowLoss) freeze(z []float32, n int) {
-	d, w := l.dims.Row, l.middle()
+	d, w := l.dims.Row, l.latent()
 	for i := range n {
 		u := slowNet(l.enc, wide(z[i*d:(i+1)*d]))
 		narrow, ids, q := make([]float32, w), make([]int32, l.dims.Ids), make([]float32, w)
@@ -210,14 +211,14 @@ func wide(v []float32) []float64 {
 
 // at is the loss: recon/D + β‖u − q₀‖²/(T·w) per row.
 func (l *slowLoss) at(z []float32, n int) (sum float64) {
-	d, w := l.dims.Row, l.middle()
+	d, w := l.dims.Row, l.latent()
 	for i := range n {
 		row := wide(z[i*d : (i+1)*d])
 		u := slowNet(l.enc, slices.Clone(row))
 		f, f0, q := l.smoothed(u), l.smoothed(l.u0[i]), make([]float64, w)
 		for j := range q {
 			q[j] = f[j] + l.q0[i][j] - f0[j]
-			if l.book != nil {
+			if l.cfg.Arch == IRIS {
 				sum += l.cfg.Beta * (u[j] - l.q0[i][j]) * (u[j] - l.q0[i][j]) / float64(w)
 			}
 		}
@@ -257,10 +258,10 @@ func TestNetGradients(t *testing.T) {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
 			cfg := small(c.arch)
 			cfg.Hidden, cfg.Loss = c.hidden, c.loss
-			l := begun(t, cfg).(*codecLearner)
+			l := begun(t, cfg).(*vqvaeLearner)
 			x, _ := clusters(rand.New(rand.NewPCG(2, 2)), 9, 8, 7)
-			z := slices.Clone(l.in(x, 7))
-			slow := slowLoss{codecLearner: l}
+			z := slices.Clone(l.apply(x, 7))
+			slow := slowLoss{vqvaeLearner: l}
 			slow.freeze(z, 7)
 			if err := l.Micro(x, 7); err != nil {
 				t.Fatal(err)
@@ -286,9 +287,9 @@ func TestNetGradients(t *testing.T) {
 
 // The gradient of the codebook loss Σ‖sg(z)−e‖², by finite differences.
 func TestCodebookGradient(t *testing.T) {
-	l := begun(t, small(Gradient)).(*chainLearner)
+	l := begun(t, small(Gradient)).(*codebooksLearner)
 	x, _ := clusters(rand.New(rand.NewPCG(2, 2)), 9, 8, 40)
-	z := slices.Clone(l.in(x, 40))
+	z := slices.Clone(l.apply(x, 40))
 	if err := l.Micro(x, 40); err != nil {
 		t.Fatal(err)
 	}
@@ -301,8 +302,9 @@ func TestCodebookGradient(t *testing.T) {
 		}
 		return sum
 	}
-	grad := make([]float32, len(b.codes))
-	b.gradient(grad, 1)
+	o := l.rules[0].(*codebookOptimizer)
+	o.gradient(1)
+	grad := o.param.Grad
 	for i := range b.codes {
 		const h = 1e-2
 		was := b.codes[i]

@@ -20,8 +20,8 @@ const (
 // Losses are all of them.
 var Losses = []string{string(MSE), string(Symlog), string(TwoHot)}
 
-// Outputs is how many numbers a decoder gives for one value.
-func (l Loss) Outputs() int {
+// outputs is how many numbers a decoder gives for one value.
+func (l Loss) outputs() int {
 	if t, ok := targets[l]; ok {
 		return t.outputs()
 	}

@@ -4,18 +4,20 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+
+	"actfleet/trainer/ranks"
 )
 
-// tally counts ids.
-type tally struct {
+// idStats counts the ids of a batch.
+type idStats struct {
 	dims  Dims
 	rows  int64
 	count [][]int64 // [T][K]
 	alike [][]int64 // [T][T] rows whose ids t < u are equal
 }
 
-func newTally(d Dims) tally {
-	t := tally{dims: d}
+func newIDStats(d Dims) idStats {
+	t := idStats{dims: d}
 	for range d.Ids {
 		t.count = append(t.count, make([]int64, d.Codes))
 		t.alike = append(t.alike, make([]int64, d.Ids))
@@ -24,7 +26,7 @@ func newTally(d Dims) tally {
 }
 
 // add counts ids [n, T].
-func (t *tally) add(ids []int32, n int) {
+func (t *idStats) add(ids []int32, n int) {
 	for i := range n {
 		row := ids[i*t.dims.Ids : (i+1)*t.dims.Ids]
 		for a, k := range row {
@@ -43,7 +45,7 @@ func (t *tally) add(ids []int32, n int) {
 // usage, the share of values that occur; diversity, the least share of its log₂K
 // bits that an id carries. With several ids: entropy_0, entropy_1, … of each, and
 // alike, the greatest share of rows in which two ids are equal.
-func (t *tally) metrics() map[string]float64 {
+func (t *idStats) metrics() map[string]float64 {
 	m := map[string]float64{}
 	least, sum, used := math.Inf(1), 0.0, 0.0
 	for i, c := range t.count {
@@ -81,6 +83,56 @@ func entropy(count []int64) (bits, used float64) {
 		}
 	}
 	return bits, used / float64(len(count))
+}
+
+func (t *idStats) offer(b *ranks.Bucket) {
+	ranks.Number(b, &t.rows)
+	for i := range t.count {
+		ranks.Numbers(b, t.count[i])
+		ranks.Numbers(b, t.alike[i])
+	}
+}
+
+// residualStats is what a batch says about its rows and what is left of them.
+type residualStats struct {
+	rows          int
+	error, square float64   // Σ‖z−ẑ‖², Σ‖z‖²
+	total         []float64 // [D] Σ z
+}
+
+func newResidualStats(d int) residualStats { return residualStats{total: make([]float64, d)} }
+
+// addRows takes rows z [n, D].
+func (s *residualStats) addRows(z []float32) {
+	d := len(s.total)
+	for at := 0; at < len(z); at += d {
+		for j, v := range z[at : at+d] {
+			a := float64(v)
+			s.total[j] += a
+			s.square += a * a
+		}
+	}
+	s.rows += len(z) / d
+}
+
+// addResiduals takes z − ẑ of the same rows.
+func (s *residualStats) addResiduals(r []float32) { s.error += squareNorm(r) }
+
+// metrics adds fvu where the rows differ.
+func (s *residualStats) metrics(m map[string]float64) {
+	dev := s.square
+	for _, v := range s.total {
+		dev -= v * v / float64(s.rows)
+	}
+	if dev > 0 {
+		m["fvu"] = s.error / dev
+	}
+}
+
+func (s *residualStats) offer(b *ranks.Bucket) {
+	ranks.Number(b, &s.rows)
+	ranks.Number(b, &s.error, &s.square)
+	ranks.Numbers(b, s.total)
 }
 
 // What an id must carry of its bits, and how often two may be equal, before Alarms

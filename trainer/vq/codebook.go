@@ -3,20 +3,21 @@ package vq
 import (
 	"actfleet/internal/torch"
 	"actfleet/trainer/parallel"
+	"actfleet/trainer/state"
 )
 
-// book is a codebook: k codes of w values.
-type book struct {
+// codebook is k codes of w values.
+type codebook struct {
 	k, w  int
 	codes []float32 // [k, w]
 }
 
-func newBook(k, w int) book { return book{k: k, w: w, codes: make([]float32, k*w)} }
+func newCodebook(k, w int) *codebook { return &codebook{k: k, w: w, codes: make([]float32, k*w)} }
 
-func (b *book) code(k int) []float32 { return b.codes[k*b.w : (k+1)*b.w] }
+func (b *codebook) code(k int) []float32 { return b.codes[k*b.w : (k+1)*b.w] }
 
-// nearest writes the code of every row of z [n, w]: the greatest ⟨z,e_k⟩ − ‖e_k‖²/2.
-func (b *book) nearest(z []float32, n int, ids []int32) error {
+// ids writes the nearest code of every row of z [n, w]: the greatest ⟨z,e_k⟩ − ‖e_k‖²/2.
+func (b *codebook) ids(z []float32, n int, ids []int32) error {
 	bias := make([]float32, b.k)
 	for k := range bias {
 		bias[k] = float32(-squareNorm(b.code(k)) / 2)
@@ -43,6 +44,18 @@ func argMax(row []float32) int32 {
 	}
 	return int32(best)
 }
+
+// vectors writes the codes q [m, w] that ids stand for.
+func (b *codebook) vectors(ids []int32, m int, q []float32) {
+	for i, k := range ids[:m] {
+		copy(q[i*b.w:(i+1)*b.w], b.code(int(k)))
+	}
+}
+
+// smooth is u itself: the gradient goes straight through.
+func (b *codebook) smooth(_ *torch.Scope, u *torch.Tensor) *torch.Tensor { return u }
+
+func (b *codebook) files(s *state.Set) { state.Add(s, codebookName, b.codes, b.k, b.w) }
 
 func squareNorm(v []float32) (sum float64) {
 	for _, x := range v {
