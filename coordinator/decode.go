@@ -27,7 +27,7 @@ func (r *reader) state() *State {
 		return nil
 	}
 	plan := r.str()
-	units := r.int(MaxUnits)
+	units := r.int(maxWireUnits)
 	if r.err != nil {
 		return nil
 	}
@@ -84,7 +84,7 @@ func (r *reader) doneList(s *State) {
 func (r *reader) node(units int) NodeState {
 	n := NodeState{Node: NodeID(r.str()), Host: r.str(), Started: r.time(), Seq: r.uvarint(), Beat: r.time(), Speed: r.float()}
 	n.UnitTime = time.Duration(r.int(math.MaxInt64))
-	n.Done, n.Lost, n.Spare = r.int(math.MaxInt32), r.int(math.MaxInt32), r.int(math.MaxInt32)
+	n.Done, n.Lost, n.Speculative = r.int(math.MaxInt32), r.int(math.MaxInt32), r.int(math.MaxInt32)
 	flags := r.byte()
 	if flags&^(flagWaiting|flagLeft|flagPaused) != 0 {
 		r.fail("unknown node flags %#x", flags)

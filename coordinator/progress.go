@@ -46,31 +46,6 @@ func (n NodeProgress) Condition() string {
 	return "working"
 }
 
-// Progress reports where the run stands.
-func (c *Coordinator) Progress() Progress {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := c.peers.State()
-	me := c.self()
-	s.nodes[c.cfg.Node] = &me
-	p := Summarize(s, c.peers.Members(), c.cfg.Node, c.cfg.Now())
-	p.Done = c.knownDone(s).count()
-	p.ETA = eta(p)
-	p.Own, p.Lost = c.counts.done, c.counts.lost
-	return p
-}
-
-// Remaining is how long a unit in this node's hands still takes, by measured times; false
-// for a unit it does not hold, and while nobody has measured one.
-func (c *Coordinator) Remaining(unit int) (time.Duration, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	claim, ok := c.held[unit]
-	now := c.cfg.Now()
-	me := c.look(now).nodes[0]
-	return remains(now.Sub(claim.Started), me.expect), ok && me.known
-}
-
 // Summarize makes a Progress of a state and the members alive; self may be empty.
 func Summarize(s *State, members []Member, self NodeID, now time.Time) Progress {
 	live := map[NodeID]bool{self: true}

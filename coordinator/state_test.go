@@ -177,7 +177,7 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 	head := func(units uint64) []byte { return appendHead(nil, "p", int(units)) }
 	for name, b := range map[string][]byte{
-		"too many units":   append(head(MaxUnits+1), 0, 0, 0),
+		"too many units":   append(head(maxWireUnits+1), 0, 0, 0),
 		"units beyond":     append(head(3), doneList, 1, 3, 0),
 		"spare bits":       append(head(3), doneBitmap, 8, 0),
 		"too many nodes":   append(head(3), doneList, 0, 0xff, 0xff, 0xff, 0x7f),

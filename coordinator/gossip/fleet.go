@@ -18,7 +18,7 @@ import (
 type Fleet struct {
 	cfg   Config
 	log   *slog.Logger
-	board *coordinator.Board
+	board *coordinator.SharedState
 	list  *memberlist.Memberlist
 	hooks *hooks
 	addr  string
@@ -39,7 +39,7 @@ func Start(ctx context.Context, cfg Config) (*Fleet, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("join the fleet: %w", err)
 	}
-	f := &Fleet{cfg: cfg, log: cfg.logger(), board: coordinator.NewBoard(cfg.PlanID, cfg.Units)}
+	f := &Fleet{cfg: cfg, log: cfg.logger(), board: coordinator.NewSharedState(cfg.PlanID, cfg.Units)}
 	f.hooks = newHooks(meta{plan: cfg.PlanID, host: cfg.Host}, string(cfg.Node), f.board, f.log)
 	if err := f.listen(ctx); err != nil {
 		return nil, err

@@ -22,7 +22,7 @@ import (
 type hooks struct {
 	self   meta
 	name   string
-	board  *coordinator.Board
+	board  *coordinator.SharedState
 	log    *slog.Logger
 	bridge *logBridge
 	inbox  chan []byte
@@ -47,7 +47,7 @@ const (
 	maxRefused = 1024
 )
 
-func newHooks(self meta, name string, board *coordinator.Board, log *slog.Logger) *hooks {
+func newHooks(self meta, name string, board *coordinator.SharedState, log *slog.Logger) *hooks {
 	h := &hooks{
 		self: self, name: name, board: board, log: log,
 		bridge:  &logBridge{to: log},

@@ -71,7 +71,7 @@ func (s seen) Collect(out chan<- prometheus.Metric) {
 	me := self(p)
 	gauge(nodeHand, float64(len(me.Claims)))
 	gauge(nodePaused, number(me.Paused))
-	counter(nodeSpare, float64(me.Spare))
+	counter(nodeSpare, float64(me.Speculative))
 	if g, ok := fleet.Gossip(); ok {
 		counter(gossipDropped, float64(g.Dropped))
 		counter(gossipRejected, float64(g.Rejected))

@@ -5,54 +5,55 @@ import (
 	"time"
 )
 
-// chooseTail picks among the units that other live nodes work on, when no open unit
-// is left: the one that may be duplicated soonest, of those the one that would take
-// longest without.
-func chooseTail(cfg *Config, l *look) choice {
+// chooseSpeculative picks, when no open unit is left, among the units that other live
+// nodes work on: the one whose backup may start soonest, of those the one that would
+// take longest without. (Speculative execution, as in MapReduce, section 3.6: the last
+// units of a run do not wait for the slowest node.)
+func chooseSpeculative(cfg *Config, o *observation) choice {
 	best := choice{unit: -1}
 	var longest time.Duration
-	units := make([]int, 0, len(l.held))
-	for u := range l.held {
+	units := make([]int, 0, len(o.held))
+	for u := range o.held {
 		units = append(units, u)
 	}
 	slices.Sort(units)
 	for _, u := range units {
-		if _, mine := l.mine[u]; mine {
+		if _, mine := o.mine[u]; mine {
 			continue
 		}
-		c, remaining := l.duplicate(cfg, u)
-		sooner := best.unit < 0 || l.wait(c.at) < l.wait(best.at)
-		if sooner || l.wait(c.at) == l.wait(best.at) && remaining > longest {
+		c, remaining := o.backup(cfg, u)
+		sooner := best.unit < 0 || o.wait(c.at) < o.wait(best.at)
+		if sooner || o.wait(c.at) == o.wait(best.at) && remaining > longest {
 			best, longest = c, remaining
 		}
 	}
 	return best
 }
 
-func (l *look) wait(at time.Time) time.Duration { return max(0, at.Sub(l.now)) }
+func (o *observation) wait(at time.Time) time.Duration { return max(0, at.Sub(o.now)) }
 
-// duplicate says when this node may start a unit that others work on: when all of
+// backup says when this node may start a unit that others work on: when all of
 // them are late, or, if one only is at it and the budget allows, when this node
 // would finish sooner than the other one.
-func (l *look) duplicate(cfg *Config, unit int) (choice, time.Duration) {
+func (o *observation) backup(cfg *Config, unit int) (choice, time.Duration) {
 	c := choice{unit: unit}
 	remaining := time.Duration(1<<63 - 1)
-	for _, h := range l.held[unit] {
-		expect := l.nodes[h.node].expect
-		if late := h.seen.Add(l.nodes[h.node].late(cfg)); late.After(c.at) {
+	for _, h := range o.held[unit] {
+		expect := o.nodes[h.node].expect
+		if late := h.seen.Add(o.nodes[h.node].late(cfg)); late.After(c.at) {
 			c.at = late
 		}
-		remaining = min(remaining, remains(l.now.Sub(h.seen), expect))
+		remaining = min(remaining, remains(o.now.Sub(h.seen), expect))
 		c.attempt = max(c.attempt, h.attempt)
 	}
 	c.attempt++
-	if at, ok := l.profit(unit); ok && at.Before(c.at) {
-		c.at, c.spare = at, true
+	if at, ok := o.fasterFrom(unit); ok && at.Before(c.at) {
+		c.at, c.speculative = at, true
 	}
-	if c.at.Before(l.idle) {
-		c.at = l.idle
+	if c.at.Before(o.idle) {
+		c.at = o.idle
 	}
-	c.at = c.at.Add(l.stagger(cfg, l.idleAhead(unit)))
+	c.at = c.at.Add(o.stagger(cfg, o.idleAhead(unit)))
 	return c, remaining
 }
 
@@ -69,17 +70,17 @@ func (p *peer) late(cfg *Config) time.Duration {
 	return d
 }
 
-// profit returns from when on this node would finish a unit sooner than the one
+// fasterFrom returns from when on this node would finish a unit sooner than the one
 // that works on it; false when two are at it, the budget is spent, or it never
 // will before the unit is late anyway.
-func (l *look) profit(unit int) (time.Time, bool) {
-	holds := l.held[unit]
-	if len(holds) != 1 || l.spare <= 0 || !l.nodes[0].known {
+func (o *observation) fasterFrom(unit int) (time.Time, bool) {
+	holds := o.held[unit]
+	if len(holds) != 1 || o.budget <= 0 || !o.nodes[0].known {
 		return time.Time{}, false
 	}
-	h, mine := holds[0], l.nodes[0].expect
-	theirs := l.nodes[h.node].expect
-	if remains(l.now.Sub(h.seen), theirs) > mine {
+	h, mine := holds[0], o.nodes[0].expect
+	theirs := o.nodes[h.node].expect
+	if remains(o.now.Sub(h.seen), theirs) > mine {
 		return h.seen, true
 	}
 	return h.seen.Add(theirs + mine), true
@@ -96,11 +97,11 @@ func remains(age, expect time.Duration) time.Duration {
 }
 
 // idleAhead counts the idle nodes that go before this one for a unit.
-func (l *look) idleAhead(unit int) int {
-	me := l.nodes[0]
+func (o *observation) idleAhead(unit int) int {
+	me := o.nodes[0]
 	mine := score(me.seed, unit, me.weight)
 	idle := 0
-	for _, n := range l.nodes[1:] {
+	for _, n := range o.nodes[1:] {
 		if n.free && before(score(n.seed, unit, n.weight), mine, n.id, me.id) {
 			idle++
 		}
