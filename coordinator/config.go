@@ -82,8 +82,9 @@ func (c Config) Validate() error {
 		}
 	}
 	check(c.Node != "" && len(c.Node) <= MaxNameLen, "node id %q: must have 1 to %d bytes", c.Node, MaxNameLen)
-	check(len(c.Host) <= MaxNameLen, "host name of %d bytes: at most %d", len(c.Host), MaxNameLen)
-	check(len(c.PlanID) <= MaxNameLen, "plan id of %d bytes: at most %d", len(c.PlanID), MaxNameLen)
+	check(ValidName(string(c.Node)), "node id %q: must be printable", c.Node)
+	check(ValidName(c.Host), "host name %q: must be printable and have at most %d bytes", c.Host, MaxNameLen)
+	check(ValidName(c.PlanID), "plan id %q: must be printable and have at most %d bytes", c.PlanID, MaxNameLen)
 	check(c.Units >= 0 && c.Units <= maxWireUnits, "%d units: must be 0 to %d", c.Units, maxWireUnits)
 	check(c.Settle >= 0, "settle %v: must not be negative", c.Settle)
 	check(c.ExpectedUnit > 0, "expected unit time %v: must be positive", c.ExpectedUnit)

@@ -32,6 +32,9 @@ type Member struct {
 	Service string
 	// Observer is set for a node that only looks and takes no units.
 	Observer bool
+	// Silent is for how long the node has given no answer to an observer, which asks every
+	// second; 0 while it answers, and where nobody asks.
+	Silent time.Duration
 }
 
 // Claim says that a node has started a unit.

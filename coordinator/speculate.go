@@ -46,7 +46,7 @@ func (o *observation) backup(cfg *Config, unit int) (choice, time.Duration) {
 		remaining = min(remaining, remains(o.now.Sub(h.seen), expect))
 		c.attempt = max(c.attempt, h.attempt)
 	}
-	c.attempt++
+	c.attempt = min(c.attempt+1, maxAttempt) // what others say may be anything
 	if at, ok := o.fasterFrom(unit); ok && at.Before(c.at) {
 		c.at, c.speculative = at, true
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 )
 
@@ -20,6 +21,8 @@ const (
 	// MaxClaims bounds the units one node works on at a time: a worker per GPU and
 	// one unit being written behind each, with room.
 	MaxClaims = 64
+	// maxAttempt bounds how often a unit counts as started.
+	maxAttempt = math.MaxInt32
 	// MaxNameLen bounds node ids, host names and plan ids, in bytes.
 	MaxNameLen = 255
 )

@@ -60,12 +60,18 @@ func (p *Place) pause(ctx context.Context) error {
 	return nil
 }
 
-// seek asks the members for one to follow, the least id first; without any, w is nil.
+// seek asks the members for one to follow, the least id first; without any, w is nil. A refusal ends the search only
+// when nobody answers otherwise: one stranger among the members cannot keep the others apart.
 func (p *Place) seek(ctx context.Context, again bool) (w *wire, at string, err error) {
 	members := slices.Clone(p.cfg.Members())
 	slices.SortFunc(members, func(a, b coordinator.Member) int { return cmp.Compare(a.Node, b.Node) })
+	welcome := false
 	for _, m := range members {
-		if m.Node == p.cfg.Node || m.Service == "" || p.leads(m.Node) {
+		if m.Node == p.cfg.Node || m.Service == "" {
+			continue
+		}
+		if p.leads(m.Node) {
+			welcome = true
 			continue
 		}
 		at = m.Service
@@ -74,12 +80,16 @@ func (p *Place) seek(ctx context.Context, again bool) (w *wire, at string, err e
 			at = answer.Goto
 			w, answer = p.ask(ctx, at, again)
 		}
-		if answer.Refuse != "" {
-			return nil, "", fmt.Errorf("%w: node %s at %s says: %s", ErrRefused, m.Node, at, answer.Refuse)
-		}
 		if w != nil {
 			return w, at, nil
 		}
+		welcome = welcome || answer.Lead
+		if answer.Refuse != "" && err == nil {
+			err = fmt.Errorf("%w: node %s at %s says: %s", ErrRefused, m.Node, at, answer.Refuse)
+		}
+	}
+	if err != nil && !welcome {
+		return nil, "", err
 	}
 	return nil, "", ctx.Err()
 }
@@ -122,7 +132,7 @@ func (p *Place) await(ctx context.Context, w *wire, at string) (*Group, error) {
 	if m.Over {
 		return nil, errors.Join(ErrOver, w.Close())
 	}
-	if err != nil || m.Start == nil || m.Start.Rank < 1 || m.Start.Rank >= len(m.Start.Nodes) || len(m.Start.Hosts) != len(m.Start.Nodes) {
+	if err != nil || m.Start == nil {
 		w.Close()
 		p.follow("")
 		return nil, ctx.Err()
