@@ -19,6 +19,8 @@ type Progress struct {
 	ETA time.Duration
 	// Nodes are all nodes ever seen, by node id.
 	Nodes []NodeProgress
+	// Bad counts the messages that an observer of the fleet could not read.
+	Bad int64
 }
 
 // NodeProgress is one node's part of a run.

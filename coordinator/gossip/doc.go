@@ -28,7 +28,6 @@
 //     all goroutines of this package ended.
 //   - Members that lost each other (a partition, a laptop asleep) look for each
 //     other again by address and merge.
-//
 //   - Whatever is sent to a member's port costs that message at most: it is checked
 //     behind one boundary, counted (Stats.Bad) and logged once for each sender. A name
 //     that could harm a terminal is refused.

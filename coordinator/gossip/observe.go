@@ -31,7 +31,9 @@ func (s Snapshot) Progress(now time.Time) coordinator.Progress {
 	if s.State == nil {
 		return coordinator.Progress{ETA: -1}
 	}
-	return coordinator.Summarize(s.State, s.Members, "", now)
+	p := coordinator.Summarize(s.State, s.Members, "", now)
+	p.Bad = s.Bad
+	return p
 }
 
 // Observer looks at a fleet without taking part.
