@@ -18,14 +18,26 @@ var ErrRefused = errors.New("refused by the others")
 // ErrOver means that the others have done the job while this node waited.
 var ErrOver = errors.New("the others have ended the job")
 
+// ErrAlone means that not enough ranks came in time.
+var ErrAlone = errors.New("the other ranks did not come")
+
 // lookAgain is how often a node that gathers asks the members again.
 const lookAgain = 200 * time.Millisecond
 
+// askOver is how often a node that gathers asks whether the job is done.
+const askOver = time.Second
+
 // Gather finds a group for this node and returns when it starts. again says that this node comes from a group that was
-// lost: then the leader does not wait for all ranks for longer than its patience.
+// lost: then the leader does not wait for all ranks for longer than its patience. Errors: ErrOver, ErrRefused, ErrAlone.
 func (p *Place) Gather(ctx context.Context, again bool) (*Group, error) {
-	began, told := time.Now(), ""
+	began, told, asked := time.Now(), "", time.Time{}
 	for {
+		if p.cfg.Over != nil && time.Since(asked) > askOver {
+			if p.cfg.Over() {
+				return nil, ErrOver
+			}
+			asked = time.Now()
+		}
 		w, at, err := p.seek(ctx, again)
 		if err != nil {
 			return nil, err
@@ -40,7 +52,14 @@ func (p *Place) Gather(ctx context.Context, again bool) (*Group, error) {
 		if g != nil {
 			return g, nil
 		}
-		if line := fmt.Sprintf("waiting for %d more of %d ranks", missing, p.cfg.Ranks); line != told {
+		line := fmt.Sprintf("waiting for %d more of %d ranks", missing, p.cfg.Ranks)
+		if p.cfg.Within > 0 {
+			if time.Since(began) > p.cfg.Within {
+				return nil, fmt.Errorf("%w: %d of %d are missing after %s", ErrAlone, missing, p.cfg.Ranks, p.cfg.Within)
+			}
+			line += " until " + began.Add(p.cfg.Within).Format(time.DateTime)
+		}
+		if line != told {
 			p.cfg.Tell(line)
 			told = line
 		}

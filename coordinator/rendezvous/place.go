@@ -24,7 +24,11 @@ type Config struct {
 	Ranks   int                         // of the first group; later ones may have fewer
 	// Patience is how long a leader waits for more ranks when a group was lost.
 	Patience time.Duration
-	Tell     func(line string) // is told what a person should know
+	// Within is how long a node gathers before it gives up, while nobody leads it; 0 is for ever.
+	Within time.Duration
+	// Over tells, where a node can see it by itself, that the job is done; nil where it cannot.
+	Over func() bool
+	Tell func(line string) // is told what a person should know
 }
 
 // Place is this node's door to the others.

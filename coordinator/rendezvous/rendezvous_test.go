@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -199,6 +200,31 @@ func TestLate(t *testing.T) {
 	b.Dismiss()
 	if err := <-over; !errors.Is(err, ErrOver) {
 		t.Errorf("who waited hears %v", err)
+	}
+}
+
+// A node whose group is gone does not wait for ever: it sees by itself that the job is done, or gives up when it said.
+func TestNobodyComes(t *testing.T) {
+	town := &town{T: t}
+	var done atomic.Bool
+	late := town.open("a", 3, func(c *Config) {
+		c.Over = done.Load
+		c.Tell = func(string) { done.Store(true) } // once it waits, the others end without it
+	})
+	if _, err := late.Gather(t.Context(), false); !errors.Is(err, ErrOver) {
+		t.Errorf("who came late hears %v", err)
+	}
+	var said string
+	alone := town.open("b", 3, func(c *Config) {
+		c.Within = 300 * time.Millisecond
+		c.Tell = func(line string) { said = line }
+	})
+	late.Close()
+	if _, err := alone.Gather(t.Context(), false); !errors.Is(err, ErrAlone) || !strings.Contains(err.Error(), "2 of 3") {
+		t.Errorf("who is alone hears %v", err)
+	}
+	if !strings.HasPrefix(said, "waiting for 2 more of 3 ranks until ") {
+		t.Errorf("said %q", said)
 	}
 }
 
