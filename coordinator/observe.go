@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// look is what the coordinator sees at one moment, with the hints weighed: the
+// observation is what the coordinator sees at one moment, with the hints weighed: the
 // whole input of choose.
-type look struct {
+type observation struct {
 	now  time.Time
 	idle time.Time // since when this node has nothing to do
 	done bitmap
@@ -22,8 +22,8 @@ type look struct {
 	mine map[int]Claim
 	// opened says since when a unit that was claimed is open again.
 	opened map[int]time.Time
-	// spare is how many units may still be duplicated for speed.
-	spare int
+	// budget is how many units may still be started speculatively.
+	budget int
 }
 
 // peer is a live node.
@@ -39,12 +39,12 @@ type peer struct {
 
 // hold is the claim of a live node as seen from here.
 type hold struct {
-	node    int // index in look.nodes
+	node    int // index in observation.nodes
 	attempt int
 	seen    time.Time // when this node first saw the claim, on its own clock
 }
 
-// memory is what the coordinator remembers from look to look.
+// memory is what the coordinator remembers from one observation to the next.
 type memory struct {
 	claims map[claimKey]time.Time
 	opened map[int]time.Time
@@ -72,23 +72,26 @@ func newMemory() memory {
 	}
 }
 
-// look weighs what gossip and ledger have told so far; c.mu is held.
-func (c *Coordinator) look(now time.Time) *look {
+// observe weighs what gossip and ledger have told so far, and records what is new in it:
+// signs of life, first sights of claims, units that are open again, and those that are
+// done and no longer in the order. c.mu is held.
+func (c *Coordinator) observe(now time.Time) *observation {
 	s := c.peers.State()
-	l := &look{now: now, idle: c.idle, done: c.knownDone(s), held: map[int][]hold{}, mine: c.held, opened: c.mem.opened}
-	c.order.shorten(l.done)
-	l.order = c.order.units
+	o := &observation{now: now, idle: c.idle, done: c.knownDone(s), held: map[int][]hold{}, mine: c.held, opened: c.mem.opened}
+	c.pref.shorten(o.done)
+	o.order = c.pref.units
+	c.recordSigns(s, now)
 	live := c.live(s, now)
-	l.nodes = c.weigh(live)
-	l.spare = c.cfg.spareUnits() - c.spareStarted(s)
+	o.nodes = c.weigh(live)
+	o.budget = c.cfg.speculativeUnits() - c.speculativeStarted(s)
 	seen := map[claimKey]time.Time{}
 	for i, n := range live {
 		if i > 0 {
-			c.noteClaims(l, i, n, seen)
+			c.recordClaims(o, i, n, seen)
 		}
 	}
-	c.noteOpened(l, seen)
-	return l
+	c.recordOpened(o, seen)
+	return o
 }
 
 // knownDone joins what gossip says with what the ledger said, which wins.
@@ -100,18 +103,36 @@ func (c *Coordinator) knownDone(s *State) bitmap {
 	return done
 }
 
+// recordSigns remembers who was ever a member, and when each entry of the state last
+// changed.
+func (c *Coordinator) recordSigns(s *State, now time.Time) {
+	for id := range c.members() {
+		c.mem.member[id] = true
+	}
+	for id, n := range s.nodes {
+		if v := c.mem.news[id]; v.started != n.Started.UnixNano() || v.seq != n.Seq {
+			c.mem.news[id] = version{started: n.Started.UnixNano(), seq: n.Seq, at: now}
+		}
+	}
+}
+
+// members are the other nodes that gossip shows alive.
+func (c *Coordinator) members() map[NodeID]bool {
+	members := map[NodeID]bool{}
+	for _, m := range c.peers.Members() {
+		if !m.Observer && m.Node != c.cfg.Node {
+			members[m.Node] = true
+		}
+	}
+	return members
+}
+
 // live returns the entries of the live nodes, this one first. A node is live while
 // it is a member. One that was never yet seen as a member counts as live for a
 // while after each of its signs: in a mass start its claims travel faster than its
 // membership.
 func (c *Coordinator) live(s *State, now time.Time) []*NodeState {
-	members := map[NodeID]bool{}
-	for _, m := range c.peers.Members() {
-		if !m.Observer && m.Node != c.cfg.Node {
-			members[m.Node] = true
-			c.mem.member[m.Node] = true
-		}
-	}
+	members := c.members()
 	self := c.self()
 	out := []*NodeState{&self}
 	for _, id := range slices.Sorted(maps.Keys(s.nodes)) {
@@ -119,7 +140,7 @@ func (c *Coordinator) live(s *State, now time.Time) []*NodeState {
 		if id == c.cfg.Node {
 			continue
 		}
-		fresh := c.noteNews(n, now) < time.Duration(c.cfg.Late*float64(c.cfg.ExpectedUnit))
+		fresh := now.Sub(c.mem.news[id].at) < time.Duration(c.cfg.Late*float64(c.cfg.ExpectedUnit))
 		if !n.Left && (members[id] || fresh && !c.mem.member[id]) {
 			out = append(out, n)
 		}
@@ -129,16 +150,6 @@ func (c *Coordinator) live(s *State, now time.Time) []*NodeState {
 		out = append(out, &NodeState{Node: id})
 	}
 	return out
-}
-
-// noteNews returns how long ago the entry last changed.
-func (c *Coordinator) noteNews(n *NodeState, now time.Time) time.Duration {
-	v := c.mem.news[n.Node]
-	if v.started != n.Started.UnixNano() || v.seq != n.Seq {
-		v = version{started: n.Started.UnixNano(), seq: n.Seq, at: now}
-		c.mem.news[n.Node] = v
-	}
-	return now.Sub(v.at)
 }
 
 // weigh gives each live node its weight and expected unit time; a node that has not
@@ -168,43 +179,43 @@ func (c *Coordinator) weigh(live []*NodeState) []peer {
 	return out
 }
 
-// spareStarted counts the units the fleet has started twice for speed.
-func (c *Coordinator) spareStarted(s *State) int {
-	n := c.counts.spare
+// speculativeStarted counts the units the fleet has started speculatively.
+func (c *Coordinator) speculativeStarted(s *State) int {
+	n := c.counts.speculative
 	for id, e := range s.nodes {
 		if id != c.cfg.Node {
-			n += e.Spare
+			n += e.Speculative
 		}
 	}
 	return n
 }
 
-// noteClaims adds the claims of live node i to the look and to seen.
-func (c *Coordinator) noteClaims(l *look, i int, n *NodeState, seen map[claimKey]time.Time) {
+// recordClaims adds the claims of live node i to the observation and to seen.
+func (c *Coordinator) recordClaims(o *observation, i int, n *NodeState, seen map[claimKey]time.Time) {
 	for _, cl := range n.Claims {
-		if cl.Unit >= c.cfg.Units || l.done.has(cl.Unit) {
+		if cl.Unit >= c.cfg.Units || o.done.has(cl.Unit) {
 			continue
 		}
 		key := claimKey{n.Node, cl.Unit, cl.Started.UnixNano()}
 		at, ok := c.mem.claims[key]
 		if !ok {
-			at = l.now
+			at = o.now
 		}
 		seen[key] = at
-		l.held[cl.Unit] = append(l.held[cl.Unit], hold{node: i, attempt: cl.Attempt, seen: at})
+		o.held[cl.Unit] = append(o.held[cl.Unit], hold{node: i, attempt: cl.Attempt, seen: at})
 	}
 }
 
-// noteOpened remembers which units lost their last live claim since the last look.
-func (c *Coordinator) noteOpened(l *look, seen map[claimKey]time.Time) {
+// recordOpened remembers which units lost their last live claim since the last observation.
+func (c *Coordinator) recordOpened(o *observation, seen map[claimKey]time.Time) {
 	for key := range c.mem.claims {
 		_, again := c.mem.opened[key.unit]
-		if _, still := seen[key]; !still && !again && len(l.held[key.unit]) == 0 && !l.done.has(key.unit) {
-			c.mem.opened[key.unit] = l.now
+		if _, still := seen[key]; !still && !again && len(o.held[key.unit]) == 0 && !o.done.has(key.unit) {
+			c.mem.opened[key.unit] = o.now
 		}
 	}
 	for u := range c.mem.opened {
-		if len(l.held[u]) > 0 || l.done.has(u) {
+		if len(o.held[u]) > 0 || o.done.has(u) {
 			delete(c.mem.opened, u)
 		}
 	}

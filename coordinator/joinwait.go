@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// settling waits, once, for the membership to be quiet.
-type settling struct {
+// joinWait lets a node that joins wait, once, for the membership to be quiet (Config.Settle).
+type joinWait struct {
 	over    bool
 	began   time.Time
 	quiet   time.Time // since when the members are the same
@@ -15,7 +15,7 @@ type settling struct {
 
 // wait returns how long to wait still, 0 when the fleet has settled. It is over for
 // good the first time: later changes are handled by the ranks.
-func (s *settling) wait(cfg *Config, members []Member, now time.Time) time.Duration {
+func (s *joinWait) wait(cfg *Config, members []Member, now time.Time) time.Duration {
 	if s.over {
 		return 0
 	}
