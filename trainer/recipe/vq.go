@@ -20,7 +20,7 @@ type VQ struct {
 
 func defaultVQ() VQ {
 	return VQ{Arch: string(vq.EMA), Codes: 512, Ids: Auto, Levels: []float64{8, 5, 5, 5}, Hidden: 256, CodeWidth: 64, Loss: string(vq.MSE),
-		Decay: 0.95, Beta: 0.25, DeadShare: 0.1, KMeansSteps: 5}
+		Decay: 0.95, Beta: 0.25, DeadShare: 0.1, KMeansSteps: 20}
 }
 
 // fields lists the keys of tokenizers alone.
@@ -37,7 +37,7 @@ func (v *VQ) fields(l *Loop) []field {
 		{"decay", &v.Decay, within(&v.Decay, 1e-9, 1-1e-9), "decay of the moving averages of ema"},
 		{"beta", &v.Beta, within(&v.Beta, 0, 1e3), "weight of the commitment loss, with iris; otherwise only part of the printed loss"},
 		{"dead_share", &v.DeadShare, within(&v.DeadShare, 0, 1), "a code used less than this fraction of the mean use is dead and is replaced; 0 is never"},
-		{"kmeans_steps", &v.KMeansSteps, atLeast(&v.KMeansSteps, 1), "k-means steps before the first optimizer step"},
+		{"kmeans_steps", &v.KMeansSteps, atLeast(&v.KMeansSteps, 1), "k-means steps on init_rows before the first optimizer step"},
 	}
 }
 

@@ -16,8 +16,14 @@ func newCodebook(k, w int) *codebook { return &codebook{k: k, w: w, codes: make(
 
 func (b *codebook) code(k int) []float32 { return b.codes[k*b.w : (k+1)*b.w] }
 
-// ids writes the nearest code of every row of z [n, w]: the greatest ⟨z,e_k⟩ − ‖e_k‖²/2.
+// ids writes the nearest code of every row of z [n, w].
 func (b *codebook) ids(z []float32, n int, ids []int32) error {
+	return b.scores(z, n, func(i int, score []float32) { ids[i] = argMax(score) })
+}
+
+// scores shows ⟨z,e_k⟩ − ‖e_k‖²/2 of all codes for every row of z [n, w], on several goroutines. The greatest is
+// the nearest code's: ‖z−e_k‖² is ‖z‖² less twice the score.
+func (b *codebook) scores(z []float32, n int, visit func(i int, score []float32)) error {
 	bias := make([]float32, b.k)
 	for k := range bias {
 		bias[k] = float32(-squareNorm(b.code(k)) / 2)
@@ -28,7 +34,7 @@ func (b *codebook) ids(z []float32, n int, ids []int32) error {
 		score := s.Linear(x, e, torch.WrapFloat32(s, bias, int64(b.k))).Float32s() // [n, k]
 		parallel.For(n, rowGrain, func(lo, hi int) {
 			for i := lo; i < hi; i++ {
-				ids[i] = argMax(score[i*b.k : (i+1)*b.k])
+				visit(i, score[i*b.k:(i+1)*b.k])
 			}
 		})
 		return nil

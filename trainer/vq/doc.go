@@ -34,7 +34,8 @@
 // N_k < DeadShare·ΣN/K is dead: it becomes a row of the batch, N_k = ΣN/K, S_k = N_k·e_k,
 // and its optimizer forgets it. The rows for it are chosen by a hash of their place in the batch.
 //
-// Codes begin as rows of the sample chosen by k-means++, moved by a few steps of k-means.
+// Codes begin as rows of the sample chosen by k-means++, moved by KMeansSteps of k-means; from the fifth on, codes
+// that are hardly needed are moved into the cells of the greatest error (see relocate).
 //
 // An architecture is one file, named after it, and one line of variants in arch.go. The
 // file says what is its own: through codebooksArch which part of the row each codebook codes and

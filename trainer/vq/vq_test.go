@@ -136,6 +136,9 @@ func TestAccumulation(t *testing.T) {
 				cfg := small(a)
 				cfg.DeadShare, cfg.KMeansSteps = .5, 1
 				whole, parts := begun(t, cfg), begun(t, cfg)
+				if !slices.Equal(encoded(t, whole, x, n), encoded(t, whole, x, sizes...)) {
+					return // a row as near to two codes as rounding is large, which may differ with the rows beside it
+				}
 				m := step(t, whole, x, n, 1e-3)
 				for name, v := range step(t, parts, x, n, 1e-3, sizes...) {
 					if !near(m[name], v, 1e-5*(1+math.Abs(v))) {
@@ -152,6 +155,20 @@ func TestAccumulation(t *testing.T) {
 			})
 		})
 	}
+}
+
+// encoded is the ids of rows of 8 that a learner's tokenizer gives them in parts of the given sizes.
+func encoded(t testing.TB, l Learner, x []float32, sizes ...int) (ids []int32) {
+	t.Helper()
+	c := l.Export()
+	for _, n := range sizes {
+		part := make([]int32, n*c.Dims().Ids)
+		if err := c.Encode(x[:n*8], n, part); err != nil {
+			t.Fatal(err)
+		}
+		ids, x = append(ids, part...), x[n*8:]
+	}
+	return ids
 }
 
 // begun is a learner of rows of 8 after Init.
