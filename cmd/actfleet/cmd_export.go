@@ -42,7 +42,7 @@ func runExport(dir string, o exportOptions, out io.Writer) error {
 	if o.out == "" || o.format == "" {
 		return fmt.Errorf("%w: export needs --format and --out", errUsage)
 	}
-	f, err := export.ParseFormat(o.format)
+	f, err := export.ParseFormat(o.format, export.Formats)
 	if err != nil {
 		return fmt.Errorf("%w: --format: %w", errUsage, err)
 	}
@@ -50,7 +50,7 @@ func runExport(dir string, o exportOptions, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := export.Write(o.out, f, m, export.Origin{Model: o.model, Hook: c.Column, Layer: c.Layer, Program: "actfleet " + version()}); err != nil {
+	if err := export.Write(o.out, f, m, export.Origin{Model: o.model, Column: c.Column, Layer: c.Layer, Program: "actfleet " + version()}); err != nil {
 		return err
 	}
 	if o.jsonOut {

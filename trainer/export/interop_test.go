@@ -6,6 +6,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"actfleet/trainer/export/array"
+	"actfleet/trainer/export/npy"
 )
 
 const pythonEnv = "ACTFLEET_PYTHON"
@@ -58,8 +61,8 @@ func exported(t *testing.T, f Format, arch string) (dir, check string) {
 	if err := Write(dir, f, m, origin); err != nil {
 		t.Fatal(err)
 	}
-	list := []array{{"x", []int{n, d}, x}, {"f", []int{n, width}, codes}, {"xhat", []int{n, m.Outputs()}, xhat}}
-	if err := saveNPZ(check, list); err != nil {
+	list := []array.Array{array.Of("x", []int{n, d}, x), array.Of("f", []int{n, width}, codes), array.Of("xhat", []int{n, m.Outputs()}, xhat)}
+	if err := npy.Save(check, list); err != nil {
 		t.Fatal(err)
 	}
 	return dir, check
