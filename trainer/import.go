@@ -9,6 +9,7 @@ import (
 
 	"actfleet/shard/tap"
 	"actfleet/trainer/coder"
+	"actfleet/trainer/folder"
 	"actfleet/trainer/sae"
 )
 
@@ -20,7 +21,7 @@ type Import struct {
 }
 
 // SaveSAE makes a coder's folder of an autoencoder. Its config holds what Default gives where nobody
-// knows better.
+// knows better. The folder appears complete or not at all.
 func SaveSAE(dir string, m *sae.Model, from Import) error {
 	if _, err := os.Stat(filepath.Join(dir, coder.CfgFile)); !errors.Is(err, fs.ErrNotExist) {
 		return errors.Join(fmt.Errorf("%s: %w; choose another --out", dir, ErrExists), err)
@@ -41,14 +42,19 @@ func SaveSAE(dir string, m *sae.Model, from Import) error {
 		widths = append(widths, m.Out)
 	}
 	card := newCoder(Job{Kind: coder.SAE, Column: from.Column, Config: c, Program: from.Program}, c, widths)
-	if _, _, ok := tap.ParseColumn(from.Column); from.Column != "" && !ok {
-		return fmt.Errorf("column %q is not one of a run, such as fc2_3 or resid_0__ia3", from.Column)
+	for _, column := range []string{from.Column, from.Target} {
+		if _, _, ok := tap.ParseColumn(column); column != "" && !ok {
+			return fmt.Errorf("column %q is not one of a run, such as fc2_3 or resid_0__ia3", column)
+		}
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("import: %w", err)
+	err := folder.Make(dir, func(temp string) error {
+		if err := m.Save(filepath.Join(temp, coder.WeightsFile)); err != nil {
+			return err
+		}
+		return coder.WriteCard(temp, card)
+	})
+	if err != nil {
+		return fmt.Errorf("import: %w; choose another --out", err)
 	}
-	if err := m.Save(filepath.Join(dir, coder.WeightsFile)); err != nil {
-		return err
-	}
-	return coder.WriteCard(dir, card)
+	return nil
 }

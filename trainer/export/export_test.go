@@ -12,6 +12,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"actfleet/trainer/folder"
 	"actfleet/trainer/sae"
 )
 
@@ -143,7 +144,7 @@ func TestRoundTrip(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	dir := t.TempDir()
 	m := randomModel(1, 3, 8, "topk")
-	if err := Write(dir, NPZ, m, origin); !errors.Is(err, ErrExists) {
+	if err := Write(filepath.Dir(dir), NPZ, m, origin); !errors.Is(err, folder.ErrExists) {
 		t.Errorf("an existing folder: %v", err)
 	}
 	if _, err := ParseFormat("pickle", Readable); err == nil {

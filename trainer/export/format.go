@@ -3,10 +3,9 @@ package export
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
+	"actfleet/trainer/folder"
 	"actfleet/trainer/sae"
 )
 
@@ -32,13 +31,8 @@ var Formats = []Format{SAELens, Sparsify, DictionaryLearning, OpenAI, NPZ}
 // Readable are the layouts that are read.
 var Readable = append(Formats[:len(Formats):len(Formats)], CircuitTracer, GemmaScope2, LlamaScope, Torch)
 
-// Errors that a caller decides on.
-var (
-	// ErrFormat says that a layout cannot hold a model, or that a folder does not hold the layout.
-	ErrFormat = errors.New("does not fit the format")
-	// ErrExists says that the folder to be written is there already.
-	ErrExists = errors.New("is there already")
-)
+// ErrFormat says that a layout cannot hold a model, or that a folder does not hold the layout.
+var ErrFormat = errors.New("does not fit the format")
 
 // Origin is what a layout may say about where a model comes from. What is empty is left open.
 type Origin struct {
@@ -91,25 +85,14 @@ func Write(dir string, f Format, m *sae.Model, o Origin) error {
 	if l.write == nil {
 		return fmt.Errorf("export: format %q is not written", f)
 	}
-	if _, err := os.Lstat(dir); err == nil {
-		return fmt.Errorf("export: %s %w: choose another folder", dir, ErrExists)
-	}
-	dir = filepath.Clean(dir)
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return fmt.Errorf("export: %w", err)
-	}
-	temp, err := os.MkdirTemp(filepath.Dir(dir), ".tmp-"+filepath.Base(dir)+"-*")
+	err := folder.Make(dir, func(temp string) error {
+		if err := fits(f, m); err != nil {
+			return err
+		}
+		return l.write(temp, m, o)
+	})
 	if err != nil {
-		return fmt.Errorf("export: %w", err)
-	}
-	if err = fits(f, m); err == nil {
-		err = l.write(temp, m, o)
-	}
-	if err == nil {
-		err = errors.Join(os.Chmod(temp, 0o755), os.Rename(temp, dir))
-	}
-	if err != nil {
-		return fmt.Errorf("export %s: %w", f, errors.Join(err, os.RemoveAll(temp)))
+		return fmt.Errorf("export %s: %w", f, err)
 	}
 	return nil
 }
