@@ -28,7 +28,7 @@ func readGemmaScope2(p place) (*sae.Model, error) {
 		return nil, err
 	}
 	arch, kind, width := s.text("architecture"), s.text("type"), s.whole("width")
-	affine, said := s.flag("affine_connection", false), s.has("affine_connection")
+	said, affine := s.has("affine_connection"), s.flag("affine_connection", false)
 	s.skip("hf_hook_point_in", "hf_hook_point_out", "model_name", "l0", "layer", "hook_type", "dtype", "d_in", "d_out")
 	if err := s.rest(); err != nil {
 		return nil, err
