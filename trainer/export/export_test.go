@@ -100,6 +100,7 @@ var holds = map[Format][]string{
 		"skip_transcoder_jumprelu_tanh"),
 	Sparsify:           {"topk", "multitopk", "transcoder_topk", "skip_transcoder_multitopk"},
 	DictionaryLearning: archs(),
+	CircuitTracer:      {"transcoder_relu", "transcoder_jumprelu", "skip_transcoder_relu_april", "skip_transcoder_batchtopk"},
 	OpenAI:             {"topk", "multitopk", "relu", "relu_april"},
 	NPZ:                append(archs(), "transcoder_topk", "transcoder_jumprelu", "transcoder_gated", "skip_transcoder_relu", "skip_transcoder_gated"),
 }
@@ -111,7 +112,11 @@ func archs() (names []string) {
 	return names
 }
 
-var origin = Origin{Model: "toy", Column: "fc2_3", Layer: 3, Program: "actfleet test"}
+var (
+	withBOS = true
+	origin  = Origin{Model: "org/toy", Column: "fc2_3", Hook: HookOf("phi", "fc2_3"), Target: HookOf("phi", "resid_3"), Layer: 3, Data: "org/texts",
+		Context: 128, BOS: &withBOS, Program: "actfleet test"}
+)
 
 // What was written in any layout reads back as the same function, whatever the shape.
 func TestRoundTrip(t *testing.T) {

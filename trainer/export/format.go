@@ -26,10 +26,10 @@ const (
 )
 
 // Formats are the layouts that are written, in the order they are shown.
-var Formats = []Format{SAELens, Sparsify, DictionaryLearning, OpenAI, NPZ}
+var Formats = []Format{SAELens, Sparsify, DictionaryLearning, OpenAI, NPZ, CircuitTracer}
 
 // Readable are the layouts that are read.
-var Readable = append(Formats[:len(Formats):len(Formats)], CircuitTracer, GemmaScope2, LlamaScope, Torch)
+var Readable = append(Formats[:len(Formats):len(Formats)], GemmaScope2, LlamaScope, Torch)
 
 // ErrFormat says that a layout cannot hold a model, or that a folder does not hold the layout.
 var ErrFormat = errors.New("does not fit the format")
@@ -72,13 +72,13 @@ var layouts = map[Format]layout{
 	DictionaryLearning: {writeDictionary, readDictionary},
 	OpenAI:             {writeOpenAI, readOpenAI},
 	NPZ:                {writeNPZ, readNPZ},
-	CircuitTracer:      {nil, readTracer},
+	CircuitTracer:      {writeTracer, readTracer},
 	GemmaScope2:        {nil, readGemmaScope2},
 	LlamaScope:         {nil, readOpenMOSS},
 	Torch:              {nil, readTorch},
 }
 
-// Write makes the folder dir with a model in a layout. The model's scale must be folded in, as in
+// Write makes the folder dir with a model in a layout and a model card, README.md. The model's scale must be folded in, as in
 // one from sae.Load or Learner.Export.
 func Write(dir string, f Format, m *sae.Model, o Origin) error {
 	l := layouts[f]
@@ -89,7 +89,7 @@ func Write(dir string, f Format, m *sae.Model, o Origin) error {
 		if err := fits(f, m); err != nil {
 			return err
 		}
-		return l.write(temp, m, o)
+		return errors.Join(l.write(temp, m, o), writeCard(temp, f, m, o))
 	})
 	if err != nil {
 		return fmt.Errorf("export %s: %w", f, err)
@@ -130,6 +130,8 @@ func carries(f Format, m *sae.Model) bool {
 		return m.Arch.PerRow() && len(m.Parts) == 0 && m.Outputs() == m.D
 	case DictionaryLearning:
 		return alone
+	case CircuitTracer: // its transcoders stand in for an MLP
+		return m.Out == m.D && m.Out > 0 && (relu || m.Arch.Thresholds())
 	case OpenAI:
 		return alone && (relu || m.Arch.PerRow())
 	}

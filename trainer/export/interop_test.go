@@ -18,7 +18,9 @@ const notThere = 77
 
 // TestPlainPython computes every layout's function with torch, safetensors and numpy alone; it needs
 // ACTFLEET_PYTHON, a Python with the three.
-func TestPlainPython(t *testing.T) { eachExport(t, "plain.py", Formats) }
+func TestPlainPython(t *testing.T) {
+	eachExport(t, "plain.py", []Format{SAELens, Sparsify, DictionaryLearning, OpenAI, NPZ})
+}
 
 // TestPeers gives every layout to the package it is meant for: sae-lens, eai-sparsify,
 // dictionary-learning. It needs ACTFLEET_PYTHON and skips those that Python does not have.
