@@ -53,7 +53,8 @@ var only = map[string][]string{
 }
 
 // pure lists the packages that must build without cgo, whatever they import.
-var pure = []string{"shard/...", "coordinator/...", "collector/dataset", "shard/tap", "collector/model/bpe", "internal/mapped", "internal/safetensors", "collector/model/gguf"}
+var pure = []string{"shard/...", "coordinator/...", "collector/dataset", "shard/tap", "collector/model/bpe", "internal/mapped", "internal/safetensors", "collector/model/gguf",
+	"trainer/export/array", "trainer/export/archive", "trainer/export/npy", "trainer/export/pickle", "trainer/folder"}
 
 type pkg struct {
 	ImportPath   string

@@ -101,7 +101,8 @@ var dictionaryHarmless = strings.Fields(`
 	decay_start resample_steps l1_penalty auxk_alpha threshold_beta threshold_start_step top_k_aux k_anneal_steps
 	group_fractions group_weights group_sizes bandwidth sparsity_penalty sparsity_function target_l0 p_start p_end
 	anneal_start anneal_end sparsity_queue_length n_sparsity_updates use_threshold ghost_threshold ghost_grads
-	normalize_activations autocast_dtype log_steps verbose io`)
+	sparsity_coeff sparsity_coefficient sparsity_loss_queue_length activation_queue_length steps_before_annealing
+	lambda_warm_steps lambda norm_factor gp_reg_coeff l0_penalty adaptive_sparsity_penalty p next_p autocast_dtype log_steps verbose io`)
 
 func readDictionary(p place) (*sae.Model, error) {
 	sub := filepath.Join(p.dir, dictionaryTrainer)

@@ -36,7 +36,9 @@ var saelensHarmless = strings.Fields(`
 	jumprelu_sparsity_loss_mode jumprelu_tanh_scale jumprelu_ste_to_input pre_act_loss_coefficient target_l0
 	topk_threshold_lr aux_loss_coefficient use_sparse_activations matryoshka_widths use_matryoshka_aux_loss
 	tokens_per_buffer activations_mixing_fraction n_batches_for_norm_estimate finetuned_from
-	effective_size sparse_loss_scale trainer_class l0 num_dead_features`)
+	hook_point_eval sparsity_penalty_decoder_norm_lp_norm total_training_steps autocast_dtype sequence_separator_token_id
+	begin_batch_token begin_sequence_token n_training_tokens n_sae_training_tokens train_batch_size_samples l0
+	num_dead_features`)
 
 // saelensFunction is what cfg.json says of the function.
 type saelensFunction struct {
