@@ -15,12 +15,13 @@ const cardFile = "README.md"
 
 // loads is how a program reads a folder.
 var loads = map[Format]struct{ library, code string }{
-	SAELens:            {"saelens", "from sae_lens import SAE\n\nsae = SAE.load_from_disk(FOLDER)"},
-	Sparsify:           {"sparsify", "from sparsify import SparseCoder\n\nsae = SparseCoder.load_from_disk(FOLDER)"},
-	DictionaryLearning: {"dictionary_learning", "from dictionary_learning.utils import load_dictionary\n\nsae, config = load_dictionary(FOLDER + \"/trainer_0\", \"cpu\")"},
-	OpenAI:             {"sparse_autoencoder", "import torch\n\narrays = torch.load(FOLDER + \"/autoencoder.pt\", weights_only=True)"},
-	NPZ:                {"", "import numpy\n\narrays = numpy.load(FOLDER + \"/params.npz\")"},
-	CircuitTracer:      {"circuit-tracer", "from circuit_tracer import ReplacementModel  # with this folder as its set of transcoders"},
+	SAELens:  {"saelens", "from sae_lens import SAE\n\nsae = SAE.load_from_disk(FOLDER)"},
+	Sparsify: {"sparsify", "from sparsify import SparseCoder\n\nsae = SparseCoder.load_from_disk(FOLDER)"},
+	DictionaryLearning: {"dictionary_learning",
+		"from dictionary_learning.utils import load_dictionary\n\nsae, config = load_dictionary(FOLDER + \"/trainer_0\", \"cpu\")"},
+	OpenAI:        {"sparse_autoencoder", "import torch\n\narrays = torch.load(FOLDER + \"/autoencoder.pt\", weights_only=True)"},
+	NPZ:           {"", "import numpy\n\narrays = numpy.load(FOLDER + \"/params.npz\")"},
+	CircuitTracer: {"circuit-tracer", "from circuit_tracer import ReplacementModel  # with this folder as its set of transcoders"},
 }
 
 // hubID is a name as the hub has them.
@@ -42,7 +43,8 @@ func writeCard(dir string, f Format, m *sae.Model, o Origin) error {
 	if m.Out > 0 {
 		kind = "transcoder"
 	}
-	fmt.Fprintf(&b, "tags:\n- %s\n- %s\n- mechanistic-interpretability\n---\n\n# %s of %s\n\n", kind, strings.ReplaceAll(string(m.Arch), "_", "-"), kind, cmp.Or(o.Column, "vectors"))
+	fmt.Fprintf(&b, "tags:\n- %s\n- %s\n- mechanistic-interpretability\n---\n\n# %s of %s\n\n",
+		kind, strings.ReplaceAll(string(m.Arch), "_", "-"), kind, cmp.Or(o.Column, "vectors"))
 	b.WriteString("| | |\n|---|---|\n")
 	for _, row := range facts(m, o) {
 		if row[1] != "" {
@@ -71,8 +73,10 @@ func facts(m *sae.Model, o Origin) [][2]string {
 	if m.Out > 0 {
 		predicts = fmt.Sprintf("%d values %s", m.Out, cmp.Or(o.Target.HuggingFace, o.Target.TransformerLens))
 	}
-	return [][2]string{{"architecture", string(m.Arch)}, {"latents", fmt.Sprint(m.M)}, {"k", k}, {"reads", fmt.Sprintf("%d values", m.D)}, {"predicts", predicts},
-		{"model", o.Model}, {"adapter", o.Adapter}, {"module, whose output it is", o.Hook.HuggingFace}, {"hook of TransformerLens", o.Hook.TransformerLens},
+	return [][2]string{{"architecture", string(m.Arch)}, {"latents", fmt.Sprint(m.M)}, {"k", k},
+		{"reads", fmt.Sprintf("%d values", m.D)}, {"predicts", predicts},
+		{"model", o.Model}, {"adapter", o.Adapter}, {"module, whose output it is", o.Hook.HuggingFace},
+		{"hook of TransformerLens", o.Hook.TransformerLens},
 		{"data", o.Data}, {"context", context}, {"prompts", bos}, {"written by", o.Program}}
 }
 

@@ -2,6 +2,7 @@ package export
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -53,6 +54,9 @@ func inBlock(hook string) string {
 func readTracer(p place) (*sae.Model, error) {
 	a, err := loadTensors(filepath.Join(p.dir, p.file))
 	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(oneLayer(a, gemmaNames.wDec), oneLayer(a, tracerNames.wDec)); err != nil {
 		return nil, err
 	}
 	n := tracerNames

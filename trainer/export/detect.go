@@ -63,6 +63,9 @@ func find(path string, wanted Format) (Format, place, error) {
 		return findIn(path, wanted)
 	}
 	dir, file := filepath.Split(filepath.Clean(path))
+	if err := notRead(dir, file); err != nil {
+		return "", place{}, err
+	}
 	for _, m := range marks {
 		if is, _ := filepath.Match(filepath.Base(m.file), file); is && (wanted == "" || m.f == wanted) {
 			return refine(m.f, dir), place{dir: dir, file: file}, nil
@@ -73,7 +76,7 @@ func find(path string, wanted Format) (Format, place, error) {
 
 // findIn looks for a layout among the files of a folder.
 func findIn(dir string, wanted Format) (Format, place, error) {
-	if err := notRead(dir); err != nil {
+	if err := notRead(dir, "*"); err != nil {
 		return "", place{}, err
 	}
 	var names []string
@@ -107,11 +110,23 @@ func refine(f Format, dir string) Format {
 	return f
 }
 
-// notRead names layouts that are known and refused.
-func notRead(dir string) error {
-	for file, what := range others {
-		if found, err := filepath.Glob(filepath.Join(escape(dir), file)); err == nil && len(found) > 0 {
-			return fmt.Errorf("import: %s holds %s: %w", dir, what, ErrFormat)
+// notRead names layouts that are known and refused: those that a file of a folder is of, or any file (*).
+func notRead(dir, only string) error {
+	files := []string{only}
+	if only == "*" {
+		list, err := os.ReadDir(dir)
+		if err != nil {
+			return fmt.Errorf("import: %w", err)
+		}
+		for _, e := range list {
+			files = append(files, e.Name())
+		}
+	}
+	for _, file := range files {
+		for pattern, what := range others {
+			if is, _ := filepath.Match(pattern, file); is {
+				return fmt.Errorf("import: %s holds %s: %w", filepath.Join(dir, file), what, ErrFormat)
+			}
 		}
 	}
 	return nil

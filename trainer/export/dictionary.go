@@ -134,10 +134,13 @@ func readDictionary(p place) (*sae.Model, error) {
 	return m, s.rest()
 }
 
+// classes are the names that each class has for its arrays.
+var classes = map[string]names{classTopK: dictionaryNames, classBatchTopK: dictionaryNames, classReLU: dictionaryReLU, classFree: dictionaryFree,
+	classJump: dictionaryJump, classGated: dictionaryGated, classNested: dictionaryJump}
+
 // fromDictionary is a model of the arrays of a class, with the k that the configuration has.
 func fromDictionary(class string, d *pickle.Dict, stated int) (*sae.Model, error) {
-	layout, ok := map[string]names{classTopK: dictionaryNames, classBatchTopK: dictionaryNames, classReLU: dictionaryReLU, classFree: dictionaryFree,
-		classJump: dictionaryJump, classGated: dictionaryGated, classNested: dictionaryJump}[class]
+	layout, ok := classes[class]
 	if !ok {
 		return nil, fmt.Errorf("%w: dict_class %q is not read", ErrFormat, class)
 	}
@@ -149,27 +152,30 @@ func fromDictionary(class string, d *pickle.Dict, stated int) (*sae.Model, error
 	if err != nil {
 		return nil, err
 	}
-	relu(m)
-	switch class {
-	case classFree:
-		centre(m)
-	case classGated:
-		err = gated(m, a, "r_mag", "mag_bias")
-	case classJump:
-		if err = jumping(m, a, "threshold"); err == nil {
-			centre(m)
-		}
-	case classTopK:
-		a.skip("threshold") // its encoder keeps k of every row
-		err = dictionaryK(m, a, stated)
-	case classBatchTopK, classNested:
-		a.skip("group_sizes")
-		err = dictionaryOverBatch(m, a, stated)
-	}
-	if err != nil {
+	if err := dictionaryActivation(relu(m), class, a, stated); err != nil {
 		return nil, err
 	}
+	if class == classFree || class == classJump {
+		centre(m)
+	}
 	return m, a.rest()
+}
+
+// dictionaryActivation gives a model the activation of its class, which is a ReLU so far.
+func dictionaryActivation(m *sae.Model, class string, a arrays, stated int) error {
+	switch class {
+	case classGated:
+		return gated(m, a, "r_mag", "mag_bias")
+	case classJump:
+		return jumping(m, a, "threshold")
+	case classTopK:
+		a.skip("threshold") // its encoder keeps k of every row
+		return dictionaryK(m, a, stated)
+	case classBatchTopK, classNested:
+		a.skip("group_sizes")
+		return dictionaryOverBatch(m, a, stated)
+	}
+	return nil
 }
 
 // dictionaryK takes k from the arrays, or from the configuration where they are older, which must agree.

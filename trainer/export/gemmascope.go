@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
 	"actfleet/trainer/sae"
 )
@@ -19,6 +20,27 @@ const (
 	gemmaSkip    = "affine_skip_connection"
 )
 
+// gemma is what the configuration says of the function.
+type gemma struct {
+	kind         string // sae, transcoder or not said
+	width        int
+	affine, said bool // there is a skip, and whether that is said
+}
+
+func gemmaRules(s *settings) (f gemma, err error) {
+	arch := s.text("architecture")
+	f = gemma{kind: s.text("type"), width: s.whole("width"), said: s.has("affine_connection")}
+	f.affine = s.flag("affine_connection", false)
+	if arch != "" && arch != "jump_relu" {
+		return f, fmt.Errorf("%w: architecture %q is not read", ErrFormat, arch)
+	}
+	if !slices.Contains([]string{"", "sae", "transcoder"}, f.kind) {
+		return f, fmt.Errorf("%w: type %q is not read, only sae and transcoder", ErrFormat, f.kind)
+	}
+	s.skip("hf_hook_point_in", "hf_hook_point_out", "model_name", "l0", "layer", "hook_type", "dtype", "d_in", "d_out")
+	return f, s.rest()
+}
+
 func readGemmaScope2(p place) (*sae.Model, error) {
 	s, err := loadSettings(filepath.Join(p.dir, gemmaCfg))
 	if errors.Is(err, fs.ErrNotExist) { // some of its repositories have none
@@ -27,52 +49,29 @@ func readGemmaScope2(p place) (*sae.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	arch, kind, width := s.text("architecture"), s.text("type"), s.whole("width")
-	said, affine := s.has("affine_connection"), s.flag("affine_connection", false)
-	s.skip("hf_hook_point_in", "hf_hook_point_out", "model_name", "l0", "layer", "hook_type", "dtype", "d_in", "d_out")
-	if err := s.rest(); err != nil {
+	f, err := gemmaRules(s)
+	if err != nil {
 		return nil, err
-	}
-	if arch != "" && arch != "jump_relu" {
-		return nil, fmt.Errorf("%w: architecture %q is not read", ErrFormat, arch)
 	}
 	a, err := loadTensors(filepath.Join(p.dir, p.name(gemmaWeights)))
 	if err != nil {
 		return nil, err
 	}
 	skips := a.has(gemmaSkip)
-	if said && skips != affine || skips && kind == "sae" {
-		return nil, fmt.Errorf("%w: affine_connection is %v of a %q, the array %s is there: %v", ErrFormat, affine, kind, gemmaSkip, skips)
+	if f.said && skips != f.affine || skips && f.kind == "sae" {
+		return nil, fmt.Errorf("%w: affine_connection is %v of a %q, the array %s is there: %v", ErrFormat, f.affine, f.kind, gemmaSkip, skips)
 	}
-	transcoder, err := gemmaTranscodes(kind, skips || p.transcoder)
+	m, err := gemmaModel(a, f.kind == "transcoder" || f.kind == "" && (skips || p.transcoder))
 	if err != nil {
 		return nil, err
 	}
-	m, err := gemmaModel(a, transcoder)
-	if err != nil {
-		return nil, err
-	}
-	s.agree("width", width, m.M)
+	s.agree("width", f.width, m.M)
 	return m, errors.Join(s.rest(), a.rest())
 }
 
-// gemmaTranscodes tells by its type whether a model predicts another vector, or by what else is known where it has
-// none.
-func gemmaTranscodes(kind string, otherwise bool) (bool, error) {
-	switch kind {
-	case "sae":
-		return false, nil
-	case "transcoder":
-		return true, nil
-	case "":
-		return otherwise, nil
-	}
-	return false, fmt.Errorf("%w: type %q is not read, only sae and transcoder", ErrFormat, kind)
-}
-
 func gemmaModel(a arrays, transcoder bool) (*sae.Model, error) {
-	if dec := a["w_dec"]; len(dec.Shape) == 3 {
-		return nil, fmt.Errorf("%w: w_dec of the shape %v is of a cross-layer transcoder (CLT) or a crosscoder, which are not read", ErrFormat, dec.Shape)
+	if err := oneLayer(a, gemmaNames.wDec); err != nil {
+		return nil, err
 	}
 	m, err := gemmaNames.plain(a, transcoder)
 	if err != nil {
@@ -89,4 +88,12 @@ func gemmaModel(a arrays, transcoder bool) (*sae.Model, error) {
 		m.Skip, m.WSkip = true, transpose(v, rows, cols)
 	}
 	return m, err
+}
+
+// oneLayer refuses a decoder that writes to several layers.
+func oneLayer(a arrays, name string) error {
+	if shape := a[name].Shape; len(shape) == 3 {
+		return fmt.Errorf("%w: %s of the shape %v is of a cross-layer transcoder (CLT) or a crosscoder, which are not read", ErrFormat, name, shape)
+	}
+	return nil
 }

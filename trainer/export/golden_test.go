@@ -41,9 +41,7 @@ func fill(name string, seed int, shape ...int) array.Array {
 	return array.Of(name, shape, v)
 }
 
-// named is an array under another name; positive takes its absolute values over four.
-func named(a array.Array, name string) array.Array { a.Name = name; return a }
-
+// positive is the absolute values of an array over four.
 func positive(a array.Array) array.Array {
 	v, err := a.Float32s()
 	if err != nil {

@@ -63,8 +63,8 @@ func readNPZ(p place) (*sae.Model, error) {
 }
 
 func npzModel(a arrays, transcoder bool) (*sae.Model, error) {
-	n, isGated := npzNames, a.has(npzGate)
-	if isGated {
+	n, gates := npzNames, a.has(npzGate)
+	if gates {
 		n.bEnc = npzGate
 	}
 	if a.has("d_out") {
@@ -79,18 +79,7 @@ func npzModel(a arrays, transcoder bool) (*sae.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	relu(m)
-	switch {
-	case isGated:
-		err = gated(m, a, "r_mag", "b_mag")
-	case a.has("k"):
-		var k int
-		if k, err = a.whole("k"); err == nil {
-			err = withK(m, k)
-		}
-	case a.has("threshold"):
-		err = jumping(m, a, "threshold")
-	}
+	err = npzActivation(relu(m), a, gates)
 	if err == nil && a.has("W_skip") {
 		err = skipping(m, a)
 	}
@@ -98,4 +87,21 @@ func npzModel(a arrays, transcoder bool) (*sae.Model, error) {
 		centre(m)
 	}
 	return m, err
+}
+
+// npzActivation gives a model the activation that its arrays tell, which is a ReLU so far.
+func npzActivation(m *sae.Model, a arrays, gates bool) error {
+	switch {
+	case gates:
+		return gated(m, a, "r_mag", "b_mag")
+	case a.has("threshold"):
+		return jumping(m, a, "threshold")
+	case !a.has("k"):
+		return nil
+	}
+	k, err := a.whole("k")
+	if err != nil {
+		return err
+	}
+	return withK(m, k)
 }

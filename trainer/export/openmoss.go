@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"actfleet/trainer/sae"
@@ -46,6 +47,12 @@ func openmossRules(s *settings) (f openmoss, err error) {
 		rescale: s.flag("sparsity_include_decoder_norm", false)}
 	if !s.flag("use_decoder_bias", true) || s.flag("use_glu_encoder", false) {
 		return f, fmt.Errorf("%w: use_decoder_bias false and use_glu_encoder true are not read", ErrFormat)
+	}
+	if !slices.Contains([]string{"relu", "jumprelu", "topk"}, f.act) {
+		return f, fmt.Errorf("%w: act_fn %q is not read", ErrFormat, f.act)
+	}
+	if !slices.Contains([]string{"", "none", "inference", "dataset-wise"}, f.norm) {
+		return f, fmt.Errorf("%w: norm_activation %q changes every vector by itself, which no weights hold", ErrFormat, f.norm)
 	}
 	if kind := s.text("sae_type"); kind != "" && kind != "sae" {
 		return f, fmt.Errorf("%w: sae_type %q is not read, only sae", ErrFormat, kind)
@@ -131,20 +138,16 @@ func (f *openmoss) model(a arrays) (*sae.Model, error) {
 	if !transcoder && !f.centred {
 		centre(m)
 	}
-	switch f.norm {
-	case "", "none", "inference":
+	if f.norm != "dataset-wise" {
 		return m, nil
-	case "dataset-wise":
-		root := math.Sqrt(float64(m.D))
-		return m, unscaled(m, root/f.normIn, root/f.normOut)
 	}
-	return nil, fmt.Errorf("%w: norm_activation %q changes every vector by itself, which no weights hold", ErrFormat, f.norm)
+	root := math.Sqrt(float64(m.D))
+	return m, unscaled(m, root/f.normIn, root/f.normOut)
 }
 
 func (f *openmoss) activate(m *sae.Model, a arrays) error {
+	relu(m)
 	switch f.act {
-	case "relu":
-		relu(m)
 	case "topk":
 		if f.rescale {
 			rescale(m)
@@ -160,8 +163,6 @@ func (f *openmoss) activate(m *sae.Model, a arrays) error {
 			return err
 		}
 		m.Arch, m.K = sae.JumpReLU, 0
-	default:
-		return fmt.Errorf("%w: act_fn %q is not read", ErrFormat, f.act)
 	}
 	return nil
 }

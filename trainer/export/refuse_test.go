@@ -47,7 +47,8 @@ func TestForeignFilesAreRefusedByName(t *testing.T) {
 		"the keys encoder_gain":                          sl(plain + `, "encoder_gain": 2.5`),
 		"the arrays b_pre, more":                         sl(plain, fill("b_pre", 1, 4), fill("more", 1, 1)),
 		`architecture "abstopk" is not read`:             sl(`"architecture": "abstopk", "k": 2`),
-		`architecture "temporal" is not read`:            sl(`"architecture": "temporal", "n_heads": null`),
+		`architecture "temporal" is not read`:            lens("", `"architecture": "temporal", "n_heads": 4`, fill("W_dec", 3, 6, 4), fill("b_dec", 4, 4)),
+		`no array "r_mag"`:                               with(npz, fill("b_gate", 1, 6)),
 		"architecture: 7 is not a text":                  sl(`"architecture": 7`),
 		"k is 6.5":                                       sl(`"architecture": "topk", "k": 6.5`),
 		`k: "six" is not a number`:                       sl(`"architecture": "topk", "k": "six"`),
@@ -80,7 +81,7 @@ func TestForeignFilesAreRefusedByName(t *testing.T) {
 		"the keys temperature":                           other(dl, `{"trainer": {"dict_class": "AutoEncoderNew", "temperature": 2}}`),
 		`dict_class "CrossCoder" is not read`:            other(dl, `{"trainer": {"dict_class": "CrossCoder"}}`),
 		"the arrays extra":                               with(dl, fill("extra", 1, 4)),
-		`type "crosscoder" is not read`:                  other(gemma, `{"type": "crosscoder"}`),
+		`type "crosscoder" is not read`:                  other(gemma, `{"type": "crosscoder", "layers": [1, 2]}`),
 		`architecture "topk" is not read`:                other(gemma, `{"architecture": "topk"}`),
 		"affine_connection is false":                     other(gemmaT, `{"type": "transcoder", "affine_connection": false}`),
 		"affine_connection is true":                      other(gemma, `{"type": "transcoder", "affine_connection": true}`),
@@ -207,6 +208,15 @@ func TestWhichFile(t *testing.T) {
 	tracer.weights = "W_enc_0.safetensors"
 	tracer.put(t, clt)
 	if _, err := Detect(clt); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "cross-layer transcoders (CLT)") {
+		t.Error(err)
+	}
+	if _, err := Detect(filepath.Join(clt, "W_enc_0.safetensors")); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "cross-layer transcoders (CLT)") {
+		t.Error(err)
+	}
+	layers := t.TempDir()
+	tracer.list, tracer.weights = []array.Array{fill("w_enc", 1, 4, 6), fill("w_dec", 1, 6, 2, 4)}, "layer_3.safetensors"
+	tracer.put(t, layers)
+	if _, err := Read(layers, CircuitTracer, true); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "cross-layer transcoder (CLT)") {
 		t.Error(err)
 	}
 	wide := find1(t, "Gemma Scope 2: transcoder/layer_2")

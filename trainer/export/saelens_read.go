@@ -1,6 +1,7 @@
 package export
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,35 +11,6 @@ import (
 
 	"actfleet/trainer/sae"
 )
-
-// saelensHarmless are the keys that releases 1 to 6 wrote about the model, the data and the training. None of them
-// changes what a trained autoencoder computes.
-var saelensHarmless = strings.Fields(`
-	dtype device model_name model_class_name hook_name hook_point hook_layer hook_point_layer hook_head_index
-	hook_point_head_index hook_eval hook_name_out hook_layer_out hook_head_index_out hook_point_out hook_point_head_index_out
-	hf_hook_name hf_hook_name_out context_size prepend_bos dataset_path dataset_trust_remote_code streaming
-	is_dataset_tokenized is_dataset_pretokenized use_chat_formatting neuronpedia_id sae_lens_training_version
-	model_from_pretrained_kwargs model_kwargs seqpos_slice exclude_special_tokens sequence_separator_token
-	disable_concat_sequences n_batches_in_buffer training_tokens finetuning_tokens total_training_tokens
-	store_batch_size_prompts store_batch_size train_batch_size_tokens train_batch_size act_store_device llm_device
-	prefetch_llm_batches seed autocast autocast_lm autocast_data compile_llm llm_compilation_mode compile_sae
-	sae_compilation_mode adam_beta1 adam_beta2 lr lr_scheduler_name lr_warm_up_steps lr_end lr_decay_steps
-	n_restart_cycles mse_loss_normalization l1_coefficient l1_warm_up_steps lp_norm l0_coefficient l0_warm_up_steps
-	l0_lambda scale_sparsity_penalty_by_decoder_norm use_ghost_grads feature_sampling_window feature_sampling_method
-	feature_reinit_scale resample_batches dead_feature_window dead_feature_estimation_method dead_feature_threshold
-	finetuning_method noise_scale normalize_sae_decoder decoder_orthogonal_init decoder_heuristic_init
-	decoder_heuristic_init_norm decoder_init_norm init_encoder_as_decoder_transpose b_dec_init_method
-	b_dec_init_seed expansion_factor from_pretrained_path use_cached_activations cached_activations_path
-	n_eval_batches eval_batch_size_prompts n_eval_seqs log_to_wandb log_activations_store_to_wandb
-	log_optimizer_state_to_wandb log_weights_to_wandb wandb_project wandb_id run_name wandb_entity
-	wandb_log_frequency eval_every_n_wandb_logs logger resume n_checkpoints checkpoint_path save_final_checkpoint
-	output_path resume_from_checkpoint verbose jumprelu_init_threshold jumprelu_bandwidth
-	jumprelu_sparsity_loss_mode jumprelu_tanh_scale jumprelu_ste_to_input pre_act_loss_coefficient target_l0
-	topk_threshold_lr aux_loss_coefficient use_sparse_activations matryoshka_widths use_matryoshka_aux_loss
-	tokens_per_buffer activations_mixing_fraction n_batches_for_norm_estimate finetuned_from
-	hook_point_eval sparsity_penalty_decoder_norm_lp_norm total_training_steps autocast_dtype sequence_separator_token_id
-	begin_batch_token begin_sequence_token n_training_tokens n_sae_training_tokens train_batch_size_samples l0
-	num_dead_features`)
 
 // saelensFunction is what cfg.json says of the function.
 type saelensFunction struct {
@@ -52,6 +24,10 @@ type saelensFunction struct {
 	average        bool // vectors are brought to a mean length of √d first
 }
 
+// saelensArchs are the architectures that are read.
+var saelensArchs = []string{"standard", "gated", "jumprelu", "topk", "batchtopk", "matryoshka_batchtopk", "transcoder", "skip_transcoder",
+	"jumprelu_transcoder", "jumprelu_skip_transcoder"}
+
 // saelensRules reads cfg.json of any release; what one of before 6 leaves out it means as its own loader took it.
 func saelensRules(s *settings) (f saelensFunction, err error) {
 	meta := s.object("metadata")
@@ -63,6 +39,9 @@ func saelensRules(s *settings) (f saelensFunction, err error) {
 		said: s.has("rescale_acts_by_decoder_norm"), k: s.number("k")}
 	if f.arch == "" {
 		f.arch = "standard"
+	}
+	if !slices.Contains(saelensArchs, f.arch) && s.err == nil {
+		return f, fmt.Errorf("%w: architecture %q is not read, only %s", ErrFormat, f.arch, strings.Join(saelensArchs, ", "))
 	}
 	f.rescale = s.flag("rescale_acts_by_decoder_norm", false)
 	f.scaled = s.flag("finetuning_scaling_factor", false)
@@ -148,30 +127,36 @@ func readSAELens(p place) (*sae.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	factors, err := f.factors(a)
+	m, err := f.factored(a)
 	if err != nil {
 		return nil, err
-	}
-	m, err := f.model(a)
-	if err != nil {
-		return nil, err
-	}
-	if factors != nil {
-		latents(m, factors)
 	}
 	s.agree("d_in", f.dIn, m.D)
 	s.agree("d_sae", f.dSAE, m.M)
 	s.agree("d_out", f.out, m.Outputs())
-	if err := s.rest(); err != nil {
-		return nil, err
-	}
-	if err := a.rest(); err != nil {
+	if err := errors.Join(s.rest(), a.rest()); err != nil {
 		return nil, err
 	}
 	if f.average {
 		return m, unaveraged(m, filepath.Join(p.dir, saelensScaler))
 	}
 	return m, nil
+}
+
+// factored is the function of the arrays with the factors of its latents, if there are some.
+func (f *saelensFunction) factored(a arrays) (*sae.Model, error) {
+	factors, err := f.factors(a)
+	if err != nil {
+		return nil, err
+	}
+	m, err := f.model(a)
+	if err == nil && factors != nil {
+		if len(factors) != m.M {
+			return nil, fmt.Errorf("%w: scaling_factor has %d values for %d latents", ErrFormat, len(factors), m.M)
+		}
+		latents(m, factors)
+	}
+	return m, err
 }
 
 // factors takes the factors behind the activation that finetuning added. For some time they were saved without being
@@ -189,8 +174,6 @@ func (f *saelensFunction) factors(a arrays) ([]float32, error) {
 			return nil, nil
 		case !f.scaled:
 			return nil, fmt.Errorf("%w: %s is not 1 everywhere, and finetuning_scaling_factor does not say that it is used", ErrFormat, name)
-		case f.dSAE != 0 && len(v) != f.dSAE:
-			return nil, fmt.Errorf("%w: %s has %d values for %d latents", ErrFormat, name, len(v), f.dSAE)
 		}
 		return v, nil
 	}
@@ -219,6 +202,9 @@ func (f *saelensFunction) model(a arrays) (*sae.Model, error) {
 	if f.transcodes() {
 		return f.transcoder(a)
 	}
+	if f.rescale && !strings.HasSuffix(f.arch, "topk") {
+		return nil, fmt.Errorf("%w: rescale_acts_by_decoder_norm is not known of architecture %q", ErrFormat, f.arch)
+	}
 	n := saelensNames
 	if f.arch == "gated" {
 		n.bEnc = "b_gate"
@@ -227,27 +213,28 @@ func (f *saelensFunction) model(a arrays) (*sae.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch f.arch {
-	case "standard":
-		m = relu(m)
-	case "gated":
-		err = gated(m, a, "r_mag", "b_mag")
-	case "jumprelu":
-		err = f.jumps(m, a)
-	case "topk":
-		err = f.topK(m)
-	case "batchtopk", "matryoshka_batchtopk":
-		err = f.overBatch(m, a)
-	default:
-		err = fmt.Errorf("%w: architecture %q is not read", ErrFormat, f.arch)
+	if err := f.activate(relu(m), a); err != nil {
+		return nil, err
 	}
-	if err == nil && f.rescale && !strings.HasSuffix(f.arch, "topk") {
-		err = fmt.Errorf("%w: rescale_acts_by_decoder_norm is not known of architecture %q", ErrFormat, f.arch)
-	}
-	if err == nil && !f.centred {
+	if !f.centred {
 		centre(m)
 	}
-	return m, err
+	return m, nil
+}
+
+// activate gives a model its activation, which is a ReLU so far.
+func (f *saelensFunction) activate(m *sae.Model, a arrays) error {
+	switch f.arch {
+	case "gated":
+		return gated(m, a, "r_mag", "b_mag")
+	case "jumprelu":
+		return f.jumps(m, a)
+	case "topk":
+		return f.topK(m)
+	case "batchtopk", "matryoshka_batchtopk":
+		return f.overBatch(m, a)
+	}
+	return nil
 }
 
 // jumps takes thresholds, or the logarithms of them that older trainings kept.
@@ -301,11 +288,8 @@ func (f *saelensFunction) transcoder(a arrays) (*sae.Model, error) {
 			return nil, err
 		}
 	}
-	switch kind {
-	case "transcoder":
-		return m, nil
-	case "skip_transcoder":
+	if kind == "skip_transcoder" {
 		return m, skipping(m, a)
 	}
-	return nil, fmt.Errorf("%w: architecture %q is not read", ErrFormat, f.arch)
+	return m, nil
 }
