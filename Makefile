@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 # Packages that need no set-up: no libtorch, no cgo.
-PURE := ./shard/... ./coordinator/... ./collector/dataset ./shard/tap ./collector/model/bpe ./internal/mapped ./internal/safetensors ./collector/model/gguf
+PURE := ./shard/... ./coordinator/... ./collector/dataset ./collector/model/bpe ./collector/model/gguf ./internal/mapped ./internal/safetensors ./trainer/coder
 
 # Packages whose tests run under the race detector: all that need no libtorch.
 RACE := $(PURE) ./trainer/stream ./trainer/probe ./analysis/evaluate ./analysis/report

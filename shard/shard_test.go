@@ -8,10 +8,10 @@ import (
 	"reflect"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"actfleet/shard/store"
 	"actfleet/shard/store/local"
-
-	"pgregory.net/rapid"
 )
 
 // testSchema has every scalar type, a column of one page and a column of several, of both dtypes.

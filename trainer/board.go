@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"actfleet/trainer/coder"
+	"actfleet/trainer/measure"
 	"actfleet/trainer/sae"
 	"actfleet/trainer/tfevents"
 )
@@ -22,7 +23,7 @@ const evalSplit = "eval"
 func (t *training) openBoard() error {
 	if t.goesOn {
 		err := tfevents.Cut(t.Dir, func(e tfevents.Event) bool {
-			return e.Step > int64(t.Step) || e.Step >= int64(t.Config.Steps) && strings.HasPrefix(e.Values[0].Tag, evalSplit+"/")
+			return e.Step > int64(t.Step) || e.Step >= int64(t.Recipe.Loop.Steps) && strings.HasPrefix(e.Values[0].Tag, evalSplit+"/")
 		})
 		if err != nil {
 			return err
@@ -84,7 +85,7 @@ func histogramOf(h coder.Histogram) *tfevents.Histogram {
 
 // densityOf are the latents by how often they fired on the rows a meter saw; nil of what
 // has none.
-func densityOf(m Meter) *coder.Histogram {
+func densityOf(m measure.Meter) *coder.Histogram {
 	e, ok := m.(*sae.Eval)
 	if !ok || e.Firing().N == 0 {
 		return nil

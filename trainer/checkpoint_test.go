@@ -45,7 +45,7 @@ func TestCheckpointsElsewhere(t *testing.T) {
 		if a, b := events(t, whole), events(t, j.Dir); !slices.Equal(a, b) {
 			t.Errorf("metrics differ:\n%s\nand\n%s", strings.Join(a, "\n"), strings.Join(b, "\n"))
 		}
-		if keys := keysOf(t, st); len(keys) != 3*j.Config.CheckpointKeep || !strings.HasPrefix(keys[0], dir) {
+		if keys := keysOf(t, st); len(keys) != 3*j.Recipe.Loop.CheckpointKeep || !strings.HasPrefix(keys[0], dir) {
 			t.Errorf("kept %v", keys)
 		}
 		if inside, _ := filepath.Glob(filepath.Join(j.Dir, coder.CkptDir, "*")); inside != nil {
@@ -55,7 +55,7 @@ func TestCheckpointsElsewhere(t *testing.T) {
 		if _, err := Train(t.Context(), j); !errors.Is(err, ErrExists) {
 			t.Errorf("beginning anew over them: %v", err)
 		}
-		j.Resume, j.Config.K = true, 2
+		j.Resume, j.Recipe.SAE.K = true, 2
 		if _, err := Train(t.Context(), j); !errors.Is(err, ErrOther) || !strings.Contains(err.Error(), "k: 2 here, 3 in") {
 			t.Errorf("going on with another config: %v", err)
 		}
@@ -125,7 +125,7 @@ func TestCheckpointOfAnotherVersion(t *testing.T) {
 		},
 	} {
 		j := job(t, coder.VQ, t.TempDir(), src)
-		j.Config.Steps = 14
+		j.Recipe.Loop.Steps = 14
 		if _, err := Train(t.Context(), j); err != nil {
 			t.Fatal(err)
 		}
@@ -174,7 +174,7 @@ func TestCheckpointSurvivesEveryFault(t *testing.T) {
 	src := made(t)
 	begin := func(st store.Store) Job {
 		j := job(t, coder.VQ, t.TempDir(), src)
-		j.Config.Steps, j.Config.CheckpointSteps, j.Config.CheckpointKeep = 9, 3, 1
+		j.Recipe.Loop.Steps, j.Recipe.Loop.CheckpointSteps, j.Recipe.Loop.CheckpointKeep = 9, 3, 1
 		j.Checkpoints = &Place{Store: st, Dir: "a"}
 		return j
 	}

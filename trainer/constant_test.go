@@ -41,13 +41,13 @@ func TestZeroVariance(t *testing.T) {
 	for _, kind := range append(slices.Sorted(maps.Keys(families)), coder.SAE, coder.VQ,
 		string(vq.Gradient), string(vq.Residual), string(vq.Product), string(vq.IRIS), string(vq.FSQ)) {
 		j := archJob(t, kind, t.TempDir(), some)
-		j.Config.Steps = 10
+		j.Recipe.Loop.Steps = 10
 		res, err := Train(t.Context(), j)
 		if err != nil || !(res.Eval["fvu"] >= 0) || res.Eval["fvu"] == 0 {
 			t.Errorf("%s: fvu %v, %v", kind, res.Eval["fvu"], err)
 		}
 		j = archJob(t, kind, t.TempDir(), all)
-		j.Config.Steps = 10
+		j.Recipe.Loop.Steps = 10
 		if _, err = Train(t.Context(), j); err == nil || !strings.Contains(err.Error(), "needs finite rows that differ") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: rows that are all the same: %v", kind, err)
 		}

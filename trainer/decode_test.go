@@ -8,9 +8,10 @@ import (
 	"time"
 
 	"actfleet/shard"
-	"actfleet/shard/run"
 	"actfleet/shard/store/mem"
 	"actfleet/trainer/coder"
+	"actfleet/trainer/codes"
+	"actfleet/trainer/measure"
 	"actfleet/trainer/runtest"
 	"actfleet/trainer/vq"
 )
@@ -21,21 +22,21 @@ func TestDecode(t *testing.T) {
 	src := made(t)
 	for _, arch := range []string{string(vq.EMA), string(vq.Residual), string(vq.FSQ), coder.SAE, "relu"} {
 		j := archJob(t, arch, filepath.Join(t.TempDir(), arch), src)
-		j.Config.Steps = 20
+		j.Recipe.Loop.Steps = 20
 		if _, err := Train(t.Context(), j); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Decode(t.Context(), j.Dir, src, nil); err == nil || !strings.Contains(err.Error(), "encode first") {
+		if _, err := codes.Decode(t.Context(), j.Dir, src, nil); err == nil || !strings.Contains(err.Error(), "encode first") {
 			t.Errorf("%s: without codes: %v", arch, err)
 		}
-		if _, err := Encode(t.Context(), j.Dir, src, nil); err != nil {
+		if _, err := codes.Encode(t.Context(), j.Dir, src, nil); err != nil {
 			t.Fatal(err)
 		}
-		got, err := Decode(t.Context(), j.Dir, src, nil)
+		got, err := codes.Decode(t.Context(), j.Dir, src, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		e, _, err := Evaluate(t.Context(), j.Dir, j.Runs, EvalOptions{All: true})
+		e, _, err := measure.Evaluate(t.Context(), j.Dir, j.Runs, measure.EvalOptions{All: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,7 +47,7 @@ func TestDecode(t *testing.T) {
 			t.Errorf("%s: %d rows are cut, fvu %v against %v", arch, got.Cut, got.Metrics["fvu"], e.Metrics["fvu"])
 		}
 		least, most := math.Inf(1), math.Inf(-1)
-		n := codes(t, src, got.ID, func(r *shard.Reader, g int, _ []any, i int) {
+		n := eachCode(t, src, got.ID, func(r *shard.Reader, g int, _ []any, i int) {
 			raw, err := r.Vector(g, 0, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -58,35 +59,9 @@ func TestDecode(t *testing.T) {
 		if int64(n) != got.Rows || !(least < most) || most > 10 {
 			t.Errorf("%s: %d rows between %v and %v", arch, n, least, most)
 		}
-		if again, err := Decode(t.Context(), j.Dir, src, nil); err != nil || again.Metrics["fvu"] != got.Metrics["fvu"] {
+		if again, err := codes.Decode(t.Context(), j.Dir, src, nil); err != nil || again.Metrics["fvu"] != got.Metrics["fvu"] {
 			t.Errorf("%s: a second time: %+v, %v", arch, again, err)
 		}
-	}
-}
-
-// Keys that the unit does not hold, or in another order, are an error.
-func TestDecodeOtherRows(t *testing.T) {
-	src := made(t)
-	r, err := shard.Open(t.Context(), src.Store, run.UnitKey(0))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	key, err := r.Scalars(0, "row", "pos")
-	if err != nil {
-		t.Fatal(err)
-	}
-	row, pos := key[0].([]int64), key[1].([]int32)
-	o := originals{reader: r, column: "fc2_3", width: width, group: -1}
-	if x, err := o.rows([]int64{row[1], row[5]}, []int32{pos[1], pos[5]}); err != nil || len(x) != 2*width {
-		t.Errorf("rows that are there: %d values, %v", len(x), err)
-	}
-	if _, err := o.rows(row[2:3], pos[2:3]); err == nil || !strings.Contains(err.Error(), "another order") {
-		t.Errorf("a row from before: %v", err)
-	}
-	narrow := originals{reader: r, column: "fc2_3", width: 3, group: -1}
-	if _, err := narrow.rows(row[:1], pos[:1]); err == nil || !strings.Contains(err.Error(), "vectors of 16") {
-		t.Errorf("another width: %v", err)
 	}
 }
 
@@ -95,7 +70,7 @@ func TestDecodeOtherRows(t *testing.T) {
 func TestDecodeNonFinite(t *testing.T) {
 	clean := made(t)
 	j := archJob(t, string(vq.Residual), filepath.Join(t.TempDir(), "residual"), clean)
-	j.Config.Steps = 5
+	j.Recipe.Loop.Steps = 5
 	if _, err := Train(t.Context(), j); err != nil {
 		t.Fatal(err)
 	}
@@ -112,17 +87,17 @@ func TestDecodeNonFinite(t *testing.T) {
 		src.Rows[i].Tokens = 2
 	}
 	run := src.Write(t, mem.New(time.Now))
-	id, err := Encode(t.Context(), j.Dir, run, nil)
+	id, err := codes.Encode(t.Context(), j.Dir, run, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	codes(t, run, id, func(_ *shard.Reader, _ int, cols []any, i int) {
+	eachCode(t, run, id, func(_ *shard.Reader, _ int, cols []any, i int) {
 		bad := cols[0].([]int64)[i] == 7
-		if none := cols[2].([]int32)[i] == noCode && cols[5].([]int32)[i] == noCode; none != bad || finite(cols[6].([]float32)[i:i+1]) == bad {
+		if none := cols[2].([]int32)[i] == -1 && cols[5].([]int32)[i] == -1; none != bad || !math.IsNaN(float64(cols[6].([]float32)[i])) == bad {
 			t.Errorf("row %d: codes %v, err %v", cols[0].([]int64)[i], cols[2].([]int32)[i], cols[6].([]float32)[i])
 		}
 	})
-	got, err := Decode(t.Context(), j.Dir, run, nil)
+	got, err := codes.Decode(t.Context(), j.Dir, run, nil)
 	if err != nil || got.Left != 2 || got.Rows != 80 || !(got.Metrics["fvu"] > 0) {
 		t.Errorf("decoded %+v, %v; want 2 of 80 rows left out", got, err)
 	}

@@ -11,13 +11,16 @@ import (
 	"actfleet/shard/run"
 	"actfleet/shard/store/mem"
 	"actfleet/trainer/coder"
+	"actfleet/trainer/codes"
+	"actfleet/trainer/measure"
+	"actfleet/trainer/recipe"
 	"actfleet/trainer/runtest"
 	"actfleet/trainer/stream"
 	"actfleet/trainer/vq"
 )
 
-// codes reads every row of a run's code shards by key.
-func codes(t testing.TB, src stream.Source, id string, use func(r *shard.Reader, g int, cols []any, i int)) (rows int) {
+// eachCode reads every row of a run's code shards by key.
+func eachCode(t testing.TB, src stream.Source, id string, use func(r *shard.Reader, g int, cols []any, i int)) (rows int) {
 	t.Helper()
 	seen := map[[2]int64]bool{}
 	for u := range src.Plan.NumUnits() {
@@ -87,23 +90,23 @@ func TestEncode(t *testing.T) {
 	}
 	for kind, check := range checks {
 		j := archJob(t, kind, filepath.Join(t.TempDir(), kind), src)
-		j.Config.Steps = 5
+		j.Recipe.Loop.Steps = 5
 		if _, err := Train(t.Context(), j); err != nil {
 			t.Fatal(err)
 		}
 		units := 0
-		id, err := Encode(t.Context(), j.Dir, src, func(int, int) { units++ })
-		if err != nil || units != 4 || !strings.HasPrefix(id, j.Kind+"_fc2_3_") {
+		id, err := codes.Encode(t.Context(), j.Dir, src, func(int, int) { units++ })
+		if err != nil || units != 4 || !strings.HasPrefix(id, j.Recipe.Kind+"_fc2_3_") {
 			t.Fatalf("%q, %d units, %v", id, units, err)
 		}
-		if n := codes(t, src, id, check); n != total {
+		if n := eachCode(t, src, id, check); n != total {
 			t.Errorf("%s: %d rows, want %d", kind, n, total)
 		}
-		if again, err := Encode(t.Context(), j.Dir, src, nil); again != id || err != nil {
+		if again, err := codes.Encode(t.Context(), j.Dir, src, nil); again != id || err != nil {
 			t.Errorf("a second time: %q, %v", again, err)
 		}
 	}
-	if _, err := Encode(t.Context(), t.TempDir(), src, nil); err == nil {
+	if _, err := codes.Encode(t.Context(), t.TempDir(), src, nil); err == nil {
 		t.Error("an empty folder is accepted")
 	}
 }
@@ -121,7 +124,7 @@ func TestFitProbes(t *testing.T) {
 		run.Rows[i] = runtest.Row{Tokens: 2 + i%5, Label: int32(i % 2), Group: string(rune('A' + i/6)), Split: []string{"train", "train", "val", "test", "train"}[i/6%5]}
 	}
 	src := run.Write(t, mem.New(time.Now))
-	j := ProbeJob{Dir: filepath.Join(t.TempDir(), "probes"), Runs: []stream.Source{src}, Columns: []string{"resid_0", "resid_1"}, Config: Default(coder.Probe)}
+	j := ProbeJob{Dir: filepath.Join(t.TempDir(), "probes"), Runs: []stream.Source{src}, Columns: []string{"resid_0", "resid_1"}, Recipe: recipe.Default(coder.Probe)}
 	rep, c, err := FitProbes(t.Context(), j)
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +132,7 @@ func TestFitProbes(t *testing.T) {
 	if best := rep.Best(); rep.Probes[best].Column != "resid_1" || c.Kind != coder.Probe || len(c.Probes) != 4 {
 		t.Errorf("best %s of %d", rep.Probes[best].ID, len(c.Probes))
 	}
-	id, err := Encode(t.Context(), j.Dir, src, nil)
+	id, err := codes.Encode(t.Context(), j.Dir, src, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +140,7 @@ func TestFitProbes(t *testing.T) {
 	for i, row := range rep.Rows.Row {
 		want[row] = i
 	}
-	n := codes(t, src, id, func(r *shard.Reader, _ int, cols []any, i int) {
+	n := eachCode(t, src, id, func(r *shard.Reader, _ int, cols []any, i int) {
 		at := want[cols[0].([]int64)[i]]
 		for p := range rep.Probes {
 			if got := cols[3+p].([]float32)[i]; math.Abs(float64(got)-rep.Scores[p][at]) > 1e-6 {
@@ -159,17 +162,17 @@ func TestFitProbes(t *testing.T) {
 // A run whose vectors have another length is refused with both lengths.
 func TestEncodeOtherWidth(t *testing.T) {
 	j := job(t, coder.VQ, filepath.Join(t.TempDir(), "vq"), made(t))
-	j.Config.Steps = 2
+	j.Recipe.Loop.Steps = 2
 	if _, err := Train(t.Context(), j); err != nil {
 		t.Fatal(err)
 	}
 	other := runtest.Run{Tokens: "all", Units: 1, Rows: []runtest.Row{{Tokens: 3}}, Vectors: []shard.Vector{{Name: "fc2_3", Width: 8, Dtype: shard.F16}},
 		Fill: func(_ int, _ int64, _ int32, dst []float32) { dst[0] = 1 }}.Write(t, mem.New(time.Now))
 	want := "column fc2_3 has vectors of 8, the tokenizer was trained on vectors of 16"
-	if _, err := Encode(t.Context(), j.Dir, other, nil); err == nil || !strings.Contains(err.Error(), want) {
+	if _, err := codes.Encode(t.Context(), j.Dir, other, nil); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("encode: %v", err)
 	}
-	if _, err := Compare(t.Context(), []string{j.Dir}, []stream.Source{other}, CompareOptions{CoefBits: 8}); err == nil || !strings.Contains(err.Error(), "has 8") {
+	if _, err := measure.Compare(t.Context(), []string{j.Dir}, []stream.Source{other}, measure.CompareOptions{CoefBits: 8}); err == nil || !strings.Contains(err.Error(), "has 8") {
 		t.Errorf("compare: %v", err)
 	}
 }

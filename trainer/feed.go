@@ -22,9 +22,9 @@ type reading struct {
 }
 
 func readingOf(j Job) reading {
-	c := j.Config
-	return reading{column: j.Column, beside: strings.Join(c.beside(), "\x00"), tokens: c.Tokens, where: strings.Join(c.Where, "\x00"), by: c.HoldoutBy, holdout: c.Holdout,
-		window: c.Window, batch: c.Batch, span: c.Span, seed: c.DataSeed, maxNorm: c.MaxNorm, nonFinite: c.NonFinite, follows: j.Wait != nil}
+	c := j.Recipe
+	return reading{column: j.Column, beside: strings.Join(c.Beside(), "\x00"), tokens: c.Data.Tokens, where: strings.Join(c.Data.Where, "\x00"), by: c.Data.HoldoutBy, holdout: c.Data.Holdout,
+		window: c.Data.ShuffleWindow, batch: c.Loop.Batch, span: c.Data.Span, seed: c.Data.Seed, maxNorm: c.Data.MaxNorm, nonFinite: c.Data.NonFinite, follows: j.Wait != nil}
 }
 
 // feed is one reading of the shards and the trainings that learn from it.
@@ -43,7 +43,7 @@ func (f *feed) open(ctx context.Context, j Job) error {
 	if err := f.openHeldout(ctx, j); err != nil {
 		return err
 	}
-	j.Config.HoldoutBy = f.by
+	j.Recipe.Data.HoldoutBy = f.by
 	data, err := f.read(ctx, j.Runs, j, stream.Train)
 	if err != nil {
 		return err
@@ -53,17 +53,17 @@ func (f *feed) open(ctx context.Context, j Job) error {
 		return err
 	}
 	if f.rows == 0 {
-		return fmt.Errorf("train %s on %s: %w", j.Kind, j.Column, stream.ErrEmpty)
+		return fmt.Errorf("train %s on %s: %w", j.Recipe.Kind, j.Column, stream.ErrEmpty)
 	}
-	if int64(j.Config.Batch) > f.rows {
-		return fmt.Errorf("batch %d is more than the %d rows of %s there are to train on: lower batch", j.Config.Batch, f.rows, j.Column)
+	if int64(j.Recipe.Loop.Batch) > f.rows {
+		return fmt.Errorf("batch %d is more than the %d rows of %s there are to train on: lower batch", j.Recipe.Loop.Batch, f.rows, j.Column)
 	}
 	return nil
 }
 
 // read opens a side of the holdout.
 func (f *feed) read(ctx context.Context, runs []stream.Source, j Job, side stream.Side) (*stream.Stream, error) {
-	c := streamConfig(j.Column, j.Config, side)
+	c := j.Recipe.Stream(j.Column, side)
 	c.Wait = j.Wait
 	return stream.Open(ctx, runs, c)
 }
@@ -72,19 +72,19 @@ func (f *feed) read(ctx context.Context, runs []stream.Source, j Job, side strea
 // every run has the column and the first span has some, else whole prompts. While a
 // collection is followed they are those of the first span.
 func (f *feed) openHeldout(ctx context.Context, j Job) error {
-	choices := []string{j.Config.HoldoutBy}
+	choices := []string{j.Recipe.Data.HoldoutBy}
 	if choices[0] == "auto" {
 		choices = []string{"row"}
 		if allHave(j.Runs, "group") {
 			choices = []string{"group", "row"}
 		}
 	}
-	first := stream.First(j.Runs, j.Config.Span)
+	first := stream.First(j.Runs, j.Recipe.Data.Span)
 	for _, f.by = range choices {
-		if j.Config.Holdout == 0 {
+		if j.Recipe.Data.Holdout == 0 {
 			return nil
 		}
-		j.Config.HoldoutBy = f.by
+		j.Recipe.Data.HoldoutBy = f.by
 		held, err := f.read(ctx, first, j, stream.Heldout)
 		if err != nil {
 			return err
@@ -102,7 +102,7 @@ func (f *feed) openHeldout(ctx context.Context, j Job) error {
 			return err
 		}
 	}
-	return fmt.Errorf("holdout %v by %s holds no row out of %s: raise holdout, or choose another holdout_by", j.Config.Holdout, f.by, j.Column)
+	return fmt.Errorf("holdout %v by %s holds no row out of %s: raise holdout, or choose another holdout_by", j.Recipe.Data.Holdout, f.by, j.Column)
 }
 
 // allHave tells whether every run has a scalar column.
@@ -115,25 +115,15 @@ func allHave(runs []stream.Source, name string) bool {
 	return true
 }
 
-// prefetch is the number of batches read ahead.
-const prefetch = 2
-
-func streamConfig(column string, c Config, side stream.Side) stream.Config {
-	return stream.Config{Column: column, Beside: c.beside(), Batch: c.Batch, Window: c.Window, Span: c.Span, Seed: c.DataSeed, Prefetch: prefetch,
-		MaxNorm: c.MaxNorm, FailNonFinite: c.NonFinite == failAtRows,
-		Filter: stream.Filter{Tokens: c.Tokens, Where: c.Where, Side: side,
-			Holdout: stream.Holdout{Fraction: c.Holdout, By: c.HoldoutBy}}}
-}
-
 // add makes the training of a job that reads as the feed does.
 func (f *feed) add(j Job) (*training, error) {
 	t := &training{Job: j, feed: f}
-	t.Config.HoldoutBy = f.by
+	t.Recipe.Data.HoldoutBy = f.by
 	widths := f.data.Widths()
-	t.Config.resolve(j.Kind, widths[0], f.rows)
-	t.coder = newCoder(t.Job, t.Config, widths)
+	t.Recipe.Resolve(widths[0], f.rows)
+	t.coder = t.Recipe.Card(t.Column, t.Runs, widths, t.Program)
 	var err error
-	t.learner, err = newLearner(j.Kind, widths, t.Config)
+	t.learner, err = newLearner(widths, t.Recipe)
 	if err != nil {
 		return t, err
 	}
@@ -152,7 +142,7 @@ func (f *feed) begin(ctx context.Context) {
 	f.fail(f.data.Share(f.all[0].ranks.Rank(), f.all[0].ranks.World()))
 	var last *training
 	for _, t := range f.learning() {
-		if t.Step < t.Config.Steps && (last == nil || t.Step < last.Step) {
+		if t.Step < t.Recipe.Loop.Steps && (last == nil || t.Step < last.Step) {
 			last = t
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"actfleet/shard/tap"
 	"actfleet/trainer/coder"
 	"actfleet/trainer/folder"
+	"actfleet/trainer/recipe"
 	"actfleet/trainer/sae"
 )
 
@@ -29,19 +30,19 @@ func SaveSAE(dir string, m *sae.Model, from Import) error {
 	if (from.Target != "") != (m.Out > 0) {
 		return fmt.Errorf("a target column is for transcoders, and they need one: this is %s over vectors of %d", m.Arch, m.D)
 	}
-	c := Default(coder.SAE)
-	c.Arch, c.Width, c.Target, c.Skip = string(m.Arch), m.M, from.Target, m.Skip
-	c.K = min(c.K, c.Width) // how many latents codes list, where the function has no k
+	c := recipe.Default(coder.SAE)
+	c.SAE.Arch, c.SAE.Width, c.SAE.Target, c.SAE.Skip = string(m.Arch), m.M, from.Target, m.Skip
+	c.SAE.K = min(c.SAE.K, c.SAE.Width) // how many latents codes list, where the function has no k
 	if m.K > 0 {
-		c.K = m.K
+		c.SAE.K = m.K
 	}
-	c.Tied = m.Out == 0
-	c.resolve(coder.SAE, m.D, 0)
+	c.SAE.Tied = m.Out == 0
+	c.Resolve(m.D, 0)
 	widths := []int{m.D}
 	if m.Out > 0 {
 		widths = append(widths, m.Out)
 	}
-	card := newCoder(Job{Kind: coder.SAE, Column: from.Column, Config: c, Program: from.Program}, c, widths)
+	card := c.Card(from.Column, nil, widths, from.Program)
 	for _, column := range []string{from.Column, from.Target} {
 		if _, _, ok := tap.ParseColumn(column); column != "" && !ok {
 			return fmt.Errorf("column %q is not one of a run, such as fc2_3 or resid_0__ia3", column)

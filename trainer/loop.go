@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"actfleet/trainer/measure"
 	"actfleet/trainer/optim"
 	"actfleet/trainer/ranks"
 	"actfleet/trainer/stream"
@@ -36,7 +37,7 @@ func (f *feed) turn(ctx context.Context) bool {
 
 // next waits for a batch and measures the waiting.
 func (f *feed) next(ctx context.Context) (b *stream.Batch, seconds float64, err error) {
-	if ranks.Many(f.all[0].ranks) && f.all[0].Wait == nil {
+	if ranks.Distributed(f.all[0].ranks) && f.all[0].Wait == nil {
 		ctx = context.WithoutCancel(ctx) // an interruption ends all ranks after the same step
 	}
 	if err := ctx.Err(); err != nil {
@@ -80,7 +81,7 @@ func (f *feed) conclude(ctx context.Context) {
 func (f *feed) evaluate(ctx context.Context, due []*training) {
 	var views []view
 	for _, t := range due {
-		views = append(views, view{newMeter(t.learner), t.Config.EvalRows, t.Config.Micro})
+		views = append(views, view{newMeter(t.learner), t.Recipe.Loop.EvalRows, t.Recipe.Loop.Micro})
 	}
 	if f.held != nil && len(views) > 0 {
 		if err := meet(ctx, f.held, views); err != nil {
@@ -101,7 +102,7 @@ func (f *feed) evaluate(ctx context.Context, due []*training) {
 
 // view is a meter that looks at the first limit rows, micro at once.
 type view struct {
-	meter        Meter
+	meter        measure.Meter
 	limit, micro int
 }
 
@@ -123,7 +124,7 @@ func meet(ctx context.Context, s *stream.Stream, views []view) error {
 	for _, v := range views {
 		limit = max(limit, v.limit)
 	}
-	return visit(ctx, s, limit, func(b *stream.Batch, before int) error {
+	return s.Head(ctx, limit, func(b *stream.Batch, before int) error {
 		for _, v := range views {
 			if err := v.add(b, before); err != nil {
 				return err
@@ -131,31 +132,6 @@ func meet(ctx context.Context, s *stream.Stream, views []view) error {
 		}
 		return nil
 	})
-}
-
-// visit hands batches of at least limit rows together from the beginning of a stream, or all there are, to use, with
-// the number of rows before each. It leaves the stream at its beginning with nothing read ahead.
-func visit(ctx context.Context, s *stream.Stream, limit int, use func(b *stream.Batch, before int) error) error {
-	if err := s.Seek(stream.Cursor{}); err != nil {
-		return err
-	}
-	for rows := 0; rows < limit; {
-		b, err := s.Next(ctx)
-		if errors.Is(err, stream.ErrEmpty) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		if b.Epoch > 0 {
-			break
-		}
-		if err := use(b, rows); err != nil {
-			return err
-		}
-		rows += b.N
-	}
-	return s.Seek(stream.Cursor{})
 }
 
 // blame names the rows of a batch that are to blame for a value that is not finite.

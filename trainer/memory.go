@@ -5,6 +5,8 @@ import (
 
 	"actfleet/shard"
 	"actfleet/trainer/coder"
+	"actfleet/trainer/recipe"
+	"actfleet/trainer/vq"
 )
 
 // Memory is what trainings will take at most, in bytes, planned from their configs
@@ -44,9 +46,9 @@ func PlanMemory(jobs []Job) (m Memory, err error) {
 		if r := readingOf(j); !seen[r] {
 			seen[r] = true
 			m.Feeds++
-			windows := 2 * int64(j.Config.Window) * shard.RowGroupRows * d * size
-			batches := 2 * (prefetch + 2) * int64(j.Config.Batch) * d * 4
-			m.Reading += windows + batches + int64(j.Config.InitRows)*d*4
+			windows := 2 * int64(j.Recipe.Data.ShuffleWindow) * shard.RowGroupRows * d * size
+			batches := 2 * (recipe.Prefetch + 2) * int64(j.Recipe.Loop.Batch) * d * 4
+			m.Reading += windows + batches + int64(j.Recipe.Loop.InitRows)*d*4
 		}
 	}
 	return m, nil
@@ -55,7 +57,7 @@ func PlanMemory(jobs []Job) (m Memory, err error) {
 // vectorOf is the length of a job's rows and the bytes of an element.
 func vectorOf(j Job) (d, size int64, err error) {
 	s := j.Runs[0].Plan.Schema()
-	for _, name := range append([]string{j.Column}, j.Config.beside()...) {
+	for _, name := range append([]string{j.Column}, j.Recipe.Beside()...) {
 		at, ok := s.VectorIndex(name)
 		if !ok {
 			return 0, 0, fmt.Errorf("the run holds no column %s", name)
@@ -68,13 +70,36 @@ func vectorOf(j Job) (d, size int64, err error) {
 // learnerBytes counts four arrays of every weight (value, gradient, two moments) and one
 // for what is written, the activations of the rows computed at once, and a sample.
 func learnerBytes(j Job, d int64) int64 {
-	c := j.Config
-	rows := int64(min(c.Micro, c.Batch))
-	if j.Kind == coder.VQ {
-		return c.tokenizerBytes(d, rows)
+	c := j.Recipe
+	rows := int64(min(c.Loop.Micro, c.Loop.Batch))
+	if j.Recipe.Kind == coder.VQ {
+		return tokenizerBytes(c, d, rows)
 	}
-	m := int64(c.Width)
+	m := int64(c.SAE.Width)
 	weights := 2*m*d + 3*m + d
-	work := rows*(m+6*d)*4 + int64(c.Batch)*d*4
-	return weights*5*4 + work + int64(c.InitRows)*d*8
+	work := rows*(m+6*d)*4 + int64(c.Loop.Batch)*d*4
+	return weights*5*4 + work + int64(c.Loop.InitRows)*d*8
+}
+
+// tokenizerBytes is what a tokenizer of rows of d values takes in training: averages
+// and sums of every code in 64 bits, weights with gradient and moments, and what is
+// computed of the rows at once.
+func tokenizerBytes(c recipe.Recipe, d, rows int64) int64 {
+	c.Resolve(int(d), 0)
+	v := c.VQLearner()
+	k, t, sample := int64(c.VQ.Codes), int64(c.VQ.Ids), int64(c.Loop.InitRows)
+	if !v.Arch.Nets() {
+		books := t
+		if v.Arch == vq.Product {
+			books = 1 // its parts are one codebook in size
+		}
+		return books*k*d*(4+4*3+3*8) + rows*(k+4*d)*4 + sample*(d+k)*4
+	}
+	w := int64(c.VQ.CodeWidth)
+	if v.Arch == vq.FSQ {
+		k, w = 0, int64(len(c.VQ.Levels))
+	}
+	out := d * int64(v.Loss.Outputs())
+	weights := int64(v.Weights(vq.Dims{Row: int(d), Ids: c.VQ.Ids, Codes: c.VQ.Codes}))
+	return weights*4*4 + k*w*3*8 + rows*(t*k+4*out+6*(d+int64(c.VQ.Hidden)+t*w))*4 + sample*(d+t*(w+k))*4
 }

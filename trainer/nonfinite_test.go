@@ -15,7 +15,7 @@ import (
 func TestDivergenceKeepsBatch(t *testing.T) {
 	j := job(t, coder.SAE, t.TempDir(), made(t))
 	for _, set := range []string{"arch=relu_april", "optimizer=sgd", "lr=1000", "clip=0"} {
-		if err := j.Config.setText(coder.SAE, set); err != nil {
+		if err := j.Recipe.Set(set); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -27,7 +27,7 @@ func TestDivergenceKeepsBatch(t *testing.T) {
 	if len(kept) != 1 || !strings.Contains(err.Error(), kept[0]) || !strings.Contains(err.Error(), "try a lower lr") {
 		t.Fatalf("kept %v, error %v", kept, err)
 	}
-	if info, err := os.Stat(kept[0]); err != nil || info.Size() < int64(j.Config.Batch*width*4) {
+	if info, err := os.Stat(kept[0]); err != nil || info.Size() < int64(j.Recipe.Loop.Batch*width*4) {
 		t.Errorf("%v, %v", info, err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"actfleet/trainer/coder"
 	"actfleet/trainer/probe"
+	"actfleet/trainer/recipe"
 	"actfleet/trainer/stream"
 )
 
@@ -18,7 +19,7 @@ type ProbeJob struct {
 	Dir     string // the coder's folder; made if need be
 	Runs    []stream.Source
 	Columns []string
-	Config  Config // of kind Probe
+	Recipe  recipe.Recipe // of kind Probe
 	Program string
 
 	Check func(rows *probe.Rows) error // when set, may refuse the rows before anything is fitted or written
@@ -31,7 +32,7 @@ type ProbeJob struct {
 // FitProbes fits probes and leaves cfg.json and coder.safetensors in the folder.
 // Measuring their scores, and results.json, are the caller's.
 func FitProbes(ctx context.Context, j ProbeJob) (*probe.Report, coder.Card, error) {
-	if err := j.Config.Validate(coder.Probe); err != nil {
+	if err := j.Recipe.Validate(); err != nil {
 		return nil, coder.Card{}, err
 	}
 	if _, err := os.Stat(filepath.Join(j.Dir, coder.CfgFile)); !errors.Is(err, fs.ErrNotExist) {
@@ -52,10 +53,10 @@ func FitProbes(ctx context.Context, j ProbeJob) (*probe.Report, coder.Card, erro
 }
 
 func (j ProbeJob) config() probe.Config {
-	c := j.Config
-	return probe.Config{Columns: j.Columns, Kinds: c.Kinds, L2: c.L2, MaxIter: c.MaxIter, Seed: c.Seed,
-		Filter:  stream.Filter{Tokens: c.Tokens, Where: c.Where},
-		Scalars: probe.Columns{Label: c.Label, Group: c.Group, Split: c.Split}, Check: j.Check, Each: j.Each}
+	c := j.Recipe
+	return probe.Config{Columns: j.Columns, Kinds: c.Probe.Kinds, L2: c.Probe.L2, MaxIter: c.Probe.MaxIter, Seed: c.Seed,
+		Filter:  stream.Filter{Tokens: c.Data.Tokens, Where: c.Data.Where},
+		Scalars: probe.Columns{Label: c.Probe.Label, Group: c.Probe.Group, Split: c.Probe.Split}, Check: j.Check, Each: j.Each}
 }
 
 func (j ProbeJob) coder(rep *probe.Report) coder.Card {
@@ -63,7 +64,7 @@ func (j ProbeJob) coder(rep *probe.Report) coder.Card {
 	if len(j.Columns) == 1 {
 		first = j.Columns[0]
 	}
-	c := newCoder(Job{Kind: coder.Probe, Runs: j.Runs, Column: first, Program: j.Program}, j.Config, []int{rep.Probes[0].D})
+	c := j.Recipe.Card(first, j.Runs, []int{rep.Probes[0].D}, j.Program)
 	c.Arch, c.Width = "linear", len(rep.Probes)
 	for _, p := range rep.Probes {
 		c.Probes = append(c.Probes, p.Fit)

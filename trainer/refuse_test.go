@@ -21,15 +21,15 @@ import (
 // Data that cannot be trained on are refused with one clear line, and nothing is left.
 func TestRefusesData(t *testing.T) {
 	for part, change := range map[string]func(*Job){
-		"batch 9999 is more than the": func(j *Job) { j.Config.Batch = 9999 },
-		"the filter keeps no row":     func(j *Job) { j.Config.Where, j.Config.Holdout = []string{"label = 7"}, 0 },
-		"holds no row":                func(j *Job) { j.Config.Where = []string{"label = 7"} },
-		`no column "labl"`:            func(j *Job) { j.Config.Where = []string{"labl = 7"} },
-		"want a comparison":           func(j *Job) { j.Config.Where = []string{"label"} },
-		`non_finite is "maybe"`:       func(j *Job) { j.Config.NonFinite = "maybe" },
+		"batch 9999 is more than the": func(j *Job) { j.Recipe.Loop.Batch = 9999 },
+		"the filter keeps no row":     func(j *Job) { j.Recipe.Data.Where, j.Recipe.Data.Holdout = []string{"label = 7"}, 0 },
+		"holds no row":                func(j *Job) { j.Recipe.Data.Where = []string{"label = 7"} },
+		`no column "labl"`:            func(j *Job) { j.Recipe.Data.Where = []string{"labl = 7"} },
+		"want a comparison":           func(j *Job) { j.Recipe.Data.Where = []string{"label"} },
+		`non_finite is "maybe"`:       func(j *Job) { j.Recipe.Data.NonFinite = "maybe" },
 		"unit 2 of memory":            func(j *Job) { _ = j.Runs[0].Store.Delete(context.Background(), run.UnitKey(2)) },
 		"give steps to follow": func(j *Job) {
-			j.Config.Epochs, j.Wait = 2, func(context.Context, int) error { return nil }
+			j.Recipe.Loop.Epochs, j.Wait = 2, func(context.Context, int) error { return nil }
 		},
 		"is 16 wide in one run and 8": func(j *Job) { j.Runs = append(j.Runs, narrow(t)) },
 	} {
@@ -69,7 +69,7 @@ func TestNonFiniteRows(t *testing.T) {
 	}
 	src := r.Write(t, mem.New(time.Now))
 	j := job(t, coder.SAE, t.TempDir(), src)
-	j.Config.Holdout, j.Config.Steps, j.Config.Epochs, j.Config.Batch = 0, 0, 2, 60
+	j.Recipe.Data.Holdout, j.Recipe.Loop.Steps, j.Recipe.Loop.Epochs, j.Recipe.Loop.Batch = 0, 0, 2, 60
 	res, err := Train(t.Context(), j)
 	if err != nil || res.Dropped != 12 {
 		t.Errorf("left out %d rows in two epochs, want 12: %v", res.Dropped, err)
@@ -83,7 +83,7 @@ func TestNonFiniteRows(t *testing.T) {
 	if again, err := Train(t.Context(), parts); err != nil || again.Dropped != 12 {
 		t.Errorf("in two parts %d rows, want 12: %v", again.Dropped, err)
 	}
-	j.Dir, j.Config.NonFinite = t.TempDir(), failAtRows
+	j.Dir, j.Recipe.Data.NonFinite = t.TempDir(), "fail"
 	if _, err := Train(t.Context(), j); !errors.Is(err, stream.ErrNonFinite) || !strings.Contains(err.Error(), "unit") {
 		t.Errorf("got %v", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"actfleet/shard/store"
 	"actfleet/shard/store/local"
 	"actfleet/trainer/coder"
+	"actfleet/trainer/recipe"
 	"actfleet/trainer/stream"
 )
 
@@ -45,7 +46,7 @@ func (t *training) accept(there coder.Card, place string) error {
 	if !t.Resume {
 		return fmt.Errorf("%s: %w; add --resume to go on, or choose another place", place, ErrExists)
 	}
-	if diff := t.coder.Difference(there); len(diff) > 0 && !t.Fork {
+	if diff := t.coder.Difference(recipe.Renamed(there)); len(diff) > 0 && !t.Fork {
 		return fmt.Errorf("%s: %w: %s (--fork goes on with what is here)", place, ErrOther, strings.Join(diff, "; "))
 	}
 	t.goesOn = true
@@ -59,7 +60,7 @@ func (t *training) beginHere(ctx context.Context) error {
 		return fmt.Errorf("train: %w", err)
 	}
 	inside := Place{Store: dir, Dir: coder.CkptDir}
-	t.ckpts = ckpts{inside, t.Config.CheckpointKeep}
+	t.ckpts = ckpts{inside, t.Recipe.Loop.CheckpointKeep}
 	if t.Checkpoints != nil {
 		t.ckpts.Place = *t.Checkpoints
 	}
@@ -102,19 +103,20 @@ func (t *training) restoreMetrics(ctx context.Context, from ckpts) error {
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	return coder.TruncateEvents(t.Dir, t.Step, t.Config.Steps)
+	return coder.TruncateEvents(t.Dir, t.Step, t.Recipe.Loop.Steps)
 }
 
 // fork notes in cfg.json what goes on differently from the checkpoint on. A change in
 // what is read begins at the first row.
 func (t *training) fork(there coder.Card) {
+	there = recipe.Renamed(there)
 	t.coder.Forks = there.Forks
 	diff := t.coder.Difference(there)
 	if len(diff) == 0 {
 		return
 	}
-	cfg, err := configOf(there)
-	if err != nil || readingOf(Job{Column: there.Column, Config: cfg}) != readingOf(t.Job) || !coder.SameData(there, t.coder) {
+	cfg, err := recipe.Of(there)
+	if err != nil || readingOf(Job{Column: there.Column, Recipe: cfg}) != readingOf(t.Job) || !coder.SameData(there, t.coder) {
 		t.Cursor = stream.Cursor{}
 	}
 	t.coder.Forks = append(t.coder.Forks, coder.Fork{Step: t.Step, Changed: diff})
@@ -123,7 +125,7 @@ func (t *training) fork(there coder.Card) {
 
 // start writes cfg.json and lets the learner look at a sample.
 func (t *training) start(ctx context.Context) error {
-	x, n, err := t.feed.sample(ctx, t.Config.InitRows)
+	x, n, err := t.feed.sample(ctx, t.Recipe.Loop.InitRows)
 	if err != nil {
 		return err
 	}
@@ -184,5 +186,5 @@ func (t *training) stopped(ctx context.Context, err error) error {
 	if err := t.checkpoint(ctx); err != nil {
 		return fmt.Errorf("interrupted at step %d: %w", t.Step, err)
 	}
-	return fmt.Errorf("step %d of %d: %w", t.Step, t.Config.Steps, ErrInterrupted)
+	return fmt.Errorf("step %d of %d: %w", t.Step, t.Recipe.Loop.Steps, ErrInterrupted)
 }

@@ -17,14 +17,14 @@ import (
 func sweepJobs(t testing.TB, src stream.Source, dir string) (jobs []Job) {
 	for i, kind := range []string{coder.SAE, coder.SAE, coder.VQ, "jumprelu", "batchtopk", coder.SAE} {
 		j := archJob(t, kind, filepath.Join(dir, string(rune('a'+i))), src)
-		j.Config.Seed = uint64(i)
+		j.Recipe.Seed = uint64(i)
 		switch i {
 		case 1:
-			j.Config.Width, j.Config.Steps, j.Config.InitRows, j.Config.EvalSteps = 32, 41, 600, 10
+			j.Recipe.SAE.Width, j.Recipe.Loop.Steps, j.Recipe.Loop.InitRows, j.Recipe.Loop.EvalSteps = 32, 41, 600, 10
 		case 2:
-			j.Config.Micro, j.Config.EvalRows = 128, 100
+			j.Recipe.Loop.Micro, j.Recipe.Loop.EvalRows = 128, 100
 		case 5:
-			j.Config.Batch = 64
+			j.Recipe.Loop.Batch = 64
 		}
 		jobs = append(jobs, j)
 	}
@@ -118,11 +118,11 @@ func TestSweepFailure(t *testing.T) {
 func TestFork(t *testing.T) {
 	src := made(t)
 	j := job(t, coder.SAE, t.TempDir(), src)
-	j.Config.Steps = 20
+	j.Recipe.Loop.Steps = 20
 	if _, err := Train(t.Context(), j); err != nil {
 		t.Fatal(err)
 	}
-	j.Resume, j.Config.Steps, j.Config.DataSeed = true, 30, 9
+	j.Resume, j.Recipe.Loop.Steps, j.Recipe.Data.Seed = true, 30, 9
 	if _, err := Train(t.Context(), j); !errors.Is(err, ErrOther) || !strings.Contains(err.Error(), "--fork") {
 		t.Fatalf("without Fork: %v", err)
 	}
@@ -135,54 +135,11 @@ func TestFork(t *testing.T) {
 	if err != nil || len(there.Forks) != 1 || there.Forks[0].Step != 20 || !slices.Contains(there.Forks[0].Changed, "steps: 30 here, 20 in the folder") {
 		t.Errorf("forks %+v, %v", there.Forks, err)
 	}
-	j.Config.Width = 64
+	j.Recipe.SAE.Width = 64
 	if _, err := Train(t.Context(), j); err == nil {
 		t.Error("another width goes on")
 	}
 }
-
-func TestLoadSweep(t *testing.T) {
-	path := write(t, `
-common: {steps: 50, k: 8, where: [label=1]}
-learners:
-  - {kind: sae, site: fc2, layers: [1, 3], width: [64, 128], seed: [0, 1]}
-  - {kind: tokenizer, codes: 32, name: small}
-`)
-	plans, err := LoadSweep(path, []string{"batch=512", "k=4"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, p := range plans {
-		names = append(names, p.Name)
-		if p.Config.Steps != 50 || p.Config.Batch != 512 || !slices.Equal(p.Config.Where, []string{"label=1"}) {
-			t.Errorf("%s: %+v", p.Name, p.Config)
-		}
-	}
-	if want := []string{"sae-seed0-width64", "sae-seed0-width128", "sae-seed1-width64", "sae-seed1-width128", "small"}; !slices.Equal(names, want) {
-		t.Errorf("names %v", names)
-	}
-	if p := plans[3]; p.Site != "fc2" || p.Layers != "1,3" || p.Config.Width != 128 || p.Config.Seed != 1 || p.Config.K != 4 {
-		t.Errorf("plan %+v", p)
-	}
-	for text, part := range map[string]string{
-		"learners: []":                                           "at least one learner",
-		"learners: [{kind: probe}]":                              `kind is "probe"`,
-		"learners: [{kind: sae, codes: 3}]":                      "a key of vq, not of sae",
-		"learners: [{kind: sae}]\nwidth: 3":                      "width: unknown key",
-		"learners: [{kind: sae, name: ../x}]":                    "folder's name",
-		"common: {widht: 3}\nlearners: [{kind: sae}]":            "widht: unknown key",
-		"learners: [{kind: sae, width: [4, 2], k: 3}]":           "k is 3, but width is only 2",
-		"learners: [3]":                                          "want keys",
-		"learners: [{kind: sae, seed: [" + numbers(5000) + "]}]": "more than 4096",
-	} {
-		if _, err := LoadSweep(write(t, text), nil); err == nil || !strings.Contains(err.Error(), part) {
-			t.Errorf("%.40q: %v", text, err)
-		}
-	}
-}
-
-func numbers(n int) string { return strings.TrimSuffix(strings.Repeat("1,", n), ",") }
 
 func TestPlanMemory(t *testing.T) {
 	jobs := sweepJobs(t, made(t), t.TempDir())

@@ -19,17 +19,17 @@ import (
 // that the training goes on from there.
 var ErrRegroup = errors.New("the ranks change")
 
-// timed measures how long sums take, waiting for the others included.
+// timed measures how long all-reduces take, waiting for the others included.
 type timed struct {
 	ranks.Ranks
 	now   func() time.Time
 	spent *float64 // seconds
 }
 
-// Sum measures the sum of the ranks.
-func (t timed) Sum(narrow [][]float32, wide []float64) error {
+// AllReduce measures that of the ranks.
+func (t timed) AllReduce(f32 [][]float32, f64 []float64) error {
 	began := t.now()
-	err := t.Ranks.Sum(narrow, wide)
+	err := t.Ranks.AllReduce(f32, f64)
 	*t.spent += t.now().Sub(began).Seconds()
 	return err
 }
@@ -45,11 +45,11 @@ func ranksOf(j Job) ranks.Ranks {
 // join makes the learner one of several.
 func (t *training) join() {
 	t.ranks = ranksOf(t.Job)
-	if ranks.Many(t.ranks) {
+	if ranks.Distributed(t.ranks) {
 		t.ranks = timed{t.ranks, t.Now, &t.AllReduceSeconds}
 	}
-	from, _ := stream.Part(t.Config.Batch, t.ranks.Rank(), t.ranks.World())
-	t.learner.Join(t.ranks, from)
+	from, _ := stream.Part(t.Recipe.Loop.Batch, t.ranks.Rank(), t.ranks.World())
+	t.learner.Distribute(t.ranks, from)
 }
 
 // writes tells whether this process writes metrics, checkpoints and the coder.
@@ -61,7 +61,7 @@ func (t *training) begin(ctx context.Context) (err error) {
 	if t.writes() {
 		err = t.beginHere(ctx)
 	}
-	if !ranks.Many(t.ranks) {
+	if !ranks.Distributed(t.ranks) {
 		return err
 	}
 	if err := ranks.Agree(t.ranks, err); err != nil {
@@ -71,7 +71,7 @@ func (t *training) begin(ctx context.Context) (err error) {
 		return err
 	}
 	for _, array := range t.learner.State().Bytes() {
-		if err := t.ranks.Share(array); err != nil {
+		if err := t.ranks.Broadcast(array); err != nil {
 			return err
 		}
 	}
@@ -81,6 +81,9 @@ func (t *training) begin(ctx context.Context) (err error) {
 	return t.learner.Restored()
 }
 
+// maxProgress bounds what rank 0 says of where it is.
+const maxProgress = 1 << 20
+
 // shareProgress takes over where rank 0 is.
 func (t *training) shareProgress() error {
 	text, err := json.Marshal(t.progress)
@@ -88,15 +91,15 @@ func (t *training) shareProgress() error {
 		return err
 	}
 	size := binary.LittleEndian.AppendUint64(nil, uint64(len(text)))
-	if err := t.ranks.Share(size); err != nil {
+	if err := t.ranks.Broadcast(size); err != nil {
 		return err
 	}
 	n := binary.LittleEndian.Uint64(size)
-	if n > maxConfig {
+	if n > maxProgress {
 		return fmt.Errorf("rank 0 says that its progress takes %d bytes", n)
 	}
 	text = append(text, make([]byte, n)...)[:n]
-	if err := t.ranks.Share(text); err != nil {
+	if err := t.ranks.Broadcast(text); err != nil {
 		return err
 	}
 	if t.writes() {
@@ -109,7 +112,7 @@ func (t *training) shareProgress() error {
 // step.
 func (t *training) settle() {
 	switch {
-	case !ranks.Many(t.ranks):
+	case !ranks.Distributed(t.ranks):
 	case t.last():
 		t.failed = ranks.Agree(t.ranks, errors.Join(t.pending, t.failed))
 	default:
@@ -119,7 +122,7 @@ func (t *training) settle() {
 
 // later keeps an error that the other ranks do not know of until it is settled.
 func (t *training) later(err error) error {
-	if !ranks.Many(t.ranks) {
+	if !ranks.Distributed(t.ranks) {
 		return err
 	}
 	t.pending = err
@@ -131,8 +134,8 @@ func (t *training) micros(b *stream.Batch) error {
 	if t.pending != nil {
 		return t.pending
 	}
-	for lo := 0; lo < b.N; lo += t.Config.Micro {
-		hi := min(lo+t.Config.Micro, b.N)
+	for lo := 0; lo < b.N; lo += t.Recipe.Loop.Micro {
+		hi := min(lo+t.Recipe.Loop.Micro, b.N)
 		if err := t.learner.Micro(b.X[lo*b.D:hi*b.D], hi-lo); err != nil {
 			return err
 		}
@@ -143,7 +146,7 @@ func (t *training) micros(b *stream.Batch) error {
 // ends ends trainings whose ranks end, at a checkpoint that all have waited for. It tells whether they do.
 func (f *feed) ends(ctx context.Context) bool {
 	all := f.learning()
-	if !all[0].ranks.Ends() {
+	if !all[0].ranks.Regrouping() {
 		return false
 	}
 	for _, t := range all {
@@ -151,7 +154,7 @@ func (f *feed) ends(ctx context.Context) bool {
 		case err != nil:
 			t.failed = err
 		case ctx.Err() != nil:
-			t.failed = fmt.Errorf("step %d of %d: %w", t.Step, t.Config.Steps, ErrInterrupted)
+			t.failed = fmt.Errorf("step %d of %d: %w", t.Step, t.Recipe.Loop.Steps, ErrInterrupted)
 		default:
 			t.failed = ErrRegroup
 		}

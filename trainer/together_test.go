@@ -81,8 +81,8 @@ func TestRanksLikeOne(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			make := func(dir string) Job {
 				j := archJob(t, kind, dir, src)
-				j.Config.Steps, j.Config.EvalSteps = 25, 10
-				j.Config.DeadTokens, j.Config.Seed = 300, 1
+				j.Recipe.Loop.Steps, j.Recipe.Loop.EvalSteps = 25, 10
+				j.Recipe.SAE.DeadTokens, j.Recipe.Seed = 300, 1
 				return j
 			}
 			one := t.TempDir()
@@ -102,7 +102,7 @@ func TestRanksLikeOne(t *testing.T) {
 func short(t *testing.T, src stream.Source) func(dir string) Job {
 	return func(dir string) Job {
 		j := job(t, coder.SAE, dir, src)
-		j.Config.Steps, j.Config.EvalSteps, j.Config.LogSteps, j.Config.DeadTokens = 24, 10, 1, 300
+		j.Recipe.Loop.Steps, j.Recipe.Loop.EvalSteps, j.Recipe.Loop.LogSteps, j.Recipe.SAE.DeadTokens = 24, 10, 1, 300
 		j.Resume = true
 		return j
 	}

@@ -8,6 +8,7 @@ import (
 
 	"actfleet/trainer/coder"
 	"actfleet/trainer/ranks"
+	"actfleet/trainer/recipe"
 	"actfleet/trainer/stream"
 )
 
@@ -23,11 +24,10 @@ var (
 
 // Job is one training.
 type Job struct {
-	Kind   string          // SAE or VQ
 	Dir    string          // the coder's folder; made if need be
 	Runs   []stream.Source // what is read
 	Column string          // vector column
-	Config Config
+	Recipe recipe.Recipe
 	Resume bool // go on from the last checkpoint if there is one
 	Fork   bool // go on although the config has changed, and note the change in cfg.json
 
@@ -111,10 +111,10 @@ func prepare(ctx context.Context, jobs []Job) (s *session, err error) {
 	byKey := map[reading]*feed{}
 	dirs := map[string]bool{}
 	for _, j := range jobs {
-		if err := j.Config.Validate(j.Kind); err != nil {
+		if err := j.Recipe.Validate(); err != nil {
 			return s, err
 		}
-		if j.Wait != nil && j.Config.Epochs > 0 {
+		if j.Wait != nil && j.Recipe.Loop.Epochs > 0 {
 			return s, errors.New("epochs needs the whole run: give steps to follow a collection")
 		}
 		if dirs[j.Dir] {

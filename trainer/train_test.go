@@ -20,6 +20,9 @@ import (
 	"actfleet/shard/store/local"
 	"actfleet/shard/store/mem"
 	"actfleet/trainer/coder"
+	"actfleet/trainer/codes"
+	"actfleet/trainer/measure"
+	"actfleet/trainer/recipe"
 	"actfleet/trainer/runtest"
 	"actfleet/trainer/stream"
 	"actfleet/trainer/vq"
@@ -51,12 +54,12 @@ func made(t testing.TB) stream.Source {
 }
 
 func job(t testing.TB, kind, dir string, src stream.Source) Job {
-	c := Default(kind)
-	c.Width, c.K, c.Codes, c.InitRows = 48, 3, 24, 500
-	c.Batch, c.Micro, c.Steps, c.Window = 128, 50, 60, 3
-	c.CheckpointSteps, c.EvalSteps, c.LogSteps, c.EvalRows = 7, 25, 5, 300
-	c.DeadTokens = 1000
-	return Job{Kind: kind, Dir: dir, Runs: []stream.Source{src}, Column: "fc2_3", Config: c, Now: time.Now}
+	c := recipe.Default(kind)
+	c.SAE.Width, c.SAE.K, c.VQ.Codes, c.Loop.InitRows = 48, 3, 24, 500
+	c.Loop.Batch, c.Loop.Micro, c.Loop.Steps, c.Data.ShuffleWindow = 128, 50, 60, 3
+	c.Loop.CheckpointSteps, c.Loop.EvalSteps, c.Loop.LogSteps, c.Loop.EvalRows = 7, 25, 5, 300
+	c.SAE.DeadTokens = 1000
+	return Job{Dir: dir, Runs: []stream.Source{src}, Column: "fc2_3", Recipe: c, Now: time.Now}
 }
 
 // archJob is job of a kind, or of an autoencoder of another architecture.
@@ -66,12 +69,12 @@ func archJob(t testing.TB, kind, dir string, src stream.Source) Job {
 	}
 	if _, err := vq.ParseArch(kind); err == nil {
 		j := job(t, coder.VQ, dir, src)
-		j.Config.Arch, j.Config.Hidden, j.Config.CodeWidth, j.Config.Levels = kind, 20, 5, []float64{4, 3}
+		j.Recipe.VQ.Arch, j.Recipe.VQ.Hidden, j.Recipe.VQ.CodeWidth, j.Recipe.VQ.Levels = kind, 20, 5, []float64{4, 3}
 		return j
 	}
 	j := job(t, coder.SAE, dir, src)
 	for _, set := range append(strings.Fields(families[kind]), "penalty=0.1") {
-		if err := j.Config.setText(coder.SAE, set); err != nil {
+		if err := j.Recipe.Set(set); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -243,7 +246,7 @@ func TestMicroBatches(t *testing.T) {
 	var loss []float64
 	for _, micro := range []int{128, 50, 7} {
 		j := job(t, coder.SAE, t.TempDir(), src)
-		j.Config.Micro, j.Config.Steps = micro, 15
+		j.Recipe.Loop.Micro, j.Recipe.Loop.Steps = micro, 15
 		res, err := Train(t.Context(), j)
 		if err != nil {
 			t.Fatal(err)
@@ -261,7 +264,7 @@ func TestTrainRefuses(t *testing.T) {
 	src := made(t)
 	dir := t.TempDir()
 	first := job(t, coder.VQ, dir, src)
-	first.Config.Steps = 3
+	first.Recipe.Loop.Steps = 3
 	if _, err := Train(t.Context(), first); err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +272,7 @@ func TestTrainRefuses(t *testing.T) {
 		t.Errorf("a second training: %v", err)
 	}
 	other := first
-	other.Resume, other.Config.Decay, other.Config.Seed = true, .5, 1<<63+1
+	other.Resume, other.Recipe.VQ.Decay, other.Recipe.Seed = true, .5, 1<<63+1
 	if _, err := Train(t.Context(), other); !errors.Is(err, ErrOther) ||
 		!strings.Contains(err.Error(), "decay: 0.5 here, 0.95 in the folder") || !strings.Contains(err.Error(), "seed: 9223372036854775809 here, 0") {
 		t.Errorf("another config: %v", err)
@@ -284,9 +287,9 @@ func TestTrainRefuses(t *testing.T) {
 	}
 	for name, change := range map[string]func(*Job){
 		"column": func(j *Job) { j.Column = "fc9_9" },
-		"where":  func(j *Job) { j.Config.Where = []string{"split=nowhere"} },
-		"config": func(j *Job) { j.Config.Batch = 0 },
-		"kind":   func(j *Job) { j.Kind = coder.Probe },
+		"where":  func(j *Job) { j.Recipe.Data.Where = []string{"split=nowhere"} },
+		"config": func(j *Job) { j.Recipe.Loop.Batch = 0 },
+		"kind":   func(j *Job) { j.Recipe.Kind = coder.Probe },
 	} {
 		j := job(t, coder.VQ, filepath.Join(t.TempDir(), "new"), src)
 		change(&j)
@@ -303,12 +306,12 @@ func TestTrainRefuses(t *testing.T) {
 func TestEvaluate(t *testing.T) {
 	src := made(t)
 	j := job(t, coder.SAE, t.TempDir(), src)
-	j.Config.Seed, j.Config.Steps, j.Config.EvalRows = 1<<63+3, 20, 1<<20
+	j.Recipe.Seed, j.Recipe.Loop.Steps, j.Recipe.Loop.EvalRows = 1<<63+3, 20, 1<<20
 	res, err := Train(t.Context(), j)
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, c, err := Evaluate(t.Context(), j.Dir, j.Runs, EvalOptions{})
+	e, c, err := measure.Evaluate(t.Context(), j.Dir, j.Runs, measure.EvalOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,7 +324,7 @@ func TestEvaluate(t *testing.T) {
 	if c.Seed != 1<<63+3 || c.Site != "fc2" || c.Layer != 3 || c.DIn != width || c.PlanIDs[0] != src.Plan.ID() {
 		t.Errorf("coder %+v", c)
 	}
-	all, _, err := Evaluate(t.Context(), j.Dir, j.Runs, EvalOptions{All: true})
+	all, _, err := measure.Evaluate(t.Context(), j.Dir, j.Runs, measure.EvalOptions{All: true})
 	if err != nil || all.Metrics["rows"] <= m["rows"] || all.Heldout || !e.Heldout {
 		t.Errorf("all rows: %v, %v", all.Metrics["rows"], err)
 	}
@@ -349,7 +352,7 @@ func TestCheckpointFails(t *testing.T) {
 func TestHostileCfg(t *testing.T) {
 	src := made(t)
 	j := job(t, coder.SAE, t.TempDir(), src)
-	j.Config.Steps = 2
+	j.Recipe.Loop.Steps = 2
 	res, err := Train(t.Context(), j)
 	if err != nil {
 		t.Fatal(err)
@@ -358,7 +361,7 @@ func TestHostileCfg(t *testing.T) {
 		"wide":     func(c *coder.Card) { c.Width, c.DIn = 1<<40, 1<<40 },
 		"deep":     func(c *coder.Card) { c.K = c.Width + 1 },
 		"kind":     func(c *coder.Card) { c.Kind = "what" },
-		"vq":       func(c *coder.Card) { c.Kind, c.Config = coder.VQ, Default(coder.VQ).Effective(coder.VQ) },
+		"vq":       func(c *coder.Card) { c.Kind, c.Config = coder.VQ, recipe.Default(coder.VQ).Effective() },
 		"negative": func(c *coder.Card) { c.DIn = -4 },
 		"config":   func(c *coder.Card) { c.Config = map[string]any{"batch": "many"} },
 	} {
@@ -367,10 +370,10 @@ func TestHostileCfg(t *testing.T) {
 		if err := coder.WriteCard(j.Dir, c); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := Evaluate(t.Context(), j.Dir, j.Runs, EvalOptions{}); err == nil {
+		if _, _, err := measure.Evaluate(t.Context(), j.Dir, j.Runs, measure.EvalOptions{}); err == nil {
 			t.Errorf("%s: Evaluate accepts it", name)
 		}
-		if _, err := Encode(t.Context(), j.Dir, src, nil); err == nil {
+		if _, err := codes.Encode(t.Context(), j.Dir, src, nil); err == nil {
 			t.Errorf("%s: Encode accepts it", name)
 		}
 	}
@@ -389,7 +392,7 @@ func FuzzReadCoder(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if cfg, err := configOf(c); err == nil && cfg.Validate(c.Kind) != nil {
+		if cfg, err := recipe.Of(c); err == nil && cfg.Validate() != nil {
 			t.Error("an invalid config is accepted")
 		}
 		c.Difference(coder.Card{})

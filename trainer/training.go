@@ -42,7 +42,7 @@ func (t *training) learn(b *stream.Batch, waited float64, after stream.Cursor) e
 	t.Step, t.Cursor, t.stepped = t.Step+1, after, true
 	t.Rows, t.Dropped, t.Loud = t.Rows+int64(len(b.Rows)), t.Dropped+int64(b.Dropped), t.Loud+int64(b.Loud)
 	t.Seconds, t.DataWaitSeconds = t.Seconds+waited+t.Now().Sub(began).Seconds(), t.DataWaitSeconds+waited
-	if t.Step%t.Config.LogSteps == 0 || t.last() || t.Step == 1 {
+	if t.Step%t.Recipe.Loop.LogSteps == 0 || t.last() || t.Step == 1 {
 		t.mixing = stream.Measure(b.Rows, t.feed.data.Mixed())
 		values["mixing"] = t.mixing.Evenness
 		return t.later(t.report("train", values, nil))
@@ -57,7 +57,7 @@ func (t *training) optimize(b *stream.Batch) (map[string]float64, error) {
 	}
 	lr := t.rate()
 	values, err := t.learner.Step(lr)
-	if err == nil && t.Kind == coder.SAE {
+	if err == nil && t.Recipe.Kind == coder.SAE {
 		values["lr"] = lr
 	}
 	return values, err
@@ -65,25 +65,25 @@ func (t *training) optimize(b *stream.Batch) (map[string]float64, error) {
 
 // rate is the learning rate of the next step.
 func (t *training) rate() float64 {
-	c := t.Config
-	return c.LR * optim.Schedule(t.Step, c.Steps, int(c.Warmup*float64(c.Steps)), int(c.Cooldown*float64(c.Steps)), c.Cosine)
+	c := t.Recipe
+	return c.Loop.LR * optim.Schedule(t.Step, c.Loop.Steps, int(c.Loop.Warmup*float64(c.Loop.Steps)), int(c.Loop.Cooldown*float64(c.Loop.Steps)), c.Loop.Cosine)
 }
 
 // last tells whether the last step has been taken.
-func (t *training) last() bool { return t.Step >= t.Config.Steps }
+func (t *training) last() bool { return t.Step >= t.Recipe.Loop.Steps }
 
-func (t *training) evaluates() bool { return t.Step > 0 && t.Step%t.Config.EvalSteps == 0 }
+func (t *training) evaluates() bool { return t.Step > 0 && t.Step%t.Recipe.Loop.EvalSteps == 0 }
 
 // checkpoints tells whether it is time for a checkpoint, by steps or by minutes.
 func (t *training) checkpoints() bool {
-	c := t.Config
-	return t.Step%c.CheckpointSteps == 0 ||
-		c.CheckpointMinutes > 0 && t.Now().Sub(t.saved).Minutes() >= c.CheckpointMinutes
+	c := t.Recipe
+	return t.Step%c.Loop.CheckpointSteps == 0 ||
+		c.Loop.CheckpointMinutes > 0 && t.Now().Sub(t.saved).Minutes() >= c.Loop.CheckpointMinutes
 }
 
 // report adds a line to metrics.jsonl and an event for TensorBoard, and tells Progress.
 func (t *training) report(split string, values map[string]float64, density *coder.Histogram) error {
-	e := coder.Event{Step: t.Step, Total: t.Config.Steps, Rows: t.Rows, Seconds: t.Seconds, DataWaitFraction: t.share(t.DataWaitSeconds), AllReduceFraction: t.share(t.AllReduceSeconds), Split: split, Values: values, Density: density}
+	e := coder.Event{Step: t.Step, Total: t.Recipe.Loop.Steps, Rows: t.Rows, Seconds: t.Seconds, DataWaitFraction: t.share(t.DataWaitSeconds), AllReduceFraction: t.share(t.AllReduceSeconds), Split: split, Values: values, Density: density}
 	if err := t.write(e); err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"actfleet/trainer"
+	"actfleet/trainer/measure"
 )
 
 type compareOptions struct {
@@ -41,7 +41,7 @@ few bits.
 	f := c.Flags()
 	f.StringSliceVar(&o.from, "from", nil, "runs to read")
 	f.IntVar(&o.rows, "rows", 0, "measure at most so many rows (0: all that are held out)")
-	f.IntVar(&o.coefBits, "coef-bits", 8, fmt.Sprintf("bits of an SAE's coefficient, %d to %d", trainer.MinCoefBits, trainer.MaxCoefBits))
+	f.IntVar(&o.coefBits, "coef-bits", 8, fmt.Sprintf("bits of an SAE's coefficient, %d to %d", measure.MinCoefBits, measure.MaxCoefBits))
 	f.IntVar(&o.threads, "threads", 0, "compute threads (0: all cores)")
 	f.BoolVar(&o.jsonOut, "json", false, "print JSON")
 	return c
@@ -57,7 +57,7 @@ func runCompare(ctx context.Context, args []string, o compareOptions, out io.Wri
 	if err != nil {
 		return err
 	}
-	points, err := trainer.Compare(ctx, dirs, runs, trainer.CompareOptions{Rows: o.rows, CoefBits: o.coefBits})
+	points, err := measure.Compare(ctx, dirs, runs, measure.CompareOptions{Rows: o.rows, CoefBits: o.coefBits})
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func runCompare(ctx context.Context, args []string, o compareOptions, out io.Wri
 	return printPoints(out, points)
 }
 
-func printPoints(out io.Writer, points []trainer.Point) error {
+func printPoints(out io.Writer, points []measure.Point) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "coder\tarch\tids\tvalues\tbits\tcarried\tfvu\tev\tcosine\tperplexity\tusage\t\t")
 	for _, p := range points {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"actfleet/trainer"
+	"actfleet/trainer/codes"
 	"actfleet/trainer/stream"
 )
 
@@ -53,7 +53,7 @@ func runEncode(ctx context.Context, dir string, o encodeOptions, out io.Writer) 
 // encodeRun writes a coder's codes into a run and shows its progress.
 func encodeRun(ctx context.Context, dir string, run stream.Source) (id string, err error) {
 	err = byUnit("encoded", func(progress func(unit, units int)) (err error) {
-		id, err = trainer.Encode(ctx, dir, run, progress)
+		id, err = codes.Encode(ctx, dir, run, progress)
 		return err
 	})
 	return id, err
@@ -102,11 +102,11 @@ func runDecode(ctx context.Context, dir string, o encodeOptions, out io.Writer) 
 	if err != nil {
 		return err
 	}
-	var all []trainer.Decoded
+	var all []codes.Decoded
 	for i, run := range runs {
-		var d trainer.Decoded
+		var d codes.Decoded
 		err := byUnit("decoded", func(progress func(unit, units int)) (err error) {
-			d, err = trainer.Decode(ctx, dir, run, progress)
+			d, err = codes.Decode(ctx, dir, run, progress)
 			return err
 		})
 		if err != nil {

@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"actfleet/trainer"
 	"actfleet/trainer/coder"
+	"actfleet/trainer/measure"
 )
 
 // metricText lists metrics by name.
@@ -104,7 +104,7 @@ func runEval(ctx context.Context, args []string, o evalOptions, out io.Writer) e
 	var table []measured
 	for i, dir := range dirs {
 		m.show(fmt.Sprintf("measuring %s, %d of %d", dir, i+1, len(dirs)))
-		line, err := evalOne(ctx, dir, trainer.EvalOptions{All: o.all, Rows: o.rows, Prompts: o.prompts}, patched, runs)
+		line, err := evalOne(ctx, dir, measure.EvalOptions{All: o.all, Rows: o.rows, Prompts: o.prompts}, patched, runs)
 		if err != nil {
 			return err
 		}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"actfleet/trainer"
+	"actfleet/trainer/codes"
 	"actfleet/trainer/export"
 )
 
@@ -49,7 +49,7 @@ func runExport(ctx context.Context, o exportOptions, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%w: --format: %w", errUsage, err)
 	}
-	m, c, err := trainer.OpenSAE(o.dir)
+	m, c, err := codes.OpenSAE(o.dir)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 	"actfleet/trainer"
 	"actfleet/trainer/coder"
 	"actfleet/trainer/parallel"
+	"actfleet/trainer/recipe"
 	"actfleet/trainer/stream"
 )
 
@@ -98,7 +99,7 @@ func (o *trainOptions) resumeFlags(f *pflag.FlagSet) {
 
 func keyList(kind string) string {
 	var b strings.Builder
-	for _, k := range trainer.Keys(kind) {
+	for _, k := range recipe.Keys(kind) {
 		fmt.Fprintf(&b, "  %-18s %s\n", k[0], k[1])
 	}
 	return b.String()
@@ -128,9 +129,9 @@ func (o *trainOptions) sources(ctx context.Context) ([]stream.Source, error) {
 }
 
 // narrow adds the conditions of --where.
-func (o *trainOptions) narrow(kind string, cfg trainer.Config) (trainer.Config, error) {
-	cfg.Where = append(slices.Clone(cfg.Where), o.where...)
-	if err := cfg.Validate(kind); err != nil {
+func (o *trainOptions) narrow(cfg recipe.Recipe) (recipe.Recipe, error) {
+	cfg.Data.Where = append(slices.Clone(cfg.Data.Where), o.where...)
+	if err := cfg.Validate(); err != nil {
 		return cfg, fmt.Errorf("%w: %w", errUsage, err)
 	}
 	return cfg, nil
@@ -165,11 +166,11 @@ func (o *trainOptions) taps(runs []stream.Source) ([]tap.Tap, error) {
 }
 
 // load reads what every kind of training starts from: its configuration, its runs and the taps to train on.
-func (o *trainOptions) load(ctx context.Context, kind string) (cfg trainer.Config, runs []stream.Source, taps []tap.Tap, err error) {
-	if cfg, err = trainer.LoadConfig(kind, o.config, o.set); err != nil {
+func (o *trainOptions) load(ctx context.Context, kind string) (cfg recipe.Recipe, runs []stream.Source, taps []tap.Tap, err error) {
+	if cfg, err = recipe.Load(kind, o.config, o.set); err != nil {
 		return cfg, nil, nil, fmt.Errorf("%w: %w", errUsage, err)
 	}
-	if cfg, err = o.narrow(kind, cfg); err != nil {
+	if cfg, err = o.narrow(cfg); err != nil {
 		return cfg, nil, nil, err
 	}
 	if runs, err = o.sources(ctx); err != nil {
@@ -180,9 +181,9 @@ func (o *trainOptions) load(ctx context.Context, kind string) (cfg trainer.Confi
 }
 
 // job is a training of one tap with the flags that all trainings share.
-func (o *trainOptions) job(kind, dir string, runs []stream.Source, t tap.Tap, cfg trainer.Config) trainer.Job {
+func (o *trainOptions) job(dir string, runs []stream.Source, t tap.Tap, cfg recipe.Recipe) trainer.Job {
 	host, _ := os.Hostname() // "" is as good a name
-	return trainer.Job{Kind: kind, Dir: dir, Runs: runs, Column: t.Column(""), Config: cfg,
+	return trainer.Job{Dir: dir, Runs: runs, Column: t.Column(""), Recipe: cfg,
 		Resume: o.resume, Fork: o.fork, Program: version(), Host: host, Now: time.Now}
 }
 
@@ -197,7 +198,7 @@ func runTrain(ctx context.Context, kind string, o trainOptions, out io.Writer) e
 		if len(taps) > 1 {
 			dir = filepath.Join(o.out, t.Column(""))
 		}
-		jobs = append(jobs, o.job(kind, dir, runs, t, cfg))
+		jobs = append(jobs, o.job(dir, runs, t, cfg))
 	}
 	return o.train(ctx, jobs, out)
 }
@@ -211,8 +212,8 @@ func (o *trainOptions) train(ctx context.Context, jobs []trainer.Job, out io.Wri
 	if err := o.place(ctx, jobs); err != nil {
 		return err
 	}
-	if o.ranks.together() {
-		return o.trainTogether(ctx, jobs, out)
+	if o.ranks.distributed() {
+		return o.trainDistributed(ctx, jobs, out)
 	}
 	results, err := o.trainShown(ctx, jobs)
 	return o.show(jobs, results, err, out)

@@ -53,12 +53,12 @@ func runTrainProbe(ctx context.Context, o trainOptions, codes bool, out io.Write
 		columns = append(columns, t.Column(""))
 	}
 	began := time.Now()
-	random := &randomBaseline{directions: cfg.Directions, seed: cfg.Seed}
-	rep, coder, err := trainer.FitProbes(ctx, trainer.ProbeJob{Dir: o.out, Runs: runs, Columns: columns, Config: cfg, Program: version(), Check: checkSplits, Each: random.add})
+	random := &randomBaseline{directions: cfg.Probe.Directions, seed: cfg.Seed}
+	rep, coder, err := trainer.FitProbes(ctx, trainer.ProbeJob{Dir: o.out, Runs: runs, Columns: columns, Recipe: cfg, Program: version(), Check: checkSplits, Each: random.add})
 	if err != nil {
 		return err
 	}
-	table, err := probeTable(rep, cfg.Label, coder.PlanIDs, cfg.Seed)
+	table, err := probeTable(rep, cfg.Probe.Label, coder.PlanIDs, cfg.Seed)
 	if err != nil {
 		return err
 	}

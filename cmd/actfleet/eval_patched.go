@@ -8,8 +8,8 @@ import (
 	"actfleet/collector/dataset"
 	"actfleet/collector/model"
 	"actfleet/shard/tap"
-	"actfleet/trainer"
 	"actfleet/trainer/coder"
+	"actfleet/trainer/measure"
 	"actfleet/trainer/stream"
 )
 
@@ -40,12 +40,12 @@ func openPatched(ctx context.Context, dir string, runs []stream.Source) (*patche
 }
 
 // at is the model with the places a coder reads.
-func (p *patched) at(dir string) (trainer.Host, error) {
+func (p *patched) at(dir string) (measure.PatchedModel, error) {
 	c, err := coder.ReadCard(dir)
 	if err != nil {
 		return nil, err
 	}
-	columns, err := trainer.Columns(c)
+	columns, err := measure.Columns(c)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}

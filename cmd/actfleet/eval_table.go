@@ -9,22 +9,22 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"actfleet/trainer"
 	"actfleet/trainer/coder"
+	"actfleet/trainer/measure"
 	"actfleet/trainer/stream"
 	"actfleet/trainer/vq"
 )
 
 // evalOne measures a coder and leaves the result in its folder.
-func evalOne(ctx context.Context, dir string, o trainer.EvalOptions, p *patched, runs []stream.Source) (measured, error) {
+func evalOne(ctx context.Context, dir string, o measure.EvalOptions, p *patched, runs []stream.Source) (measured, error) {
 	if p != nil {
 		h, err := p.at(dir)
 		if err != nil {
 			return measured{}, err
 		}
-		o.Host = h
+		o.Model = h
 	}
-	e, c, err := trainer.Evaluate(ctx, dir, runs, o)
+	e, c, err := measure.Evaluate(ctx, dir, runs, o)
 	if err != nil {
 		return measured{}, err
 	}

@@ -61,7 +61,7 @@ func eventLine(name string, e coder.Event) string {
 }
 
 func printTrained(out io.Writer, j trainer.Job, r trainer.Result) {
-	fmt.Fprintf(out, "%s: %s of %s, %d steps over %d rows in %s (waited for data %.1f %%)\n", j.Dir, j.Kind, j.Column,
+	fmt.Fprintf(out, "%s: %s of %s, %d steps over %d rows in %s (waited for data %.1f %%)\n", j.Dir, j.Recipe.Kind, j.Column,
 		r.Steps, r.Rows, timeText(time.Duration(r.Seconds*float64(time.Second))), 100*r.DataWaitFraction)
 	if r.Dropped > 0 {
 		fmt.Fprintf(out, "  left out %d rows with values that are not finite\n", r.Dropped)

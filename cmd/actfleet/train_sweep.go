@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"actfleet/trainer"
+	"actfleet/trainer/recipe"
 )
 
 const sweepHelp = `
@@ -24,7 +25,7 @@ batch share one reading. The memory needed is planned first, and refused if it i
 `
 
 func runSweep(ctx context.Context, o trainOptions, out io.Writer) error {
-	plans, err := trainer.LoadSweep(o.config, o.set)
+	plans, err := recipe.LoadSweep(o.config, o.set)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
@@ -45,12 +46,12 @@ func runSweep(ctx context.Context, o trainOptions, out io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("learner %s: %w", p.Name, err)
 		}
-		if p.Config, err = o.narrow(p.Kind, p.Config); err != nil {
+		if p.Recipe, err = o.narrow(p.Recipe); err != nil {
 			return err
 		}
 		for _, t := range taps {
 			dir := filepath.Join(o.out, t.Column("")+"-"+p.Name)
-			jobs = append(jobs, o.job(p.Kind, dir, runs, t, p.Config))
+			jobs = append(jobs, o.job(dir, runs, t, p.Recipe))
 		}
 	}
 	return o.train(ctx, jobs, out)

@@ -1,11 +1,12 @@
 package run
 
 import (
-	"actfleet/shard"
 	"cmp"
 	"context"
 	"fmt"
 	"slices"
+
+	"actfleet/shard"
 )
 
 // unit checks one shard.

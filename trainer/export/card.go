@@ -59,7 +59,7 @@ func writeCard(dir string, f Format, m *sae.Model, o Origin) error {
 // facts are the lines of a card's table; those without a value are left out.
 func facts(m *sae.Model, o Origin) [][2]string {
 	k := ""
-	if m.Arch.PerRow() || m.Arch.OverBatch() {
+	if a := m.Arch.Activation(); a == sae.TopKActivation || a == sae.ThresholdActivation {
 		k = fmt.Sprint(m.K)
 	}
 	context, bos := "", ""

@@ -24,7 +24,7 @@ const (
 // writeTracer writes the one layer of a set; put into one folder, those of all layers are a set.
 func writeTracer(dir string, m *sae.Model, o Origin) error {
 	list := tracerNames.weights(m)
-	if m.Arch.Thresholds() {
+	if m.Arch.Activation().HasThresholds() {
 		list = append(list, array.Of(tracerThreshold, []int{m.M}, m.Theta))
 	}
 	if m.WSkip != nil {

@@ -63,16 +63,16 @@ const noThreshold = -1
 func dictionary(m *sae.Model) (class string, list []array.Array) {
 	list = dictionaryNames.weights(m)
 	k := array.Of("k", nil, []int32{int32(m.K)})
-	switch m.Arch {
-	case sae.TopK, sae.MultiTopK:
+	switch m.Arch.Activation() {
+	case sae.TopKActivation:
 		return classTopK, append(list, k, array.Of("threshold", nil, []float32{noThreshold}))
-	case sae.BatchTopK, sae.Matryoshka:
+	case sae.ThresholdActivation:
 		return classBatchTopK, append(list, k, array.Of("threshold", nil, m.Theta[:1]))
-	case sae.ReLU, sae.ReLUApril:
+	case sae.ReLUActivation:
 		return classReLU, dictionaryReLU.weights(m)
-	case sae.Gated:
+	case sae.GatedActivation:
 		return classGated, append(dictionaryGated.weights(m), array.Of("r_mag", []int{m.M}, m.RMag), array.Of("mag_bias", []int{m.M}, m.BMag))
-	case sae.JumpReLU, sae.JumpReLUTanh:
+	case sae.JumpReLUActivation:
 		list = dictionaryJump.weights(m)
 		list[1] = array.Of("b_enc", []int{m.M}, m.PlainBias())
 		return classJump, append(list, threshold(m))

@@ -35,16 +35,14 @@ func randomModel(seed uint64, d, m int, kind string) *sae.Model {
 	}
 	model := sae.NewModel(sae.Weights{D: d, M: m, Out: out, WEnc: fill(m * d), BEnc: fill(m), WDec: fill(m * d), BDec: fill(d)})
 	model.Arch, model.K = arch, max(m/4, 1)
-	if arch.Thresholds() {
-		model.Theta = make([]float32, m)
-		for i := range model.Theta {
-			model.Theta[i] = 0.7
-			if !arch.OverBatch() {
-				model.Theta[i] = float32(r.ExpFloat64())
-			}
+	switch arch.Activation() {
+	case sae.ThresholdActivation:
+		model.Theta = slices.Repeat([]float32{0.7}, m)
+	case sae.JumpReLUActivation:
+		for range m {
+			model.Theta = append(model.Theta, float32(r.ExpFloat64()))
 		}
-	}
-	if arch == sae.Gated {
+	case sae.GatedActivation:
 		model.RMag, model.BMag = fill(m), fill(m)
 	}
 	if skips {

@@ -76,7 +76,7 @@ func ones(v []float32) bool {
 func centre(m *sae.Model) {
 	plain := m.BEnc
 	m.Centre()
-	if m.Arch != sae.Gated {
+	if m.Arch.Activation() != sae.GatedActivation {
 		return
 	}
 	centred := m.BEnc

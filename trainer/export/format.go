@@ -122,18 +122,18 @@ func Read(path string, f Format, transcoder bool) (*sae.Model, error) {
 
 // carries tells whether a layout has a place for a model.
 func carries(f Format, m *sae.Model) bool {
-	alone, relu := m.Out == 0 && len(m.Parts) == 0, m.Arch == sae.ReLU || m.Arch == sae.ReLUApril
+	alone, act := m.Out == 0 && len(m.Parts) == 0, m.Arch.Activation()
 	switch f {
 	case SAELens:
-		return alone || len(m.Parts) == 0 && (relu || m.Arch.Thresholds())
+		return alone || len(m.Parts) == 0 && (act == sae.ReLUActivation || act.HasThresholds())
 	case Sparsify: // its transcoders predict vectors as long as those they see
-		return m.Arch.PerRow() && len(m.Parts) == 0 && m.Outputs() == m.D
+		return act == sae.TopKActivation && len(m.Parts) == 0 && m.Outputs() == m.D
 	case DictionaryLearning:
 		return alone
 	case CircuitTracer: // its transcoders stand in for an MLP
-		return m.Out == m.D && m.Out > 0 && (relu || m.Arch.Thresholds())
+		return m.Out == m.D && m.Out > 0 && (act == sae.ReLUActivation || act.HasThresholds())
 	case OpenAI:
-		return alone && (relu || m.Arch.PerRow())
+		return alone && (act == sae.ReLUActivation || act == sae.TopKActivation)
 	}
 	return true // npz
 }

@@ -19,12 +19,12 @@ const (
 func writeNPZ(dir string, m *sae.Model, _ Origin) error {
 	list := npzNames.weights(m)
 	list[1] = array.Of(npzNames.bEnc, []int{m.M}, m.PlainBias())
-	switch { // nothing more says ReLU
-	case m.Arch.PerRow():
+	switch m.Arch.Activation() { // nothing more says ReLU
+	case sae.TopKActivation:
 		list = append(list, array.Of("k", nil, []int64{int64(m.K)}))
-	case m.Arch.Thresholds():
+	case sae.ThresholdActivation, sae.JumpReLUActivation:
 		list = append(list, threshold(m))
-	case m.Arch == sae.Gated:
+	case sae.GatedActivation:
 		list[1].Name = npzGate
 		list = append(list, array.Of("r_mag", []int{m.M}, m.RMag), array.Of("b_mag", []int{m.M}, shiftedMagnitudes(m, m.PlainBias())))
 	}

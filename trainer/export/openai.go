@@ -24,7 +24,7 @@ func writeOpenAI(dir string, m *sae.Model, _ Origin) error {
 	d.Add("latents_activation_frequency", array.Of("", []int{m.M}, make([]float32, m.M)))
 	d.Add("latents_mean_square", array.Of("", []int{m.M}, make([]float32, m.M)))
 	act := &pickle.Dict{}
-	if m.Arch.PerRow() {
+	if m.Arch.Activation() == sae.TopKActivation {
 		d.Add("activation", "TopK")
 		act.Add("k", m.K)
 		act.Add("postact_fn", "ReLU")

@@ -50,15 +50,15 @@ func saelensArch(c *saelensConfig, m *sae.Model) []array.Array {
 	if m.Out > 0 {
 		return saelensTranscoder(c, m, list)
 	}
-	switch m.Arch {
-	case sae.TopK, sae.MultiTopK:
+	switch m.Arch.Activation() {
+	case sae.TopKActivation:
 		k, rescale := m.K, false
 		c.Architecture, c.K, c.Rescale = "topk", &k, &rescale
-	case sae.ReLU, sae.ReLUApril:
+	case sae.ReLUActivation:
 		c.Architecture = "standard"
-	case sae.JumpReLU, sae.JumpReLUTanh, sae.BatchTopK, sae.Matryoshka:
+	case sae.ThresholdActivation, sae.JumpReLUActivation:
 		c.Architecture, list = "jumprelu", append(list, threshold(m))
-	case sae.Gated:
+	case sae.GatedActivation:
 		c.Architecture = "gated"
 		list[1].Name = "b_gate"
 		list = append(list, array.Of("r_mag", []int{m.M}, m.RMag), array.Of("b_mag", []int{m.M}, m.BMag))
@@ -69,7 +69,7 @@ func saelensArch(c *saelensConfig, m *sae.Model) []array.Array {
 // saelensTranscoder does so for a transcoder, of which the layout has ReLU and JumpReLU.
 func saelensTranscoder(c *saelensConfig, m *sae.Model, list []array.Array) []array.Array {
 	jump := ""
-	if m.Arch.Thresholds() {
+	if m.Arch.Activation().HasThresholds() {
 		jump, list = "jumprelu_", append(list, threshold(m))
 	}
 	c.Architecture = jump + "transcoder"

@@ -1,24 +1,24 @@
 package ranks
 
-// number is what a Bucket sums as float64; integers stay exact up to 2⁵³.
+// number is what a Bucket all-reduces as float64; integers stay exact up to 2⁵³.
 type number interface {
 	~int | ~int32 | ~int64 | ~float64
 }
 
-// Bucket gathers numbers, to be summed over the ranks in one go.
+// Bucket gathers numbers for one all-reduce.
 type Bucket struct {
-	narrow [][]float32
-	wide   []float64
-	back   []func(sums []float64) (left []float64)
+	f32  [][]float32
+	f64  []float64
+	back []func(sums []float64) (left []float64)
 }
 
 // Floats takes an array, such as a gradient.
-func (b *Bucket) Floats(v []float32) { b.narrow = append(b.narrow, v) }
+func (b *Bucket) Floats(v []float32) { b.f32 = append(b.f32, v) }
 
 // Number takes numbers.
 func Number[T number](b *Bucket, all ...*T) {
 	for _, p := range all {
-		b.wide = append(b.wide, float64(*p))
+		b.f64 = append(b.f64, float64(*p))
 	}
 	b.back = append(b.back, func(sums []float64) []float64 {
 		for i, p := range all {
@@ -31,7 +31,7 @@ func Number[T number](b *Bucket, all ...*T) {
 // Numbers takes an array of numbers.
 func Numbers[T number](b *Bucket, v []T) {
 	for _, x := range v {
-		b.wide = append(b.wide, float64(x))
+		b.f64 = append(b.f64, float64(x))
 	}
 	b.back = append(b.back, func(sums []float64) []float64 {
 		for i := range v {
@@ -48,7 +48,7 @@ func (b *Bucket) Flags(v []bool) {
 		if x {
 			n = 1
 		}
-		b.wide = append(b.wide, n)
+		b.f64 = append(b.f64, n)
 	}
 	b.back = append(b.back, func(sums []float64) []float64 {
 		for i := range v {
@@ -58,12 +58,12 @@ func (b *Bucket) Flags(v []bool) {
 	})
 }
 
-// Sum sums all of it and writes the sums back.
-func (b *Bucket) Sum(r Ranks) error {
-	if err := r.Sum(b.narrow, b.wide); err != nil {
+// AllReduce sums all of it over the ranks and writes the sums back.
+func (b *Bucket) AllReduce(r Ranks) error {
+	if err := r.AllReduce(b.f32, b.f64); err != nil {
 		return err
 	}
-	left := b.wide
+	left := b.f64
 	for _, write := range b.back {
 		left = write(left)
 	}

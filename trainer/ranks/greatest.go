@@ -7,7 +7,7 @@ import (
 
 // Greatest finds the k-th greatest of unsigned numbers that lie on several ranks, or the least when there are fewer:
 // all above it are among the k, and of those equal to it the first share of this rank, with the ranks in their order.
-// It is a radix selection: three sums of a histogram, whatever k and the numbers are.
+// It is a radix selection: three all-reduces of a histogram, whatever k and the numbers are.
 func Greatest(r Ranks, v []uint32, k int) (least uint32, share int, err error) {
 	if k <= 0 {
 		return 0, 0, nil
@@ -20,7 +20,7 @@ func Greatest(r Ranks, v []uint32, k int) (least uint32, share int, err error) {
 				count[x>>d.shift&(1<<d.width-1)]++
 			}
 		}
-		if err := r.Sum(nil, count); err != nil {
+		if err := r.AllReduce(nil, count); err != nil {
 			return 0, 0, err
 		}
 		var digit int
@@ -33,7 +33,7 @@ func Greatest(r Ranks, v []uint32, k int) (least uint32, share int, err error) {
 			equal[r.Rank()]++
 		}
 	}
-	if err := r.Sum(nil, equal); err != nil {
+	if err := r.AllReduce(nil, equal); err != nil {
 		return 0, 0, err
 	}
 	left := k - above
@@ -67,7 +67,7 @@ func reach(count []float64, above, k int) (digit, before int) {
 func Rows(r Ranks, keys []float64, rows [][]float32, most, w int) (least []float64, all [][]float32, err error) {
 	slots := make([]float64, r.World())
 	slots[r.Rank()] = float64(len(keys))
-	if err := r.Sum(nil, slots); err != nil {
+	if err := r.AllReduce(nil, slots); err != nil {
 		return nil, nil, err
 	}
 	at, n := 0, 0
@@ -79,7 +79,7 @@ func Rows(r Ranks, keys []float64, rows [][]float32, most, w int) (least []float
 	}
 	every := make([]float64, n)
 	copy(every[at:], keys)
-	if err := r.Sum(nil, every); err != nil {
+	if err := r.AllReduce(nil, every); err != nil {
 		return nil, nil, err
 	}
 	order := make([]int, n)
@@ -96,5 +96,5 @@ func Rows(r Ranks, keys []float64, rows [][]float32, most, w int) (least []float
 			copy(all[i], rows[own])
 		}
 	}
-	return least, all, r.Sum([][]float32{flat}, nil)
+	return least, all, r.AllReduce([][]float32{flat}, nil)
 }

@@ -11,14 +11,14 @@ type Ranks interface {
 	Rank() int
 	// World is the number of processes.
 	World() int
-	// Sum replaces every number by its sum over the ranks, to the same bits on all of them. The lengths are the same
-	// on every rank.
-	Sum(narrow [][]float32, wide []float64) error
-	// Share replaces data by rank 0's, which is as long.
-	Share(data []byte) error
-	// Ends tells whether these ranks end after the step that the last Sum belongs to, because one of them leaves or
-	// another one comes. All get the same answer.
-	Ends() bool
+	// AllReduce replaces every number by its sum over the ranks, to the same bits on all of them. The lengths are the
+	// same on every rank.
+	AllReduce(f32 [][]float32, f64 []float64) error
+	// Broadcast replaces data by rank 0's, which is as long.
+	Broadcast(data []byte) error
+	// Regrouping tells whether these ranks end after the step that the last AllReduce belongs to, because one of them
+	// leaves or another one joins. All get the same answer.
+	Regrouping() bool
 }
 
 // Alone is a training on one process.
@@ -30,28 +30,28 @@ func (Alone) Rank() int { return 0 }
 // World is 1.
 func (Alone) World() int { return 1 }
 
-// Sum leaves the numbers.
-func (Alone) Sum([][]float32, []float64) error { return nil }
+// AllReduce leaves the numbers.
+func (Alone) AllReduce([][]float32, []float64) error { return nil }
 
-// Share leaves the bytes.
-func (Alone) Share([]byte) error { return nil }
+// Broadcast leaves the bytes.
+func (Alone) Broadcast([]byte) error { return nil }
 
-// Ends is false.
-func (Alone) Ends() bool { return false }
+// Regrouping is false.
+func (Alone) Regrouping() bool { return false }
 
-// Many tells whether there are others.
-func Many(r Ranks) bool { return r.World() > 1 }
+// Distributed tells whether there are others.
+func Distributed(r Ranks) bool { return r.World() > 1 }
 
 // Agree returns an error on every rank when there is one on any: its own, or ErrOther.
 func Agree(r Ranks, own error) error {
-	if !Many(r) {
+	if !Distributed(r) {
 		return own
 	}
 	failed := []float64{0}
 	if own != nil {
 		failed[0] = 1
 	}
-	if err := r.Sum(nil, failed); err != nil {
+	if err := r.AllReduce(nil, failed); err != nil {
 		return errors.Join(own, err)
 	}
 	if own == nil && failed[0] > 0 {
@@ -63,6 +63,6 @@ func Agree(r Ranks, own error) error {
 // Total is the sum of n over the ranks.
 func Total(r Ranks, n int) (int, error) {
 	sum := []float64{float64(n)}
-	err := r.Sum(nil, sum)
+	err := r.AllReduce(nil, sum)
 	return int(sum[0]), err
 }

@@ -97,7 +97,7 @@ func TestBucket(t *testing.T) {
 		ranks.Numbers(&b, counts)
 		b.Flags(flags)
 		b.Floats(floats)
-		err := b.Sum(r)
+		err := b.AllReduce(r)
 		if n != 3 || x != 1.5 || !slices.Equal(counts, []int64{3, 3}) || !slices.Equal(flags, []bool{false, true}) || floats[0] != 6 {
 			t.Errorf("rank %d has %v %v %v %v %v", r.Rank(), n, x, counts, flags, floats)
 		}

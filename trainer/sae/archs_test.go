@@ -20,7 +20,7 @@ func TestBatchTopKVector(t *testing.T) {
 	s.more(pre, 0, 0)
 	s.shrink()
 	var c Codes
-	if least := c.keep(s.cand, 2, 4); least != 2 || averaged(-1, float64(least)) != 2 {
+	if least := c.keep(s.cand, 2, 4); least != 2 || averageTheta(-1, float64(least)) != 2 {
 		t.Errorf("threshold %v, want 2", least)
 	}
 	i0, v0 := c.Row(0)
@@ -30,10 +30,10 @@ func TestBatchTopKVector(t *testing.T) {
 	}
 }
 
-// A window in which nothing fires leaves the threshold as it is.
+// A batch in which nothing fires leaves the threshold as it is.
 func TestThresholdAverage(t *testing.T) {
 	for _, c := range []struct{ theta, least, want float64 }{{-1, 0, -1}, {-1, 3, 3}, {2, 0, 2}, {2, 3, 2.01}} {
-		if got := averaged(c.theta, c.least); math.Abs(got-c.want) > 1e-12 {
+		if got := averageTheta(c.theta, c.least); math.Abs(got-c.want) > 1e-12 {
 			t.Errorf("%v after %v: %v, want %v", c.theta, c.least, got, c.want)
 		}
 	}
@@ -68,8 +68,8 @@ var families = []family{
 	{"relu_april", func(c *Config) { c.Arch = ReLUApril }},
 	{"p_anneal", func(c *Config) { c.Arch, c.Sparsity, c.Steps, c.PFrom, c.PEnd = ReLU, PAnneal, 1000, -200, 0.2 }},
 	{"hoyer", func(c *Config) { c.Arch, c.Sparsity = ReLU, Hoyer }},
-	{"group", func(c *Config) { c.Arch, c.Sparsity, c.Group = ReLU, Group, 3 }},
-	{"group_hoyer", func(c *Config) { c.Arch, c.Sparsity, c.Group = ReLU, GroupHoyer, 3 }},
+	{"group", func(c *Config) { c.Arch, c.Sparsity, c.GroupSize = ReLU, Group, 3 }},
+	{"group_hoyer", func(c *Config) { c.Arch, c.Sparsity, c.GroupSize = ReLU, GroupHoyer, 3 }},
 	{"gated", func(c *Config) { c.Arch = Gated }},
 	{"jumprelu", func(c *Config) { c.Arch = JumpReLU }},
 	{"jumprelu_tanh", func(c *Config) { c.Arch, c.Preact, c.Theta = JumpReLUTanh, 0.5, 0.53 }},
@@ -86,7 +86,7 @@ var families = []family{
 // config is the numbers of gradCfg with those of the family.
 func (f family) config() Config {
 	c := gradCfg
-	c.Penalty, c.Rise, c.Bandwidth, c.Theta, c.Prefixes = 0.75, 4, 0.25, 0.5, 3
+	c.Penalty, c.Warmup, c.Bandwidth, c.Theta, c.Prefixes = 0.75, 4, 0.25, 0.5, 3
 	f.change(&c)
 	return c
 }
@@ -101,8 +101,13 @@ func (f family) exact(t testing.TB, seed uint64, d int) *Learner {
 	for j := range l.gainOut {
 		l.gainOut[j] = []float32{0.5, 1, 2}[j%3]
 	}
-	l.beginArch()
-	l.beginWindow()
+	if l.Arch.Activation() == JumpReLUActivation {
+		for i := range l.M {
+			l.variant.reset(i)
+		}
+	}
+	l.variant.sync()
+	l.beginBatch()
 	return l
 }
 
@@ -117,14 +122,13 @@ func TestArchGradients(t *testing.T) {
 			if err := l.Micro(x, n); err != nil {
 				t.Fatal(err)
 			}
-			if err := l.chooseHeld(); err != nil {
+			if err := l.variant.flush(); err != nil {
 				t.Fatal(err)
 			}
 			want, loss := literal(t, l, x, n)
 			l.biasGradient()
-			l.ungate()
-			paid := l.payPenalty()
-			if got := l.metrics(0, paid/n)["loss"]; math.Abs(got-loss/n) > 1e-5*loss/n {
+			l.variant.finish()
+			if got := l.metrics(0)["loss"]; math.Abs(got-loss/n) > 1e-5*loss/n {
 				t.Errorf("loss %v, want %v", got, loss/n)
 			}
 			for _, p := range l.params {
@@ -175,20 +179,20 @@ func same(t *testing.T, name string, whole, parts *Learner) {
 		t.Fatal(err)
 	}
 	for metric, v := range wantM {
-		if math.Abs(v-gotM[metric]) > 1e-5*(1e-9+math.Abs(v)) || whole.Arch.OverBatch() && v != gotM[metric] {
+		if math.Abs(v-gotM[metric]) > 1e-5*(1e-9+math.Abs(v)) || whole.Arch.Activation() == ThresholdActivation && v != gotM[metric] {
 			t.Fatalf("%s of %s: %v, in parts %v", metric, name, v, gotM[metric])
 		}
 	}
 	if !slices.Equal(whole.since, parts.since) || relative(parts.Theta, whole.Theta) > 1e-5 {
 		t.Fatalf("%s: counters %v or thresholds %v differ, in parts %v and %v", name, whole.since, whole.Theta, parts.since, parts.Theta)
 	}
-	if whole.Arch.OverBatch() && !slices.Equal(whole.WDec, parts.WDec) {
+	if whole.Arch.Activation() == ThresholdActivation && !slices.Equal(whole.WDec, parts.WDec) {
 		t.Fatal("batchtopk: other bits in parts")
 	}
 }
 
 func (f family) plan() Config {
-	c := Config{Width: 96, K: 3, AuxK: 16, AuxCoef: 1. / 32, DeadTokens: 8000, Clip: 1, Scale: true, Prefixes: 3, Rise: 20, Bandwidth: 0.5, Theta: 0.3}
+	c := Config{Width: 96, K: 3, AuxK: 16, AuxCoef: 1. / 32, DeadTokens: 8000, Clip: 1, Scale: true, Prefixes: 3, Warmup: 20, Bandwidth: 0.5, Theta: 0.3}
 	f.change(&c)
 	c.Penalty = map[Arch]float64{ReLU: 2, ReLUApril: 1, JumpReLU: 0.3, Gated: 2, JumpReLUTanh: 0.1}[c.Arch]
 	switch c.Sparsity {
@@ -197,7 +201,7 @@ func (f family) plan() Config {
 	case Group:
 		c.Penalty = 2
 	}
-	c.Group = 1 // what is planted has no groups
+	c.GroupSize = 1 // what is planted has no groups
 	if c.Preact > 0 {
 		c.Preact, c.Bandwidth, c.Theta = 1e-3, 0.5, 0.1
 	}
@@ -208,7 +212,7 @@ func (f family) plan() Config {
 		c.Importance = slices.Repeat([]float32{0.5, 1.5}, 16)
 	}
 	c.PFrom, c.Steps = 100, 800
-	if c.Arch.Revives() {
+	if c.Arch.Defaults(32).AuxK > 0 {
 		c.Steps = 300
 	}
 	return c
@@ -368,5 +372,31 @@ func TestArchsResume(t *testing.T) {
 		if !slices.Equal(l.WDec, again.WDec) || !slices.Equal(l.WEnc, again.WEnc) || !slices.Equal(l.Theta, again.Theta) {
 			t.Errorf("%s: other weights after resuming", f.name)
 		}
+	}
+}
+
+// What a training gets where nobody chooses stands in cfg.json files, and so never changes unnoticed.
+func TestDefaultsOfArchitectures(t *testing.T) {
+	want := map[Arch]Defaults{
+		TopK:         {AuxK: 16, Penalty: 1, Warmup: 0.05, Bandwidth: 0.5, Theta: 0.3},
+		MultiTopK:    {AuxK: 16, Penalty: 1, Warmup: 0.05, Bandwidth: 0.5, Theta: 0.3},
+		BatchTopK:    {AuxK: 16, Penalty: 1, Warmup: 0.05, Bandwidth: 0.5, Theta: 0.3},
+		Matryoshka:   {AuxK: 16, Penalty: 1, Warmup: 0.05, Bandwidth: 0.5, Theta: 0.3},
+		ReLU:         {Penalty: 1, Warmup: 0.05, Bandwidth: 0.5, Theta: 0.3},
+		ReLUApril:    {Penalty: 5, Warmup: 0.05, Bandwidth: 0.5, Theta: 0.3},
+		Gated:        {Penalty: 1, Warmup: 0.05, Bandwidth: 0.5, Theta: 0.3},
+		JumpReLU:     {Penalty: 1, Warmup: 0.05, Bandwidth: 0.5, Theta: 0.3},
+		JumpReLUTanh: {Penalty: 1, Warmup: 1, Bandwidth: 2, Theta: 0.1},
+	}
+	if len(Archs) != len(want) {
+		t.Errorf("%d architectures, want %d", len(Archs), len(want))
+	}
+	for _, a := range Archs {
+		if got := a.Defaults(32); got != want[a] {
+			t.Errorf("%s: %+v, want %+v", a, got, want[a])
+		}
+	}
+	if got := TopK.Defaults(1).AuxK; got != 1 {
+		t.Errorf("aux_k of vectors of length 1 is %d, want 1", got)
 	}
 }

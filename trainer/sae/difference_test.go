@@ -15,7 +15,7 @@ import (
 func TestFiniteDifferences(t *testing.T) {
 	const d, n, h = 6, 40, 1. / 2048
 	for _, f := range families {
-		if f.config().Arch.Jumps() {
+		if f.config().Arch.Activation() == JumpReLUActivation {
 			continue
 		}
 		f.change = with(f.change, func(c *Config) { c.AuxK = 0 })
@@ -59,7 +59,7 @@ func (f family) lossAt(t *testing.T, d, n int, name string, at int, by float32) 
 			p.Value[at] += by
 		}
 	}
-	l.beginWindow()
+	l.beginBatch()
 	x := make([]float32, n*d)
 	for i := range x {
 		x[i] = float32(normal(r))
@@ -67,13 +67,12 @@ func (f family) lossAt(t *testing.T, d, n int, name string, at int, by float32) 
 	if err := l.Micro(x, n); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.chooseHeld(); err != nil {
+	if err := l.variant.flush(); err != nil {
 		t.Fatal(err)
 	}
 	l.biasGradient()
-	l.ungate()
-	paid := l.payPenalty()
-	return l, l.metrics(0, paid/float64(n))["loss"]
+	l.variant.finish()
+	return l, l.metrics(0)["loss"]
 }
 
 // largest are the places of the n greatest magnitudes.

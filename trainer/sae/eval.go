@@ -26,9 +26,9 @@ func (e *Eval) Add(x []float32, n int) error {
 	if err := e.Model.Reconstruct(x, e.xhat, n, &e.codes); err != nil {
 		return err
 	}
-	e.sums.Add(e.Model.Aim(x, n), e.xhat, n)
+	e.sums.Add(e.Model.Target(x, n), e.xhat, n)
 	for b := range n {
-		idx, _ := e.codes.row(b)
+		idx, _ := e.codes.Row(b)
 		e.active += int64(len(idx))
 		for _, i := range idx {
 			e.fires[i]++

@@ -44,7 +44,7 @@ func exactLearner(t testing.TB, r *rand.Rand, d int, cfg Config) *Learner {
 
 var gradCfg = Config{Width: 24, K: 4, AuxK: 3, AuxCoef: 1. / 32, DeadTokens: 100, Scale: true}
 
-// gradients is the sum of the window's gradients, by parameter.
+// gradients is the sum of the batch's gradients, by parameter.
 func (l *Learner) gradients() map[string][]float32 {
 	l.biasGradient()
 	out := map[string][]float32{}
@@ -74,11 +74,11 @@ func TestGradientAgainstAutograd(t *testing.T) {
 	if err := l.Micro(x, n); err != nil {
 		t.Fatal(err)
 	}
-	if l.win.auxLoss == 0 {
+	if l.variant.(*topK).aux.sum == 0 {
 		t.Fatal("the auxiliary loss is not exercised")
 	}
 	wantLoss, want := autograd(t, l, x, n)
-	loss := l.win.loss/l.consts[constVariance] + l.cfg.AuxCoef*l.win.auxLoss/l.consts[constAuxVar]
+	loss := l.batch.loss/l.consts[constVariance] + l.cfg.AuxCoef*l.variant.(*topK).aux.sum/l.consts[constAuxVar]
 	if math.Abs(loss-wantLoss) > 1e-5*wantLoss {
 		t.Errorf("loss %v, want %v", loss, wantLoss)
 	}

@@ -16,32 +16,28 @@ const (
 	constVariance        // V
 	constAuxVar          // V_a
 	consts
-	constTheta = consts // θ of BatchTopK, −1 before the first step; TopK's files have no such number
-	constMatch = consts // factor of λ of PAnneal; the ReLUs' files alone have it
+	constOwn = consts // a variant's own number, which the files of the others do not have
 )
 
-// Learner is a Model in training.
+// Learner is a Model in training. One goroutine uses it.
 type Learner struct {
 	*Model
-	cfg    Config
-	grad   *Model // gradients, summed over the rows of the window
-	params []optim.Param
-	opt    optim.Optimizer
-	ema    *optim.EMA // nil without
-	since  []int64    // [M] rows since the latent fired, up to the last step
-	dead   []int32    // latents that are dead during this window
-	consts []float64
-	win    window
-	work   work
-	ranks  ranks.Ranks
-	from   int // place in the window of this rank's first row
+	cfg     Config
+	arch    architecture
+	variant variant
+	grad    *Model // gradients, summed over the rows of the batch
+	params  []optim.Param
+	opt     optim.Optimizer
+	ema     *optim.EMA // nil without
+	since   []int64    // [M] rows since the latent fired, up to the last step
+	dead    []int32    // latents that are dead during this batch
+	consts  []float64
+	batch   batch
+	work    work
+	drawn   *reservoir // rows that dead latents begin anew from after this batch, nil when they do not
 
-	logTheta, gradTheta []float32 // [M] of what jumps
-	lengths             []float32 // [M] n_i during this window; nil when all are 1
-	held                []float32 // rows of a BatchTopK window
-	prefixes            []int     // of Matryoshka
-	guess               float32   // where its next choice begins to look; decides the time alone
-	reborn              *reservoir
+	ranks ranks.Ranks
+	from  int // place in the batch of this rank's first row
 }
 
 // New makes a learner for rows of length d: the vector, and behind it the target if there is one. It
@@ -57,20 +53,25 @@ func New(d int, cfg Config) (*Learner, error) {
 	if err := s.check(); err != nil {
 		return nil, fmt.Errorf("sae: %w", err)
 	}
-	if err := cfg.problem(s); err != nil {
+	arch, _ := cfg.Arch.lookup()
+	if err := cfg.check(arch, s); err != nil {
 		return nil, fmt.Errorf("sae: %w", err)
 	}
-	l := &Learner{Model: newModel(s), cfg: cfg, grad: newModel(s), since: make([]int64, s.M), consts: make([]float64, consts), ranks: ranks.Alone{}}
-	l.plain = l.plain || cfg.Arch.free() || cfg.Untied
-	l.win = newWindow(s)
-	l.params = []optim.Param{
-		{Name: "W_enc", Shape: []int{s.M, s.D}, Value: l.WEnc, Grad: l.grad.WEnc},
-		{Name: "b_enc", Shape: []int{s.M}, Value: l.BEnc, Grad: l.grad.BEnc},
-		{Name: "W_dec", Shape: []int{s.M, s.Outputs()}, Value: l.WDec, Grad: l.grad.WDec},
-		{Name: "b_dec", Shape: []int{s.Outputs()}, Value: l.BDec, Grad: l.grad.BDec},
+	l := &Learner{Model: newModel(s), cfg: cfg, arch: arch, grad: newModel(s), since: make([]int64, s.M),
+		consts: make([]float64, consts), batch: newBatch(s), ranks: ranks.Alone{}}
+	l.plain = l.plain || arch.free || cfg.Untied
+	l.variant = arch.variant(l)
+	l.params = append(l.params,
+		optim.Param{Name: "W_enc", Shape: []int{s.M, s.D}, Value: l.WEnc, Grad: l.grad.WEnc},
+		optim.Param{Name: "b_enc", Shape: []int{s.M}, Value: l.BEnc, Grad: l.grad.BEnc},
+		optim.Param{Name: "W_dec", Shape: []int{s.M, s.Outputs()}, Value: l.WDec, Grad: l.grad.WDec},
+		optim.Param{Name: "b_dec", Shape: []int{s.Outputs()}, Value: l.BDec, Grad: l.grad.BDec})
+	l.params = append(l.params, l.variant.params()...)
+	if cfg.Skip {
+		shape := []int{s.Outputs(), s.D}
+		l.params = append(l.params, optim.Param{Name: "W_skip", Shape: shape, Value: l.WSkip, Grad: l.grad.WSkip})
 	}
-	l.prepareArch()
-	l.prepareGains()
+	l.makeGains()
 	var err error
 	if l.opt, err = optim.New(cfg.Optimizer, l.params); err != nil {
 		return nil, fmt.Errorf("sae: %w", err)
@@ -81,38 +82,9 @@ func New(d int, cfg Config) (*Learner, error) {
 	return l, nil
 }
 
-// prepareArch adds what an architecture needs besides the four arrays.
-func (l *Learner) prepareArch() {
-	c, vector := &l.cfg, []int{l.M}
-	if !c.Arch.Revives() {
-		c.AuxK = 0
-	}
-	switch {
-	case c.Arch.OverBatch():
-		l.consts = append(l.consts, -1)
-		l.prefixes = prefixes(l.M, c.Prefixes)
-	case c.Arch.Jumps():
-		l.logTheta, l.gradTheta = make([]float32, l.M), make([]float32, l.M)
-		l.params = append(l.params, optim.Param{Name: "log_threshold", Shape: vector, Value: l.logTheta, Grad: l.gradTheta})
-	case c.Arch == Gated:
-		l.params = append(l.params, optim.Param{Name: "r_mag", Shape: vector, Value: l.RMag, Grad: l.grad.RMag},
-			optim.Param{Name: "b_mag", Shape: vector, Value: l.BMag, Grad: l.grad.BMag})
-	case c.Sparsity == PAnneal:
-		l.consts = append(l.consts, 1)
-	}
-	if c.Arch == JumpReLUTanh {
-		c.Sparsity = tanhForm
-	}
-	if l.free() || l.Parts != nil && l.Arch == ReLU {
-		l.lengths = make([]float32, l.M)
-	}
-	if c.Skip {
-		l.params = append(l.params, optim.Param{Name: "W_skip", Shape: []int{l.Outputs(), l.D}, Value: l.WSkip, Grad: l.grad.WSkip})
-	}
-}
-
-// free tells whether directions may have any length.
-func (l *Learner) free() bool { return l.Arch.free() }
+// Distribute makes the learner one of several, each with the same weights, which all-reduce their gradients at the end
+// of every step. The rows it is given are those of a batch from place from on. It comes before Init and Restored.
+func (l *Learner) Distribute(r ranks.Ranks, from int) { l.ranks, l.from = r, from }
 
 // steps is the number of optimizer steps taken.
 func (l *Learner) steps() int { return l.opt.Steps() }
@@ -142,9 +114,9 @@ func (l *Learner) Restored() error {
 	if !(l.scale > 0) || !(l.consts[constVariance] > 0) {
 		return fmt.Errorf("sae: scale %v and variance %v of the checkpoint are not positive", l.scale, l.consts[constVariance])
 	}
-	l.takeTheta()
+	l.variant.sync()
 	l.findDead()
-	l.beginWindow()
+	l.beginBatch()
 	return nil
 }
 
@@ -162,112 +134,121 @@ func (l *Learner) averaged() *Model {
 		return l.Model
 	}
 	m := newModel(l.Shape)
-	var dst [][]float32
 	m.scale, m.gainIn, m.gainOut, m.plain = l.scale, l.gainIn, l.gainOut, l.plain
 	copy(m.Theta, l.Theta)
-	into := map[string][]float32{"W_enc": m.WEnc, "b_enc": m.BEnc, "W_dec": m.WDec, "b_dec": m.BDec, "r_mag": m.RMag, "b_mag": m.BMag,
-		"W_skip": m.WSkip, "log_threshold": m.Theta}
+	arrays := map[string][]float32{"W_enc": m.WEnc, "b_enc": m.BEnc, "W_dec": m.WDec, "b_dec": m.BDec,
+		"r_mag": m.RMag, "b_mag": m.BMag, "W_skip": m.WSkip, logThreshold: m.Theta}
+	var dst [][]float32
 	for _, p := range l.params {
-		dst = append(dst, into[p.Name])
+		dst = append(dst, arrays[p.Name])
 	}
 	from.Average(dst)
-	if l.logTheta != nil {
-		for i, v := range m.Theta {
-			m.Theta[i] = float32(math.Exp(float64(v)))
-		}
-	}
-	if !l.free() {
+	l.variant.average(m)
+	if !l.arch.free {
 		setLengths(m.WDec, m.Outputs(), 1)
 	}
 	return m
 }
 
-// Micro adds the gradients of n rows x [n, Row] to the window. BatchTopK only keeps the rows: what it
-// chooses depends on all rows of the window, and Step computes.
-func (l *Learner) Micro(x []float32, n int) error {
-	if l.Arch.OverBatch() {
-		l.held = append(l.held, x[:n*l.Row()]...)
+// Micro adds the gradients of n rows x [n, Row] to the batch. BatchTopK and Matryoshka only keep the rows: what they
+// choose depends on all rows of the batch, and Step computes.
+func (l *Learner) Micro(x []float32, n int) error { return l.variant.micro(x, n) }
+
+// Step ends the batch: one optimizer step with the gradients of all its rows divided by their number. It returns the
+// batch's metrics.
+func (l *Learner) Step(lr float64) (map[string]float64, error) {
+	if err := l.variant.flush(); err != nil {
+		return nil, err
+	}
+	if err := l.allReduce(); err != nil {
+		return nil, err
+	}
+	if l.batch.n == 0 {
+		return nil, errors.New("sae: a step without rows")
+	}
+	l.finishGradients()
+	inv := 1 / float64(l.batch.n)
+	norm := optim.Norm(l.params) * inv
+	if math.IsNaN(norm) || math.IsInf(norm, 0) {
+		return nil, fmt.Errorf("sae: the gradient of %s: %w", optim.NonFinite(l.params), optim.ErrNonFinite)
+	}
+	l.opt.Step(lr, inv*optim.Clip(norm*l.consts[constVariance], l.cfg.Clip))
+	l.unitRows()
+	if l.ema != nil {
+		l.ema.Add()
+	}
+	l.variant.sync()
+	m := l.metrics(norm)
+	l.endBatch()
+	return m, nil
+}
+
+// allReduce makes the gradients and the sums of the batch those of all ranks.
+func (l *Learner) allReduce() error {
+	if !ranks.Distributed(l.ranks) {
 		return nil
 	}
-	if err := l.take(x, n); err != nil {
+	var b ranks.Bucket
+	for _, p := range l.params {
+		b.Floats(p.Grad)
+	}
+	l.batch.sums(&b)
+	l.variant.sums(&b)
+	if err := b.AllReduce(l.ranks); err != nil {
 		return err
 	}
-	if err := l.encode(l.work.z, n, &l.work.codes, func(pre []float32) { l.chooseTraining(pre, n) }); err != nil {
-		return err
+	if l.drawn != nil {
+		return l.drawn.allReduce(l)
 	}
-	return l.learn(n)
+	return nil
 }
 
-// take brings n rows to the model's units: z, and t where it is another.
-func (l *Learner) take(x []float32, n int) (err error) {
-	l.reserve(n)
-	w := &l.work
-	l.centre(w.z, x, n)
-	w.t = w.z
-	if l.plain {
-		w.tOwn = grow(w.tOwn, n*l.Outputs())
-		w.t = w.tOwn
-		l.aim(w.t, x, n)
+// metrics are those of the batch, and the norm of its gradient.
+func (l *Learner) metrics(norm float64) map[string]float64 {
+	n, b := float64(l.batch.n), &l.batch
+	m := map[string]float64{
+		"loss": b.loss / (n * l.consts[constVariance]),
+		"fvu":  b.fvu(),
+		"l0":   float64(b.active) / n,
+		"dead": float64(len(l.dead)),
+		"grad": norm,
 	}
-	w.skipped, err = l.skip(w.z, n)
-	return err
+	l.variant.metrics(m, n)
+	return m
 }
 
-// chooseTraining fills the codes that gradients go through.
-func (l *Learner) chooseTraining(pre []float32, n int) {
-	w := &l.work
-	switch {
-	case l.Arch.PerRow():
-		l.activate(pre, n, &w.codes)
-		l.chooseMore(pre, n)
-		w.aux.reset(n, min(l.cfg.AuxK, len(l.dead)))
-		if w.aux.K > 0 {
-			w.aux.chooseAmong(pre, l.M, l.dead)
+// endBatch moves the dead counters on, fixes V_a for the next batch and empties the sums.
+func (l *Learner) endBatch() {
+	l.consts[constAuxVar] = l.batch.residualVariance()
+	for i, fired := range l.batch.fired {
+		l.since[i] += int64(l.batch.n)
+		if fired {
+			l.since[i] = 0
 		}
-	case l.Arch.Jumps():
-		w.codes.near(pre, n, l.Theta, l.cfg.Bandwidth)
-	case l.Arch == Gated:
-		l.chooseGated(pre, n)
-	default:
-		w.codes.above(pre, n, l.M, nil)
+	}
+	if l.drawn != nil {
+		l.drawn.resample(l)
+		l.variant.sync()
+	}
+	l.findDead()
+	for _, p := range l.params {
+		clear(p.Grad)
+	}
+	l.batch.reset()
+	l.beginBatch()
+}
+
+func (l *Learner) findDead() {
+	l.dead = l.dead[:0]
+	for i, n := range l.since {
+		if n >= int64(l.cfg.DeadTokens) {
+			l.dead = append(l.dead, int32(i))
+		}
 	}
 }
 
-// learn adds the gradients through the chosen codes of n rows.
-func (l *Learner) learn(n int) error {
-	if err := l.reconstruct(n); err != nil {
-		return err
-	}
-	w := &l.work
-	rows := w.r
-	switch {
-	case l.Arch == Matryoshka:
-		l.backwardNested(n)
-		rows = w.nested[0]
-	case l.Arch.Revives():
-		l.backward(&w.codes, w.r, 2/l.consts[constVariance])
-	default:
-		l.backwardPenalised(n)
-	}
-	if err := errors.Join(l.felt(rows, n, 1), l.backwardMore(n)); err != nil {
-		return err
-	}
-	if w.aux.N == n && w.aux.K > 0 && l.consts[constAuxVar] > 0 {
-		l.win.auxLoss += l.auxResiduals(n)
-		l.backward(&w.aux, w.ra, 2*l.cfg.AuxCoef/l.consts[constAuxVar])
-	}
-	return nil
-}
-
-// reconstruct computes the residuals and the window's sums.
-func (l *Learner) reconstruct(n int) error {
-	loss := l.residuals(n)
-	if math.IsNaN(loss) || math.IsInf(loss, 0) {
-		return fmt.Errorf("sae: the reconstruction: %w", optim.ErrNonFinite)
-	}
-	if l.reborn != nil {
-		l.reborn.offer(l, n)
-	}
-	l.collect(n, loss)
-	return nil
+// beginBatch prepares what is fixed during a batch.
+func (l *Learner) beginBatch() {
+	l.variant.beginBatch()
+	l.drawn = newReservoir(l)
 }

@@ -60,10 +60,10 @@ func (d *dense) loss(x []float32) *torch.Tensor {
 		d.z = d.Minus(d.z, d.p["b_dec"])
 	}
 	d.pre = d.Linear(d.z, d.p["W_enc"], d.p["b_enc"])
-	paid := d.activate()
+	penalty := d.activate()
 	v := 1 / l.consts[constVariance]
-	total := d.Add(d.MulScalar(d.errors(), v), d.MulScalar(paid, l.lambda()))
-	if l.Arch.Revives() {
+	total := d.Add(d.MulScalar(d.errors(), v), d.MulScalar(penalty, l.lambda()))
+	if l.arch.revives {
 		e := d.Detach(d.Neg(d.residual(d.codes, d.p["W_dec"], l.M)))
 		total = d.Add(total, d.aux(e))
 	}
@@ -98,7 +98,7 @@ func (d *dense) errors() *torch.Tensor {
 	if d.l.Arch == Matryoshka {
 		first = []int{d.l.M / 4, d.l.M / 2, d.l.M}
 		if d.l.cfg.Sampled {
-			first = d.l.prefixes
+			first = d.l.variant.(*nestedTopK).prefixes
 		}
 	}
 	total := d.MulScalar(d.Sum(d.codes), 0)
@@ -122,21 +122,21 @@ func (d *dense) aux(e *torch.Tensor) *torch.Tensor {
 	return d.MulScalar(d.Sum(d.Square(d.Minus(d.MatMul(aux, d.p["W_dec"]), e))), l.cfg.AuxCoef/l.consts[constAuxVar])
 }
 
-// activate sets the codes [N, M] and returns what is paid for them, before λ.
+// activate sets the codes [N, M] and returns their penalty, before λ.
 func (d *dense) activate() *torch.Tensor {
 	l := d.l
-	switch {
-	case l.Arch.PerRow():
+	switch l.Arch.Activation() {
+	case TopKActivation:
 		d.codes = topMask(d.Scope, d.pre, l.K, l.M)
-	case l.Arch.OverBatch():
+	case ThresholdActivation:
 		d.codes = d.Mul(d.pre, d.overBatch())
-	case l.Arch.Jumps():
+	case JumpReLUActivation:
 		return d.jumps()
-	case l.Arch == Gated:
+	case GatedActivation:
 		return d.gated()
 	default:
 		d.codes = d.Relu(d.pre)
-		return d.paid()
+		return d.sparsity()
 	}
 	return d.MulScalar(d.Sum(d.pre), 0)
 }
@@ -154,32 +154,40 @@ func (d *dense) overBatch() *torch.Tensor {
 	return d.matrix(mask, d.n, d.l.M)
 }
 
-// paid is P of the codes.
-func (d *dense) paid() *torch.Tensor {
+// sparsity is P of the codes.
+func (d *dense) sparsity() *torch.Tensor {
 	f := d.codes
 	sum := d.SumDim(f, 1, false)
 	square := d.ClampMin(d.SumDim(d.Square(f), 1, false), 1e-20)
-	switch d.l.cfg.Sparsity {
+	penalty := d.penalty()
+	switch penalty.form {
 	case PAnneal:
-		p := d.l.exponent(d.l.steps())
+		p := penalty.exponent(d.l.steps())
 		up := d.Exp(d.MulScalar(d.Log(d.AddScalar(f, pEps)), p))
 		return d.Sum(d.AddScalar(up, -math.Pow(pEps, p)))
 	case Hoyer:
 		return d.Sum(d.Div(d.Square(sum), square))
 	case Group, GroupHoyer:
-		g := d.View(d.Square(f), int64(d.n), int64(d.l.M/d.l.cfg.Group), int64(d.l.cfg.Group))
+		g := d.View(d.Square(f), int64(d.n), int64(d.l.M/d.l.cfg.GroupSize), int64(d.l.cfg.GroupSize))
 		norms := d.SumDim(d.Sqrt(d.ClampMin(d.SumDim(g, 2, false), 1e-20)), 1, false)
-		if d.l.cfg.Sparsity == Group {
+		if penalty.form == Group {
 			return d.Sum(norms)
 		}
 		return d.Sum(d.Div(d.Square(norms), square))
 	case tanhForm:
 		return d.Sum(d.Tanh(d.MulScalar(d.Mul(f, d.lengths()), tanhSlope)))
 	}
-	if d.l.lengths == nil {
+	if penalty.lengths == nil {
 		return d.Sum(f)
 	}
 	return d.Sum(d.Mul(f, d.lengths()))
+}
+
+func (d *dense) penalty() *penalty {
+	if v, ok := d.l.variant.(*relu); ok {
+		return v.penalty
+	}
+	return d.l.variant.(*jumpReLUTanh).penalty
 }
 
 // lengths is n_i [M].
@@ -211,7 +219,7 @@ func (d *dense) jumps() *torch.Tensor {
 		return d.Sum(d.Add(g, d.Mul(d.matrix(dStep, d.n, l.M), zero)))
 	}
 	short := d.Mul(d.Relu(d.Minus(theta, d.pre)), d.lengths())
-	return d.Add(d.paid(), d.MulScalar(d.Sum(short), l.preact()/l.lambda()))
+	return d.Add(d.sparsity(), d.MulScalar(d.Sum(short), l.variant.(*jumpReLUTanh).preact()/l.lambda()))
 }
 
 // gated also has the loss of the gates, which reaches neither decoder nor skip.

@@ -8,6 +8,57 @@ import (
 	"actfleet/trainer/parallel"
 )
 
+// Shape is the architecture and the sizes of a model.
+type Shape struct {
+	Arch    Arch
+	D, M, K int
+	// Out is the length of a transcoder's target, which follows the vector in every row. 0 is an autoencoder.
+	Out  int
+	Skip bool // a transcoder has a skip connection W_skip
+	// Parts are the lengths of the vectors that stand side by side in D (a crosscoder); nil is one.
+	Parts []int
+}
+
+// Row is the length of a row: of the vector and, of a transcoder, its target.
+func (s Shape) Row() int { return s.D + s.Out }
+
+// Outputs is the length of a reconstruction.
+func (s Shape) Outputs() int {
+	if s.Out > 0 {
+		return s.Out
+	}
+	return s.D
+}
+
+// parts are the lengths of the vectors that are reconstructed.
+func (s Shape) parts() []int {
+	if len(s.Parts) > 0 {
+		return s.Parts
+	}
+	return []int{s.Outputs()}
+}
+
+// check refuses sizes that do not make a model.
+func (s Shape) check() error {
+	if _, err := ParseArch(string(s.Arch)); err != nil {
+		return err
+	}
+	if s.D < 1 || s.M < 1 || s.K < 1 || s.K > s.M || s.Out < 0 {
+		return fmt.Errorf("width %d and k %d over vectors of %d do not make an autoencoder", s.M, s.K, s.D)
+	}
+	if s.Skip && s.Out == 0 {
+		return fmt.Errorf("skip is for transcoders: give a target")
+	}
+	sum := 0
+	for _, p := range s.Parts {
+		sum += p
+	}
+	if s.Parts != nil && (s.Out > 0 || sum != s.D) {
+		return fmt.Errorf("vectors of %v side by side do not make rows of %d", s.Parts, s.D)
+	}
+	return nil
+}
+
 // Model is a trained autoencoder, transcoder or crosscoder.
 type Model struct {
 	Shape
@@ -29,16 +80,63 @@ func newModel(s Shape) *Model {
 	m := &Model{Shape: s, scale: 1, plain: s.Out > 0}
 	m.WEnc, m.BEnc = make([]float32, s.M*s.D), make([]float32, s.M)
 	m.WDec, m.BDec = make([]float32, s.M*s.Outputs()), make([]float32, s.Outputs())
-	if s.Arch.Thresholds() {
+	switch a := s.Arch.Activation(); {
+	case a.HasThresholds():
 		m.Theta = make([]float32, s.M)
-	}
-	if s.Arch == Gated {
+	case a == GatedActivation:
 		m.RMag, m.BMag = make([]float32, s.M), make([]float32, s.M)
 	}
 	if s.Skip {
 		m.WSkip = make([]float32, s.Outputs()*s.D)
 	}
 	return m
+}
+
+// Weights are the arrays of a model with no scale: a = W_enc (x − b_dec) + b_enc, of a transcoder
+// W_enc x + b_enc.
+type Weights struct {
+	D, M int
+	Out  int       // as in Shape
+	WEnc []float32 // [M, D]
+	BEnc []float32 // [M]
+	WDec []float32 // [M, D], of a transcoder [M, Out]
+	BDec []float32 // [D], of a transcoder [Out]
+}
+
+// NewModel is a model of arrays made elsewhere, which it shares. The caller sets Arch and the fields that belong to
+// it.
+func NewModel(w Weights) *Model {
+	return &Model{Shape: Shape{D: w.D, M: w.M, Out: w.Out}, scale: 1, plain: w.Out > 0,
+		WEnc: w.WEnc, BEnc: w.BEnc, WDec: w.WDec, BDec: w.BDec}
+}
+
+// PlainBias is b_enc of the same function written as a = W_enc x + b: b_enc − W_enc b_dec.
+func (m *Model) PlainBias() []float32 {
+	if m.plain {
+		return m.BEnc
+	}
+	return m.shifted(-1)
+}
+
+// Centre takes BEnc for PlainBias, as other programs' files have it, and makes it the bias of x − b_dec. A transcoder's
+// is plain in both.
+func (m *Model) Centre() {
+	if m.Out == 0 {
+		m.BEnc = m.shifted(1)
+	}
+}
+
+// shifted is b_enc + sign · W_enc b_dec.
+func (m *Model) shifted(sign float64) []float32 {
+	out := make([]float32, m.M)
+	for i := range out {
+		sum := float64(m.BEnc[i])
+		for j, w := range m.WEnc[i*m.D : (i+1)*m.D] {
+			sum += sign * float64(w) * float64(m.BDec[j])
+		}
+		out[i] = float32(sum)
+	}
+	return out
 }
 
 // centre writes z = s·x − b_d, or s·x, of n rows.
@@ -50,13 +148,13 @@ func (m *Model) centre(z, x []float32, n int) {
 	m.scaled(z, x, n, 0, m.D, m.gainIn, bias)
 }
 
-// aim writes what is to be reconstructed, less b_d, of n rows.
-func (m *Model) aim(t, x []float32, n int) {
+// target writes what is to be reconstructed, less b_d, of n rows.
+func (m *Model) target(t, x []float32, n int) {
 	m.scaled(t, x, n, m.Row()-m.Outputs(), m.Outputs(), m.gainOut, m.BDec)
 }
 
-// Aim is what is to be reconstructed of n rows x [n, Row]: the rows themselves, or their targets [n, Out].
-func (m *Model) Aim(x []float32, n int) []float32 {
+// Target is what is to be reconstructed of n rows x [n, Row]: the rows themselves, or their targets [n, Out].
+func (m *Model) Target(x []float32, n int) []float32 {
 	return columns(x, n, m.Row(), m.Row()-m.Outputs(), m.Outputs())
 }
 
@@ -80,9 +178,8 @@ func (m *Model) scaled(dst, x []float32, n, at, d int, gain, bias []float32) {
 }
 
 // encode computes the pre-activations a = W_e z + b_e of n rows and hands them to
-// use; they live only during the call. Their memory is kept in c: as the largest array by
-// far they would tear holes into the allocator's heap, which then grows to several times of
-// what is in use.
+// use; they are valid only during the call. Their memory is kept in c: allocating by far the largest array anew every
+// time fragments the heap, which then grows to several times what is in use.
 func (m *Model) encode(z []float32, n int, c *Codes, use func(pre []float32)) error {
 	c.pre = grow(c.pre, n*m.M)
 	err := torch.Do(func(s *torch.Scope) error {
@@ -145,7 +242,7 @@ func (m *Model) skip(z []float32, n int) (out []float32, err error) {
 	return out, err
 }
 
-// unscale takes a reconstruction back to the vectors as they are stored.
+// unscale brings a reconstruction back to the units of the stored vectors.
 func (m *Model) unscale(v []float32) {
 	if m.scale != 1 {
 		for j := range v {
@@ -159,11 +256,11 @@ func (m *Model) unscale(v []float32) {
 
 // activate chooses the latents of n rows.
 func (m *Model) activate(pre []float32, n int, c *Codes) {
-	switch {
-	case m.Arch.PerRow():
+	switch m.Arch.Activation() {
+	case TopKActivation:
 		c.reset(n, m.K)
 		c.choose(pre, m.M)
-	case m.Arch == Gated:
+	case GatedActivation:
 		c.chooseWhere(pre, n, m.M, func(i int, a float32) (float32, bool) {
 			f := m.magnitude(i, a)
 			return f, a > 0 && f > 0

@@ -1,27 +1,59 @@
 package sae
 
-// MultiTopK adds moreShare of the same loss with moreTimes as many latents, which keeps latents
-// beyond the first K useful (Gao et al. 2024, arXiv:2406.04093, section 5.3; the numbers are theirs).
+import "actfleet/trainer/ranks"
+
+// MultiTopK is TopK with a second, smaller loss through more latents, which keeps latents beyond the first K useful
+// (Gao et al. 2024, arXiv:2406.04093, section 5.3).
+const MultiTopK Arch = "multitopk"
+
+// The number of latents, in multiples of K, and the share of the second loss are the paper's.
 const (
 	moreTimes = 4
 	moreShare = 1. / 8
 )
 
-// chooseMore fills the other choice of MultiTopK.
-func (l *Learner) chooseMore(pre []float32, n int) {
-	if l.Arch == MultiTopK {
-		l.work.more.reset(n, min(moreTimes*l.K, l.M))
-		l.work.more.choose(pre, l.M)
-	}
+var archMultiTopK = architecture{
+	arch: MultiTopK, activation: TopKActivation, revives: true, defaults: usual,
+	variant: func(l *Learner) variant { return &multiTopK{topK: topK{base: base{l}, aux: auxLoss{l: l}}} },
 }
 
-// backwardMore adds its gradients.
-func (l *Learner) backwardMore(n int) error {
-	if l.Arch != MultiTopK {
-		return nil
+type multiTopK struct {
+	topK
+	more Codes   // the second choice
+	loss float64 // Σ‖r‖² through it
+}
+
+func (v *multiTopK) beginBatch() {
+	v.topK.beginBatch()
+	v.loss = 0
+}
+
+func (v *multiTopK) choose(pre []float32, n int) {
+	v.topK.choose(pre, n)
+	v.more.reset(n, min(moreTimes*v.l.K, v.l.M))
+	v.more.choose(pre, v.l.M)
+}
+
+func (v *multiTopK) backward(n int) error {
+	l, w := v.l, &v.l.work
+	if err := l.backwardMain(n, nil); err != nil {
+		return err
 	}
-	w := &l.work
-	l.win.moreLoss += l.residualsOf(&w.more, w.ra, n)
-	l.backward(&w.more, w.ra, 2*moreShare/l.consts[constVariance])
-	return l.felt(w.ra, n, moreShare)
+	v.loss += l.residuals(&v.more, w.ra, n)
+	l.backward(&v.more, w.ra, 2*moreShare/l.consts[constVariance], nil)
+	if err := l.addBiasGrad(w.ra, n, moreShare); err != nil {
+		return err
+	}
+	v.aux.backward(n)
+	return nil
+}
+
+func (v *multiTopK) sums(b *ranks.Bucket) {
+	v.topK.sums(b)
+	ranks.Number(b, &v.loss)
+}
+
+func (v *multiTopK) metrics(m map[string]float64, n float64) {
+	v.topK.metrics(m, n)
+	m["loss"] += moreShare * v.loss / (n * v.l.consts[constVariance])
 }

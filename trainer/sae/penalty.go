@@ -1,150 +1,258 @@
 package sae
 
 import (
+	"fmt"
 	"math"
+	"strings"
 
-	"actfleet/trainer/parallel"
+	"actfleet/trainer/ranks"
 )
 
-// beginArch sets what an architecture begins with.
-func (l *Learner) beginArch() {
-	for i := range l.logTheta {
-		l.logTheta[i] = float32(math.Log(l.cfg.Theta))
+// Sparsity is the form P of ReLU's penalty on the activations f of a row.
+type Sparsity string
+
+// The forms; n_i is ‖d_i‖, of a crosscoder the sum over its vectors.
+const (
+	L1         Sparsity = "l1"          // Σ f_i n_i
+	PAnneal    Sparsity = "p_anneal"    // Σ (f_i + ε)^p − ε^p, p falling from 1
+	Hoyer      Sparsity = "hoyer"       // (Σ f_i)² / Σ f_i²
+	Group      Sparsity = "group"       // Σ_g ‖f_g‖
+	GroupHoyer Sparsity = "group_hoyer" // (Σ_g ‖f_g‖)² / Σ f_i²
+	tanhForm   Sparsity = "tanh"        // Σ tanh(c f_i n_i), of JumpReLUTanh
+)
+
+// Sparsities are the forms one may choose.
+var Sparsities = []Sparsity{L1, PAnneal, Hoyer, Group, GroupHoyer}
+
+func (s Sparsity) groups() bool { return s == Group || s == GroupHoyer }
+
+func (s Sparsity) check() error {
+	var names []string
+	for _, k := range Sparsities {
+		if s == k || s == "" {
+			return nil
+		}
+		names = append(names, string(k))
 	}
-	l.takeTheta()
+	return fmt.Errorf("unknown sparsity %q: want %s", s, strings.Join(names, ", "))
 }
 
-// takeTheta brings the model's thresholds up to date with what is learned.
-func (l *Learner) takeTheta() {
-	for i := range l.Theta {
-		if l.Arch.OverBatch() {
-			l.Theta[i] = float32(max(l.consts[constTheta], 0))
-		} else {
-			l.Theta[i] = float32(math.Exp(float64(l.logTheta[i])))
-		}
+// tanhSlope is c of the tanh form, pEps is ε of PAnneal.
+const (
+	tanhSlope = 4
+	pEps      = 1e-2
+)
+
+// penalty is λΣP(f) over a batch. With PAnneal, the learner's constant constOwn is a factor of λ, which keeps the
+// penalty the same when the exponent changes.
+type penalty struct {
+	l         *Learner
+	form      Sparsity
+	sum, next float64   // ΣP of the batch, and with the exponent of the next step
+	total     float64   // λΣP, once the batch is complete
+	lengths   []float32 // [M] n_i during this batch; nil where all are 1
+	toLength  []float64 // [M] Σ∂P/∂n_i
+}
+
+// newPenalty weights latents by the lengths of their directions, or not.
+func newPenalty(l *Learner, form Sparsity, weighted bool) *penalty {
+	p := &penalty{l: l, form: form}
+	if form == PAnneal {
+		l.consts = append(l.consts, 1)
+	}
+	if weighted {
+		p.lengths, p.toLength = make([]float32, l.M), make([]float64, l.M)
+	}
+	return p
+}
+
+// beginBatch rescales λ so that the penalty of the last batch would be the same with the next step's exponent.
+func (p *penalty) beginBatch() {
+	if p.form == PAnneal && p.sum > 0 && p.next > 0 {
+		p.l.consts[constOwn] *= p.sum / p.next
+	}
+	p.sum, p.next = 0, 0
+	clear(p.toLength)
+	for i := range p.lengths {
+		p.lengths[i] = float32(p.length(i))
 	}
 }
 
 // lambda is λ/V of the step that is being prepared.
-func (l *Learner) lambda() float64 {
-	f := l.cfg.Penalty / l.consts[constVariance]
-	if t := l.steps(); t < l.cfg.Rise {
-		f *= float64(t+1) / float64(l.cfg.Rise)
-	}
-	if len(l.consts) > constMatch && l.cfg.Sparsity == PAnneal {
-		f *= l.consts[constMatch]
+func (p *penalty) lambda() float64 {
+	f := p.l.lambda()
+	if p.form == PAnneal {
+		f *= p.l.consts[constOwn]
 	}
 	return f
 }
 
-// backwardPenalised adds the gradients of n rows where every latent that fires is paid for.
-func (l *Learner) backwardPenalised(n int) {
-	w, g := &l.work, float32(2/l.consts[constVariance])
-	l.toValues(&w.codes, w.r, g)
-	w.order.sort(&w.codes, l.M)
-	switch l.Arch {
-	case Gated:
-		l.toGates(n)
-	case JumpReLU:
-		l.toThresholds(&w.codes, l.lambda())
-	case JumpReLUTanh:
-		l.payValues()
-		l.toThresholds(&w.codes, 0)
-		l.payShare(n)
-	default:
-		l.payValues()
-	}
-	l.toWeights(&w.codes, w.r, g)
-}
-
-// payValues adds what is paid for the values to ∂f and to the window.
-func (l *Learner) payValues() {
-	c := &l.work.codes
-	l.win.paid += l.pay(c.Val, l.lambda())
-	if l.cfg.Sparsity == PAnneal {
-		p := l.exponent(l.steps() + 1)
-		for _, f := range c.Val {
-			l.win.next += power(float64(f), p)
+// backward adds the penalty of the chosen codes to ∂f and to the sums.
+func (p *penalty) backward() {
+	w := &p.l.work
+	p.add(w.codes.Val)
+	if p.form == PAnneal {
+		e := p.exponent(p.l.steps() + 1)
+		for _, f := range w.codes.Val {
+			p.next += power(float64(f), e)
 		}
 	}
-	if l.lengths == nil || l.cfg.Sparsity != L1 && l.cfg.Sparsity != tanhForm {
+	if p.lengths == nil || p.form != L1 && p.form != tanhForm {
 		return
 	}
-	l.eachEntry(func(i int, entries []int32) {
+	w.order.each(func(i int, entries []int32) {
 		for _, e := range entries {
-			_, _, d := l.form(float64(c.Val[e]), float64(l.lengths[i]))
-			l.win.toLength[i] += d
+			_, _, d := p.latent(float64(w.codes.Val[e]), float64(p.lengths[i]))
+			p.toLength[i] += d
 		}
 	})
 }
 
-// pay adds λ'∂P/∂v to ∂f of the entries and returns ΣP, where v are their values.
-func (l *Learner) pay(v []float32, pay float64) float64 {
-	c := &l.work.codes
-	return l.perRow(c.N, func(b, _, _ int) float64 {
-		idx, _ := c.row(b)
+// add adds λ'∂P/∂v to ∂f of the entries of the codes, and ΣP to the sum, where v are the entries' values.
+func (p *penalty) add(v []float32) {
+	c, dval, lambda := &p.l.work.codes, p.l.work.dval, p.lambda()
+	p.sum += p.l.perRow(c.N, func(b, _, _ int) float64 {
+		idx, _ := c.Row(b)
 		lo := c.at(b)
-		return l.pays(idx, v[lo:lo+len(idx)], l.work.dval[lo:lo+len(idx)], l.lengths, pay)
+		hi := lo + len(idx)
+		return p.row(idx, v[lo:hi], dval[lo:hi], lambda)
 	})
 }
 
-// eachEntry hands every latent the entries of its codes.
-func (l *Learner) eachEntry(f func(i int, entries []int32)) {
-	o := &l.work.order
-	parallel.For(l.M, rowGrain, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			f(i, o.entries[o.start[i]:o.start[i+1]])
+// row adds λ'∂P/∂f of one row to grad and returns P.
+func (p *penalty) row(idx []int32, val, grad []float32, lambda float64) (sum float64) {
+	switch p.form {
+	case Hoyer, Group, GroupHoyer:
+		return p.groups(idx, val, grad, lambda)
+	}
+	for j, f := range val {
+		n := 1.0
+		if p.lengths != nil {
+			n = float64(p.lengths[idx[j]])
 		}
-	})
+		one, df, _ := p.latent(float64(f), n)
+		sum += one
+		grad[j] += float32(lambda * df)
+	}
+	return sum
 }
 
-// length is n_i: the sum over the vectors side by side of the length of d_i's part; 1 where all of
-// d_i is a unit vector of one part.
-func (l *Learner) length(i int) (sum float64) {
-	l.eachPart(i, func(d, _ []float32) { sum += math.Sqrt(squareNorm(d)) })
+// latent is P of one latent, ∂P/∂f and ∂P/∂n.
+func (p *penalty) latent(f, n float64) (sum, df, dn float64) {
+	switch p.form {
+	case PAnneal:
+		e := p.exponent(p.l.steps())
+		return power(f, e), e * math.Pow(f+pEps, e-1), 0
+	case tanhForm:
+		t := math.Tanh(tanhSlope * f * n)
+		return t, tanhSlope * n * (1 - t*t), tanhSlope * f * (1 - t*t)
+	}
+	return f * n, n, f
+}
+
+// power is (f+ε)^p − ε^p, which is f where p is 1 and has a bounded slope.
+func power(f, p float64) float64 { return math.Pow(f+pEps, p) - math.Pow(pEps, p) }
+
+// exponent is p of PAnneal in a step: 1 until PFrom, then falling linearly to PEnd, which the last
+// step does not reach.
+func (p *penalty) exponent(step int) float64 {
+	from, total := p.l.cfg.PFrom, max(p.l.cfg.Steps, p.l.cfg.PFrom+1)
+	if step <= from {
+		return 1
+	}
+	return 1 - (1-p.l.cfg.PEnd)*float64(min(step, total)-from)/float64(total-from)
+}
+
+// groups is row for Hoyer's square of the latents (DeepHoyer: Yang et al. 2020, arXiv:1908.09979), the norms of their
+// groups of neighbours, or Hoyer's square of these.
+func (p *penalty) groups(idx []int32, val, grad []float32, lambda float64) float64 {
+	norms, sum, square := p.norms(idx, val)
+	if square == 0 {
+		return 0
+	}
+	for j, f := range val {
+		if norms[j] == 0 {
+			continue
+		}
+		d := float64(f) / norms[j]
+		if p.form != Group {
+			d = 2*d*sum/square - 2*float64(f)*sum*sum/(square*square)
+		}
+		grad[j] += float32(lambda * d)
+	}
+	if p.form == Group {
+		return sum
+	}
+	return sum * sum / square
+}
+
+// norms are the norm of the group that every latent of a row belongs to, the sum of the groups' norms and of their
+// squares. Without groups, every latent is one of its own.
+func (p *penalty) norms(idx []int32, val []float32) (norms []float64, sum, square float64) {
+	size := int32(1)
+	if p.form.groups() {
+		size = int32(p.l.cfg.GroupSize)
+	}
+	norms = make([]float64, len(val))
+	for lo, hi := 0, 0; lo < len(val); lo = hi {
+		var s float64
+		for hi = lo; hi < len(val) && idx[hi]/size == idx[lo]/size; hi++ {
+			s += float64(val[hi]) * float64(val[hi])
+		}
+		for j := lo; j < hi; j++ {
+			norms[j] = math.Sqrt(s)
+		}
+		sum, square = sum+math.Sqrt(s), square+s
+	}
+	return norms, sum, square
+}
+
+// length is n_i: the sum, over the vectors side by side, of the length of d_i's part.
+func (p *penalty) length(i int) (sum float64) {
+	p.eachPart(i, func(d, _ []float32) { sum += math.Sqrt(squareNorm(d)) })
 	return sum
 }
 
 // eachPart hands over the parts of d_i and of its gradient.
-func (l *Learner) eachPart(i int, f func(d, g []float32)) {
-	o := l.Outputs()
-	d, g := l.WDec[i*o:(i+1)*o], l.grad.WDec[i*o:(i+1)*o]
-	for _, p := range l.parts() {
-		f(d[:p], g[:p])
-		d, g = d[p:], g[p:]
+func (p *penalty) eachPart(i int, f func(d, g []float32)) {
+	o := p.l.Outputs()
+	d, g := p.l.WDec[i*o:(i+1)*o], p.l.grad.WDec[i*o:(i+1)*o]
+	for _, n := range p.l.parts() {
+		f(d[:n], g[:n])
+		d, g = d[n:], g[n:]
 	}
 }
 
-// payPenalty returns what the window pays and adds the part of its gradient that goes to the
-// directions, ∂n_i/∂d_i = d_i/‖d_i‖ of every part.
-func (l *Learner) payPenalty() (paid float64) {
-	pay := l.lambda()
-	switch {
-	case l.Arch == JumpReLU:
-		return pay * float64(l.win.active)
-	case l.Arch.Revives():
-		return 0
-	}
-	for i := range l.lengths {
-		l.lengthen(i, pay*l.win.toLength[i])
-	}
-	return pay*l.win.paid + l.payPreact()
-}
-
-// lengthen adds the gradient of v·n_i to d_i's.
-func (l *Learner) lengthen(i int, v float64) {
+// lengthen adds the gradient of v·n_i to d_i's: ∂n_i/∂d_i = d_i/‖d_i‖ of every part.
+func (p *penalty) lengthen(i int, v float64) {
 	if v == 0 {
 		return
 	}
-	l.eachPart(i, func(d, g []float32) {
+	p.eachPart(i, func(d, g []float32) {
 		axpy(float32(v/max(math.Sqrt(squareNorm(d)), 1e-12)), d, g)
 	})
 }
 
-// matchPenalty changes λ so that the exponent of the next step makes the window just seen pay the
-// same as before.
-func (l *Learner) matchPenalty() {
-	if l.cfg.Sparsity == PAnneal && l.win.paid > 0 && l.win.next > 0 && len(l.consts) > constMatch {
-		l.consts[constMatch] *= l.win.paid / l.win.next
+// finish adds the part of the gradient that goes to the directions.
+func (p *penalty) finish() {
+	lambda := p.lambda()
+	for i := range p.lengths {
+		p.lengthen(i, lambda*p.toLength[i])
+	}
+	p.total = lambda * p.sum
+}
+
+func (p *penalty) sums(b *ranks.Bucket) {
+	ranks.Number(b, &p.sum, &p.next)
+	ranks.Numbers(b, p.toLength)
+}
+
+func (p *penalty) metrics(m map[string]float64, n float64) { addPenalty(m, p.l.cfg, p.total, n) }
+
+// addPenalty adds the penalty of a batch of n rows to its metrics.
+func addPenalty(m map[string]float64, c Config, total, n float64) {
+	if c.Penalty > 0 {
+		m["penalty"] = total * (1 / n)
+		m["loss"] += m["penalty"]
 	}
 }

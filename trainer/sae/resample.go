@@ -4,18 +4,13 @@ import (
 	"container/heap"
 	"math"
 	"math/rand/v2"
+
+	"actfleet/trainer/ranks"
 )
 
-// resamples tells whether dead latents begin anew after this step: every Resample steps in the first
-// half of the training (Bricken et al. 2023, "Towards Monosemanticity", appendix).
-func (l *Learner) resamples() bool {
-	every, step := l.cfg.Resample, l.steps()+1
-	return every > 0 && step%every == 0 && 2*step <= l.cfg.Steps && len(l.dead) > 0
-}
-
-// reservoir draws rows of a window without replacement, with chances proportional to their squared
+// reservoir draws rows of a batch without replacement, with chances proportional to their squared
 // loss, whatever the micro-batches are: every row has a random key from its number alone, and the
-// greatest keys stay (Efraimidis and Spirakis 2006).
+// greatest keys stay (Efraimidis and Spirakis 2006). Dead latents begin anew from the rows drawn.
 type reservoir struct {
 	size, seen int
 	seed       [2]uint64
@@ -27,6 +22,17 @@ type drawn struct {
 	z, t []float32
 }
 
+// newReservoir is one for the batch that begins, nil when no latents are resampled after it. That is so every Resample
+// steps in the first half of the training (Bricken et al. 2023, "Towards Monosemanticity", appendix).
+func newReservoir(l *Learner) *reservoir {
+	every, step := l.cfg.Resample, l.steps()+1
+	if every == 0 || step%every != 0 || 2*step > l.cfg.Steps || len(l.dead) == 0 {
+		return nil
+	}
+	return &reservoir{size: len(l.dead), seen: l.from, seed: [2]uint64{l.cfg.Seed ^ 0xdead, uint64(l.steps()) << 32}}
+}
+
+// Len, Less, Swap, Push and Pop make the rows a heap.
 func (r *reservoir) Len() int           { return len(r.rows) }
 func (r *reservoir) Less(i, j int) bool { return r.rows[i].key < r.rows[j].key }
 func (r *reservoir) Swap(i, j int)      { r.rows[i], r.rows[j] = r.rows[j], r.rows[i] }
@@ -37,12 +43,7 @@ func (r *reservoir) Pop() any {
 	return last
 }
 
-// newReservoir begins with the row at place from of the window.
-func newReservoir(size, from int, seed uint64, step int) *reservoir {
-	return &reservoir{size: size, seen: from, seed: [2]uint64{seed ^ 0xdead, uint64(step) << 32}}
-}
-
-// offer shows n rows with their losses, which are in rowLoss.
+// offer shows the next n rows of the batch, which are in the learner's work.
 func (r *reservoir) offer(l *Learner, n int) {
 	w, d := &l.work, l.Outputs()
 	for b := range n {
@@ -60,24 +61,40 @@ func (r *reservoir) offer(l *Learner, n int) {
 	}
 }
 
-// enough is the share of the other latents' mean length that a resampled encoder row begins with.
-const enough = 0.2
+// allReduce makes the rows drawn those of all ranks.
+func (r *reservoir) allReduce(l *Learner) error {
+	var keys []float64
+	var rows [][]float32
+	for _, d := range r.rows {
+		keys = append(keys, -d.key) // the greatest keys stay
+		rows = append(rows, append(append([]float32(nil), d.z...), d.t...))
+	}
+	keys, rows, err := ranks.Rows(l.ranks, keys, rows, r.size, l.D+l.Outputs())
+	if err != nil {
+		return err
+	}
+	r.rows = r.rows[:0]
+	for i, row := range rows {
+		heap.Push(r, drawn{-keys[i], row[:l.D], row[l.D:]})
+	}
+	return nil
+}
+
+// resampledLength is the share of the other latents' mean length that a resampled encoder row begins with.
+const resampledLength = 0.2
 
 // resample lets the dead latents begin anew from the rows drawn.
-func (l *Learner) resample() {
-	if l.reborn == nil {
-		return
-	}
-	length := enough * l.aliveLength()
-	for len(l.reborn.rows) > 0 && len(l.dead) > 0 {
-		row, i := heap.Pop(l.reborn).(drawn), int(l.dead[0])
+func (r *reservoir) resample(l *Learner) {
+	length := resampledLength * aliveLength(l)
+	for len(r.rows) > 0 && len(l.dead) > 0 {
+		row, i := heap.Pop(r).(drawn), int(l.dead[0])
 		l.dead = l.dead[1:]
-		l.rebirth(i, row, length)
+		row.restart(l, i, length)
 	}
 }
 
 // aliveLength is the mean length of the encoder rows of latents that are not dead.
-func (l *Learner) aliveLength() float64 {
+func aliveLength(l *Learner) float64 {
 	var sum, n float64
 	dead := l.dead
 	for i := range l.M {
@@ -90,27 +107,22 @@ func (l *Learner) aliveLength() float64 {
 	return sum / max(n, 1)
 }
 
-// rebirth gives latent i the direction of a row and forgets what was known of it.
-func (l *Learner) rebirth(i int, row drawn, length float64) {
+// restart gives latent i the direction of the row and forgets what was known of the latent.
+func (d drawn) restart(l *Learner, i int, length float64) {
 	dec, enc := l.WDec[i*l.Outputs():(i+1)*l.Outputs()], l.WEnc[i*l.D:(i+1)*l.D]
-	copy(dec, row.t)
-	copy(enc, row.t)
+	copy(dec, d.t)
+	copy(enc, d.t)
 	if l.Out > 0 {
-		copy(enc, row.z)
+		copy(enc, d.z)
 	}
 	unit := 1.0
-	if l.free() {
+	if l.arch.free {
 		unit = freeLength
 	}
 	setLengths(dec, len(dec), unit)
 	setLengths(enc, len(enc), length)
 	l.BEnc[i], l.since[i] = 0, 0
-	if l.logTheta != nil {
-		l.logTheta[i] = float32(math.Log(l.cfg.Theta))
-	}
-	if l.RMag != nil {
-		l.RMag[i], l.BMag[i] = 0, 0
-	}
+	l.variant.reset(i)
 	for _, p := range l.params {
 		if p.Shape[0] == l.M {
 			l.opt.Forget(p.Name, i)

@@ -258,3 +258,28 @@ func (s *Stream) start() *pipe {
 	g.Go(func() error { return s.packer(ctx, p, from) })
 	return p
 }
+
+// Head hands batches of at least limit rows together from the beginning of the stream, or all of its first epoch, to
+// use, with the number of rows before each. It leaves the stream at its beginning with nothing read ahead.
+func (s *Stream) Head(ctx context.Context, limit int, use func(b *Batch, before int) error) error {
+	if err := s.Seek(Cursor{}); err != nil {
+		return err
+	}
+	for rows := 0; rows < limit; {
+		b, err := s.Next(ctx)
+		if errors.Is(err, ErrEmpty) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if b.Epoch > 0 {
+			break
+		}
+		if err := use(b, rows); err != nil {
+			return err
+		}
+		rows += b.N
+	}
+	return s.Seek(Cursor{})
+}

@@ -10,6 +10,7 @@ import (
 
 	"actfleet/trainer"
 	"actfleet/trainer/coder"
+	"actfleet/trainer/recipe"
 	"actfleet/trainer/stream"
 )
 
@@ -38,10 +39,10 @@ func Sweep(ctx context.Context, src stream.Source, column string, n, steps, roun
 
 func sweepJobs(src stream.Source, column string, n, steps int, out string) (jobs []trainer.Job) {
 	for i := range n {
-		c := trainer.Default(coder.SAE)
-		c.Seed, c.Steps, c.K, c.LogSteps, c.CheckpointSteps, c.EvalSteps = uint64(i), steps, 16<<(i%2), steps, steps, steps
-		jobs = append(jobs, trainer.Job{Kind: coder.SAE, Dir: filepath.Join(out, fmt.Sprint(i)), Runs: []stream.Source{src},
-			Column: column, Config: c, Now: time.Now})
+		c := recipe.Default(coder.SAE)
+		c.Seed, c.Loop.Steps, c.SAE.K, c.Loop.LogSteps, c.Loop.CheckpointSteps, c.Loop.EvalSteps = uint64(i), steps, 16<<(i%2), steps, steps, steps
+		jobs = append(jobs, trainer.Job{Dir: filepath.Join(out, fmt.Sprint(i)), Runs: []stream.Source{src},
+			Column: column, Recipe: c, Now: time.Now})
 	}
 	return jobs
 }

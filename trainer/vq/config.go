@@ -27,9 +27,9 @@ type Config struct {
 
 // Learner is a tokenizer in training. One goroutine uses it.
 type Learner interface {
-	// Join makes it one of several, each with the same codes, which add up what they found at the end of every step.
-	// The rows it is given are those of a window from place from on. It comes before Init and Restored.
-	Join(r ranks.Ranks, from int)
+	// Distribute makes it one of several, each with the same codes, which add up what they found at the end of every step.
+	// The rows it is given are those of a batch from place from on. It comes before Init and Restored.
+	Distribute(r ranks.Ranks, from int)
 	// Init prepares the first step from n sample rows [n, D].
 	Init(sample []float32, n int) error
 	// Micro adds the statistics and gradients of n rows x [n, D] to the window.

@@ -2,16 +2,16 @@ package vq
 
 import "actfleet/trainer/ranks"
 
-// Join makes the learner one of several.
-func (l *chainLearner) Join(r ranks.Ranks, from int) {
+// Distribute makes the learner one of several.
+func (l *chainLearner) Distribute(r ranks.Ranks, from int) {
 	l.ranks = r
 	for _, s := range l.stats {
 		s.from = from
 	}
 }
 
-// Join makes the learner one of several.
-func (l *codecLearner) Join(r ranks.Ranks, from int) {
+// Distribute makes the learner one of several.
+func (l *codecLearner) Distribute(r ranks.Ranks, from int) {
 	l.ranks = r
 	if l.stat != nil {
 		l.stat.from = from * l.dims.Ids
@@ -20,7 +20,7 @@ func (l *codecLearner) Join(r ranks.Ranks, from int) {
 
 // gather makes the window that of all ranks.
 func (l *chainLearner) gather() error {
-	if !ranks.Many(l.ranks) {
+	if !ranks.Distributed(l.ranks) {
 		return nil
 	}
 	var b ranks.Bucket
@@ -29,12 +29,12 @@ func (l *chainLearner) gather() error {
 	}
 	l.seen.offer(&b)
 	l.spread.offer(&b)
-	return b.Sum(l.ranks)
+	return b.AllReduce(l.ranks)
 }
 
 // gather makes the gradients and the window those of all ranks.
 func (l *codecLearner) gather() error {
-	if !ranks.Many(l.ranks) {
+	if !ranks.Distributed(l.ranks) {
 		return nil
 	}
 	var b ranks.Bucket
@@ -47,7 +47,7 @@ func (l *codecLearner) gather() error {
 	l.seen.offer(&b)
 	l.spread.offer(&b)
 	ranks.Number(&b, &l.recon)
-	return b.Sum(l.ranks)
+	return b.AllReduce(l.ranks)
 }
 
 // offer gives what a window adds up to be summed; its spare rows come together when some are needed.
@@ -75,7 +75,7 @@ func (s *spread) offer(b *ranks.Bucket) {
 // spares are up to most rows of the window for dead codes, those of all ranks that rank lowest.
 func (s *stat) spares(r ranks.Ranks, most int) ([][]float32, error) {
 	rows := s.spare.rows()
-	if !ranks.Many(r) || most == 0 {
+	if !ranks.Distributed(r) || most == 0 {
 		return rows, nil
 	}
 	keys := make([]float64, len(rows))

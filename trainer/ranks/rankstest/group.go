@@ -26,7 +26,7 @@ type Rank struct {
 	g    *group
 	rank int
 
-	// Leaving says that this rank will leave, which all know after its next Sum.
+	// Leaving says that this rank will leave, which all know after its next AllReduce.
 	Leaving bool
 }
 
@@ -80,39 +80,39 @@ func (r *Rank) meet(own any, work func(all []any)) error {
 }
 
 type numbers struct {
-	narrow [][]float32
-	wide   []float64
+	f32    [][]float32
+	f64    []float64
 	leaves bool
 }
 
-// Sum adds in the order of the ranks.
-func (r *Rank) Sum(narrow [][]float32, wide []float64) error {
-	return r.meet(numbers{narrow, wide, r.Leaving}, func(all []any) {
+// AllReduce adds in the order of the ranks.
+func (r *Rank) AllReduce(f32 [][]float32, f64 []float64) error {
+	return r.meet(numbers{f32, f64, r.Leaving}, func(all []any) {
 		first := all[0].(numbers)
 		for _, other := range all[1:] {
 			o := other.(numbers)
-			for i := range first.narrow {
-				for j, v := range o.narrow[i] {
-					first.narrow[i][j] += v
+			for i := range first.f32 {
+				for j, v := range o.f32[i] {
+					first.f32[i][j] += v
 				}
 			}
-			for i, v := range o.wide {
-				first.wide[i] += v
+			for i, v := range o.f64 {
+				first.f64[i] += v
 			}
 		}
 		for _, other := range all {
 			o := other.(numbers)
 			r.g.ends = r.g.ends || o.leaves
-			for i := range first.narrow {
-				copy(o.narrow[i], first.narrow[i])
+			for i := range first.f32 {
+				copy(o.f32[i], first.f32[i])
 			}
-			copy(o.wide, first.wide)
+			copy(o.f64, first.f64)
 		}
 	})
 }
 
-// Share copies the bytes of rank 0.
-func (r *Rank) Share(data []byte) error {
+// Broadcast copies the bytes of rank 0.
+func (r *Rank) Broadcast(data []byte) error {
 	return r.meet(data, func(all []any) {
 		for _, other := range all[1:] {
 			copy(other.([]byte), all[0].([]byte))
@@ -120,8 +120,8 @@ func (r *Rank) Share(data []byte) error {
 	})
 }
 
-// Ends tells whether a rank has said that it leaves.
-func (r *Rank) Ends() bool {
+// Regrouping tells whether a rank has said that it leaves.
+func (r *Rank) Regrouping() bool {
 	r.g.mu.Lock()
 	defer r.g.mu.Unlock()
 	return r.g.ends

@@ -1,0 +1,127 @@
+package measure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"actfleet/trainer/coder"
+	"actfleet/trainer/codes"
+	"actfleet/trainer/recipe"
+	"actfleet/trainer/stream"
+	"actfleet/trainer/vq"
+)
+
+// Point is a coder between its rate and its distortion.
+type Point struct {
+	Dir     string             `json:"coder"`
+	Kind    string             `json:"kind"`
+	Arch    string             `json:"arch"`
+	Ids     int                `json:"ids"`     // of a row; of an autoencoder the latents it lists
+	Values  int                `json:"values"`  // that an id can have
+	Bits    float64            `json:"bits"`    // of a row, see RateBits and vq.Dims.Bits
+	Carried float64            `json:"carried"` // entropy of a row's ids taken one by one; 0 where it is not measured
+	Front   bool               `json:"front"`   // no other coder is both shorter and nearer
+	Metrics map[string]float64 `json:"metrics"` // on rows that training never saw
+}
+
+// CompareOptions says how coders are compared.
+type CompareOptions struct {
+	Rows     int // at most so many; 0 is all that are held out
+	CoefBits int // of an autoencoder's coefficient, which is rounded to them; see RoundCoefficient
+}
+
+// Compare measures coders of one column on the same held-out rows, the shortest first.
+func Compare(ctx context.Context, dirs []string, runs []stream.Source, o CompareOptions) ([]Point, error) {
+	if o.CoefBits < MinCoefBits || o.CoefBits > MaxCoefBits {
+		return nil, fmt.Errorf("coefficients of %d bits: want %d to %d", o.CoefBits, MinCoefBits, MaxCoefBits)
+	}
+	var first coder.Card
+	var points []Point
+	for i, dir := range dirs {
+		c, err := coder.ReadCard(dir)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			first = c
+		}
+		if diff := otherRows(c, first); len(diff) > 0 {
+			return nil, fmt.Errorf("%s and %s are not measured on the same rows: %s", dirs[0], dir, strings.Join(diff, "; "))
+		}
+		p, err := comparePoint(ctx, dir, c, runs, o)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", dir, err)
+		}
+		points = append(points, p)
+	}
+	rank(points)
+	return points, nil
+}
+
+// rowKeys are what decides which rows are held out.
+var rowKeys = []string{"column", "d_in", "tokens", "where", "holdout", "holdout_by"}
+
+// otherRows lists what makes two coders be measured on other rows.
+func otherRows(c, first coder.Card) (diff []string) {
+	for _, line := range first.Difference(c) {
+		key, _, _ := strings.Cut(line, ":")
+		for _, k := range rowKeys {
+			if k == key {
+				diff = append(diff, strings.Replace(strings.Replace(line, " here", " in the first", 1), " in the folder", " in the second", 1))
+			}
+		}
+	}
+	return diff
+}
+
+func comparePoint(ctx context.Context, dir string, c coder.Card, runs []stream.Source, o CompareOptions) (p Point, err error) {
+	meter, err := openRate(dir, c, o.CoefBits)
+	if err != nil {
+		return p, err
+	}
+	cfg, err := recipe.Of(c)
+	if err != nil {
+		return p, err
+	}
+	s, err := stream.Open(ctx, runs, evalStream(c, cfg, EvalOptions{All: cfg.Data.Holdout == 0 || !c.SawAny(planIDs(runs)...)}))
+	if err != nil {
+		return p, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if s.Width() != c.DIn {
+		return p, fmt.Errorf("it was trained on vectors of %d, column %s here has %d", c.DIn, c.Column, s.Width())
+	}
+	if o.Rows == 0 {
+		o.Rows = int(s.Rows())
+	}
+	e, err := evaluate(ctx, s, meter, runs, EvalOptions{Rows: o.Rows}, cfg.Loop.Micro)
+	if err != nil {
+		return p, err
+	}
+	m := e.Metrics
+	p = Point{Dir: dir, Kind: c.Kind, Arch: c.Arch, Ids: c.Ids, Values: c.Width, Bits: m["bits"], Metrics: m}
+	if c.Kind == coder.SAE {
+		p.Ids = c.K
+	}
+	p.Carried = m["entropy"] * float64(c.Ids)
+	return p, nil
+}
+
+// openRate is openMeter with bits among its metrics.
+func openRate(dir string, c coder.Card, coefBits int) (Meter, error) {
+	switch c.Kind {
+	case coder.SAE:
+		if c.DOut > 0 {
+			return nil, errors.New("a transcoder makes other vectors than it reads: it has no distortion")
+		}
+		m, err := codes.LoadSAE(dir, c)
+		return &saeRate{model: m, coefBits: coefBits}, err
+	case coder.VQ:
+		coder, err := codes.LoadTokenizer(filepath.Join(dir, coder.WeightsFile), c)
+		return &vq.Eval{Coder: coder}, err
+	}
+	return nil, fmt.Errorf("a coder of kind %q has no rate: only sae and vq reconstruct", c.Kind)
+}

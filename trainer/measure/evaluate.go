@@ -1,0 +1,117 @@
+package measure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"actfleet/trainer/coder"
+	"actfleet/trainer/recipe"
+	"actfleet/trainer/recon"
+	"actfleet/trainer/stream"
+)
+
+// EvalOptions says what Evaluate measures.
+type EvalOptions struct {
+	All     bool         // every row the coder's filter keeps, as on runs it was not trained on; else the held-out ones
+	Rows    int          // at most so many; 0 is all of them
+	Model   PatchedModel // runs prompts with the reconstructions patched in; nil: that is not measured
+	Prompts int          // how many prompts Model runs
+
+	form form // of the coder
+}
+
+// Evaluate measures a trained coder on runs: recon's metrics; l0 and densities of an autoencoder's latents with the
+// rows on which each is most active; perplexity, usage, entropy and commit of a tokenizer; with a PatchedModel what the
+// reconstructions leave of the model's loss. The rows are those of the coder's own column, token rule and conditions.
+func Evaluate(ctx context.Context, dir string, runs []stream.Source, o EvalOptions) (e coder.Evaluation, c coder.Card, err error) {
+	c, err = coder.ReadCard(dir)
+	if err != nil {
+		return e, c, err
+	}
+	cfg, err := recipe.Of(c)
+	if err != nil {
+		return e, c, fmt.Errorf("%s: %w", dir, err)
+	}
+	meter, err := openMeter(dir, c)
+	if err != nil {
+		return e, c, err
+	}
+	o.All = o.All || cfg.Data.Holdout == 0 || !c.SawAny(planIDs(runs)...)
+	s, err := stream.Open(ctx, runs, evalStream(c, cfg, o))
+	if err != nil {
+		return e, c, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if s.Width() != c.DIn+c.DOut {
+		return e, c, fmt.Errorf("%s was trained on vectors of %d, column %s here has %d", dir, c.DIn+c.DOut, c.Column, s.Width())
+	}
+	if o.form, err = formOf(c); err != nil {
+		return e, c, fmt.Errorf("%s: %w", dir, err)
+	}
+	if o.Rows == 0 {
+		o.Rows = int(s.Rows())
+	}
+	e, err = evaluate(ctx, s, meter, runs, o, cfg.Loop.Micro)
+	e.Heldout = !o.All
+	return e, c, err
+}
+
+// firing is a meter of latents.
+type firing interface {
+	Firing() recon.Firing
+	Active(b int) (latents []int32, values []float32)
+}
+
+func evaluate(ctx context.Context, s *stream.Stream, m Meter, runs []stream.Source, o EvalOptions, micro int) (e coder.Evaluation, err error) {
+	latents, sparse := m.(firing)
+	var best gallery
+	chosen := sampled{limit: o.Prompts}
+	err = s.Head(ctx, o.Rows, func(b *stream.Batch, before int) error {
+		for lo, end := 0, min(b.N, o.Rows-before); lo < end; lo += micro {
+			hi := min(lo+micro, end)
+			if err := m.Add(b.X[lo*b.D:hi*b.D], hi-lo); err != nil {
+				return err
+			}
+			if sparse {
+				best.add(latents, b.Rows[lo:hi])
+			}
+			chosen.add(b.Rows[lo:hi])
+		}
+		return nil
+	})
+	if err != nil {
+		return e, err
+	}
+	e.Metrics = m.Metrics()
+	e.PlanIDs = planIDs(runs)
+	if sparse {
+		h := latents.Firing().Histogram()
+		e.Densities = &h
+		if e.Latents, err = best.contexts(ctx, runs, latents.Firing()); err != nil {
+			return e, err
+		}
+	}
+	if o.Model == nil {
+		return e, nil
+	}
+	lost, err := recovered(ctx, o.Model, m, o.form, chosen)
+	maps.Copy(e.Metrics, lost)
+	return e, err
+}
+
+func evalStream(c coder.Card, cfg recipe.Recipe, o EvalOptions) stream.Config {
+	side := stream.Heldout
+	if o.All {
+		side = stream.Both
+	}
+	return cfg.Stream(c.Column, side)
+}
+
+func planIDs(runs []stream.Source) (ids []string) {
+	for _, r := range runs {
+		ids = append(ids, r.Plan.ID())
+	}
+	return ids
+}

@@ -1,0 +1,107 @@
+package recipe
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"actfleet/trainer/coder"
+)
+
+// field is one key of a Recipe.
+type field struct {
+	key   string
+	value any           // pointer into the Recipe
+	check func() string // what is wrong with the value; "" if nothing is
+	help  string
+}
+
+// renamed are keys of before by those of today.
+var renamed = map[string]string{"lloyd": "kmeans_steps", "revive": "dead_share", "penalty_rise": "penalty_warmup"}
+
+// fields lists the keys of the recipe's kind in the order they are shown.
+func (r *Recipe) fields() []field {
+	all := []field{
+		{"tokens", &r.Data.Tokens, nil, "which token positions are read: last, all, every:N, pos:N"},
+		{"where", &r.Data.Where, nil, "conditions such as \"label = 1 and pos > 0\"; of several all must hold"},
+	}
+	switch r.Kind {
+	case coder.SAE:
+		return append(append(append(all, r.dataFields()...), r.loopFields("random seed (initialisation, resampling); data_seed orders the rows")...), r.SAE.fields(&r.Loop)...)
+	case coder.VQ:
+		return append(append(append(all, r.dataFields()...), r.loopFields("random seed (initialisation, replacement of dead codes); data_seed orders the rows")...), r.VQ.fields(&r.Loop)...)
+	case coder.Probe:
+		return append(append(all, field{"seed", &r.Seed, nil, "random seed (splits by hash, random directions)"}), r.Probe.fields()...)
+	}
+	return nil
+}
+
+func (r *Recipe) dataFields() []field {
+	d := &r.Data
+	return []field{
+		{"data_seed", &d.Seed, nil, "random seed of the order of rows"},
+		{"holdout", &d.Holdout, within(&d.Holdout, 0, 0.9), "fraction of the data held out for evaluation, the same for every seed and run"},
+		{"holdout_by", &d.HoldoutBy, nil, "column whose equal values are held out together; auto is group, else row (the prompt)"},
+		{"window", &d.ShuffleWindow, atLeast(&d.ShuffleWindow, 1), "shuffle window: row groups (of 512 rows) mixed together"},
+		{"span", &d.Span, atLeast(&d.Span, 0), "units mixed with each other, and waited for with --follow; 0 is all"},
+		{"max_norm", &d.MaxNorm, within(&d.MaxNorm, 0, 1e9), "drops rows whose norm exceeds this multiple of their unit's root mean square norm; 0 keeps all"},
+		{"non_finite", &d.NonFinite, oneOf(&d.NonFinite, dropRows, failAtRows), "rows with NaN or infinite values: drop (and count) or fail"},
+	}
+}
+
+func (r *Recipe) loopFields(seed string) []field {
+	l := &r.Loop
+	return []field{
+		{"seed", &r.Seed, nil, seed},
+		{"batch", &l.Batch, atLeast(&l.Batch, 1), "rows of an optimizer step"},
+		{"micro", &l.Micro, atLeast(&l.Micro, 1), "micro-batch: rows computed at once; changes memory, not the result"},
+		{"steps", &l.Steps, atLeast(&l.Steps, 0), "optimizer steps; 0 when epochs decides"},
+		{"epochs", &l.Epochs, atLeast(&l.Epochs, 0), "passes over the data, instead of steps"},
+		{"init_rows", &l.InitRows, atLeast(&l.InitRows, 2), "sample of rows that the initialisation looks at"},
+		{"eval_rows", &l.EvalRows, atLeast(&l.EvalRows, 1), "held-out rows of an evaluation"},
+		{"eval_steps", &l.EvalSteps, atLeast(&l.EvalSteps, 1), "steps between evaluations"},
+		{"log_steps", &l.LogSteps, atLeast(&l.LogSteps, 1), "steps between lines of metrics.jsonl"},
+		{"checkpoint_steps", &l.CheckpointSteps, atLeast(&l.CheckpointSteps, 1), "steps between checkpoints"},
+		{"checkpoint_minutes", &l.CheckpointMinutes, within(&l.CheckpointMinutes, 0, 1e6), "also a checkpoint after this many minutes; 0 is never"},
+		{"checkpoint_keep", &l.CheckpointKeep, atLeast(&l.CheckpointKeep, 1), "checkpoints kept"},
+		{"warmup", &l.Warmup, within(&l.Warmup, 0, 1), "fraction of the steps over which the learning rate rises linearly"},
+		{"cooldown", &l.Cooldown, within(&l.Cooldown, 0, 1), "fraction of the steps over which the learning rate falls to 0"},
+		{"clip", &l.Clip, within(&l.Clip, 0, 1e9), "maximum norm of the gradient; for autoencoders errors are summed over a vector of mean square 1, so that 1 nearly always acts; 0 is none"},
+	}
+}
+
+func atLeast(v *int, least int) func() string {
+	return func() string {
+		if *v < least {
+			return fmt.Sprintf("is %d, must be at least %d", *v, least)
+		}
+		return ""
+	}
+}
+
+func oneOf(v *string, choices ...string) func() string {
+	return func() string {
+		if !slices.Contains(choices, *v) {
+			return fmt.Sprintf("is %q, must be %s", *v, strings.Join(choices, " or "))
+		}
+		return ""
+	}
+}
+
+func within(v *float64, lo, hi float64) func() string {
+	return func() string {
+		if !(*v >= lo && *v <= hi) {
+			return fmt.Sprintf("is %v, must be between %v and %v", *v, lo, hi)
+		}
+		return ""
+	}
+}
+
+// Keys lists the keys of a kind with their meaning and default, for help texts.
+func Keys(kind string) (keys [][2]string) {
+	r := Default(kind)
+	for _, f := range r.fields() {
+		keys = append(keys, [2]string{f.key, fmt.Sprintf("%s (%v)", f.help, show(f.value))})
+	}
+	return keys
+}

@@ -1,0 +1,51 @@
+package recipe
+
+import (
+	"errors"
+	"fmt"
+
+	"actfleet/trainer/probe"
+)
+
+// Probe is what probes are fitted with. Its keys are documented by Keys.
+type Probe struct {
+	Kinds               []string
+	L2                  []float64
+	Label, Group, Split string // columns
+	MaxIter, Directions int
+}
+
+func defaultProbe() Probe {
+	return Probe{Kinds: []string{probe.Logistic, probe.MassMean}, L2: []float64{1e-3, 1e-2, 1e-1, 1}, Label: "label", Group: "group", Split: "split",
+		MaxIter: 1000, Directions: 100}
+}
+
+func (p *Probe) fields() []field {
+	return []field{
+		{"kinds", &p.Kinds, nil, "logistic (regression), mass_mean"},
+		{"l2", &p.L2, nil, "L2 penalties tried; the validation split chooses"},
+		{"label", &p.Label, nil, "column with the label, 0 or 1"},
+		{"group", &p.Group, nil, "column whose equal values may not cross splits"},
+		{"split", &p.Split, nil, "column with train, val or test; without it groups are split by hash"},
+		{"max_iter", &p.MaxIter, atLeast(&p.MaxIter, 1), "iterations before a fit counts as not converged"},
+		{"directions", &p.Directions, atLeast(&p.Directions, 0), "random directions of the baseline"},
+	}
+}
+
+// problems checks values against each other.
+func (p Probe) problems() (errs []error) {
+	for _, k := range p.Kinds {
+		if k != probe.Logistic && k != probe.MassMean {
+			errs = append(errs, fmt.Errorf("kinds: unknown probe %q: want %s, %s", k, probe.Logistic, probe.MassMean))
+		}
+	}
+	if len(p.Kinds) == 0 || len(p.L2) == 0 {
+		errs = append(errs, errors.New("kinds and l2 must not be empty"))
+	}
+	for _, v := range p.L2 {
+		if !(v >= 0 && v < 1e9) {
+			errs = append(errs, fmt.Errorf("l2: %v is not a penalty", v))
+		}
+	}
+	return errs
+}

@@ -1,0 +1,262 @@
+package recipe
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+)
+
+// Set applies "key=value"; the value is read as YAML, and a list may be given
+// with commas.
+func (r *Recipe) Set(text string) error {
+	key, raw, ok := strings.Cut(text, "=")
+	if !ok {
+		return fmt.Errorf("setting %q: want key=value", text)
+	}
+	key = strings.TrimSpace(key)
+	f := r.find(key)
+	if f == nil {
+		return r.unknown(key)
+	}
+	switch f.value.(type) {
+	case *string, *[]string:
+		return assign(*f, raw) // as it is: a YAML reader would change 01 or yes
+	}
+	var v any
+	if err := yaml.Unmarshal([]byte(raw), &v); err != nil {
+		return fmt.Errorf("%s: %q is not a value", key, raw)
+	}
+	return assign(*f, v)
+}
+
+// set applies a value read from YAML.
+func (r *Recipe) set(key string, v any) error {
+	f := r.find(key)
+	if f == nil {
+		return r.unknown(key)
+	}
+	return assign(*f, v)
+}
+
+// find is the field of a key, which may be one of before; nil if the kind has none.
+func (r *Recipe) find(key string) *field {
+	if now, ok := renamed[key]; ok {
+		key = now
+	}
+	for _, f := range r.fields() {
+		if f.key == key {
+			return &f
+		}
+	}
+	return nil
+}
+
+// unknown says which keys there are, or which kinds a key belongs to.
+func (r *Recipe) unknown(key string) error {
+	var others, keys []string
+	for _, kind := range kinds {
+		if other := Default(kind); other.find(key) != nil {
+			others = append(others, kind)
+		}
+	}
+	if len(others) > 0 {
+		return fmt.Errorf("%s: a key of %s, not of %s", key, strings.Join(others, " and "), r.Kind)
+	}
+	for _, f := range r.fields() {
+		keys = append(keys, f.key)
+	}
+	return fmt.Errorf("%s: unknown key; %s has %s", key, r.Kind, strings.Join(keys, ", "))
+}
+
+// assign stores a value in a field if its type allows it without loss.
+func assign(f field, v any) error {
+	ok := false
+	switch p := f.value.(type) {
+	case *int:
+		var n float64
+		if n, ok = number(v); ok && n == math.Trunc(n) && math.Abs(n) < 1<<53 {
+			*p = int(n)
+		} else {
+			ok = false
+		}
+	case *uint64:
+		ok = assignUint(p, v)
+	case *float64:
+		*p, ok = number(v)
+	case *bool:
+		*p, ok = v.(bool)
+	case *string:
+		*p, ok = text(v)
+	case *[]string:
+		ok = assignTexts(p, v)
+	case *[]float64:
+		ok = assignNumbers(p, v)
+	}
+	if !ok {
+		return fmt.Errorf("%s: %v is not %s", f.key, v, wanted(f.value))
+	}
+	return nil
+}
+
+func wanted(p any) string {
+	switch p.(type) {
+	case *int:
+		return "a whole number"
+	case *uint64:
+		return "a whole number of at least 0"
+	case *float64:
+		return "a number"
+	case *bool:
+		return "true or false"
+	case *[]float64:
+		return "a list of numbers"
+	case *[]string:
+		return "a list"
+	}
+	return "a text"
+}
+
+// number also reads a number that the YAML reader took for text, such as 1e-3, and
+// JSON's numbers.
+func number(v any) (float64, bool) {
+	switch r := reflect.ValueOf(v); {
+	case !r.IsValid():
+		return 0, false
+	case r.Kind() == reflect.String:
+		n, err := strconv.ParseFloat(r.String(), 64)
+		return n, err == nil
+	case r.CanInt():
+		return float64(r.Int()), true
+	case r.CanUint():
+		return float64(r.Uint()), true
+	case r.CanFloat():
+		return r.Float(), true
+	}
+	return 0, false
+}
+
+func assignUint(p *uint64, v any) bool {
+	n, err := strconv.ParseUint(fmt.Sprint(v), 10, 64)
+	if err == nil {
+		*p = n
+	}
+	return err == nil
+}
+
+func text(v any) (string, bool) {
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case nil, []any, map[string]any:
+		return "", false
+	}
+	return fmt.Sprint(v), true
+}
+
+func assignTexts(p *[]string, v any) bool {
+	if s, ok := v.(string); ok {
+		*p = slices.DeleteFunc(splitList(s), func(s string) bool { return s == "" })
+		return true
+	}
+	list, ok := v.([]any)
+	if !ok {
+		return false
+	}
+	out := make([]string, len(list))
+	for i, e := range list {
+		if out[i], ok = text(e); !ok {
+			return false
+		}
+	}
+	*p = out
+	return true
+}
+
+// splitList cuts a text at the commas that stand outside quotes and brackets.
+func splitList(s string) (parts []string) {
+	var quote rune
+	depth, from := 0, 0
+	for i, r := range s {
+		switch {
+		case quote != 0:
+			if r == quote {
+				quote = 0
+			}
+		case r == '\'' || r == '"':
+			quote = r
+		case r == '(':
+			depth++
+		case r == ')':
+			depth--
+		case r == ',' && depth <= 0:
+			parts, from = append(parts, strings.TrimSpace(s[from:i])), i+1
+		}
+	}
+	return append(parts, strings.TrimSpace(s[from:]))
+}
+
+func assignNumbers(p *[]float64, v any) bool {
+	list, ok := v.([]any)
+	if s, isText := v.(string); isText { // "0.1,1" is a text to YAML
+		for part := range strings.SplitSeq(s, ",") {
+			list = append(list, strings.TrimSpace(part))
+		}
+		ok = true
+	} else if n, single := number(v); single {
+		list, ok = []any{n}, true
+	}
+	if !ok {
+		return false
+	}
+	out := make([]float64, len(list))
+	for i, e := range list {
+		if out[i], ok = number(e); !ok {
+			return false
+		}
+	}
+	*p = out
+	return true
+}
+
+// show is the value behind a field's pointer.
+func show(p any) any { return reflect.ValueOf(p).Elem().Interface() }
+
+// Effective is every key of the recipe's kind with its value, as cfg.json holds it.
+func (r Recipe) Effective() map[string]any {
+	out := map[string]any{}
+	for _, f := range r.fields() {
+		out[f.key] = show(f.value)
+		if list, ok := out[f.key].([]string); ok && list == nil {
+			out[f.key] = []string{} // null is no list
+		}
+	}
+	return out
+}
+
+// maxFile bounds a file with a recipe.
+const maxFile = 1 << 20
+
+func readYAML(path string) (map[string]any, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("read config: %w", err)
+	}
+	if info.Size() > maxFile {
+		return nil, fmt.Errorf("read config %s: %d bytes are more than %d", path, info.Size(), maxFile)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read config: %w", err)
+	}
+	var values map[string]any
+	if err := yaml.Unmarshal(text, &values); err != nil {
+		return nil, fmt.Errorf("read config %s: %s", path, strings.ReplaceAll(strings.TrimSpace(yaml.FormatError(err, false, false)), "\n", " "))
+	}
+	return values, nil
+}

@@ -1,0 +1,50 @@
+package recipe
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestLoadSweep(t *testing.T) {
+	path := write(t, `
+common: {steps: 50, k: 8, where: [label=1]}
+learners:
+  - {kind: sae, site: fc2, layers: [1, 3], width: [64, 128], seed: [0, 1]}
+  - {kind: tokenizer, codes: 32, name: small}
+`)
+	plans, err := LoadSweep(path, []string{"batch=512", "k=4"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, p := range plans {
+		names = append(names, p.Name)
+		if p.Recipe.Loop.Steps != 50 || p.Recipe.Loop.Batch != 512 || !slices.Equal(p.Recipe.Data.Where, []string{"label=1"}) {
+			t.Errorf("%s: %+v", p.Name, p.Recipe)
+		}
+	}
+	if want := []string{"sae-seed0-width64", "sae-seed0-width128", "sae-seed1-width64", "sae-seed1-width128", "small"}; !slices.Equal(names, want) {
+		t.Errorf("names %v", names)
+	}
+	if p := plans[3]; p.Site != "fc2" || p.Layers != "1,3" || p.Recipe.SAE.Width != 128 || p.Recipe.Seed != 1 || p.Recipe.SAE.K != 4 {
+		t.Errorf("plan %+v", p)
+	}
+	for text, part := range map[string]string{
+		"learners: []":                                           "at least one learner",
+		"learners: [{kind: probe}]":                              `kind is "probe"`,
+		"learners: [{kind: sae, codes: 3}]":                      "a key of vq, not of sae",
+		"learners: [{kind: sae}]\nwidth: 3":                      "width: unknown key",
+		"learners: [{kind: sae, name: ../x}]":                    "folder's name",
+		"common: {widht: 3}\nlearners: [{kind: sae}]":            "widht: unknown key",
+		"learners: [{kind: sae, width: [4, 2], k: 3}]":           "k is 3, but width is only 2",
+		"learners: [3]":                                          "want keys",
+		"learners: [{kind: sae, seed: [" + numbers(5000) + "]}]": "more than 4096",
+	} {
+		if _, err := LoadSweep(write(t, text), nil); err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("%.40q: %v", text, err)
+		}
+	}
+}
+
+func numbers(n int) string { return strings.TrimSuffix(strings.Repeat("1,", n), ",") }
