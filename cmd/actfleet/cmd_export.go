@@ -8,8 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"actfleet/trainer/coder"
 	"actfleet/trainer/codes"
 	"actfleet/trainer/export"
+	"actfleet/trainer/sae"
 )
 
 type exportOptions struct {
@@ -33,9 +35,9 @@ func newExport() *cobra.Command {
 	for _, f := range export.Formats {
 		names = append(names, string(f))
 	}
-	c.Flags().StringVar(&o.format, "format", "", "one of "+strings.Join(names, ", "))
+	c.Flags().StringVar(&o.format, "format", "", "one of "+strings.Join(append(names, neuronpedia), ", "))
 	c.Flags().StringVar(&o.out, "out", "", "folder to be made")
-	c.Flags().StringVar(&o.from, "from", "", "run it was trained on, for the layouts that name model, place, data and context")
+	c.Flags().StringVar(&o.from, "from", "", "run it was trained on, for the layouts that name model, place, data and context; neuronpedia shows its prompts")
 	c.Flags().StringVar(&o.model, "model-name", "", "name of the language model, for the layouts that keep it")
 	c.Flags().BoolVar(&o.jsonOut, "json", false, "print JSON")
 	return c
@@ -45,7 +47,7 @@ func runExport(ctx context.Context, o exportOptions, out io.Writer) error {
 	if o.out == "" || o.format == "" {
 		return fmt.Errorf("%w: export needs --format and --out", errUsage)
 	}
-	f, err := export.ParseFormat(o.format, export.Formats)
+	f, err := export.ParseFormat(o.format, append(export.Formats[:len(export.Formats):len(export.Formats)], neuronpedia))
 	if err != nil {
 		return fmt.Errorf("%w: --format: %w", errUsage, err)
 	}
@@ -53,11 +55,12 @@ func runExport(ctx context.Context, o exportOptions, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	origin, err := originOf(ctx, c, o)
-	if err != nil {
-		return err
+	if f == neuronpedia {
+		err = exportPage(ctx, m, c, o)
+	} else {
+		err = exportWeights(ctx, f, m, c, o)
 	}
-	if err := export.Write(o.out, f, m, origin); err != nil {
+	if err != nil {
 		return err
 	}
 	if o.jsonOut {
@@ -65,4 +68,12 @@ func runExport(ctx context.Context, o exportOptions, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "%s holds %s (%s, %d latents over vectors of %d) for %s\n", o.out, o.dir, m.Arch, m.M, m.D, f)
 	return nil
+}
+
+func exportWeights(ctx context.Context, f export.Format, m *sae.Model, c coder.Card, o exportOptions) error {
+	origin, err := originOf(ctx, c, o)
+	if err != nil {
+		return err
+	}
+	return export.Write(o.out, f, m, origin)
 }

@@ -3,11 +3,16 @@ package main
 import (
 	"context"
 	"fmt"
+	"path"
 	"slices"
+	"time"
 
 	"actfleet/shard/run"
 	"actfleet/trainer/coder"
 	"actfleet/trainer/export"
+	"actfleet/trainer/export/dashboard"
+	"actfleet/trainer/sae"
+	"actfleet/trainer/stream"
 )
 
 // originOf is what is known of where a coder comes from: from its card and, if one is named, from the run it was trained
@@ -64,4 +69,28 @@ func beginsAlike(prompts [][]int32) *bool {
 	}
 	alike := len(first) == 1
 	return &alike
+}
+
+// neuronpedia is the format of a page about latents rather than of weights: it needs the run.
+const neuronpedia = "neuronpedia"
+
+// exportPage writes what Neuronpedia shows of a coder's latents on the run it was trained on.
+func exportPage(ctx context.Context, m *sae.Model, c coder.Card, o exportOptions) error {
+	if o.from == "" {
+		return fmt.Errorf("%w: --format %s needs --from RUN, whose prompts it shows", errUsage, neuronpedia)
+	}
+	origin, err := originOf(ctx, c, o)
+	if err != nil {
+		return err
+	}
+	st, plan, err := openRun(ctx, o.from)
+	if err != nil {
+		return err
+	}
+	set, err := dashboard.Gather(ctx, m, c.Column, stream.Source{Store: st, Plan: plan})
+	if err != nil {
+		return fmt.Errorf("export %s of %s: %w", neuronpedia, o.dir, err)
+	}
+	return dashboard.Write(o.out, set, m, dashboard.About{Model: path.Base(origin.Model), Layer: c.Layer, Name: fmt.Sprintf("%s-%d", c.Site, m.M),
+		Hook: origin.Hook.TransformerLens, Data: origin.Data, Context: origin.Context, Now: time.Now().UTC()})
 }

@@ -41,6 +41,12 @@ func TestExport(t *testing.T) {
 	wantOK(t, "eval", back, "--from", run)
 	placed := filepath.Join(dir, "placed")
 	wantOK(t, "export", topk, "--format", "saelens", "--out", placed, "--from", run)
+	page := filepath.Join(dir, "page")
+	wantRefusal(t, exitUsage, []string{"needs --from RUN"}, "export", topk, "--format", "neuronpedia", "--out", page)
+	wantOK(t, "export", topk, "--format", "neuronpedia", "--out", page, "--from", run)
+	if got, err := filepath.Glob(filepath.Join(page, "*", "1-fc2-64", "activations", "batch-0.jsonl.gz")); err != nil || len(got) != 1 {
+		t.Errorf("%v, %v", got, err)
+	}
 	var cfg struct {
 		Metadata map[string]any `json:"metadata"`
 	}
