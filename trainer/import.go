@@ -27,8 +27,11 @@ func SaveSAE(dir string, m *sae.Model, from Import) error {
 	if _, err := os.Stat(filepath.Join(dir, coder.CfgFile)); !errors.Is(err, fs.ErrNotExist) {
 		return errors.Join(fmt.Errorf("%s: %w; choose another --out", dir, ErrExists), err)
 	}
-	if (from.Target != "") != (m.Out > 0) {
-		return fmt.Errorf("a target column is for transcoders, and they need one: this is %s over vectors of %d", m.Arch, m.D)
+	if from.Target != "" && m.Out == 0 {
+		return fmt.Errorf("a target column is for transcoders, and this is an autoencoder (%s) of vectors of %d: leave it out", m.Arch, m.D)
+	}
+	if from.Target == "" && m.Out > 0 {
+		return fmt.Errorf("this is a transcoder (%s) from %d to %d values: name the column it predicts with --target", m.Arch, m.D, m.Out)
 	}
 	c := recipe.Default(coder.SAE)
 	c.SAE.Arch, c.SAE.Width, c.SAE.Target, c.SAE.Skip = string(m.Arch), m.M, from.Target, m.Skip
