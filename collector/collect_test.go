@@ -80,7 +80,7 @@ func config(t *testing.T, st store.Store, m Model, a Ask, in *dataset.Input) Con
 func alone(t *testing.T, st store.Store, plan run.Plan) *coordinator.Coordinator {
 	t.Helper()
 	cfg := coordinator.DefaultConfig()
-	cfg.Node, cfg.Units, cfg.Salt = coordinator.NodeID(fmt.Sprintf("n%p", &cfg)), plan.NumUnits(), plan.ID()
+	cfg.Node, cfg.Units, cfg.PlanID = coordinator.NodeID(fmt.Sprintf("n%p", &cfg)), plan.NumUnits(), plan.ID()
 	c, err := coordinator.New(cfg, Ledger{Store: st, Plan: plan}, coordinator.Alone(cfg.Node, "host", plan.ID(), plan.NumUnits()))
 	if err != nil {
 		t.Fatal(err)

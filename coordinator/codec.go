@@ -18,9 +18,9 @@ var ErrDecode = errors.New("coordinator: not a fleet state")
 //
 //	"AFS1" | plan string | units | done | number of nodes | node …
 //	done   0 | n | first unit | gap … (gap = distance to the unit before, >= 1)
-//	       1 | bitmap of ceil(units/8) bytes, spare bits zero
+//	       1 | bitmap of ceil(units/8) bytes, speculative bits zero
 //	node   id string | host string | started time | seq | beat time | speed float64 LE
-//	       | unit time (ns) | done | lost | spare | flags (1 waiting, 2 left, 4 paused) | n | claim …
+//	       | unit time (ns) | done | lost | speculative | flags (1 waiting, 2 left, 4 paused) | n | claim …
 //	claim  unit | attempt | started time
 //
 // Nodes stand in ascending order of id. A delta is the same thing with few units
@@ -104,7 +104,7 @@ func appendNode(b []byte, n *NodeState) []byte {
 	b = binary.AppendUvarint(b, n.Seq)
 	b = appendTime(b, n.Beat)
 	b = binary.LittleEndian.AppendUint64(b, math.Float64bits(n.Speed))
-	for _, v := range []int{int(n.UnitTime), n.Done, n.Lost, n.Spare} {
+	for _, v := range []int{int(n.UnitTime), n.Done, n.Lost, n.Speculative} {
 		b = binary.AppendUvarint(b, uint64(v))
 	}
 	var flags byte
@@ -140,7 +140,7 @@ func appendTime(b []byte, t time.Time) []byte {
 }
 
 // DecodeState reads what Encode or EncodeDelta wrote. The bytes may be hostile:
-// what is allocated is bounded by MaxUnits, MaxNodes and the length of b, and
+// what is allocated is bounded by maxWireUnits, MaxNodes and the length of b, and
 // every fault is an ErrDecode that says where.
 func DecodeState(b []byte) (*State, error) {
 	r := &reader{b: b}

@@ -18,9 +18,9 @@ type Config struct {
 	Started time.Time
 	// Units is the number of units of the run.
 	Units int
-	// Salt is the plan id. It makes the owners of units differ from run to run, so
+	// PlanID makes the owners of units differ from run to run, so
 	// that the same node is not the unlucky one each time.
-	Salt string
+	PlanID string
 	// Now and After are the clock; time.Now and time.After where nil.
 	Now   func() time.Time
 	After func(time.Duration) <-chan time.Time
@@ -49,11 +49,11 @@ type Config struct {
 	// not finished any unit yet. Default 3: units are cut to equal numbers of tokens,
 	// so that a factor of 2 is rare; a needless second start costs one unit's work.
 	Late float64
-	// SpareWork is the fraction of the run's units that may be started a second time
+	// SpeculativeWork is the fraction of the run's units that may be started a second time
 	// only because their node is slow (at least one unit). Default 0.02: the price in
 	// work; the gain is up to one unit time of the slowest node at the end. Units that
 	// are Late do not count.
-	SpareWork float64
+	SpeculativeWork float64
 	// MinRelist and MaxRelist bound the time between two listings of the ledger while
 	// idle, which is half an expected unit. Default 1 s and 30 s. Without any gossip
 	// this is how a node learns what others committed.
@@ -61,14 +61,14 @@ type Config struct {
 }
 
 // DefaultConfig returns the configuration for units of half a minute and more;
-// Node, Units and Salt are the caller's to fill in. It serves units of a second
+// Node, Units and PlanID are the caller's to fill in. It serves units of a second
 // too, since all that matters adapts to measured times.
 func DefaultConfig() Config {
 	return Config{
 		Now: time.Now, After: time.After,
 		Settle: 2 * time.Second, ExpectedUnit: 30 * time.Second,
 		Delta: 0.05, MinDelta: 100 * time.Millisecond, MaxDelta: 2 * time.Second,
-		Late: 3, SpareWork: 0.02,
+		Late: 3, SpeculativeWork: 0.02,
 		MinRelist: time.Second, MaxRelist: 30 * time.Second,
 	}
 }
@@ -82,15 +82,16 @@ func (c Config) Validate() error {
 		}
 	}
 	check(c.Node != "" && len(c.Node) <= MaxNameLen, "node id %q: must have 1 to %d bytes", c.Node, MaxNameLen)
-	check(len(c.Host) <= MaxNameLen, "host name of %d bytes: at most %d", len(c.Host), MaxNameLen)
-	check(len(c.Salt) <= MaxNameLen, "salt of %d bytes: at most %d", len(c.Salt), MaxNameLen)
-	check(c.Units >= 0 && c.Units <= MaxUnits, "%d units: must be 0 to %d", c.Units, MaxUnits)
+	check(ValidName(string(c.Node)), "node id %q: must be printable", c.Node)
+	check(ValidName(c.Host), "host name %q: must be printable and have at most %d bytes", c.Host, MaxNameLen)
+	check(ValidName(c.PlanID), "plan id %q: must be printable and have at most %d bytes", c.PlanID, MaxNameLen)
+	check(c.Units >= 0 && c.Units <= maxWireUnits, "%d units: must be 0 to %d", c.Units, maxWireUnits)
 	check(c.Settle >= 0, "settle %v: must not be negative", c.Settle)
 	check(c.ExpectedUnit > 0, "expected unit time %v: must be positive", c.ExpectedUnit)
 	check(c.Delta >= 0 && c.Delta <= 1, "delta %v: must be 0 to 1", c.Delta)
 	check(c.MinDelta >= 0 && c.MinDelta <= c.MaxDelta, "delta bounds %v to %v", c.MinDelta, c.MaxDelta)
 	check(c.Late >= 1, "late factor %v: must be at least 1", c.Late)
-	check(c.SpareWork >= 0 && c.SpareWork <= 1, "spare work %v: must be 0 to 1", c.SpareWork)
+	check(c.SpeculativeWork >= 0 && c.SpeculativeWork <= 1, "speculative work %v: must be 0 to 1", c.SpeculativeWork)
 	check(c.MinRelist > 0 && c.MinRelist <= c.MaxRelist, "relist bounds %v to %v", c.MinRelist, c.MaxRelist)
 	return errors.Join(errs...)
 }
@@ -105,5 +106,5 @@ func (c *Config) relist(unit time.Duration) time.Duration {
 	return min(max(unit/2, c.MinRelist), c.MaxRelist)
 }
 
-// spareUnits is how many units of the run may be duplicated for speed.
-func (c *Config) spareUnits() int { return max(1, int(c.SpareWork*float64(c.Units))) }
+// speculativeUnits is how many units of the run may be duplicated for speed.
+func (c *Config) speculativeUnits() int { return max(1, int(c.SpeculativeWork*float64(c.Units))) }

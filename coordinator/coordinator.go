@@ -1,9 +1,10 @@
 package coordinator
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -30,9 +31,9 @@ type Coordinator struct {
 	waiting bool // as last published
 	paused  bool
 	idle    time.Time
-	settle  settling
+	joining joinWait
 	mem     memory
-	order   order
+	pref    preference
 	seeds   map[NodeID]uint64
 
 	truth   bitmap // units the ledger showed committed
@@ -41,7 +42,7 @@ type Coordinator struct {
 	stale   bool // gossip was found to miss commits: list before the next choice
 }
 
-type counts struct{ done, lost, spare int }
+type counts struct{ done, lost, speculative int }
 
 // New returns the coordinator of one node. It asks nobody anything yet.
 func New(cfg Config, ledger Ledger, peers Peers) (*Coordinator, error) {
@@ -54,9 +55,9 @@ func New(cfg Config, ledger Ledger, peers Peers) (*Coordinator, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if s := peers.State(); s.Units() != cfg.Units || s.Plan() != cfg.Salt {
+	if s := peers.State(); s.Units() != cfg.Units || s.Plan() != cfg.PlanID {
 		return nil, fmt.Errorf("%w: peers have %.12q with %d units, the configuration %.12q with %d",
-			ErrOtherPlan, s.Plan(), s.Units(), cfg.Salt, cfg.Units)
+			ErrOtherPlan, s.Plan(), s.Units(), cfg.PlanID, cfg.Units)
 	}
 	if cfg.Started.IsZero() {
 		cfg.Started = cfg.Now()
@@ -65,214 +66,139 @@ func New(cfg Config, ledger Ledger, peers Peers) (*Coordinator, error) {
 		cfg: cfg, ledger: ledger, peers: peers, start: cfg.Now(),
 		held: map[int]Claim{}, peak: map[int]int{}, mem: newMemory(), seeds: map[NodeID]uint64{},
 		truth: newBitmap(cfg.Units), refuted: newBitmap(cfg.Units),
-		order: newOrder(nodeSeed(cfg.Salt, cfg.Node), cfg.Units),
+		pref: newPreference(nodeSeed(cfg.PlanID, cfg.Node), cfg.Units),
 	}, nil
 }
 
-// Next blocks until this node should start a unit and returns it, claimed. The
-// caller works on it and then calls Done, or Drop if it gives up. Next returns
-// ErrComplete when every unit is committed, the context's error when
-// that ends, and the ledger's errors.
-func (c *Coordinator) Next(ctx context.Context) (int, error) {
-	for {
-		changed := c.peers.Changed()
-		turn, err := c.Try(ctx)
-		if err != nil || turn.Start {
-			return turn.Unit, err
-		}
-		select {
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		case <-changed:
-		case <-c.cfg.After(turn.Wait):
-		}
+// Done says that a unit is committed: by this node if won is set, else by another
+// one that was first. took is the time from its start; it measures the node's
+// speed.
+func (c *Coordinator) Done(unit int, took time.Duration, won bool) {
+	if unit < 0 || unit >= c.cfg.Units {
+		return
 	}
-}
-
-// Turn is what a node should do now.
-type Turn struct {
-	// Start is set when Unit should be started now.
-	Start bool
-	Unit  int
-	// Wait is, when Start is not set, after which time to ask again, unless the
-	// peers signal a change before.
-	Wait time.Duration
-}
-
-// Try is Next without waiting, for callers with a clock of their own.
-func (c *Coordinator) Try(ctx context.Context) (Turn, error) {
-	for {
-		if err := ctx.Err(); err != nil {
-			return Turn{}, err
-		}
-		s := c.step()
-		switch s.do {
-		case doWait:
-			return Turn{Wait: s.wait}, nil
-		case doComplete:
-			return Turn{}, ErrComplete
-		case doList:
-			if err := c.list(ctx); err != nil {
-				return Turn{}, err
-			}
-		case doStart:
-			if ok, err := c.confirm(ctx, s.unit, s.spare); err != nil || ok {
-				return Turn{Start: ok, Unit: s.unit}, err
-			}
-		}
-	}
-}
-
-// step is what Try should do next.
-type step struct {
-	do    int
-	unit  int
-	spare bool
-	wait  time.Duration
-}
-
-const (
-	doWait = iota
-	doList
-	doStart
-	doComplete
-)
-
-// step decides; a unit to start is claimed already.
-func (c *Coordinator) step() step {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := c.cfg.Now()
-	if c.truth.count() == c.cfg.Units && !c.listed.IsZero() {
-		return step{do: doComplete}
+	if took > 0 {
+		c.took.add(took.Seconds())
+		c.workers.add(float64(max(1, c.peak[unit])))
 	}
-	if c.listed.IsZero() || c.stale {
-		return step{do: doList}
+	c.release(unit)
+	c.truth.set(unit)
+	if won {
+		c.counts.done++
+	} else {
+		c.counts.lost++
 	}
-	if c.idle.IsZero() {
-		c.idle = now
-	}
-	l := c.look(now)
-	if l.done.count() == c.cfg.Units {
-		return step{do: doList}
-	}
-	if wait := c.settle.wait(&c.cfg, c.peers.Members(), now); wait > 0 {
-		return step{do: doWait, wait: wait}
-	}
-	return c.pick(l)
+	c.publish(unit)
 }
 
-// pick claims the unit to start, or says how long to wait; c.mu is held.
-func (c *Coordinator) pick(l *look) step {
-	best := choice{unit: -1}
-	if !c.paused {
-		best = choose(&c.cfg, l)
+// Drop says that this node has given up a unit it had claimed.
+func (c *Coordinator) Drop(unit int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.held[unit]; !ok {
+		return
 	}
-	if best.unit >= 0 && !best.at.After(l.now) && len(c.held) < MaxClaims {
-		c.claim(best, l.now)
-		return step{do: doStart, unit: best.unit, spare: best.spare}
-	}
-	wait := c.listed.Add(c.cfg.relist(l.nodes[0].expect)).Sub(l.now)
-	if wait <= 0 {
-		return step{do: doList}
-	}
-	if best.unit >= 0 && best.at.After(l.now) {
-		wait = min(wait, best.at.Sub(l.now))
-	}
-	if !c.waiting {
-		c.waiting = true
-		c.publish()
-	}
-	return step{do: doWait, wait: wait}
-}
-
-// claim takes a unit and says so; c.mu is held.
-func (c *Coordinator) claim(best choice, now time.Time) {
-	c.held[best.unit] = Claim{Unit: best.unit, Attempt: best.attempt, Started: now}
-	for u := range c.held {
-		c.peak[u] = max(c.peak[u], len(c.held))
-	}
-	c.counts.spare += number(best.spare)
-	c.waiting = false
+	c.release(unit)
 	c.publish()
 }
 
-// confirm asks the ledger about a claimed unit right before it is handed out, and
-// gives way to a node of better rank that claimed it meanwhile.
-func (c *Coordinator) confirm(ctx context.Context, unit int, spare bool) (bool, error) {
-	done, err := c.ledger.Committed(ctx, unit)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err == nil && !done && !c.outranked(unit) {
-		c.idle = time.Time{}
-		return true, nil
-	}
-	c.release(unit)
-	c.counts.spare -= number(spare)
-	if err != nil {
-		c.publish()
-		return false, fmt.Errorf("ask whether unit %d is committed: %w", unit, err)
-	}
-	if !done {
-		c.publish()
-		return false, nil
-	}
-	c.truth.set(unit)
-	c.stale = true // gossip missed a commit, and perhaps more of them
-	c.publish(unit)
-	return false, nil
+// release forgets a claim; c.mu is held.
+func (c *Coordinator) release(unit int) {
+	delete(c.held, unit)
+	delete(c.peak, unit)
 }
 
-// outranked reports whether a live node that goes before this one has claimed the
-// unit just as early; c.mu is held.
-func (c *Coordinator) outranked(unit int) bool {
-	if !c.peers.State().claimed(unit, c.cfg.Node) {
-		return false
-	}
-	l := c.look(c.cfg.Now())
-	me := l.nodes[0]
-	mine := score(me.seed, unit, me.weight)
-	for _, h := range l.held[unit] {
-		n := l.nodes[h.node]
-		if h.attempt >= c.held[unit].Attempt && before(score(n.seed, unit, n.weight), mine, n.id, me.id) {
-			return true
-		}
-	}
-	return false
-}
+// Pause tells this node to start nothing new until Resume; the units it works on go on, and the
+// others take what would be this node's. Next waits meanwhile, or ends when the run is
+// complete.
+func (c *Coordinator) Pause() { c.pause(true) }
 
-// list asks the ledger about all units, and tells the fleet what it did not know.
-func (c *Coordinator) list(ctx context.Context) error {
-	before := c.peers.State()
-	all, err := c.ledger.All(ctx)
-	if err == nil && len(all) != c.cfg.Units {
-		err = fmt.Errorf("%d units, want %d", len(all), c.cfg.Units)
-	}
-	if err != nil {
-		return fmt.Errorf("list the committed units: %w", err)
-	}
+// Resume ends a Pause.
+func (c *Coordinator) Resume() { c.pause(false) }
+
+func (c *Coordinator) pause(paused bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var news []int
-	refuted := false
-	for u, done := range all {
-		switch {
-		case done:
-			c.truth.set(u)
-			c.refuted[u>>3] &^= 1 << (u & 7)
-			if !before.Done(u) {
-				news = append(news, u)
-			}
-		case before.Done(u) && !c.truth.has(u):
-			refuted = c.refuted.set(u) || refuted
+	if c.paused != paused {
+		c.paused = paused
+		c.publish()
+	}
+}
+
+// Leave drops all units and says that this node is going. Next must not be called
+// afterwards.
+func (c *Coordinator) Leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held = map[int]Claim{}
+	n := c.nextSelf()
+	n.Left = true
+	c.peers.Publish(Delta{Nodes: []NodeState{n}})
+}
+
+// Progress reports where the run stands.
+func (c *Coordinator) Progress() Progress {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.peers.State()
+	me := c.self()
+	s.nodes[c.cfg.Node] = &me
+	p := Summarize(s, c.peers.Members(), c.cfg.Node, c.cfg.Now())
+	p.Done = c.knownDone(s).count()
+	p.ETA = eta(p)
+	p.Own, p.Lost = c.counts.done, c.counts.lost
+	return p
+}
+
+// Remaining is how long a unit in this node's hands still takes, by measured times; false
+// for a unit it does not hold, and while nobody has measured one.
+func (c *Coordinator) Remaining(unit int) (time.Duration, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	claim, ok := c.held[unit]
+	now := c.cfg.Now()
+	me := c.weigh(c.live(c.peers.State(), now))[0]
+	return remains(now.Sub(claim.Started), me.expect), ok && me.known
+}
+
+// publish tells the fleet of this node and of units done; c.mu is held.
+func (c *Coordinator) publish(done ...int) {
+	c.peers.Publish(Delta{Done: done, Nodes: []NodeState{c.nextSelf()}})
+}
+
+// nextSelf is a new version of this node's entry; c.mu is held.
+func (c *Coordinator) nextSelf() NodeState {
+	c.seq++
+	return c.self()
+}
+
+// self is this node's entry; c.mu is held.
+func (c *Coordinator) self() NodeState {
+	n := NodeState{
+		Node: c.cfg.Node, Host: c.cfg.Host, Started: c.cfg.Started, Seq: c.seq, Beat: c.cfg.Now(),
+		UnitTime: seconds(c.took.mean), Done: c.counts.done, Lost: c.counts.lost, Speculative: c.counts.speculative,
+		Waiting: c.waiting, Paused: c.paused,
+	}
+	if c.took.n > 0 { // Little's law: throughput = units in work / time of one
+		n.Speed = c.workers.mean / c.took.mean
+	}
+	n.Claims = slices.SortedFunc(maps.Values(c.held), func(a, b Claim) int {
+		if d := a.Started.Compare(b.Started); d != 0 {
+			return d
 		}
+		return a.Unit - b.Unit
+	})
+	return n
+}
+
+// seed returns the hash seed of a node.
+func (c *Coordinator) seed(id NodeID) uint64 {
+	s, ok := c.seeds[id]
+	if !ok {
+		s = nodeSeed(c.cfg.PlanID, id)
+		c.seeds[id] = s
 	}
-	if refuted { // what is left out of the order is open after all
-		c.order = newOrder(c.seed(c.cfg.Node), c.cfg.Units)
-	}
-	c.listed, c.stale = c.cfg.Now(), false
-	if len(news) > 0 {
-		c.peers.Publish(Delta{Done: news})
-	}
-	return nil
+	return s
 }

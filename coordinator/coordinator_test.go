@@ -51,7 +51,7 @@ func (l *memLedger) commit(u int) bool {
 
 func testConfig(node NodeID, units int) Config {
 	cfg := DefaultConfig()
-	cfg.Node, cfg.Units, cfg.Salt, cfg.Host = node, units, "plan", "host"
+	cfg.Node, cfg.Units, cfg.PlanID, cfg.Host = node, units, "plan", "host"
 	return cfg
 }
 
@@ -185,7 +185,7 @@ func TestSeveralWorkers(t *testing.T) {
 
 // liar is a Peers whose gossip says whatever the test wants.
 type liar struct {
-	*Board
+	*SharedState
 	mu      sync.Mutex
 	members []Member
 }
@@ -205,7 +205,7 @@ func (l *liar) lose() {
 }
 
 func newLiar(units int, members ...NodeID) *liar {
-	l := &liar{Board: NewBoard("plan", units)}
+	l := &liar{SharedState: NewSharedState("plan", units)}
 	for _, m := range members {
 		l.members = append(l.members, Member{Node: m})
 	}
@@ -309,7 +309,7 @@ func TestSettle(t *testing.T) {
 	cfg := DefaultConfig() // 2 s at most, 0.5 s of quiet
 	at := func(d time.Duration) time.Time { return t0.Add(d) }
 	two, three := []Member{{Node: "a"}, {Node: "b"}}, []Member{{Node: "a"}, {Node: "b"}, {Node: "c"}}
-	var s settling
+	var s joinWait
 	if w := s.wait(&cfg, two, at(0)); w != 500*time.Millisecond {
 		t.Errorf("waits %v", w)
 	}
@@ -322,7 +322,7 @@ func TestSettle(t *testing.T) {
 	if w := s.wait(&cfg, three, at(2*time.Second)); w != 0 || s.wait(&cfg, two, at(3*time.Second)) != 0 {
 		t.Error("never over")
 	}
-	s = settling{}
+	s = joinWait{}
 	if w := s.wait(&cfg, append(two[:1:1], Member{Node: "o", Observer: true}), at(0)); w != 0 {
 		t.Errorf("alone, waits %v", w)
 	}

@@ -27,7 +27,7 @@ func (r *reader) state() *State {
 		return nil
 	}
 	plan := r.str()
-	units := r.int(MaxUnits)
+	units := r.int(maxWireUnits)
 	if r.err != nil {
 		return nil
 	}
@@ -82,16 +82,19 @@ func (r *reader) doneList(s *State) {
 }
 
 func (r *reader) node(units int) NodeState {
-	n := NodeState{Node: NodeID(r.str()), Host: r.str(), Started: r.time(), Seq: r.uvarint(), Beat: r.time(), Speed: r.float()}
-	n.UnitTime = time.Duration(r.int(math.MaxInt64))
-	n.Done, n.Lost, n.Spare = r.int(math.MaxInt32), r.int(math.MaxInt32), r.int(math.MaxInt32)
+	n := NodeState{Node: NodeID(r.str()), Host: r.str(), Started: r.time(), Seq: r.uvarint(), Beat: r.time(), Speed: r.speed()}
+	if n.Node == "" {
+		r.fail("a node without an id")
+	}
+	n.UnitTime = time.Duration(r.int(int(maxTime)))
+	n.Done, n.Lost, n.Speculative = r.int(math.MaxInt32), r.int(math.MaxInt32), r.int(math.MaxInt32)
 	flags := r.byte()
 	if flags&^(flagWaiting|flagLeft|flagPaused) != 0 {
 		r.fail("unknown node flags %#x", flags)
 	}
 	n.Waiting, n.Left, n.Paused = flags&flagWaiting != 0, flags&flagLeft != 0, flags&flagPaused != 0
 	for range r.int(MaxClaims) {
-		c := Claim{Unit: r.int(units - 1), Attempt: r.int(math.MaxInt32), Started: r.time()}
+		c := Claim{Unit: r.int(units - 1), Attempt: r.int(maxAttempt), Started: r.time()}
 		if r.err != nil {
 			break
 		}
@@ -146,7 +149,15 @@ func (r *reader) int(max int) int {
 	return int(v)
 }
 
-func (r *reader) str() string { return string(r.take(r.int(MaxNameLen))) }
+// str reads a name.
+func (r *reader) str() string {
+	s := string(r.take(r.int(MaxNameLen)))
+	if !ValidName(s) {
+		r.fail("a name that cannot be printed")
+		return ""
+	}
+	return s
+}
 
 func (r *reader) time() time.Time {
 	if r.err != nil {
@@ -164,14 +175,18 @@ func (r *reader) time() time.Time {
 	return time.Unix(0, v)
 }
 
-// float reads a speed: finite and not negative.
-func (r *reader) float() float64 {
+// maxSpeed bounds a speed, in units per second, so that the speeds of all nodes have a finite sum. Real ones are less: a
+// node works on MaxClaims units at a time, and each takes a nanosecond or more.
+const maxSpeed = 1e12
+
+// speed reads one that is not negative.
+func (r *reader) speed() float64 {
 	b := r.take(8)
 	if b == nil {
 		return 0
 	}
 	v := math.Float64frombits(binary.LittleEndian.Uint64(b))
-	if !(v >= 0) || math.IsInf(v, 0) || math.Signbit(v) {
+	if !(v >= 0 && v <= maxSpeed) || math.Signbit(v) {
 		r.fail("speed %v", v)
 		return 0
 	}

@@ -14,7 +14,7 @@
 //   - A claim says that a node has started a unit. It is not a lock: nothing
 //     stops a second node, and the ledger decides who was first.
 //   - The rank of a node for a unit is its place in a weighted rendezvous hash of
-//     (salt, unit, node), the weight being the node's measured speed. The owner of
+//     (plan id, unit, node), the weight being the node's measured speed. The owner of
 //     a unit is the live node of rank 0.
 //
 // # How a node chooses
@@ -26,7 +26,7 @@
 //	open unit of somebody else               -> start after r·δ, where r counts the idle
 //	                                            nodes before me, the owner included
 //	claimed unit that is late, or on a node
-//	  so slow that I would finish sooner     -> duplicate it, within a budget
+//	  so slow that I would finish sooner     -> start it as well (speculative execution), within a budget
 //	nothing of this                          -> wait for news, list the ledger now and then
 //
 // Right before a unit is handed out the ledger is asked about it once more.

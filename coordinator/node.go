@@ -32,6 +32,9 @@ type Member struct {
 	Service string
 	// Observer is set for a node that only looks and takes no units.
 	Observer bool
+	// Silent is for how long the node has given no answer to an observer, which asks every
+	// second; 0 while it answers, and where nobody asks.
+	Silent time.Duration
 }
 
 // Claim says that a node has started a unit.
@@ -66,12 +69,12 @@ type NodeState struct {
 	// Done counts units this node was first to commit; Lost counts those it
 	// finished after somebody else.
 	Done, Lost int
-	// Spare counts units it started although another live node had claimed them.
-	Spare int
+	// Speculative counts units it started although another live node had claimed them.
+	Speculative int
 	// Waiting is set while the node has nothing to do and waits for a unit.
 	Waiting bool
 	// Paused is set while the node was told to start nothing new; it finishes what it
-	// has in hand.
+	// works on.
 	Paused bool
 	// Left is set when the node has left the fleet on purpose.
 	Left bool
@@ -86,7 +89,7 @@ func (n *NodeState) free() bool { return !n.Paused && (n.Waiting || len(n.Claims
 func (n *NodeState) equal(o *NodeState) bool {
 	return n.Node == o.Node && n.Host == o.Host && n.Started.Equal(o.Started) && n.Seq == o.Seq &&
 		n.Beat.Equal(o.Beat) && n.Speed == o.Speed && n.UnitTime == o.UnitTime &&
-		n.Done == o.Done && n.Lost == o.Lost && n.Spare == o.Spare && n.Waiting == o.Waiting && n.Paused == o.Paused && n.Left == o.Left &&
+		n.Done == o.Done && n.Lost == o.Lost && n.Speculative == o.Speculative && n.Waiting == o.Waiting && n.Paused == o.Paused && n.Left == o.Left &&
 		slices.EqualFunc(n.Claims, o.Claims, Claim.equal)
 }
 

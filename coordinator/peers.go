@@ -29,13 +29,13 @@ type Peers interface {
 
 // solo is the fleet of one.
 type solo struct {
-	*Board
+	*SharedState
 	self Member
 }
 
 // Alone returns the Peers of a fleet of one, without any network.
 func Alone(node NodeID, host, plan string, units int) Peers {
-	return &solo{Board: NewBoard(plan, units), self: Member{Node: node, Host: host}}
+	return &solo{SharedState: NewSharedState(plan, units), self: Member{Node: node, Host: host}}
 }
 
 // Members returns this node only.

@@ -1,6 +1,9 @@
 package coordinator
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Progress is where a run stands, as far as one node knows.
 type Progress struct {
@@ -16,6 +19,8 @@ type Progress struct {
 	ETA time.Duration
 	// Nodes are all nodes ever seen, by node id.
 	Nodes []NodeProgress
+	// Bad counts the messages that an observer of the fleet could not read.
+	Bad int64
 }
 
 // NodeProgress is one node's part of a run.
@@ -29,15 +34,19 @@ type NodeProgress struct {
 	Share float64
 	// Age is how long ago the node last said something, by the two clocks.
 	Age time.Duration
+	// Silent is for how long a live node has given no answer; see Member.
+	Silent time.Duration
 }
 
-// Condition is what the node does, in a word: left, gone (died or cut off), paused, waiting or working.
+// Condition is what the node does, in a word: left, gone (died or cut off), silent, paused, waiting or working.
 func (n NodeProgress) Condition() string {
 	switch {
 	case n.Left:
 		return "left"
 	case !n.Live:
 		return "gone"
+	case n.Silent > 0:
+		return "silent"
 	case n.Paused:
 		return "paused"
 	case n.Waiting:
@@ -46,36 +55,19 @@ func (n NodeProgress) Condition() string {
 	return "working"
 }
 
-// Progress reports where the run stands.
-func (c *Coordinator) Progress() Progress {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := c.peers.State()
-	me := c.self()
-	s.nodes[c.cfg.Node] = &me
-	p := Summarize(s, c.peers.Members(), c.cfg.Node, c.cfg.Now())
-	p.Done = c.knownDone(s).count()
-	p.ETA = eta(p)
-	p.Own, p.Lost = c.counts.done, c.counts.lost
-	return p
-}
-
-// Remaining is how long a unit in this node's hands still takes, by measured times; false
-// for a unit it does not hold, and while nobody has measured one.
-func (c *Coordinator) Remaining(unit int) (time.Duration, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	claim, ok := c.held[unit]
-	now := c.cfg.Now()
-	me := c.look(now).nodes[0]
-	return remains(now.Sub(claim.Started), me.expect), ok && me.known
+// State is the Condition as a person should read it: a silent node's with the time.
+func (n NodeProgress) State() string {
+	if n.Condition() != "silent" {
+		return n.Condition()
+	}
+	return fmt.Sprintf("silent for %.0f s", n.Silent.Seconds())
 }
 
 // Summarize makes a Progress of a state and the members alive; self may be empty.
 func Summarize(s *State, members []Member, self NodeID, now time.Time) Progress {
-	live := map[NodeID]bool{self: true}
+	live, silent := map[NodeID]bool{self: true}, map[NodeID]time.Duration{}
 	for _, m := range members {
-		live[m.Node] = true
+		live[m.Node], silent[m.Node] = true, m.Silent
 	}
 	p := Progress{Done: s.NumDone(), Total: s.Units()}
 	sum := 0
@@ -85,7 +77,7 @@ func Summarize(s *State, members []Member, self NodeID, now time.Time) Progress 
 		if alive && !n.Paused {
 			p.Rate += n.Speed
 		}
-		p.Nodes = append(p.Nodes, NodeProgress{NodeState: n, Self: n.Node == self, Live: alive, Age: max(0, now.Sub(n.Beat))})
+		p.Nodes = append(p.Nodes, NodeProgress{NodeState: n, Self: n.Node == self, Live: alive, Age: max(0, now.Sub(n.Beat)), Silent: silent[n.Node]})
 	}
 	for i := range p.Nodes {
 		p.Nodes[i].Share = float64(p.Nodes[i].Done) / float64(max(1, sum))

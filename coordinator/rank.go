@@ -8,15 +8,15 @@ import (
 )
 
 // Weighted rendezvous hashing: each node scores each unit with -w/ln(h), h being a
-// hash of (salt, unit, node) in (0, 1) and w the node's weight. A node is then first
+// hash of (plan id, unit, node) in (0, 1) and w the node's weight. A node is then first
 // for a share w/Σw of the units, and a change of one weight moves units only to or
 // from that node. (Thaler and Ravishankar 1998 for the unweighted form; the
 // logarithm makes the scores exponential variables, whose minimum falls on each
 // with probability proportional to its rate.)
 
 // nodeSeed is the part of the hash that does not depend on the unit.
-func nodeSeed(salt string, node NodeID) uint64 {
-	return xxhash.Sum64String(salt + "\x00" + string(node))
+func nodeSeed(planID string, node NodeID) uint64 {
+	return xxhash.Sum64String(planID + "\x00" + string(node))
 }
 
 // score is the place of a node for a unit: the greater, the earlier. A node of
@@ -40,11 +40,11 @@ func before(a, b float64, aName, bName NodeID) bool {
 
 // Rank returns the place of node among the weighted nodes for a unit, 0 for the
 // owner: the slow, readable form of what the coordinator computes.
-func Rank(salt string, unit int, node NodeID, weights map[NodeID]float64) int {
-	mine := score(nodeSeed(salt, node), unit, weights[node])
+func Rank(planID string, unit int, node NodeID, weights map[NodeID]float64) int {
+	mine := score(nodeSeed(planID, node), unit, weights[node])
 	rank := 0
 	for other, w := range weights {
-		if other != node && before(score(nodeSeed(salt, other), unit, w), mine, other, node) {
+		if other != node && before(score(nodeSeed(planID, other), unit, w), mine, other, node) {
 			rank++
 		}
 	}

@@ -62,24 +62,24 @@ func TestLookRank(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 6).Draw(t, "nodes")
 		weights := map[NodeID]float64{}
-		l := &look{}
+		o := &observation{}
 		for i := range n {
 			id := NodeID(fmt.Sprint("n", i))
 			weights[id] = rapid.Float64Range(0.01, 10).Draw(t, "weight")
-			l.nodes = append(l.nodes, peer{id: id, seed: nodeSeed("plan", id), weight: weights[id], free: true})
+			o.nodes = append(o.nodes, peer{id: id, seed: nodeSeed("plan", id), weight: weights[id], free: true})
 		}
 		u := rapid.IntRange(0, 1000).Draw(t, "unit")
 		want := Rank("plan", u, "n0", weights)
-		if got := l.rank(u); got != want {
+		if got := o.rank(u); got != want {
 			t.Fatalf("rank %d, want %d", got, want)
 		}
-		if got := l.idleAhead(u); got != want {
+		if got := o.idleAhead(u); got != want {
 			t.Fatalf("%d idle nodes ahead, want %d", got, want)
 		}
-		for i := range l.nodes {
-			l.nodes[i].free = false
+		for i := range o.nodes {
+			o.nodes[i].free = false
 		}
-		if got := l.rank(u); got != min(want, 1) {
+		if got := o.rank(u); got != min(want, 1) {
 			t.Fatalf("rank %d among busy nodes, want %d", got, min(want, 1))
 		}
 	})

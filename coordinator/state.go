@@ -5,20 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 )
 
 // Limits of what is accepted from the network.
 const (
-	// MaxUnits bounds a plan: a bitmap of half a megabyte, at 30 s a unit 4 years of
-	// one node.
-	MaxUnits = 1 << 22
+	// maxWireUnits bounds what a message may say of a plan, before anything is allocated: a
+	// bitmap of half a megabyte. How many units a run may have is its plan's to say (the
+	// keys of its shards), and is less.
+	maxWireUnits = 1 << 22
 	// MaxNodes bounds the nodes a state remembers, dead ones included. Three times
 	// the largest fleet that was thought of (docs/fleet.md), so that restarts fit.
 	MaxNodes = 16384
 	// MaxClaims bounds the units one node works on at a time: a worker per GPU and
 	// one unit being written behind each, with room.
 	MaxClaims = 64
+	// maxAttempt bounds how often a unit counts as started.
+	maxAttempt = math.MaxInt32
 	// MaxNameLen bounds node ids, host names and plan ids, in bytes.
 	MaxNameLen = 255
 )
@@ -34,7 +38,7 @@ var ErrOtherPlan = errors.New("works on another plan")
 // any order any number of times, gives the same state. (Beyond MaxNodes new nodes
 // are dropped and this no longer holds; nothing but work is lost.)
 //
-// A State is not safe for concurrent use; see Board.
+// A State is not safe for concurrent use; see SharedState.
 type State struct {
 	plan  string
 	units int

@@ -177,14 +177,23 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 	head := func(units uint64) []byte { return appendHead(nil, "p", int(units)) }
 	for name, b := range map[string][]byte{
-		"too many units":   append(head(MaxUnits+1), 0, 0, 0),
-		"units beyond":     append(head(3), doneList, 1, 3, 0),
-		"spare bits":       append(head(3), doneBitmap, 8, 0),
-		"too many nodes":   append(head(3), doneList, 0, 0xff, 0xff, 0xff, 0x7f),
-		"huge count":       append(head(3), doneList, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1),
-		"negative speed":   append(append(head(3), doneList, 0), speedNode(-1)...),
-		"not a speed":      append(append(head(3), doneList, 0), speedNode(math.NaN())...),
-		"unknown done set": append(head(3), 7),
+		"too many units":      append(head(maxWireUnits+1), 0, 0, 0),
+		"units beyond":        append(head(3), doneList, 1, 3, 0),
+		"spare bits":          append(head(3), doneBitmap, 8, 0),
+		"too many nodes":      append(head(3), doneList, 0, 0xff, 0xff, 0xff, 0x7f),
+		"huge count":          append(head(3), doneList, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1),
+		"negative speed":      append(append(head(3), doneList, 0), speedNode(-1)...),
+		"not a speed":         append(append(head(3), doneList, 0), speedNode(math.NaN())...),
+		"a speed without end": append(append(head(3), doneList, 0), speedNode(math.MaxFloat64)...),
+		"a unit of 200 years": append(append(head(3), doneList, 0), appendNode([]byte{1}, &NodeState{Node: "a", UnitTime: math.MaxInt64})...),
+		"an escape in a name": append(append(head(3), doneList, 0), appendNode([]byte{1}, &NodeState{Node: "a\x1b[2J"})...),
+		"a host not in UTF-8": append(append(head(3), doneList, 0), appendNode([]byte{1}, &NodeState{Node: "a", Host: "\xff"})...),
+		"text that turns":     append(append(head(3), doneList, 0), appendNode([]byte{1}, &NodeState{Node: "a\u202eb"})...),
+		"a plan of newlines":  append(appendHead(nil, "p\n", 3), doneList, 0, 0),
+		"nobody":              append(append(head(3), doneList, 0), appendNode([]byte{1}, &NodeState{})...),
+		"a claim beyond":      append(append(head(3), doneList, 0), appendNode([]byte{1}, &NodeState{Node: "a", Claims: []Claim{{Unit: 3}}})...),
+		"a claim of nothing":  append(append(head(0), doneList, 0), appendNode([]byte{1}, &NodeState{Node: "a", Claims: []Claim{{Unit: 0}}})...),
+		"unknown done set":    append(head(3), 7),
 	} {
 		if _, err := DecodeState(b); !errors.Is(err, ErrDecode) {
 			t.Errorf("%s: %v", name, err)

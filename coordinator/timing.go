@@ -22,8 +22,10 @@ func (e *ewma) add(x float64) {
 	e.n++
 }
 
-// seconds makes a duration, at most a year so that nothing overflows.
+// maxTime bounds the time of a unit, and what is computed from it, so that nothing overflows.
+const maxTime = 365 * 24 * time.Hour
+
+// seconds makes a duration, at most maxTime.
 func seconds(s float64) time.Duration {
-	const year = 365 * 24 * 3600
-	return time.Duration(min(s, year) * float64(time.Second))
+	return time.Duration(min(s, maxTime.Seconds()) * float64(time.Second))
 }

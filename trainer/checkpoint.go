@@ -2,160 +2,203 @@ package trainer
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"path"
-	"slices"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"actfleet/shard/store"
+	"actfleet/shard/store/local"
 	"actfleet/trainer/coder"
-	"actfleet/trainer/state"
+	"actfleet/trainer/recipe"
+	"actfleet/trainer/sae"
 	"actfleet/trainer/stream"
+	"actfleet/trainer/vq"
 )
 
-// Place is where checkpoints are kept.
-type Place struct {
-	Store store.Store
-	Dir   string // key of what they lie under; "" is the store itself
-}
-
-// String names the place for people.
-func (p Place) String() string {
-	return strings.TrimSuffix(strings.TrimSuffix(p.Store.String(), "/")+"/"+p.Dir, "/")
-}
-
-// ckptFormat is the version of checkpoints that this program writes and reads. Those of
-// format 1 were folders.
-const ckptFormat = 2
-
-// progress is the part of a training's state that is not the learner's.
-type progress struct {
-	Format           int           `json:"format"`
-	Step             int           `json:"step"`
-	Rows             int64         `json:"rows"`
-	Seconds          float64       `json:"seconds"`
-	DataWaitSeconds  float64       `json:"starved_seconds"`
-	AllReduceSeconds float64       `json:"summed_seconds,omitempty"`
-	Dropped          int64         `json:"dropped"` // rows left out because a value was not finite
-	Loud             int64         `json:"loud"`    // rows left out because of max_norm
-	Cursor           stream.Cursor `json:"cursor"`
-	Coder            coder.Card    `json:"coder"`
-	SHA256           string        `json:"state_sha256"` // of step-N.safetensors
-}
-
-// ckpts are a training's checkpoints. One is the objects step-N.safetensors with the
-// arrays, step-N.jsonl with the metrics so far where they lie outside the coder's folder,
-// and step-N.json with the rest, which is written last and makes it whole: a store shows
-// an object complete or not at all.
-type ckpts struct {
-	Place
-	keep int
-}
-
-// The parts of a checkpoint.
-const (
-	arraysExt  = ".safetensors"
-	metricsExt = ".jsonl"
-	restExt    = ".json"
-)
-
-const stepPrefix = "step-"
-
-func (c ckpts) key(step int, ext string) string {
-	return path.Join(c.Dir, fmt.Sprintf("%s%08d%s", stepPrefix, step, ext))
-}
-
-// save writes a checkpoint, with metrics unless they are nil, and removes older ones but
-// for those kept.
-func (c ckpts) save(ctx context.Context, p progress, s *state.Set, metrics []byte) error {
-	if err := c.write(ctx, p, s, metrics); err != nil {
-		return fmt.Errorf("checkpoint of step %d: %w", p.Step, err)
+// inspect reads what the folder, and where checkpoints are kept outside of it the newest of
+// them, tell of a training there, and refuses another one.
+func (t *training) inspect(ctx context.Context) error {
+	there, err := coder.ReadCard(t.Dir)
+	if err == nil {
+		err = t.accept(there, t.Dir)
 	}
-	if err := c.prune(ctx); err != nil {
-		return fmt.Errorf("remove old checkpoints: %w", err)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) || t.Checkpoints == nil {
+		return present(err)
 	}
+	p, ok, err := ckpts{Place: *t.Checkpoints}.latest(ctx)
+	if err != nil || !ok {
+		return err
+	}
+	return t.accept(p.Card, t.Checkpoints.String())
+}
+
+// present drops the error of what is not there.
+func present(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// accept refuses what lies at a place unless this training may go on from it.
+func (t *training) accept(there coder.Card, place string) error {
+	if !t.Resume {
+		return fmt.Errorf("%s: %w; add --resume to go on, or choose another place", place, ErrExists)
+	}
+	if diff := t.card.Difference(recipe.Renamed(there)); len(diff) > 0 && !t.Fork {
+		return fmt.Errorf("%s: %w: %s (--fork goes on with what is here)", place, ErrOther, strings.Join(diff, "; "))
+	}
+	t.resumes = true
 	return nil
 }
 
-func (c ckpts) write(ctx context.Context, p progress, s *state.Set, metrics []byte) error {
-	if err := c.remove(ctx, p.Step); err != nil { // a damaged one, or a part of one
+// begin starts anew or from the last checkpoint, as rank 0 does.
+func (t *training) begin(ctx context.Context) error {
+	t.saved, t.kept = t.Now(), -1
+	var err error
+	if t.writes() {
+		err = t.startOrRestore(ctx)
+	}
+	return t.broadcast(err)
+}
+
+func (t *training) startOrRestore(ctx context.Context) error {
+	dir, err := local.New(t.Dir)
+	if err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	inside := Place{Store: dir, Dir: coder.CkptDir}
+	t.ckpts = ckpts{inside, t.Recipe.Loop.CheckpointKeep}
+	if t.Checkpoints != nil {
+		t.ckpts.Place = *t.Checkpoints
+	}
+	if !t.resumes {
+		return t.start(ctx)
+	}
+	found, err := t.restore(ctx, t.ckpts)
+	if !found && err == nil && t.Checkpoints != nil {
+		found, err = t.restore(ctx, ckpts{inside, 0}) // those from before they were kept elsewhere
+	}
+	if found || err != nil {
 		return err
 	}
-	sum := sha256.New()
-	if err := store.PutFrom(ctx, c.Store, c.key(p.Step, arraysExt), func(w io.Writer) error { return s.Encode(io.MultiWriter(w, sum)) }); err != nil {
+	return t.start(ctx)
+}
+
+// restore goes on from the newest checkpoint, if there is any.
+func (t *training) restore(ctx context.Context, from ckpts) (found bool, err error) {
+	p, found, err := from.load(ctx, t.learner.State())
+	if err != nil || !found {
+		return found, err
+	}
+	t.progress = p
+	if from == t.ckpts {
+		t.kept = p.Step
+	}
+	t.fork(p.Card)
+	if err := errors.Join(t.learner.Restored(), coder.WriteCard(t.Dir, t.card), t.restoreMetrics(ctx, from)); err != nil {
+		return true, err
+	}
+	return true, openBoard(t)
+}
+
+// restoreMetrics takes metrics.jsonl back to the checkpoint.
+func (t *training) restoreMetrics(ctx context.Context, from ckpts) error {
+	text, err := from.metrics(ctx, t.Step)
+	if err == nil {
+		err = coder.WriteEvents(t.Dir, text)
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	if metrics != nil {
-		if err := store.Put(ctx, c.Store, c.key(p.Step, metricsExt), metrics); err != nil {
-			return err
-		}
+	return coder.TruncateEvents(t.Dir, t.Step, t.Recipe.Loop.Steps)
+}
+
+// fork notes in cfg.json what goes on differently from the checkpoint on. A change in
+// what is read begins at the first row.
+func (t *training) fork(there coder.Card) {
+	there = recipe.Renamed(there)
+	t.card.Forks = there.Forks
+	diff := t.card.Difference(there)
+	if len(diff) == 0 {
+		return
 	}
-	p.Format, p.SHA256 = ckptFormat, hex.EncodeToString(sum.Sum(nil))
-	text, err := json.MarshalIndent(p, "", "  ")
+	cfg, err := recipe.Of(there)
+	if err != nil || readingOf(Job{Column: there.Column, Recipe: cfg}) != readingOf(t.Job) || !coder.SameData(there, t.card) {
+		t.Cursor = stream.Cursor{}
+	}
+	t.card.Forks = append(t.card.Forks, coder.Fork{Step: t.Step, Changed: diff})
+	t.kept = -1 // what is there is of the old config
+}
+
+// start writes cfg.json and lets the learner look at a sample.
+func (t *training) start(ctx context.Context) error {
+	x, n, err := t.feed.sample(ctx, t.Recipe.Loop.InitRows)
 	if err != nil {
 		return err
 	}
-	return store.Put(ctx, c.Store, c.key(p.Step, restExt), append(text, '\n'))
+	if err := t.learner.Init(x, n); err != nil {
+		return err
+	}
+	if err := errors.Join(coder.WriteCard(t.Dir, t.card), coder.TruncateEvents(t.Dir, -1, 0)); err != nil {
+		return err
+	}
+	return openBoard(t)
 }
 
-// remove removes a checkpoint, first what makes it whole.
-func (c ckpts) remove(ctx context.Context, step int) error {
-	for _, ext := range []string{restExt, metricsExt, arraysExt} {
-		if err := c.Store.Delete(ctx, c.key(step, ext)); err != nil {
-			return err
-		}
+// checkpoint writes everything that training goes on from, also when ctx has ended. Rank 0 writes.
+func (t *training) checkpoint(ctx context.Context) error {
+	if t.kept == t.Step || !t.writes() {
+		return nil
 	}
+	var metrics []byte
+	if t.Checkpoints != nil {
+		text, err := os.ReadFile(filepath.Join(t.Dir, coder.MetricsFile))
+		if present(err) != nil {
+			return fmt.Errorf("metrics: %w", err)
+		}
+		metrics = append([]byte{}, text...)
+	}
+	t.saved = t.Now()
+	p := t.progress
+	p.Card = t.card
+	if err := t.ckpts.save(context.WithoutCancel(ctx), p, t.learner.State(), metrics); err != nil {
+		return err
+	}
+	t.kept = t.Step
 	return nil
 }
 
-// steps lists the checkpoints, the newest first, and the steps of which there is only
-// a part. Something else under a checkpoint's name is ErrVersion.
-func (c ckpts) steps(ctx context.Context) (whole, parts []int, err error) {
-	infos, err := c.Store.List(ctx, path.Join(c.Dir, stepPrefix))
-	if err != nil {
-		return nil, nil, fmt.Errorf("list checkpoints: %w", err)
-	}
-	for _, i := range infos {
-		var step int
-		ext := path.Ext(i.Key)
-		if n, _ := fmt.Sscanf(path.Base(i.Key), stepPrefix+"%d", &step); n != 1 || i.Key != c.key(step, ext) ||
-			!slices.Contains([]string{arraysExt, metricsExt, restExt}, ext) {
-			return nil, nil, c.foreign(i.Key, "an unknown file")
-		}
-		if ext == restExt {
-			whole = append(whole, step)
-		} else {
-			parts = append(parts, step)
-		}
-	}
-	slices.Sort(whole)
-	slices.Reverse(whole)
-	slices.Sort(parts)
-	parts = slices.DeleteFunc(slices.Compact(parts), func(s int) bool { return slices.Contains(whole, s) })
-	return whole, parts, nil
-}
-
-// prune removes what is older than the kept checkpoints, and what an interrupted write
-// left.
-func (c ckpts) prune(ctx context.Context) error {
-	whole, parts, err := c.steps(ctx)
-	if err != nil {
+// save writes the coder.
+func (t *training) save(ctx context.Context) error {
+	if err := t.checkpoint(ctx); err != nil {
 		return err
 	}
-	var errs []error
-	for _, step := range append(parts, whole[min(c.keep, len(whole)):]...) {
-		errs = append(errs, c.remove(ctx, step))
-	}
-	return errors.Join(errs...)
+	return export(t.learner, filepath.Join(t.Dir, coder.WeightsFile))
 }
 
-// foreign is the error for what another version of this program wrote.
-func (c ckpts) foreign(key, format string) error {
-	return fmt.Errorf("%s in %s: %w (%s; this program reads format %d): go on with the program that wrote it, or begin anew elsewhere",
-		key, c.Store, ErrVersion, format, ckptFormat)
+// stopped writes a checkpoint when the reason is that ctx has ended. Between two
+// steps the learner's window is empty, so nothing is lost.
+func (t *training) stopped(ctx context.Context, err error) error {
+	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
+		return err
+	}
+	if err := t.checkpoint(ctx); err != nil {
+		return fmt.Errorf("interrupted at step %d: %w", t.Step, err)
+	}
+	return fmt.Errorf("step %d of %d: %w", t.Step, t.Recipe.Loop.Steps, ErrInterrupted)
+}
+
+// export writes the weights of a learner.
+func export(l Learner, path string) error {
+	switch l := l.(type) {
+	case *sae.Learner:
+		return l.Export().Save(path)
+	case vq.Learner:
+		return l.Export().Save(path)
+	}
+	return fmt.Errorf("export %T: unknown learner", l)
 }

@@ -6,7 +6,11 @@ import (
 	"fmt"
 	"strings"
 
+	"actfleet/trainer/coder"
+	"actfleet/trainer/recipe"
+	"actfleet/trainer/sae"
 	"actfleet/trainer/stream"
+	"actfleet/trainer/vq"
 )
 
 // reading is what decides which rows come in which batches: trainings that agree in it
@@ -34,7 +38,7 @@ type feed struct {
 	rows  int64          // training rows of an epoch
 	by    string         // column the holdout goes by, when "auto" is resolved
 	all   []*training
-	step  int // batches before the next one
+	steps int // batches before the next one
 	start []float32
 }
 
@@ -121,13 +125,13 @@ func (f *feed) add(j Job) (*training, error) {
 	t.Recipe.Data.HoldoutBy = f.by
 	widths := f.data.Widths()
 	t.Recipe.Resolve(widths[0], f.rows)
-	t.coder = t.Recipe.Card(t.Column, t.Runs, widths, t.Program)
+	t.card = t.Recipe.Card(t.Column, t.Runs, widths, t.Program)
 	var err error
 	t.learner, err = newLearner(widths, t.Recipe)
 	if err != nil {
 		return t, err
 	}
-	t.join()
+	t.distribute()
 	f.all = append(f.all, t)
 	return t, nil
 }
@@ -147,10 +151,10 @@ func (f *feed) begin(ctx context.Context) {
 		}
 	}
 	if last != nil {
-		f.step = last.Step
+		f.steps = last.Step
 		f.fail(f.data.Seek(last.Cursor))
 	}
-	f.conclude(ctx) // those that had ended before
+	f.finishStep(ctx) // those that had ended before
 }
 
 // sample is the first n training rows, or fewer where an epoch has no more. It leaves
@@ -210,4 +214,23 @@ func (f *feed) close() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// newLearner makes the learner of a kind for rows of vectors of these lengths.
+func newLearner(widths []int, c recipe.Recipe) (Learner, error) {
+	d := 0
+	for _, w := range widths {
+		d += w
+	}
+	switch c.Kind {
+	case coder.SAE:
+		cfg, err := c.SAE.Learner(c.Loop, c.Seed, widths)
+		if err != nil {
+			return nil, err
+		}
+		return sae.New(d, cfg)
+	case coder.VQ:
+		return vq.New(d, c.VQ.Learner(c.Loop, c.Seed))
+	}
+	return nil, fmt.Errorf("coders of kind %q are not trained step by step", c.Kind)
 }

@@ -1,12 +1,7 @@
 package trainer
 
 import (
-	"fmt"
-
-	"actfleet/trainer/coder"
-	"actfleet/trainer/measure"
 	"actfleet/trainer/ranks"
-	"actfleet/trainer/recipe"
 	"actfleet/trainer/sae"
 	"actfleet/trainer/state"
 	"actfleet/trainer/vq"
@@ -34,44 +29,3 @@ var (
 	_ Learner = (*sae.Learner)(nil)
 	_ Learner = vq.Learner(nil)
 )
-
-// newLearner makes the learner of a kind for rows of vectors of these lengths.
-func newLearner(widths []int, c recipe.Recipe) (Learner, error) {
-	d := 0
-	for _, w := range widths {
-		d += w
-	}
-	switch c.Kind {
-	case coder.SAE:
-		cfg, err := c.SAELearner(widths)
-		if err != nil {
-			return nil, err
-		}
-		return sae.New(d, cfg)
-	case coder.VQ:
-		return vq.New(d, c.VQLearner())
-	}
-	return nil, fmt.Errorf("coders of kind %q are not trained step by step", c.Kind)
-}
-
-// newMeter measures a learner as it is now.
-func newMeter(l Learner) measure.Meter {
-	switch l := l.(type) {
-	case *sae.Learner:
-		return &sae.Eval{Model: l.Export()}
-	case vq.Learner:
-		return &vq.Eval{Coder: l.Export()}
-	}
-	return nil
-}
-
-// export writes the weights of a learner.
-func export(l Learner, path string) error {
-	switch l := l.(type) {
-	case *sae.Learner:
-		return l.Export().Save(path)
-	case vq.Learner:
-		return l.Export().Save(path)
-	}
-	return fmt.Errorf("export %T: unknown learner", l)
-}

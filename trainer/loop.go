@@ -4,18 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
+	"actfleet/trainer/coder"
 	"actfleet/trainer/measure"
 	"actfleet/trainer/optim"
 	"actfleet/trainer/ranks"
+	"actfleet/trainer/sae"
 	"actfleet/trainer/stream"
+	"actfleet/trainer/vq"
 )
 
-// turn gives the next batch to the trainings of a feed: gradients, step, report,
+// step gives the next batch to the trainings of a feed: gradients, step, report,
 // evaluation, checkpoint. It returns false when none needs another.
-func (f *feed) turn(ctx context.Context) bool {
-	if len(f.learning()) == 0 || f.ends(ctx) {
+func (f *feed) step(ctx context.Context) bool {
+	if len(f.learning()) == 0 || f.regroup(ctx) {
 		return false
 	}
 	batch, waited, err := f.next(ctx)
@@ -25,13 +27,13 @@ func (f *feed) turn(ctx context.Context) bool {
 		}
 		return false
 	}
-	f.step++
+	f.steps++
 	for _, t := range f.learning() {
-		if t.Step < f.step { // not one whose checkpoint is further on
+		if t.Step < f.steps { // not one whose checkpoint is further on
 			t.failed = t.learn(batch, waited, f.data.Cursor())
 		}
 	}
-	f.conclude(ctx)
+	f.finishStep(ctx)
 	return true
 }
 
@@ -49,9 +51,59 @@ func (f *feed) next(ctx context.Context) (b *stream.Batch, seconds float64, err 
 	return b, now().Sub(start).Seconds(), err
 }
 
-// conclude saves, evaluates and checkpoints what it is time for. An interruption waits
+// learn takes one optimizer step with a batch, for which it waited, and reports it.
+func (t *training) learn(b *stream.Batch, waited float64, after stream.Cursor) error {
+	began := t.Now()
+	values, err := t.optimize(b)
+	if err != nil {
+		return fmt.Errorf("step %d: %w%s%s", t.Step+1, err, explainNonFinite(err, b), keepBatch(t.Dir, t.Step+1, err, b))
+	}
+	t.Step, t.Cursor, t.stepped = t.Step+1, after, true
+	t.Rows, t.Dropped, t.OverNorm = t.Rows+int64(len(b.Keys)), t.Dropped+int64(b.Dropped), t.OverNorm+int64(b.OverNorm)
+	t.Seconds, t.DataWaitSeconds = t.Seconds+waited+t.Now().Sub(began).Seconds(), t.DataWaitSeconds+waited
+	if t.Step%t.Recipe.Loop.LogSteps == 0 || t.last() || t.Step == 1 {
+		t.mixing = stream.Measure(b.Keys, t.feed.data.Mixed())
+		values["mixing"] = t.mixing.Evenness
+		return t.later(t.report("train", values, nil))
+	}
+	return nil
+}
+
+// optimize computes a batch in micro-batches and takes one optimizer step; the learner all-reduces what the batch adds up
+// to before it.
+func (t *training) optimize(b *stream.Batch) (map[string]float64, error) {
+	if err := ranks.Agree(t.ranks, errors.Join(t.pending, t.microBatches(b))); err != nil {
+		return nil, err
+	}
+	lr := t.lr()
+	values, err := t.learner.Step(lr)
+	if err == nil && t.Recipe.Kind == coder.SAE {
+		values["lr"] = lr
+	}
+	return values, err
+}
+
+// microBatches gives the rows of a batch to the learner, micro at once.
+func (t *training) microBatches(b *stream.Batch) error {
+	micro := t.Recipe.Loop.Micro
+	for lo := 0; lo < b.N; lo += micro {
+		hi := min(lo+micro, b.N)
+		if err := t.learner.Micro(b.X[lo*b.D:hi*b.D], hi-lo); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lr is the learning rate of the next step.
+func (t *training) lr() float64 {
+	c := t.Recipe
+	return c.Loop.LR * optim.Schedule(t.Step, c.Loop.Steps, int(c.Loop.Warmup*float64(c.Loop.Steps)), int(c.Loop.Cooldown*float64(c.Loop.Steps)), c.Loop.Cosine)
+}
+
+// finishStep saves, evaluates and checkpoints what it is time for. An interruption waits
 // for it, so that a resumed training has the same lines in metrics.jsonl.
-func (f *feed) conclude(ctx context.Context) {
+func (f *feed) finishStep(ctx context.Context) {
 	var due []*training
 	all := f.learning()
 	for _, t := range all {
@@ -72,19 +124,50 @@ func (f *feed) conclude(ctx context.Context) {
 		t.stepped = false
 	}
 	for _, t := range all {
-		t.settle()
+		t.agree()
 	}
+}
+
+// last tells whether the last step has been taken.
+func (t *training) last() bool { return t.Step >= t.Recipe.Loop.Steps }
+
+func (t *training) evaluates() bool { return t.Step > 0 && t.Step%t.Recipe.Loop.EvalSteps == 0 }
+
+// checkpoints tells whether it is time for a checkpoint, by steps or by minutes.
+func (t *training) checkpoints() bool {
+	c := t.Recipe
+	return t.Step%c.Loop.CheckpointSteps == 0 ||
+		c.Loop.CheckpointMinutes > 0 && t.Now().Sub(t.saved).Minutes() >= c.Loop.CheckpointMinutes
+}
+
+// regroup ends trainings whose ranks regroup, at a checkpoint that all have waited for. It tells whether they do.
+func (f *feed) regroup(ctx context.Context) bool {
+	all := f.learning()
+	if !all[0].ranks.Regrouping() {
+		return false
+	}
+	for _, t := range all {
+		switch err := ranks.Agree(t.ranks, t.checkpoint(ctx)); {
+		case err != nil:
+			t.failed = err
+		case ctx.Err() != nil:
+			t.failed = fmt.Errorf("step %d of %d: %w", t.Step, t.Recipe.Loop.Steps, ErrInterrupted)
+		default:
+			t.failed = ErrRegroup
+		}
+	}
+	return true
 }
 
 // evaluate measures trainings on the first held-out rows, always the same ones, which
 // are read once for all of them.
 func (f *feed) evaluate(ctx context.Context, due []*training) {
-	var views []view
+	var cursors []evalCursor
 	for _, t := range due {
-		views = append(views, view{newMeter(t.learner), t.Recipe.Loop.EvalRows, t.Recipe.Loop.Micro})
+		cursors = append(cursors, evalCursor{newMeter(t.learner), t.Recipe.Loop.EvalRows, t.Recipe.Loop.Micro})
 	}
-	if f.held != nil && len(views) > 0 {
-		if err := meet(ctx, f.held, views); err != nil {
+	if f.held != nil && len(cursors) > 0 {
+		if err := evaluateOn(ctx, f.held, cursors); err != nil {
 			f.fail(err)
 			return
 		}
@@ -92,22 +175,22 @@ func (f *feed) evaluate(ctx context.Context, due []*training) {
 	for i, t := range due {
 		t.eval = map[string]float64{}
 		if f.held != nil {
-			t.eval = views[i].meter.Metrics()
+			t.eval = cursors[i].meter.Metrics()
 		}
 		if t.failed == nil {
-			t.failed = t.report(evalSplit, t.eval, densityOf(views[i].meter))
+			t.failed = t.report(evalSplit, t.eval, densityOf(cursors[i].meter))
 		}
 	}
 }
 
-// view is a meter that looks at the first limit rows, micro at once.
-type view struct {
+// evalCursor is a meter of the first limit rows, micro at once.
+type evalCursor struct {
 	meter        measure.Meter
 	limit, micro int
 }
 
 // add gives a meter its part of n rows of which others came before.
-func (v view) add(b *stream.Batch, before int) error {
+func (v evalCursor) add(b *stream.Batch, before int) error {
 	n := min(b.N, v.limit-before)
 	for lo := 0; lo < n; lo += v.micro {
 		hi := min(lo+v.micro, n)
@@ -118,14 +201,14 @@ func (v view) add(b *stream.Batch, before int) error {
 	return nil
 }
 
-// meet gives the rows from the beginning of a stream to meters.
-func meet(ctx context.Context, s *stream.Stream, views []view) error {
+// evaluateOn gives the rows from the beginning of a stream to meters.
+func evaluateOn(ctx context.Context, s *stream.Stream, cursors []evalCursor) error {
 	limit := 0
-	for _, v := range views {
+	for _, v := range cursors {
 		limit = max(limit, v.limit)
 	}
 	return s.Head(ctx, limit, func(b *stream.Batch, before int) error {
-		for _, v := range views {
+		for _, v := range cursors {
 			if err := v.add(b, before); err != nil {
 				return err
 			}
@@ -134,22 +217,67 @@ func meet(ctx context.Context, s *stream.Stream, views []view) error {
 	})
 }
 
-// blame names the rows of a batch that are to blame for a value that is not finite.
-func blame(err error, b *stream.Batch) string {
-	if !errors.Is(err, optim.ErrNonFinite) {
-		return ""
+// report adds a line to metrics.jsonl and an event for TensorBoard, and tells Progress.
+func (t *training) report(split string, values map[string]float64, density *coder.Histogram) error {
+	e := coder.Event{Step: t.Step, Total: t.Recipe.Loop.Steps, Rows: t.Rows, Seconds: t.Seconds, DataWaitFraction: t.fraction(t.DataWaitSeconds), AllReduceFraction: t.fraction(t.AllReduceSeconds), Split: split, Values: values, Density: density}
+	if err := t.write(e); err != nil {
+		return err
 	}
-	var bad []string
-	for i, k := range b.Rows[b.From : b.From+b.N] {
-		for _, v := range b.X[i*b.D : (i+1)*b.D] {
-			if v-v != 0 && len(bad) < 4 {
-				bad = append(bad, fmt.Sprintf("row %d pos %d of unit %d", k.Row, k.Pos, k.Unit))
-				break
-			}
-		}
+	if t.Progress != nil {
+		t.Progress(e)
 	}
-	if len(bad) == 0 {
-		return "; its rows are finite, so the training diverged: try a lower lr"
+	return nil
+}
+
+// fraction is seconds as a part of the time so far.
+func (t *training) fraction(seconds float64) float64 {
+	if t.Seconds <= 0 {
+		return 0
 	}
-	return "; the data are not finite at " + strings.Join(bad, ", ")
+	return seconds / t.Seconds
+}
+
+// write keeps what is reported, on rank 0.
+func (t *training) write(e coder.Event) error {
+	if !t.writes() {
+		return nil
+	}
+	if err := coder.AppendEvent(t.Dir, e); err != nil {
+		return err
+	}
+	if err := t.board.Append(boardEvent(e, t.Now())); err != nil {
+		return fmt.Errorf("step %d: %w", t.Step, err)
+	}
+	return nil
+}
+
+// newMeter measures a learner as it is now.
+func newMeter(l Learner) measure.Meter {
+	switch l := l.(type) {
+	case *sae.Learner:
+		return &sae.Eval{Model: l.Export()}
+	case vq.Learner:
+		return &vq.Eval{Coder: l.Export()}
+	}
+	return nil
+}
+
+// densityOf are the latents by how often they fired on the rows a meter saw; nil of what
+// has none.
+func densityOf(m measure.Meter) *coder.Histogram {
+	e, ok := m.(*sae.Eval)
+	if !ok || e.Firing().N == 0 {
+		return nil
+	}
+	h := e.Firing().Histogram()
+	return &h
+}
+
+// later keeps an error that the other ranks do not know of until they agree.
+func (t *training) later(err error) error {
+	if !ranks.Distributed(t.ranks) {
+		return err
+	}
+	t.pending = err
+	return nil
 }

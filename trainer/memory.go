@@ -73,33 +73,11 @@ func learnerBytes(j Job, d int64) int64 {
 	c := j.Recipe
 	rows := int64(min(c.Loop.Micro, c.Loop.Batch))
 	if j.Recipe.Kind == coder.VQ {
-		return tokenizerBytes(c, d, rows)
+		c.Resolve(int(d), 0)
+		return c.VQ.Learner(c.Loop, 0).Memory(vq.Dims{Row: int(d), Ids: c.VQ.Ids, Codes: c.VQ.Codes}, rows, int64(c.Loop.InitRows))
 	}
 	m := int64(c.SAE.Width)
 	weights := 2*m*d + 3*m + d
 	work := rows*(m+6*d)*4 + int64(c.Loop.Batch)*d*4
 	return weights*5*4 + work + int64(c.Loop.InitRows)*d*8
-}
-
-// tokenizerBytes is what a tokenizer of rows of d values takes in training: averages
-// and sums of every code in 64 bits, weights with gradient and moments, and what is
-// computed of the rows at once.
-func tokenizerBytes(c recipe.Recipe, d, rows int64) int64 {
-	c.Resolve(int(d), 0)
-	v := c.VQLearner()
-	k, t, sample := int64(c.VQ.Codes), int64(c.VQ.Ids), int64(c.Loop.InitRows)
-	if !v.Arch.Nets() {
-		books := t
-		if v.Arch == vq.Product {
-			books = 1 // its parts are one codebook in size
-		}
-		return books*k*d*(4+4*3+3*8) + rows*(k+4*d)*4 + sample*(d+k)*4
-	}
-	w := int64(c.VQ.CodeWidth)
-	if v.Arch == vq.FSQ {
-		k, w = 0, int64(len(c.VQ.Levels))
-	}
-	out := d * int64(v.Loss.Outputs())
-	weights := int64(v.Weights(vq.Dims{Row: int(d), Ids: c.VQ.Ids, Codes: c.VQ.Codes}))
-	return weights*4*4 + k*w*3*8 + rows*(t*k+4*out+6*(d+int64(c.VQ.Hidden)+t*w))*4 + sample*(d+t*(w+k))*4
 }

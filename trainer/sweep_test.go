@@ -45,7 +45,7 @@ func TestSweepEqualsAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res[1].Steps != 41 || res[0].Steps != 60 || res[0].Coder.K != 3 {
+	if res[1].Steps != 41 || res[0].Steps != 60 || res[0].Card.K != 3 {
 		t.Errorf("results %+v", res)
 	}
 	stops := 0

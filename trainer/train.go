@@ -10,6 +10,7 @@ import (
 	"actfleet/trainer/ranks"
 	"actfleet/trainer/recipe"
 	"actfleet/trainer/stream"
+	"actfleet/trainer/tfevents"
 )
 
 // Errors that a caller decides on.
@@ -52,14 +53,14 @@ type Job struct {
 // Result is what a training ended with.
 type Result struct {
 	Dir               string
-	Coder             coder.Card
+	Card              coder.Card
 	Steps             int
 	Rows              int64
 	Seconds           float64            // of its own computing and of waiting for data
 	DataWaitFraction  float64            // share of Seconds spent waiting for data
 	AllReduceFraction float64            // share of Seconds spent in all-reduces over several ranks
 	Dropped           int64              // rows left out because a value was not finite
-	Loud              int64              // rows left out because of max_norm
+	OverNorm          int64              // rows left out because of max_norm
 	Mixing            stream.Mixing      // of the last batch that was reported
 	Eval              map[string]float64 // metrics on held-out rows
 	Failed            string             `json:",omitempty"` // why it did not end
@@ -86,12 +87,35 @@ func TrainAll(ctx context.Context, jobs []Job) (res []Result, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	if err := s.look(ctx); err != nil {
+	if err := s.inspect(ctx); err != nil {
 		return nil, err
 	}
-	s.begin(ctx)
+	for _, f := range s.feeds {
+		f.begin(ctx)
+	}
 	s.run(ctx)
 	return s.results()
+}
+
+// training is a Job under way.
+type training struct {
+	Job
+	card    coder.Card
+	learner Learner
+	feed    *feed
+	progress
+	resumes bool  // from what is there
+	ckpts   ckpts // where it writes them
+	board   *tfevents.Writer
+	kept    int       // step of the last checkpoint in ckpts; -1 without any
+	saved   time.Time // when the last checkpoint was written
+	ranks   ranks.Ranks
+	pending error // what failed here since the last step, while the other ranks do not know
+	stepped bool  // by the batch at hand
+	mixing  stream.Mixing
+	eval    map[string]float64
+	failed  error // why it does not go on
+	ended   bool
 }
 
 // session is the trainings of one TrainAll.
@@ -138,21 +162,15 @@ func prepare(ctx context.Context, jobs []Job) (s *session, err error) {
 	return s, nil
 }
 
-// look refuses what lies in the folders before anything is written.
-func (s *session) look(ctx context.Context) error {
+// inspect refuses what lies in the folders before anything is written.
+func (s *session) inspect(ctx context.Context) error {
 	var errs []error
 	for _, t := range s.all {
 		if t.writes() {
-			errs = append(errs, t.look(ctx))
+			errs = append(errs, t.inspect(ctx))
 		}
 	}
 	return ranks.Agree(s.all[0].ranks, errors.Join(errs...))
-}
-
-func (s *session) begin(ctx context.Context) {
-	for _, f := range s.feeds {
-		f.begin(ctx)
-	}
 }
 
 // run is the training: every reading gives a batch in turn, until no coder needs one.
@@ -160,7 +178,7 @@ func (s *session) run(ctx context.Context) {
 	for open := true; open; {
 		open = false
 		for _, f := range s.feeds {
-			open = f.turn(ctx) || open
+			open = f.step(ctx) || open
 		}
 	}
 }
@@ -169,8 +187,8 @@ func (s *session) run(ctx context.Context) {
 func (s *session) results() (res []Result, err error) {
 	var errs []error
 	for _, t := range s.all {
-		r := t.result()
-		if t.failed = t.hint(t.failed); t.failed != nil {
+		r := resultOf(t)
+		if t.failed = hint(t, t.failed); t.failed != nil {
 			r.Failed = t.failed.Error()
 		}
 		res = append(res, r)
@@ -189,4 +207,18 @@ func (s *session) close() error {
 		errs = append(errs, f.close())
 	}
 	return errors.Join(errs...)
+}
+
+// hint adds to why a training failed what it can go on from.
+func hint(t *training, err error) error {
+	if err == nil || errors.Is(err, ErrInterrupted) || t.kept < 0 {
+		return err
+	}
+	return fmt.Errorf("%w; the checkpoint of step %d is whole: --resume goes on from it", err, t.kept)
+}
+
+// resultOf is where a training has come to.
+func resultOf(t *training) Result {
+	return Result{Dir: t.Dir, Card: t.card, Steps: t.Step, Rows: t.Rows, Seconds: t.Seconds, DataWaitFraction: t.fraction(t.DataWaitSeconds), AllReduceFraction: t.fraction(t.AllReduceSeconds),
+		Dropped: t.Dropped, OverNorm: t.OverNorm, Mixing: t.mixing, Eval: t.eval}
 }

@@ -365,7 +365,7 @@ func TestHostileCfg(t *testing.T) {
 		"negative": func(c *coder.Card) { c.DIn = -4 },
 		"config":   func(c *coder.Card) { c.Config = map[string]any{"batch": "many"} },
 	} {
-		c := res.Coder
+		c := res.Card
 		change(&c)
 		if err := coder.WriteCard(j.Dir, c); err != nil {
 			t.Fatal(err)

@@ -76,7 +76,10 @@ func status(ctx context.Context, o statusOptions) (coordinator.Progress, error) 
 			return coordinator.Progress{}, err
 		}
 		seen, err := gossip.Peek(ctx, o.fleet.join, secret)
-		return seen.Progress(time.Now()), err
+		if err != nil {
+			return coordinator.Progress{}, err
+		}
+		return seen.Progress(time.Now()), nil
 	}
 	st, plan, err := openRun(ctx, o.run)
 	if err != nil {
@@ -113,9 +116,15 @@ func printStatus(out io.Writer, o statusOptions, p coordinator.Progress) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "node\tstate\tunits\tshare\tunits/s\tlast word")
 	for _, n := range p.Nodes {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%.0f %%\t%.3g\t%s ago\n", n.Node, n.Condition(), n.Done, 100*n.Share, n.Speed, timeText(n.Age))
+		fmt.Fprintf(w, "%s\t%s\t%d\t%.0f %%\t%.3g\t%s ago\n", n.Node, n.State(), n.Done, 100*n.Share, n.Speed, timeText(n.Age))
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if p.Bad > 0 {
+		fmt.Fprintf(out, "%d messages of the fleet could not be read: another version, or somebody else sends to its ports\n", p.Bad)
+	}
+	return nil
 }
 
 // statusJSON is what status --json prints. ETASeconds is null while unknown.
@@ -125,6 +134,7 @@ type statusJSON struct {
 	UnitsPerSecond float64    `json:"units_per_second"`
 	ETASeconds     *float64   `json:"eta_seconds"`
 	Nodes          []nodeJSON `json:"nodes"`
+	BadMessages    int64      `json:"bad_messages"` // that could not be read
 }
 
 type nodeJSON struct {
@@ -135,17 +145,18 @@ type nodeJSON struct {
 	Share           float64 `json:"share"`
 	UnitsPerSecond  float64 `json:"units_per_second"`
 	LastWordSeconds float64 `json:"last_word_seconds"`
+	SilentSeconds   float64 `json:"silent_seconds"` // 0 for a node that answers
 }
 
 func statusView(p coordinator.Progress) statusJSON {
-	v := statusJSON{Done: p.Done, Total: p.Total, UnitsPerSecond: p.Rate, Nodes: []nodeJSON{}}
+	v := statusJSON{Done: p.Done, Total: p.Total, UnitsPerSecond: p.Rate, Nodes: []nodeJSON{}, BadMessages: p.Bad}
 	if p.ETA >= 0 {
 		left := p.ETA.Seconds()
 		v.ETASeconds = &left
 	}
 	for _, n := range p.Nodes {
 		v.Nodes = append(v.Nodes, nodeJSON{Node: string(n.Node), Host: n.Host, State: n.Condition(), Done: n.Done, Share: n.Share,
-			UnitsPerSecond: n.Speed, LastWordSeconds: n.Age.Seconds()})
+			UnitsPerSecond: n.Speed, LastWordSeconds: n.Age.Seconds(), SilentSeconds: n.Silent.Seconds()})
 	}
 	return v
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"actfleet/collector"
@@ -67,7 +68,8 @@ func (j *job) follow(ctx context.Context) (err error) {
 	if j.store, err = openStore(ctx, j.o.out, true); err != nil {
 		return err
 	}
-	if j.plan, err = waitPlan(ctx, j.store); err != nil {
+	say := func(line string) { fmt.Fprintln(os.Stderr, "fleet: "+line) }
+	if j.plan, err = waitPlan(ctx, j.store, j.o.out, say); err != nil {
 		return err
 	}
 	if j.input, err = readInput(ctx, j.store, j.plan.Data.Input); err != nil {
@@ -86,12 +88,21 @@ func (j *job) follow(ctx context.Context) (err error) {
 	return nil
 }
 
-func waitPlan(ctx context.Context, st store.Store) (run.Plan, error) {
-	until := time.Now().Add(planWait)
+// planQuiet is how long it waits without a word.
+const planQuiet = 5 * time.Second
+
+// waitPlan reads the plan of a run once it is there, and says so when that takes a while.
+func waitPlan(ctx context.Context, st store.Store, out string, say func(line string)) (run.Plan, error) {
+	began, said := time.Now(), false
 	for {
 		plan, err := run.ReadPlan(ctx, st)
-		if !errors.Is(err, store.ErrNotFound) || time.Now().After(until) {
+		waited := time.Since(began)
+		if !errors.Is(err, store.ErrNotFound) || waited > planWait {
 			return plan, err
+		}
+		if waited >= planQuiet && !said {
+			said = true
+			say(fmt.Sprintf("waiting for the plan of %s for up to %s: either the node given --data is not there or still reads its model and data, or its --out is another place", out, planWait))
 		}
 		select {
 		case <-ctx.Done():

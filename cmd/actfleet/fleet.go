@@ -71,7 +71,7 @@ func (o fleetOptions) start(ctx context.Context, plan run.Plan, st store.Store, 
 	}
 	cfg := coordinator.DefaultConfig()
 	cfg.Node, cfg.Host, cfg.Started = f.node, host, started
-	cfg.Units, cfg.Salt = plan.NumUnits(), gossipName(plan)
+	cfg.Units, cfg.PlanID = plan.NumUnits(), shortPlanID(plan)
 	cfg.ExpectedUnit = expectedUnit
 	f.coordinator, err = coordinator.New(cfg, collector.Ledger{Store: st, Plan: plan}, f.peers)
 	if err != nil {
@@ -84,20 +84,20 @@ func (o fleetOptions) start(ctx context.Context, plan run.Plan, st store.Store, 
 // seconds of work for small models and half a minute for large ones.
 const expectedUnit = 5 * time.Second
 
-// gossipName is what the plan is called in every message, some of them sent a dozen times: a quarter of its id tells plans
+// shortPlanID is what the plan is called in every message, some of them sent a dozen times: a quarter of its id tells plans
 // apart.
-func gossipName(p run.Plan) string { return p.ID()[:16] }
+func shortPlanID(p run.Plan) string { return p.ID()[:16] }
 
 func (o fleetOptions) peers(ctx context.Context, f *fleet, plan run.Plan, c *console) (coordinator.Peers, error) {
 	if len(o.join) == 0 && o.bind == "" {
-		return coordinator.Alone(f.node, f.host, gossipName(plan), plan.NumUnits()), nil
+		return coordinator.Alone(f.node, f.host, shortPlanID(plan), plan.NumUnits()), nil
 	}
 	secret, err := o.secret()
 	if err != nil {
 		return nil, err
 	}
 	f.gossip, err = gossip.Start(ctx, gossip.Config{
-		Bind: o.bind, Join: o.join, Secret: secret, PlanID: gossipName(plan), Units: plan.NumUnits(),
+		Bind: o.bind, Join: o.join, Secret: secret, PlanID: shortPlanID(plan), Units: plan.NumUnits(),
 		Node: f.node, Host: f.host, Preset: gossip.PresetFor(o.bind, o.join), Logger: c.Logger,
 	})
 	if err != nil {

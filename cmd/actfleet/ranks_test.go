@@ -161,7 +161,13 @@ func TestRanksAreKilled(t *testing.T) {
 		return strings.Contains(left[0].err.String()+left[1].err.String(), "rank 0 of 2")
 	}, left...)
 	late := start(t, append([]string{"train"}, append(append(args, dir), "--ranks", "3", "--threads", "1", "--join", left[0].door(t))...)...)
-	wantDone(t, append(left, late)...)
+	wantDone(t, append(left, late)...) // late is taken in, or comes when all is done and sees it
+	after := start(t, append([]string{"train"}, append(append(args, dir), "--ranks", "3", "--threads", "1", "--join", left[0].door(t))...)...)
+	wantDone(t, after)
+	if !strings.Contains(after.err.String(), "the training has ended") {
+		t.Errorf("who comes when all is done says %s", after.err.String())
+	}
+	wantRefusal(t, exitError, []string{"holds a training already", "has ended"}, append([]string{"train"}, append(append(args, dir), "--ranks", "3", "--bind", "127.0.0.1:0")...)...)
 	one := filepath.Join(out, "one")
 	wantOK(t, append([]string{"train"}, append(args, one)...)...)
 	a, b := curve(t, dir, "fvu"), curve(t, one, "fvu")

@@ -71,6 +71,9 @@ func trainingID(jobs []trainer.Job) string {
 
 // trainDistributed trains the jobs with other processes, and prints what came of them where this one has written it.
 func (o *trainOptions) trainDistributed(ctx context.Context, jobs []trainer.Job, out io.Writer) error {
+	if trainer.Ended(jobs) {
+		return o.tooLate()
+	}
 	cfg := crew.Config{Ranks: o.ranks.ranks, Threads: o.threads, Dir: o.out, Tell: tell, Train: o.trainShown}
 	var err error
 	if cfg.Secret, err = o.ranks.fleet.secret(); err != nil {
@@ -93,6 +96,16 @@ func (o *trainOptions) trainDistributed(ctx context.Context, jobs []trainer.Job,
 	cfg.Fleet = fleet
 	res, err := crew.Run(ctx, cfg, jobs)
 	return errors.Join(o.showOutcome(jobs, res, err, out), fleet.Close())
+}
+
+// tooLate is the end of a process whose training has ended before it came. The first process of a training would begin
+// it again, and is refused as one process alone is.
+func (o *trainOptions) tooLate() error {
+	if len(o.ranks.fleet.join) == 0 && !o.resume {
+		return fmt.Errorf("%s: %w, which has ended; choose another place", o.out, trainer.ErrExists)
+	}
+	tell("the training has ended; what it made lies in " + o.out)
+	return nil
 }
 
 func (o *trainOptions) showOutcome(jobs []trainer.Job, res crew.Outcome, err error, out io.Writer) error {

@@ -66,8 +66,8 @@ func printTrained(out io.Writer, j trainer.Job, r trainer.Result) {
 	if r.Dropped > 0 {
 		fmt.Fprintf(out, "  left out %d rows with values that are not finite\n", r.Dropped)
 	}
-	if r.Loud > 0 {
-		fmt.Fprintf(out, "  left out %d rows above max_norm\n", r.Loud)
+	if r.OverNorm > 0 {
+		fmt.Fprintf(out, "  left out %d rows above max_norm\n", r.OverNorm)
 	}
 	fmt.Fprintf(out, "  mixing: a batch came from %d units with %.2f bits of entropy, %.0f %% of what is possible\n",
 		r.Mixing.Units, r.Mixing.Entropy, 100*r.Mixing.Evenness)

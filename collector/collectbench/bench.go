@@ -91,7 +91,7 @@ func collect(ctx context.Context, c collector.Config, dir string) (collector.Sum
 	c.Store, c.Observe = st, func(collector.Event) {}
 	plan := c.Plan
 	cc := coordinator.DefaultConfig()
-	cc.Node, cc.Units, cc.Salt = "bench", plan.NumUnits(), plan.ID()
+	cc.Node, cc.Units, cc.PlanID = "bench", plan.NumUnits(), plan.ID()
 	c.Fleet, err = coordinator.New(cc, collector.Ledger{Store: st, Plan: plan}, coordinator.Alone("bench", "", plan.ID(), plan.NumUnits()))
 	if err != nil {
 		return collector.Summary{}, err

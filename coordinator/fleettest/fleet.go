@@ -99,7 +99,7 @@ func (f *Fleet) Add() int {
 	n := &node{fleet: f, index: i, id: ID(i), unit: -1}
 	n.peer = f.Net.Join(n.id)
 	cfg := coordinator.DefaultConfig()
-	cfg.Node, cfg.Units, cfg.Salt, cfg.Now = n.id, f.sc.Units, f.sc.Plan, f.clockOf(i)
+	cfg.Node, cfg.Units, cfg.PlanID, cfg.Now = n.id, f.sc.Units, f.sc.Plan, f.clockOf(i)
 	if f.sc.Configure != nil {
 		f.sc.Configure(&cfg)
 	}

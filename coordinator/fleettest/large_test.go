@@ -19,7 +19,7 @@ func TestLargeFleets(t *testing.T) {
 		every       int // ms between two packets to each of four nodes
 		fits        bool
 	}{{500, 30, 200, false}, {500, 60, 200, true}, {1000, 150, 200, true}, {5000, 30, 200, false}, {5000, 700, 200, true}, {5000, 180, 50, true}} {
-		board := coordinator.NewBoard(largePlan, units)
+		board := coordinator.NewSharedState(largePlan, units)
 		message := 0
 		for i := range f.nodes {
 			word := coordinator.Delta{Nodes: []coordinator.NodeState{largeNode(i)}}

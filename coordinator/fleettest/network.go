@@ -77,7 +77,7 @@ func NewNetwork(s Scheduler, o Options) *Network {
 
 // Peer is one node's place in a Network.
 type Peer struct {
-	*coordinator.Board
+	*coordinator.SharedState
 	net   *Network
 	id    coordinator.NodeID
 	index int
@@ -97,7 +97,7 @@ var _ coordinator.Peers = (*Peer)(nil)
 func (n *Network) Join(id coordinator.NodeID) *Peer {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	p := &Peer{Board: coordinator.NewBoard(n.opts.Plan, n.opts.Units), net: n, id: id, index: len(n.peers)}
+	p := &Peer{SharedState: coordinator.NewSharedState(n.opts.Plan, n.opts.Units), net: n, id: id, index: len(n.peers)}
 	n.peers = append(n.peers, p)
 	p.note(p, true)
 	for _, o := range n.peers[:p.index] {

@@ -14,7 +14,7 @@ import (
 // work is a program's loop around a coordinator, on the time of the bubble.
 func work(ctx context.Context, t *testing.T, p *Peer, s *Store, id coordinator.NodeID, units int) {
 	cfg := coordinator.DefaultConfig()
-	cfg.Node, cfg.Units, cfg.Salt = id, units, "plan"
+	cfg.Node, cfg.Units, cfg.PlanID = id, units, "plan"
 	c, err := coordinator.New(cfg, s, p)
 	if err != nil {
 		t.Error(err)

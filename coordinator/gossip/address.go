@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"actfleet/coordinator"
 )
 
 // validAddress checks the form "host:port"; empty is allowed.
@@ -135,7 +137,8 @@ func bindError(host string, port int, err error) error {
 	return fmt.Errorf("%w on %s: %s", ErrAddress, addr, firstLine(text))
 }
 
+// firstLine is the start of a text of memberlist, which may repeat what others sent.
 func firstLine(s string) string {
 	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
-	return s
+	return coordinator.Printable(s)
 }

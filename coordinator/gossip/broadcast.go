@@ -12,6 +12,8 @@ import (
 // first, so a broadcast should leave room; what is larger waits for push/pull.
 const (
 	maxBroadcast = 1000
+	// maxPacket bounds what is taken as one; it may come by TCP, too.
+	maxPacket = 1400
 	// doneChunk units take at most 4 bytes each.
 	doneChunk = 128
 	// maxDoneNews is the most units announced by broadcast: a first listing of a

@@ -69,8 +69,11 @@ func (c Config) Validate() error {
 	}
 	check(c.Node != "" && len(c.Node) <= maxMetaName, "node id %q: must have 1 to %d bytes", c.Node, maxMetaName)
 	check(len(c.Host) <= maxMetaName, "host name of %d bytes: at most %d", len(c.Host), maxMetaName)
+	for what, name := range map[string]string{"node id": string(c.Node), "host name": c.Host, "plan id": c.PlanID} {
+		check(coordinator.Printable(name) == name, "%s %q: must be printable", what, name)
+	}
 	check(c.PlanID != "" && len(c.PlanID) <= maxMetaName, "plan id %q: must have 1 to %d bytes", c.PlanID, maxMetaName)
-	check(c.Units >= 0 && c.Units <= coordinator.MaxUnits, "%d units: must be 0 to %d", c.Units, coordinator.MaxUnits)
+	check(c.Units >= 0, "%d units: must not be negative", c.Units)
 	errs = append(errs, validSecret(c.Secret), validAddress("bind", c.Bind))
 	for _, a := range c.Join {
 		errs = append(errs, validAddress("join", a))

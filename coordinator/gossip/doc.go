@@ -28,6 +28,9 @@
 //     all goroutines of this package ended.
 //   - Members that lost each other (a partition, a laptop asleep) look for each
 //     other again by address and merge.
+//   - Whatever is sent to a member's port costs that message at most: it is checked
+//     behind one boundary, counted (Stats.Bad) and logged once for each sender. A name
+//     that could harm a terminal is refused.
 //
 // # Not guaranteed
 //
@@ -35,6 +38,8 @@
 //     seconds, and a machine that is starved of CPU is declared dead falsely.
 //   - Any order or timeliness of delivery. Nothing here excludes anybody from
 //     anything; see package coordinator.
+//   - Of a broadcast or a state that cannot be read, who sent it: memberlist does not
+//     say. It does of introductions, and of what it cannot read itself.
 //   - Without a secret, that members are who they say: whoever reaches the port can
 //     join. Hence the default is to bind the loopback address.
 package gossip

@@ -18,7 +18,7 @@ import (
 type Fleet struct {
 	cfg   Config
 	log   *slog.Logger
-	board *coordinator.Board
+	state *coordinator.SharedState
 	list  *memberlist.Memberlist
 	hooks *hooks
 	addr  string
@@ -39,8 +39,8 @@ func Start(ctx context.Context, cfg Config) (*Fleet, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("join the fleet: %w", err)
 	}
-	f := &Fleet{cfg: cfg, log: cfg.logger(), board: coordinator.NewBoard(cfg.PlanID, cfg.Units)}
-	f.hooks = newHooks(meta{plan: cfg.PlanID, host: cfg.Host}, string(cfg.Node), f.board, f.log)
+	f := &Fleet{cfg: cfg, log: cfg.logger(), state: coordinator.NewSharedState(cfg.PlanID, cfg.Units)}
+	f.hooks = newHooks(meta{plan: cfg.PlanID, host: cfg.Host}, string(cfg.Node), f.state, f.log)
 	if err := f.listen(ctx); err != nil {
 		return nil, err
 	}
@@ -68,7 +68,8 @@ func (f *Fleet) listen(ctx context.Context) error {
 	mc.Name, mc.BindAddr, mc.BindPort, mc.AdvertisePort = string(f.cfg.Node), host, port, port
 	mc.SecretKey = f.cfg.Secret
 	mc.Logger = f.hooks.bridge.logger()
-	f.hooks.install(mc)
+	f.hooks.queue.RetransmitMult = mc.RetransmitMult
+	boundary{f.hooks, f.hooks.complaints}.install(mc)
 	if f.cfg.adjust != nil {
 		f.cfg.adjust(mc)
 	}
@@ -107,23 +108,25 @@ func (f *Fleet) Members() []coordinator.Member { return f.hooks.alive() }
 
 // Publish joins a delta into the state here and broadcasts it.
 func (f *Fleet) Publish(d coordinator.Delta) {
-	if f.board.Apply(d) {
+	if f.state.Apply(d) {
 		f.hooks.broadcast(f.cfg.PlanID, f.cfg.Units, d)
 	}
 }
 
 // State returns a copy of the state.
-func (f *Fleet) State() *coordinator.State { return f.board.State() }
+func (f *Fleet) State() *coordinator.State { return f.state.State() }
 
 // Changed returns a channel that is closed at the next change of state or
 // membership.
-func (f *Fleet) Changed() <-chan struct{} { return f.board.Changed() }
+func (f *Fleet) Changed() <-chan struct{} { return f.state.Changed() }
 
 // Stats counts what happened to this node since Start.
 type Stats struct {
 	// Dropped are messages that came faster than they could be read.
 	Dropped int64
-	// Rejected are messages of another plan or not ours at all.
+	// Bad are messages that could not be read: of another version, damaged, or not ours at all.
+	Bad int64
+	// Rejected are messages of another plan.
 	Rejected int64
 	// Refuted counts how often this node heard that it is dead and said it is not.
 	Refuted int64

@@ -287,6 +287,48 @@ func TestPeek(t *testing.T) {
 	}
 }
 
+// A node that dies without a word is shown silent within seconds, though nobody is left to declare it dead; one that
+// works is not.
+func TestSilentNodeIsSeen(t *testing.T) {
+	a := start(t, testConfig(t, "a"))
+	a.Publish(coordinator.Delta{Nodes: []coordinator.NodeState{{Node: "a", Seq: 1}}})
+	o, err := Observe(t.Context(), []string{a.Addr()}, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	o.pingAll(t.Context())
+	if n := o.Snapshot().Progress(time.Now()).Nodes[0]; n.Condition() != "working" {
+		t.Errorf("a node that answers is %s", n.State())
+	}
+	crash(t, a)
+	began := time.Now()
+	for {
+		n := o.Snapshot().Progress(time.Now()).Nodes[0]
+		if n.Condition() == "silent" {
+			t.Logf("%s, seen after %s", n.State(), time.Since(began))
+			break
+		}
+		if time.Since(began) > 15*time.Second {
+			t.Fatalf("a dead node is %s", n.State())
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// Whoever asks a fleet that does not answer has an error to show, and nothing else to read.
+func TestEmptySnapshot(t *testing.T) {
+	for name, addr := range map[string]string{"no node": "127.0.0.1:1", "no such name": "nobody.invalid:1"} {
+		s, err := Peek(t.Context(), []string{addr}, nil)
+		if !errors.Is(err, ErrNobody) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if p := s.Progress(time.Now()); p.Total != 0 || len(p.Nodes) != 0 {
+			t.Errorf("%s: %+v", name, p)
+		}
+	}
+}
+
 // freeAddr returns a loopback address that nobody used a moment ago.
 func freeAddr(t *testing.T) string {
 	t.Helper()

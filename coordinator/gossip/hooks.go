@@ -3,6 +3,8 @@ package gossip
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net"
@@ -16,14 +18,14 @@ import (
 	"actfleet/coordinator"
 )
 
-// hooks is what memberlist calls. Nothing in it waits: memberlist calls some of it
-// from its packet loop and some with its own lock held, so it must not call back
-// either.
+// hooks is what memberlist calls, through a boundary. Nothing in it waits: memberlist
+// calls some of it from its packet loop and some with its own lock held, so it must not
+// call back either.
 type hooks struct {
+	*complaints
 	self   meta
 	name   string
-	board  *coordinator.Board
-	log    *slog.Logger
+	state  *coordinator.SharedState // nil for an observer
 	bridge *logBridge
 	inbox  chan []byte
 	queue  memberlist.TransmitLimitedQueue
@@ -35,7 +37,7 @@ type hooks struct {
 	service string // where this node serves the others
 	members map[string]coordinator.Member
 	gone    map[string]string // address of members that vanished, by name
-	refused map[string]error  // nodes refused, by name, each logged once
+	refused map[string]bool   // nodes refused, by name, each logged once
 	refusal error             // the latest one
 	taken   string            // address of another node of our name
 }
@@ -47,21 +49,15 @@ const (
 	maxRefused = 1024
 )
 
-func newHooks(self meta, name string, board *coordinator.Board, log *slog.Logger) *hooks {
+func newHooks(self meta, name string, state *coordinator.SharedState, log *slog.Logger) *hooks {
+	c := newComplaints(log)
 	h := &hooks{
-		self: self, name: name, board: board, log: log,
-		bridge:  &logBridge{to: log},
+		complaints: c, self: self, name: name, state: state, bridge: &logBridge{complaints: c},
 		inbox:   make(chan []byte, maxInbox),
-		members: map[string]coordinator.Member{}, gone: map[string]string{}, refused: map[string]error{},
+		members: map[string]coordinator.Member{}, gone: map[string]string{}, refused: map[string]bool{},
 	}
 	h.queue.NumNodes = h.numNodes
 	return h
-}
-
-// install puts the hooks into memberlist's configuration.
-func (h *hooks) install(c *memberlist.Config) {
-	h.queue.RetransmitMult = c.RetransmitMult
-	c.Delegate, c.Events, c.Merge, c.Alive, c.Conflict = h, h, h, h, h
 }
 
 // numNodes counts the members, which sets how often a broadcast is repeated.
@@ -82,6 +78,10 @@ func (h *hooks) NodeMeta(int) []byte {
 
 // NotifyMsg takes a broadcast; it is read later by receive.
 func (h *hooks) NotifyMsg(b []byte) {
+	if len(b) > maxPacket {
+		h.complain(somebody, fmt.Errorf("a broadcast of %d bytes, at most %d", len(b), maxPacket))
+		return
+	}
 	select {
 	case h.inbox <- slices.Clone(b):
 	default:
@@ -96,29 +96,25 @@ func (h *hooks) GetBroadcasts(overhead, limit int) [][]byte {
 
 // LocalState returns the whole state, for a push/pull.
 func (h *hooks) LocalState(bool) []byte {
-	if h.board == nil {
-		return nil
-	}
-	return h.board.Encode()
+	return h.state.Encode()
 }
 
 // MergeRemoteState takes the whole state of another node.
 func (h *hooks) MergeRemoteState(b []byte, _ bool) { h.merge(b) }
 
-// merge joins encoded state; it reports what it held if that was news.
-func (h *hooks) merge(b []byte) (*coordinator.State, bool) {
-	s, err := coordinator.DecodeState(b)
-	if err != nil {
-		h.rejected.Add(1)
-		h.log.Debug("rejected a message", "err", err)
-		return nil, false
-	}
-	changed, err := h.board.Merge(s)
-	if err != nil {
-		h.rejected.Add(1)
-		h.log.Debug("rejected a message", "err", err)
-	}
-	return s, changed
+// merge joins encoded state; it reports what it held and whether that was news.
+func (h *hooks) merge(b []byte) (s *coordinator.State, news bool) {
+	_ = h.guard(somebody, func() (err error) { // which counts what cannot be read
+		if s, err = coordinator.DecodeState(b); err != nil {
+			return err
+		}
+		if news, err = h.state.Merge(s); err != nil {
+			h.rejected.Add(1)
+			h.log.Debug("rejected a message", "err", err)
+		}
+		return nil
+	})
+	return s, news
 }
 
 // NotifyMerge refuses to join with nodes of another plan.
@@ -127,8 +123,7 @@ func (h *hooks) NotifyMerge(nodes []*memberlist.Node) error {
 		if n.State != memberlist.StateAlive {
 			continue
 		}
-		if err := h.self.admit(n.Name, nodeAddr(n), n.Meta); err != nil {
-			h.refuse(n.Name, err)
+		if err := h.admit(n); err != nil {
 			return err
 		}
 	}
@@ -136,27 +131,35 @@ func (h *hooks) NotifyMerge(nodes []*memberlist.Node) error {
 }
 
 // NotifyAlive refuses news of nodes of another plan.
-func (h *hooks) NotifyAlive(n *memberlist.Node) error {
-	err := h.self.admit(n.Name, nodeAddr(n), n.Meta)
+func (h *hooks) NotifyAlive(n *memberlist.Node) error { return h.admit(n) }
+
+// admit checks a node's introduction against our own.
+func (h *hooks) admit(n *memberlist.Node) error {
+	err := h.self.admit(n)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err == nil {
+		if _, known := h.members[n.Name]; !known && len(h.members) >= coordinator.MaxNodes {
+			err = fmt.Errorf("node %s: %w: there are %d members already", n.Name, errMeta, len(h.members))
+		}
+	}
 	if err != nil {
+		h.refusal = err
+	}
+	if errors.Is(err, coordinator.ErrOtherPlan) {
 		h.refuse(n.Name, err)
 	}
 	return err
 }
 
-// refuse remembers that a node was refused, and logs it unless this node is joining: then the join says so.
+// refuse counts a node of another plan, and logs it once, unless this node is joining: then the join says so.
+// h.mu is held.
 func (h *hooks) refuse(name string, err error) {
 	h.rejected.Add(1)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.refusal = err
-	if h.joining.Load() > 0 {
+	if h.joining.Load() > 0 || h.refused[name] || len(h.refused) >= maxRefused {
 		return
 	}
-	if _, known := h.refused[name]; known || len(h.refused) >= maxRefused {
-		return
-	}
-	h.refused[name] = err
+	h.refused[name] = true
 	h.log.Warn("refused a node", "reason", err)
 }
 
@@ -166,6 +169,9 @@ func (h *hooks) NotifyConflict(existing, other *memberlist.Node) {
 	defer h.mu.Unlock()
 	if existing.Name == h.name {
 		h.taken = nodeAddr(other)
+	}
+	if !h.once("conflict " + existing.Name) {
+		return
 	}
 	h.log.Warn("two nodes have the same id", "node", existing.Name, "addr", nodeAddr(existing), "other", nodeAddr(other))
 }
@@ -210,8 +216,8 @@ func (h *hooks) note(n *memberlist.Node) {
 }
 
 func (h *hooks) touch() {
-	if h.board != nil {
-		h.board.Touch()
+	if h.state != nil {
+		h.state.Touch()
 	}
 }
 
@@ -238,7 +244,7 @@ func (h *hooks) goneAddrs(s *coordinator.State) []string {
 
 func (h *hooks) stats() Stats {
 	return Stats{
-		Dropped: h.dropped.Load(), Rejected: h.rejected.Load(),
+		Dropped: h.dropped.Load(), Bad: h.bad.Load(), Rejected: h.rejected.Load(),
 		Refuted: h.bridge.refuted.Load(), Returned: h.returned.Load(),
 	}
 }

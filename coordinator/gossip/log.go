@@ -3,8 +3,10 @@ package gossip
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log"
 	"log/slog"
+	"net"
 	"strings"
 	"sync/atomic"
 )
@@ -12,7 +14,7 @@ import (
 // logBridge passes memberlist's lines to slog at Debug, and counts what they alone
 // tell.
 type logBridge struct {
-	to      *slog.Logger
+	*complaints
 	refuted atomic.Int64
 	secret  atomic.Bool
 }
@@ -27,9 +29,32 @@ func (l *logBridge) Write(line []byte) (int, error) {
 	}
 	text := firstLine(string(line))
 	own := strings.Contains(text, "failed to join") // a try of this node, whose error is returned
-	if isSecretError(text) && !own && l.secret.CompareAndSwap(false, true) {
-		l.to.Warn("somebody with another secret tried to talk to this node", "detail", text)
+	switch from, unreadable := unreadable(text); {
+	case isSecretError(text):
+		if !own && l.secret.CompareAndSwap(false, true) {
+			l.log.Warn("somebody with another secret tried to talk to this node", "detail", text)
+		}
+	case unreadable:
+		l.complain(from, errors.New(text))
 	}
-	l.to.Log(context.Background(), slog.LevelDebug, text)
+	l.log.Log(context.Background(), slog.LevelDebug, text)
 	return len(line), nil
+}
+
+// unreadable recognises, in memberlist's own words (v0.7.0), that it could not read a message, and from which machine.
+func unreadable(text string) (from string, ok bool) {
+	text, addr, ok := strings.Cut(text, " from=")
+	if !ok || !strings.HasPrefix(text, "[ERR]") {
+		return "", false
+	}
+	host, _, err := net.SplitHostPort(strings.TrimSpace(addr))
+	if err != nil {
+		host = addr
+	}
+	for _, s := range []string{"to decode", "to decompress", "msgType", "msg type", "message type", "label", "failed to receive", "Failed to receive", "to read remote state"} {
+		if strings.Contains(text, s) {
+			return host, true
+		}
+	}
+	return "", false
 }

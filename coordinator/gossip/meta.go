@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/hashicorp/memberlist"
+
 	"actfleet/coordinator"
 )
 
@@ -43,25 +45,39 @@ func decodeMeta(b []byte) (meta, error) {
 	if len(b) < 2 || b[0] != metaVersion {
 		return meta{}, errMeta
 	}
-	m := meta{observer: b[1]&1 != 0}
+	m, ok := meta{observer: b[1]&1 != 0}, true
 	b = b[2:]
 	for _, s := range []*string{&m.plan, &m.host, &m.service} {
 		if len(b) == 0 && s == &m.service {
 			break // a node of a version without
 		}
-		if len(b) < 1 || len(b)-1 < int(b[0]) {
+		if *s, b, ok = cutString(b); !ok || !coordinator.ValidName(*s) {
 			return meta{}, errMeta
 		}
-		*s = string(b[1 : 1+b[0]])
-		b = b[1+len(*s):]
 	}
 	return m, nil
 }
 
+// cutString takes a string off b: a byte of length and as many bytes, if they are there.
+func cutString(b []byte) (s string, rest []byte, ok bool) {
+	if len(b) == 0 {
+		return "", nil, false
+	}
+	end := 1 + int(b[0]) // in int: the sum may be 256
+	if end > len(b) {
+		return "", nil, false
+	}
+	return string(b[1:end]), b[end:], true
+}
+
 // admit checks another node's introduction against our own; observers belong to
 // every plan.
-func (m meta) admit(name, addr string, b []byte) error {
-	o, err := decodeMeta(b)
+func (m meta) admit(n *memberlist.Node) error {
+	if n.Name == "" || !coordinator.ValidName(n.Name) || !knownAddr(n) {
+		return fmt.Errorf("node %.40q: %w: its name or address cannot be", n.Name, errMeta)
+	}
+	name, addr := n.Name, nodeAddr(n)
+	o, err := decodeMeta(n.Meta)
 	if err != nil {
 		return fmt.Errorf("node %s at %s: %w", name, addr, err)
 	}

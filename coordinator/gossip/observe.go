@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,22 +20,31 @@ import (
 type Snapshot struct {
 	// State is the gossiped state; State.Plan and State.Units tell the run.
 	State *coordinator.State
-	// Members are the nodes alive now, without observers.
+	// Members are the nodes alive now, without observers; Member.Silent says which do not answer.
 	Members []coordinator.Member
+	// Bad counts the messages that this observer could not read.
+	Bad int64
 }
 
-// Progress sums the snapshot up.
+// Progress sums the snapshot up; one without a State is empty.
 func (s Snapshot) Progress(now time.Time) coordinator.Progress {
-	return coordinator.Summarize(s.State, s.Members, "", now)
+	if s.State == nil {
+		return coordinator.Progress{ETA: -1}
+	}
+	p := coordinator.Summarize(s.State, s.Members, "", now)
+	p.Bad = s.Bad
+	return p
 }
 
 // Observer looks at a fleet without taking part.
 type Observer struct {
 	list  *memberlist.Memberlist
-	hooks *hooks
+	hooks *listener
+	stop  context.CancelFunc
+	work  sync.WaitGroup
 
-	mu    sync.Mutex
-	state *coordinator.State
+	mu     sync.Mutex
+	silent map[coordinator.NodeID]time.Time // members that do not answer, and since when
 }
 
 // peekTime bounds a Peek: one dial and one exchange.
@@ -49,6 +59,7 @@ func Peek(ctx context.Context, addrs []string, secret []byte) (Snapshot, error) 
 	if err != nil {
 		return Snapshot{}, err
 	}
+	o.pingAll(ctx)
 	return o.Snapshot(), o.Close()
 }
 
@@ -82,24 +93,28 @@ func listenAsObserver(ctx context.Context, addrs []string, secret []byte, log *s
 		return nil, err
 	}
 	name, _ := os.Hostname()
-	o := &Observer{}
+	name = coordinator.Printable(name)
+	o := &Observer{silent: map[coordinator.NodeID]time.Time{}}
 	id := fmt.Sprintf("observer-%s-%d-%d", name, os.Getpid(), time.Now().UnixNano())
-	o.hooks = newHooks(meta{host: name[:min(len(name), maxMetaName)], observer: true}, id, nil, log)
-	// The slow preset: an observer must not be the first to call anybody dead.
+	o.hooks = &listener{hooks: newHooks(meta{host: name[:min(len(name), maxMetaName)], observer: true}, id, nil, log)}
+	// The slow preset: an observer must not be the first to call anybody dead. Who is silent it finds by itself.
 	mc := Production.settings()
+	mc.ProbeTimeout = pingWait
 	mc.Name, mc.BindAddr, mc.BindPort, mc.SecretKey = id, host, 0, secret
 	mc.Logger = o.hooks.bridge.logger()
-	o.hooks.install(mc)
-	mc.Delegate = o
+	boundary{o.hooks, o.hooks.complaints}.install(mc)
 	if o.list, err = memberlist.Create(mc); err != nil {
 		return nil, bindError(host, 0, err)
 	}
+	run, stop := context.WithCancel(context.Background())
+	o.stop = stop
+	o.work.Go(func() { o.ping(run) })
 	return o, nil
 }
 
 // join takes the first address that answers: several might be of different fleets.
 func (o *Observer) join(ctx context.Context, addrs []string) error {
-	j := &joiner{list: o.list, hooks: o.hooks}
+	j := &joiner{list: o.list, hooks: o.hooks.hooks}
 	ips, errs := resolveAll(ctx, addrs)
 	ctx, found := context.WithCancel(ctx)
 	defer found()
@@ -121,22 +136,28 @@ func (o *Observer) join(ctx context.Context, addrs []string) error {
 
 // Snapshot returns what the fleet last told.
 func (o *Observer) Snapshot() Snapshot {
+	s := Snapshot{State: o.hooks.last(), Bad: o.hooks.bad.Load()}
+	now := time.Now()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	s := Snapshot{}
-	if o.state != nil {
-		s.State = o.state.Clone()
-	}
-	for _, m := range o.hooks.alive() {
-		if !m.Observer {
-			s.Members = append(s.Members, m)
+	for _, m := range o.members() {
+		if since, ok := o.silent[m.Node]; ok {
+			m.Silent = now.Sub(since)
 		}
+		s.Members = append(s.Members, m)
 	}
 	return s
 }
 
+// members are the nodes that work.
+func (o *Observer) members() []coordinator.Member {
+	return slices.DeleteFunc(o.hooks.alive(), func(m coordinator.Member) bool { return m.Observer })
+}
+
 // Close leaves the fleet.
 func (o *Observer) Close() error {
+	o.stop()
+	o.work.Wait()
 	o.list.Leave(leaveWait) // a farewell that does not arrive costs nothing
 	if err := o.list.Shutdown(); err != nil {
 		return fmt.Errorf("leave the fleet: %w", err)
@@ -144,32 +165,47 @@ func (o *Observer) Close() error {
 	return nil
 }
 
-// NodeMeta, NotifyMsg, GetBroadcasts, LocalState and MergeRemoteState are called by
-// memberlist. An observer passes nothing on.
+// listener is what memberlist calls of an observer, which passes nothing on.
+type listener struct {
+	*hooks
 
-// NodeMeta returns the introduction as an observer.
-func (o *Observer) NodeMeta(n int) []byte { return o.hooks.NodeMeta(n) }
+	mu    sync.Mutex
+	state *coordinator.State // nil until a member has told
+}
 
 // NotifyMsg takes a change of the state.
-func (o *Observer) NotifyMsg(b []byte) { o.MergeRemoteState(b, false) }
+func (l *listener) NotifyMsg(b []byte) { l.MergeRemoteState(b, false) }
 
 // GetBroadcasts returns nothing.
-func (o *Observer) GetBroadcasts(int, int) [][]byte { return nil }
+func (l *listener) GetBroadcasts(int, int) [][]byte { return nil }
 
 // LocalState returns nothing.
-func (o *Observer) LocalState(bool) []byte { return nil }
+func (l *listener) LocalState(bool) []byte { return nil }
 
 // MergeRemoteState takes a state; the first one decides the plan.
-func (o *Observer) MergeRemoteState(b []byte, join bool) {
-	s, err := coordinator.DecodeState(b)
-	if err != nil {
-		return
+func (l *listener) MergeRemoteState(b []byte, join bool) {
+	_ = l.guard(somebody, func() error { // which counts what cannot be read
+		s, err := coordinator.DecodeState(b)
+		if err != nil {
+			return err
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.state == nil && join {
+			l.state = s
+		} else if l.state != nil {
+			l.state.Merge(s) // of another plan: ignored
+		}
+		return nil
+	})
+}
+
+// last is a copy of the state, nil while none is known.
+func (l *listener) last() *coordinator.State {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state == nil {
+		return nil
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.state == nil && join {
-		o.state = s
-	} else if o.state != nil {
-		o.state.Merge(s) // of another plan: ignored
-	}
+	return l.state.Clone()
 }

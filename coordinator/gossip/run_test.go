@@ -16,7 +16,7 @@ import (
 // unit.
 func collect(ctx context.Context, t *testing.T, f *Fleet, store *fleettest.Store, unitTime time.Duration, started func(int)) {
 	cfg := coordinator.DefaultConfig()
-	cfg.Node, cfg.Units, cfg.Salt = f.cfg.Node, f.cfg.Units, f.cfg.PlanID
+	cfg.Node, cfg.Units, cfg.PlanID = f.cfg.Node, f.cfg.Units, f.cfg.PlanID
 	c, err := coordinator.New(cfg, store, f)
 	if err != nil {
 		t.Error(err)
@@ -105,7 +105,7 @@ func TestPartsFindEachOther(t *testing.T) {
 
 // TestCallbacksDoNotBlock floods a node whose reader stands still.
 func TestCallbacksDoNotBlock(t *testing.T) {
-	h := newHooks(meta{plan: testPlan}, "a", coordinator.NewBoard(testPlan, 10), testConfig(t, "a").Logger)
+	h := newHooks(meta{plan: testPlan}, "a", coordinator.NewSharedState(testPlan, 10), testConfig(t, "a").Logger)
 	for range maxInbox + 5 {
 		h.NotifyMsg([]byte("x"))
 	}
@@ -121,7 +121,7 @@ func TestCallbacksDoNotBlock(t *testing.T) {
 }
 
 func TestBroadcasts(t *testing.T) {
-	h := newHooks(meta{plan: testPlan}, "a", coordinator.NewBoard(testPlan, 1<<20), testConfig(t, "a").Logger)
+	h := newHooks(meta{plan: testPlan}, "a", coordinator.NewSharedState(testPlan, 1<<20), testConfig(t, "a").Logger)
 	h.queue.RetransmitMult = 4
 	node := coordinator.NodeState{Node: "a"}
 	for range 5 {

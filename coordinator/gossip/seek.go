@@ -103,7 +103,7 @@ func (s *seeker) lost(ctx context.Context) []string {
 	for _, a := range seeds {
 		want[a] = true
 	}
-	for _, a := range s.hooks.goneAddrs(s.board.State()) {
+	for _, a := range s.hooks.goneAddrs(s.state.State()) {
 		want[a] = true
 	}
 	delete(want, s.addr)

@@ -21,6 +21,8 @@
 //     group is over (Gone), and who was lost.
 //   - A node that comes to a running group waits, and rank 0 knows (Waiting).
 //   - With a secret, a node without it is let in nowhere.
+//   - What another process sends is checked before it is used or shown; what cannot be
+//     read ends its connection, and is told of once for each machine.
 //
 // # Not guaranteed
 //

@@ -18,14 +18,26 @@ var ErrRefused = errors.New("refused by the others")
 // ErrOver means that the others have done the job while this node waited.
 var ErrOver = errors.New("the others have ended the job")
 
+// ErrAlone means that not enough ranks came in time.
+var ErrAlone = errors.New("the other ranks did not come")
+
 // lookAgain is how often a node that gathers asks the members again.
 const lookAgain = 200 * time.Millisecond
 
+// askOver is how often a node that gathers asks whether the job is done.
+const askOver = time.Second
+
 // Gather finds a group for this node and returns when it starts. again says that this node comes from a group that was
-// lost: then the leader does not wait for all ranks for longer than its patience.
+// lost: then the leader does not wait for all ranks for longer than its patience. Errors: ErrOver, ErrRefused, ErrAlone.
 func (p *Place) Gather(ctx context.Context, again bool) (*Group, error) {
-	began, told := time.Now(), ""
+	began, told, asked := time.Now(), "", time.Time{}
 	for {
+		if p.cfg.Over != nil && time.Since(asked) > askOver {
+			if p.cfg.Over() {
+				return nil, ErrOver
+			}
+			asked = time.Now()
+		}
 		w, at, err := p.seek(ctx, again)
 		if err != nil {
 			return nil, err
@@ -40,7 +52,14 @@ func (p *Place) Gather(ctx context.Context, again bool) (*Group, error) {
 		if g != nil {
 			return g, nil
 		}
-		if line := fmt.Sprintf("waiting for %d more of %d ranks", missing, p.cfg.Ranks); line != told {
+		line := fmt.Sprintf("waiting for %d more of %d ranks", missing, p.cfg.Ranks)
+		if p.cfg.Within > 0 {
+			if time.Since(began) > p.cfg.Within {
+				return nil, fmt.Errorf("%w: %d of %d are missing after %s", ErrAlone, missing, p.cfg.Ranks, p.cfg.Within)
+			}
+			line += " until " + began.Add(p.cfg.Within).Format(time.DateTime)
+		}
+		if line != told {
 			p.cfg.Tell(line)
 			told = line
 		}
@@ -60,12 +79,18 @@ func (p *Place) pause(ctx context.Context) error {
 	return nil
 }
 
-// seek asks the members for one to follow, the least id first; without any, w is nil.
+// seek asks the members for one to follow, the least id first; without any, w is nil. A refusal ends the search only
+// when nobody answers otherwise: one stranger among the members cannot keep the others apart.
 func (p *Place) seek(ctx context.Context, again bool) (w *wire, at string, err error) {
 	members := slices.Clone(p.cfg.Members())
 	slices.SortFunc(members, func(a, b coordinator.Member) int { return cmp.Compare(a.Node, b.Node) })
+	welcome := false
 	for _, m := range members {
-		if m.Node == p.cfg.Node || m.Service == "" || p.leads(m.Node) {
+		if m.Node == p.cfg.Node || m.Service == "" {
+			continue
+		}
+		if p.leads(m.Node) {
+			welcome = true
 			continue
 		}
 		at = m.Service
@@ -74,12 +99,16 @@ func (p *Place) seek(ctx context.Context, again bool) (w *wire, at string, err e
 			at = answer.Goto
 			w, answer = p.ask(ctx, at, again)
 		}
-		if answer.Refuse != "" {
-			return nil, "", fmt.Errorf("%w: node %s at %s says: %s", ErrRefused, m.Node, at, answer.Refuse)
-		}
 		if w != nil {
 			return w, at, nil
 		}
+		welcome = welcome || answer.Lead
+		if answer.Refuse != "" && err == nil {
+			err = fmt.Errorf("%w: node %s at %s says: %s", ErrRefused, m.Node, at, answer.Refuse)
+		}
+	}
+	if err != nil && !welcome {
+		return nil, "", err
 	}
 	return nil, "", ctx.Err()
 }
@@ -122,7 +151,7 @@ func (p *Place) await(ctx context.Context, w *wire, at string) (*Group, error) {
 	if m.Over {
 		return nil, errors.Join(ErrOver, w.Close())
 	}
-	if err != nil || m.Start == nil || m.Start.Rank < 1 || m.Start.Rank >= len(m.Start.Nodes) || len(m.Start.Hosts) != len(m.Start.Nodes) {
+	if err != nil || m.Start == nil {
 		w.Close()
 		p.follow("")
 		return nil, ctx.Err()

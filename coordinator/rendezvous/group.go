@@ -103,7 +103,8 @@ func (g *Group) take(f *follower, m message) {
 		g.spread(f, m)
 	case m.Bye != "":
 		g.lost(f.rank, m.Bye)
-	case m.Done:
+	case m.Done && !f.done: // one that says so twice is one
+		f.done = true
 		g.mu.Lock()
 		g.done++
 		g.mu.Unlock()

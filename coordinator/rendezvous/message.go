@@ -51,8 +51,12 @@ type start struct {
 	Hosts []string
 }
 
-// maxMessage bounds a line.
-const maxMessage = 1 << 20
+// Limits of what another process may send.
+const (
+	maxMessage = 1 << 20 // a line
+	maxText    = 4096    // a text for people
+	maxRanks   = 4096    // of a group, and nodes that wait at one place
+)
 
 // Limits of waiting for the other side.
 const (
@@ -89,7 +93,44 @@ func (w *wire) send(m message) error {
 	return err
 }
 
-var errLong = errors.New("a message is too long")
+// errMessage means that what came is not a message of ours.
+var errMessage = errors.New("not a message between ranks")
+
+// decode reads a line. What it returns can be indexed, shown on a terminal and kept.
+func decode(line []byte) (m message, err error) {
+	if err := json.Unmarshal(line, &m); err != nil {
+		return message{}, fmt.Errorf("%w: %s", errMessage, coordinator.Printable(err.Error()))
+	}
+	if m.Hello != nil && !named(m.Hello.Node, m.Hello.Host) {
+		return message{}, fmt.Errorf("%w: a node without a name that can be shown", errMessage)
+	}
+	if m.Start != nil {
+		if err := m.Start.check(); err != nil {
+			return message{}, err
+		}
+	}
+	for _, text := range []*string{&m.Goto, &m.Refuse, &m.Gone, &m.Bye} {
+		*text = coordinator.Printable((*text)[:min(len(*text), maxText)])
+	}
+	return m, nil
+}
+
+func named(node coordinator.NodeID, host string) bool {
+	return node != "" && coordinator.ValidName(string(node)) && coordinator.ValidName(host)
+}
+
+// check refuses a group in which somebody has no name or this node no rank: it follows, and is not rank 0.
+func (s *start) check() error {
+	if len(s.Nodes) > maxRanks || len(s.Hosts) != len(s.Nodes) || s.Rank < 1 || s.Rank >= len(s.Nodes) {
+		return fmt.Errorf("%w: rank %d of %d nodes on %d hosts", errMessage, s.Rank, len(s.Nodes), len(s.Hosts))
+	}
+	for i, node := range s.Nodes {
+		if !named(node, s.Hosts[i]) {
+			return fmt.Errorf("%w: a node without a name that can be shown", errMessage)
+		}
+	}
+	return nil
+}
 
 // receive reads a message; a deadline of 0 is none.
 func (w *wire) receive(within time.Duration) (m message, err error) {
@@ -104,10 +145,10 @@ func (w *wire) receive(within time.Duration) (m message, err error) {
 	for {
 		part, err := w.in.ReadSlice('\n')
 		if line = append(line, part...); len(line) > maxMessage {
-			return m, errLong
+			return m, fmt.Errorf("%w: longer than %d bytes", errMessage, maxMessage)
 		}
 		if err == nil {
-			return m, json.Unmarshal(line, &m)
+			return decode(line)
 		}
 		if !errors.Is(err, bufio.ErrBufferFull) {
 			return m, err

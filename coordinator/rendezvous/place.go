@@ -3,6 +3,7 @@ package rendezvous
 import (
 	"cmp"
 	"crypto/hmac"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -23,7 +24,11 @@ type Config struct {
 	Ranks   int                         // of the first group; later ones may have fewer
 	// Patience is how long a leader waits for more ranks when a group was lost.
 	Patience time.Duration
-	Tell     func(line string) // is told what a person should know
+	// Within is how long a node gathers before it gives up, while nobody leads it; 0 is for ever.
+	Within time.Duration
+	// Over tells, where a node can see it by itself, that the job is done; nil where it cannot.
+	Over func() bool
+	Tell func(line string) // is told what a person should know
 }
 
 // Place is this node's door to the others.
@@ -33,10 +38,11 @@ type Place struct {
 	work   sync.WaitGroup
 
 	mu      sync.Mutex
-	waiting []*follower   // those that follow this node
-	leader  string        // address of the node it follows, or that leads its group; "" when it leads or has none
-	leading bool          // a group
-	news    chan struct{} // gets a value when waiting has changed
+	waiting []*follower     // those that follow this node
+	leader  string          // address of the node it follows, or that leads its group; "" when it leads or has none
+	leading bool            // a group
+	strange map[string]bool // machines whose messages could not be read
+	news    chan struct{}   // gets a value when waiting has changed
 	closed  bool
 }
 
@@ -46,11 +52,12 @@ type follower struct {
 	hello hello
 	rank  int
 	group *Group // nil while it waits
+	done  bool   // needs no other rank any more
 }
 
 // New opens a place on a listener, which it closes.
 func New(cfg Config, listen net.Listener) *Place {
-	p := &Place{cfg: cfg, listen: listen, news: make(chan struct{}, 1)}
+	p := &Place{cfg: cfg, listen: listen, news: make(chan struct{}, 1), strange: map[string]bool{}}
 	p.work.Go(p.serve)
 	return p
 }
@@ -90,6 +97,26 @@ func (p *Place) serve() {
 	}
 }
 
+// maxStrange bounds the lines about messages that cannot be read.
+const maxStrange = 64
+
+// complain says of the first message of a machine that cannot be read that it was dropped.
+func (p *Place) complain(w *wire, err error) {
+	if !errors.Is(err, errMessage) {
+		return // the connection ended
+	}
+	host, _, _ := net.SplitHostPort(w.RemoteAddr().String())
+	p.mu.Lock()
+	known := p.strange[host] || len(p.strange) >= maxStrange
+	if !known {
+		p.strange[host] = true
+	}
+	p.mu.Unlock()
+	if !known {
+		p.cfg.Tell(fmt.Sprintf("hung up on %s: %v", host, err))
+	}
+}
+
 // welcome answers a node that has connected, and hears what it says from then on.
 func (p *Place) welcome(w *wire) {
 	defer w.Close()
@@ -98,7 +125,11 @@ func (p *Place) welcome(w *wire) {
 		return
 	}
 	m, err := w.receive(askWait)
-	if err != nil || m.Hello == nil {
+	if err == nil && m.Hello == nil {
+		err = fmt.Errorf("%w: no introduction", errMessage)
+	}
+	if err != nil {
+		p.complain(w, err)
 		return
 	}
 	f := &follower{wire: w, hello: *m.Hello}
@@ -128,6 +159,8 @@ func (p *Place) answer(f *follower, nonce []byte) message {
 		return message{Goto: p.leader}
 	case !p.leading && f.hello.Node < p.cfg.Node:
 		return message{Lead: true}
+	case len(p.waiting) >= maxRanks:
+		return message{Refuse: fmt.Sprintf("%d nodes wait here already", len(p.waiting))}
 	}
 	p.waiting = append(p.waiting, f)
 	p.signal()
@@ -160,6 +193,7 @@ func (p *Place) hear(f *follower) {
 		g := f.group
 		p.mu.Unlock()
 		if err != nil {
+			p.complain(f.wire, err)
 			if g != nil {
 				g.lost(f.rank, "")
 			}

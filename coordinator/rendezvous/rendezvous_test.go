@@ -2,11 +2,14 @@ package rendezvous
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -200,6 +203,31 @@ func TestLate(t *testing.T) {
 	}
 }
 
+// A node whose group is gone does not wait for ever: it sees by itself that the job is done, or gives up when it said.
+func TestNobodyComes(t *testing.T) {
+	town := &town{T: t}
+	var done atomic.Bool
+	late := town.open("a", 3, func(c *Config) {
+		c.Over = done.Load
+		c.Tell = func(string) { done.Store(true) } // once it waits, the others end without it
+	})
+	if _, err := late.Gather(t.Context(), false); !errors.Is(err, ErrOver) {
+		t.Errorf("who came late hears %v", err)
+	}
+	var said string
+	alone := town.open("b", 3, func(c *Config) {
+		c.Within = 300 * time.Millisecond
+		c.Tell = func(line string) { said = line }
+	})
+	late.Close()
+	if _, err := alone.Gather(t.Context(), false); !errors.Is(err, ErrAlone) || !strings.Contains(err.Error(), "2 of 3") {
+		t.Errorf("who is alone hears %v", err)
+	}
+	if !strings.HasPrefix(said, "waiting for 2 more of 3 ranks until ") {
+		t.Errorf("said %q", said)
+	}
+}
+
 // Nodes with another job or another secret are refused, with what differs.
 func TestRefused(t *testing.T) {
 	for what, change := range map[string]func(*Config){
@@ -215,10 +243,99 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// FuzzMessage: what is taken of a line can be indexed and shown, and is written as it was read.
+func FuzzMessage(f *testing.F) {
+	for _, m := range []message{{Nonce: []byte("n")}, {Hello: &hello{Node: "a", Host: "h", Job: []string{"a = 1"}}}, {Goto: "127.0.0.1:1"},
+		{Start: &start{Rank: 1, Nodes: []coordinator.NodeID{"a", "b"}, Hosts: []string{"h", "i"}}}, {Card: []byte{1}}, {Bye: "\x1b[2J"}} {
+		line, err := json.Marshal(m)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(line)
+	}
+	f.Add([]byte(`{"Start":{"Rank":9}}`))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		m, err := decode(line)
+		if err != nil {
+			if !errors.Is(err, errMessage) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if s := m.Start; s != nil && (s.Hosts[s.Rank] != coordinator.Printable(s.Hosts[s.Rank]) || len(s.Nodes) != len(s.Hosts)) {
+			t.Fatalf("took %+v", s)
+		}
+		for _, text := range []string{m.Goto, m.Refuse, m.Gone, m.Bye} {
+			if coordinator.Printable(text) != text {
+				t.Fatalf("took %q", text)
+			}
+		}
+	})
+}
+
+// Messages that no rank of ours sends are refused when they are read.
+func TestMessagesAreChecked(t *testing.T) {
+	for _, line := range []string{"", "[]", `{"Hello":{"Node":""}}`, `{"Hello":{"Node":"a\u001b[2J"}}`, `{"Hello":{"Node":"a","Host":"\u202e"}}`,
+		`{"Start":{"Rank":0,"Nodes":["a"],"Hosts":["h"]}}`, `{"Start":{"Rank":-1,"Nodes":["a","b"],"Hosts":["h","h"]}}`,
+		`{"Start":{"Rank":1,"Nodes":["a","b"],"Hosts":["h"]}}`, `{"Start":{"Rank":1,"Nodes":["a",""],"Hosts":["h","h"]}}`,
+		`{"Start":{"Rank":1e99}}`, `{"Start":{"Rank":1,"Nodes":["a"` + strings.Repeat(`,"b"`, maxRanks) + `],"Hosts":["a"` + strings.Repeat(`,"b"`, maxRanks) + `]}}`} {
+		if m, err := decode([]byte(line)); !errors.Is(err, errMessage) {
+			t.Errorf("took %.80s as %+v: %v", line, m, err)
+		}
+	}
+	if m, err := decode([]byte(`{"Bye":"the disk\u001b[2J is full"}`)); err != nil || m.Bye != "the disk\ufffd[2J is full" {
+		t.Errorf("a text became %q: %v", m.Bye, err)
+	}
+}
+
+// A stranger among the members that refuses everybody keeps nobody apart.
+func TestOneRefuses(t *testing.T) {
+	town := &town{T: t}
+	town.open("a", 2, func(c *Config) { c.Job = []string{"another"} })
+	for _, g := range town.gather(false, town.open("c", 2, nil), town.open("b", 2, nil)) {
+		if g.World != 2 {
+			t.Errorf("a group of %d", g.World)
+		}
+	}
+}
+
+// A rank that says twice that it is done counts once.
+func TestDoneTwice(t *testing.T) {
+	town := &town{T: t}
+	groups := town.gather(false, town.open("a", 3, nil), town.open("b", 3, nil), town.open("c", 3, nil))
+	for _, g := range groups {
+		if g.Rank == 1 {
+			for range 3 {
+				if err := g.up.send(message{Done: true}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	lead := groups[slices.IndexFunc(groups, func(g *Group) bool { return g.Rank == 0 })]
+	if err := groups[slices.IndexFunc(groups, func(g *Group) bool { return g.Rank == 1 })].Tell([]byte("heard")); err != nil {
+		t.Fatal(err)
+	}
+	<-lead.Cards() // what was sent before it has been heard, too
+	lead.mu.Lock()
+	defer lead.mu.Unlock()
+	if lead.done != 1 || lead.over {
+		t.Errorf("%d ranks are done, over: %v", lead.done, lead.over)
+	}
+}
+
 // Strangers that send anything end neither the place nor a group.
 func TestStrangers(t *testing.T) {
 	town := &town{T: t}
-	p := town.open("a", 2, nil)
+	var mu sync.Mutex
+	hangups := 0
+	p := town.open("a", 2, func(c *Config) {
+		c.Tell = func(line string) {
+			mu.Lock()
+			defer mu.Unlock()
+			hangups += strings.Count(line, "hung up on 127.0.0.1")
+		}
+	})
 	for _, text := range []string{"", "\n", "GET / HTTP/1.1\r\n\r\n", `{"Hello":null}` + "\n", `{"Start":{"Rank":9}}` + "\n", strings.Repeat("x", 2*maxMessage)} {
 		conn, err := net.Dial("tcp", p.Addr())
 		if err != nil {
@@ -227,7 +344,13 @@ func TestStrangers(t *testing.T) {
 		_, _ = conn.Write([]byte(text)) // the place may have hung up
 		conn.Close()
 	}
-	if groups := town.gather(false, p, town.open("b", 2, nil)); groups[0].World != 2 {
+	groups := town.gather(false, p, town.open("b", 2, nil))
+	if groups[0].World != 2 {
 		t.Errorf("a group of %d", groups[0].World)
+	}
+	groups[0].Close("")
+	p.Close()
+	if hangups != 1 {
+		t.Errorf("said %d times that it hung up", hangups)
 	}
 }

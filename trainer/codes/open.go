@@ -42,5 +42,5 @@ func LoadTokenizer(path string, c coder.Card) (vq.Coder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", path, err)
 	}
-	return vq.Load(path, c.DIn, cfg.VQLearner())
+	return vq.Load(path, c.DIn, cfg.VQ.Learner(cfg.Loop, cfg.Seed))
 }

@@ -59,6 +59,9 @@ func Available() error { return reduce.Available() }
 // is taken in at the next step.
 const patience = 5 * time.Second
 
+// gatherWait is how long a process waits for the ranks that it needs: a queue may start them one after the other.
+const gatherWait = time.Hour
+
 // crew is this process among those that train together.
 type crew struct {
 	Config
@@ -73,7 +76,8 @@ func Run(ctx context.Context, cfg Config, jobs []trainer.Job) (out Outcome, err 
 		return out, fmt.Errorf("listen for the other ranks: %w", err)
 	}
 	c.place = rendezvous.New(rendezvous.Config{Node: cfg.Node, Host: cfg.Host, Members: cfg.Fleet.Members, Job: jobLines(jobs), Secret: cfg.Secret,
-		Ranks: cfg.Ranks, Patience: patience, Tell: cfg.Tell}, listen)
+		Ranks: cfg.Ranks, Patience: patience, Within: gatherWait,
+		Over: func() bool { return trainer.Ended(jobs) }, Tell: cfg.Tell}, listen)
 	defer func() { err = errors.Join(err, c.place.Close()) }()
 	if err := cfg.Fleet.Introduce(c.place.Addr()); err != nil {
 		return out, err

@@ -10,6 +10,7 @@
 // # Guarantees
 //
 // A rank that dies is named by the others, which go on from the last checkpoint, with a newcomer if one comes soon.
+// Who comes when the folder holds the finished coders of its recipe does not wait for anybody.
 // Two groups never write to one folder, as far as its file system knows locks.
 //
 // # Not guaranteed

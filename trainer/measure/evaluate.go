@@ -75,9 +75,9 @@ func evaluate(ctx context.Context, s *stream.Stream, m Meter, runs []stream.Sour
 				return err
 			}
 			if sparse {
-				best.add(latents, b.Rows[lo:hi])
+				best.add(latents, b.Keys[lo:hi])
 			}
-			chosen.add(b.Rows[lo:hi])
+			chosen.add(b.Keys[lo:hi])
 		}
 		return nil
 	})

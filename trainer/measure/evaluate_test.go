@@ -28,19 +28,19 @@ func TestGallery(t *testing.T) {
 	for row := range 10 {
 		v := float32(row)
 		g.add(scripted{[][]int32{{3}, {3, 5}}, [][]float32{{v}, {v + .5, 1}}},
-			[]stream.Key{{Row: int64(row), Pos: 0}, {Row: int64(row), Pos: 1}})
+			[]stream.Key{{Prompt: int64(row), Pos: 0}, {Prompt: int64(row), Pos: 1}})
 	}
 	var got []float32
 	for _, h := range g.best[3] {
 		got = append(got, h.value)
 		if h.key.Pos != 1 {
-			t.Errorf("%v of row %d: the lesser position of the prompt", h.value, h.key.Row)
+			t.Errorf("%v of row %d: the lesser position of the prompt", h.value, h.key.Prompt)
 		}
 	}
 	if want := []float32{9.5, 8.5, 7.5, 6.5, 5.5, 4.5}; !slices.Equal(got, want) {
 		t.Errorf("latent 3: %v, want %v", got, want)
 	}
-	g.add(scripted{[][]int32{{3}}, [][]float32{{9.5}}}, []stream.Key{{Row: 99}}) // begins like row 9
+	g.add(scripted{[][]int32{{3}}, [][]float32{{9.5}}}, []stream.Key{{Prompt: 99}}) // begins like row 9
 	if g.best[3][1].value != 8.5 {
 		t.Errorf("latent 3: %v twice", g.best[3][1].value)
 	}
@@ -59,7 +59,7 @@ func TestContext(t *testing.T) {
 	}
 	r := reader{tokens: map[place]map[int32]string{{0, 7}: tokens}}
 	for pos, want := range map[int32]coder.Context{1: {Before: "a", Token: "b", After: "c"}, 4: {Before: "…", Token: "e", After: "f"}} {
-		c := r.context(hit{key: stream.Key{Row: 7, Pos: pos}})
+		c := r.context(hit{key: stream.Key{Prompt: 7, Pos: pos}})
 		if c.Before != want.Before || c.Token != want.Token || c.After != want.After {
 			t.Errorf("position %d: %q %q %q", pos, c.Before, c.Token, c.After)
 		}

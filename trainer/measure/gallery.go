@@ -54,7 +54,7 @@ func insert(list []hit, h hit) []hit {
 	if at == galleryRows || at > 0 && list[at-1].value == h.value {
 		return list
 	}
-	same := slices.IndexFunc(list, func(o hit) bool { return o.key.Run == h.key.Run && o.key.Row == h.key.Row })
+	same := slices.IndexFunc(list, func(o hit) bool { return o.key.Run == h.key.Run && o.key.Prompt == h.key.Prompt })
 	switch {
 	case same >= 0 && same < at:
 		return list
@@ -122,7 +122,7 @@ type reader struct {
 }
 
 func (r *reader) want(k stream.Key) {
-	if at := (place{k.Run, k.Row}); r.tokens[at] == nil {
+	if at := (place{k.Run, k.Prompt}); r.tokens[at] == nil {
 		r.tokens[at] = map[int32]string{}
 		r.units = append(r.units, place{k.Run, int64(k.Unit)})
 	}
@@ -172,8 +172,8 @@ func brief(token string) string {
 
 // context walks from a row to both sides until a neighbour is missing.
 func (r *reader) context(h hit) coder.Context {
-	tokens := r.tokens[place{h.key.Run, h.key.Row}]
-	c := coder.Context{Value: h.value, Run: int(h.key.Run), Row: h.key.Row, Pos: h.key.Pos, Token: tokens[h.key.Pos]}
+	tokens := r.tokens[place{h.key.Run, h.key.Prompt}]
+	c := coder.Context{Value: h.value, Run: int(h.key.Run), Row: h.key.Prompt, Pos: h.key.Pos, Token: tokens[h.key.Pos]}
 	at := h.key.Pos - 1
 	for ; h.key.Pos-at <= tokensBefore && tokens[at] != ""; at-- {
 		c.Before = tokens[at] + c.Before

@@ -37,7 +37,7 @@ func (s *sampled) add(rows []stream.Key) {
 		s.at = map[place][]int32{}
 	}
 	for _, k := range rows {
-		p := place{k.Run, k.Row}
+		p := place{k.Run, k.Prompt}
 		if s.at[p] == nil && len(s.order) < s.limit {
 			s.order = append(s.order, p)
 			s.at[p] = []int32{}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"actfleet/trainer/coder"
 )
 
 // field is one key of a Recipe.
@@ -19,27 +17,9 @@ type field struct {
 // renamed are keys of before by those of today.
 var renamed = map[string]string{"lloyd": "kmeans_steps", "revive": "dead_share", "penalty_rise": "penalty_warmup"}
 
-// fields lists the keys of the recipe's kind in the order they are shown.
-func (r *Recipe) fields() []field {
-	all := []field{
-		{"tokens", &r.Data.Tokens, nil, "which token positions are read: last, all, every:N, pos:N"},
-		{"where", &r.Data.Where, nil, "conditions such as \"label = 1 and pos > 0\"; of several all must hold"},
-	}
-	switch r.Kind {
-	case coder.SAE:
-		return append(append(append(all, r.dataFields()...), r.loopFields("random seed (initialisation, resampling); data_seed orders the rows")...), r.SAE.fields(&r.Loop)...)
-	case coder.VQ:
-		return append(append(append(all, r.dataFields()...), r.loopFields("random seed (initialisation, replacement of dead codes); data_seed orders the rows")...), r.VQ.fields(&r.Loop)...)
-	case coder.Probe:
-		return append(append(all, field{"seed", &r.Seed, nil, "random seed (splits by hash, random directions)"}), r.Probe.fields()...)
-	}
-	return nil
-}
-
-func (r *Recipe) dataFields() []field {
-	d := &r.Data
+func (d *Data) fields() []field {
 	return []field{
-		{"data_seed", &d.Seed, nil, "random seed of the order of rows"},
+		{"data_seed", &d.Seed, nil, "random seed of the order of rows; seed is for all else"},
 		{"holdout", &d.Holdout, within(&d.Holdout, 0, 0.9), "fraction of the data held out for evaluation, the same for every seed and run"},
 		{"holdout_by", &d.HoldoutBy, nil, "column whose equal values are held out together; auto is group, else row (the prompt)"},
 		{"window", &d.ShuffleWindow, atLeast(&d.ShuffleWindow, 1), "shuffle window: row groups (of 512 rows) mixed together"},
@@ -49,10 +29,8 @@ func (r *Recipe) dataFields() []field {
 	}
 }
 
-func (r *Recipe) loopFields(seed string) []field {
-	l := &r.Loop
+func (l *Loop) fields() []field {
 	return []field{
-		{"seed", &r.Seed, nil, seed},
 		{"batch", &l.Batch, atLeast(&l.Batch, 1), "rows of an optimizer step"},
 		{"micro", &l.Micro, atLeast(&l.Micro, 1), "micro-batch: rows computed at once; changes memory, not the result"},
 		{"steps", &l.Steps, atLeast(&l.Steps, 0), "optimizer steps; 0 when epochs decides"},

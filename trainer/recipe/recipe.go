@@ -130,7 +130,7 @@ func (r Recipe) checkCombinations() (errs []error) {
 	case coder.SAE:
 		errs = append(errs, r.SAE.problems()...)
 	case coder.VQ:
-		errs = append(errs, r.vqProblems()...)
+		errs = append(errs, r.VQ.problems(r.Loop)...)
 	case coder.Probe:
 		errs = append(errs, r.Probe.problems()...)
 	}
@@ -146,9 +146,9 @@ func (r *Recipe) Resolve(d int, rows int64) {
 	}
 	switch r.Kind {
 	case coder.SAE:
-		r.resolveSAE(d)
+		r.SAE.resolve(&r.Loop, d)
 	case coder.VQ:
-		r.resolveVQ()
+		r.VQ.resolve(&r.Loop)
 	}
 }
 
@@ -158,7 +158,7 @@ const Prefetch = 2
 // Stream is how a column is read for one side of the holdout.
 func (r Recipe) Stream(column string, side stream.Side) stream.Config {
 	d := r.Data
-	return stream.Config{Column: column, Beside: r.Beside(), Batch: r.Loop.Batch, Window: d.ShuffleWindow, Span: d.Span, Seed: d.Seed, Prefetch: Prefetch,
+	return stream.Config{Column: column, Beside: r.Beside(), Batch: r.Loop.Batch, ShuffleWindow: d.ShuffleWindow, Span: d.Span, Seed: d.Seed, Prefetch: Prefetch,
 		MaxNorm: d.MaxNorm, FailNonFinite: d.NonFinite == failAtRows,
 		Filter: stream.Filter{Tokens: d.Tokens, Where: d.Where, Side: side,
 			Holdout: stream.Holdout{Fraction: d.Holdout, By: d.HoldoutBy}}}

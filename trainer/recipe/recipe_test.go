@@ -45,6 +45,36 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// Keys that were renamed are read under their old names, and are no difference between two cards.
+func TestOldKeys(t *testing.T) {
+	r, err := Load(coder.VQ, write(t, "revive: 0.3\n"), []string{"lloyd=7"})
+	if err != nil || r.VQ.DeadShare != 0.3 || r.VQ.KMeansSteps != 7 {
+		t.Errorf("%+v, %v", r.VQ, err)
+	}
+	now := coder.Card{Kind: coder.VQ, DIn: 8, Config: r.Effective()}
+	old := coder.Card{Kind: coder.VQ, DIn: 8, Config: r.Effective()}
+	for was, is := range renamed {
+		if v, ok := old.Config[is]; ok {
+			old.Config[was] = v
+			delete(old.Config, is)
+		}
+	}
+	dir := t.TempDir()
+	if err := coder.WriteCard(dir, old); err != nil {
+		t.Fatal(err)
+	}
+	there, err := coder.ReadCard(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := now.Difference(Renamed(there)); len(diff) > 0 {
+		t.Errorf("the old names differ: %v", diff)
+	}
+	if back, err := Of(there); err != nil || back.VQ.KMeansSteps != 7 || back.VQ.DeadShare != 0.3 {
+		t.Errorf("%+v, %v", back.VQ, err)
+	}
+}
+
 // Every problem is in the one error.
 func TestConfigProblems(t *testing.T) {
 	_, err := Load(coder.SAE, write(t, "widht: 3\ncodes: 4\nbatch: 1.5\n"), []string{"k=0", "lr=fast", "steps=0", "noequals", "holdout=2"})

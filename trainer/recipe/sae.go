@@ -127,56 +127,56 @@ func rateOf(n optim.Name) float64 {
 	return 1
 }
 
-// resolveSAE replaces what the architecture and the data decide, for vectors of length d.
-func (r *Recipe) resolveSAE(d int) {
-	if r.Loop.LR == 0 {
-		r.Loop.LR = rateAt2048 * rateOf(optim.Name(r.SAE.Optimizer)) * math.Sqrt(2048/float64(r.SAE.Width))
+// resolve replaces what the architecture and the data decide, for vectors of length d.
+func (s *SAE) resolve(l *Loop, d int) {
+	if l.LR == 0 {
+		l.LR = rateAt2048 * rateOf(optim.Name(s.Optimizer)) * math.Sqrt(2048/float64(s.Width))
 	}
-	if r.SAE.DeadTokens == Auto {
-		total := float64(r.Loop.Steps) * float64(r.Loop.Batch)
-		r.SAE.DeadTokens = int(math.Min(maxDeadTokens, math.Max(total/10, float64(8*r.Loop.Batch))))
+	if s.DeadTokens == Auto {
+		total := float64(l.Steps) * float64(l.Batch)
+		s.DeadTokens = int(math.Min(maxDeadTokens, math.Max(total/10, float64(8*l.Batch))))
 	}
 	auto := func(v *float64, usual float64) {
 		if *v == Auto {
 			*v = usual
 		}
 	}
-	arch, optimizer := sae.Arch(r.SAE.Arch).Defaults(d), optim.Default(optim.Name(r.SAE.Optimizer))
-	auto(&r.SAE.Penalty, arch.Penalty)
-	auto(&r.SAE.Warmup, arch.Warmup)
-	auto(&r.SAE.Band, arch.Bandwidth)
-	auto(&r.SAE.Theta, arch.Theta)
-	auto(&r.SAE.Beta1, optimizer.Beta1)
-	auto(&r.SAE.Beta2, optimizer.Beta2)
-	auto(&r.SAE.WeightDecay, optimizer.Decay)
-	if r.SAE.AuxK == Auto || arch.AuxK == 0 {
-		r.SAE.AuxK = arch.AuxK
+	arch, optimizer := sae.Arch(s.Arch).Defaults(d), optim.Default(optim.Name(s.Optimizer))
+	auto(&s.Penalty, arch.Penalty)
+	auto(&s.Warmup, arch.Warmup)
+	auto(&s.Band, arch.Bandwidth)
+	auto(&s.Theta, arch.Theta)
+	auto(&s.Beta1, optimizer.Beta1)
+	auto(&s.Beta2, optimizer.Beta2)
+	auto(&s.WeightDecay, optimizer.Decay)
+	if s.AuxK == Auto || arch.AuxK == 0 {
+		s.AuxK = arch.AuxK
 	}
 }
 
-// SAELearner is the config of a learner of rows whose vectors have these lengths.
-func (r Recipe) SAELearner(widths []int) (sae.Config, error) {
-	steps := func(share float64) int { return int(share * float64(r.Loop.Steps)) }
-	out := sae.Config{Arch: sae.Arch(r.SAE.Arch), Width: r.SAE.Width, K: r.SAE.K, AuxK: r.SAE.AuxK, AuxCoef: r.SAE.AuxCoef, DeadTokens: r.SAE.DeadTokens,
-		Clip: r.Loop.Clip, Scale: r.SAE.Scale, Untied: !r.SAE.Tied, Steps: r.Loop.Steps, Seed: r.Seed,
-		Penalty: r.SAE.Penalty, Warmup: steps(r.SAE.Warmup), Sparsity: sae.Sparsity(r.SAE.Sparsity), GroupSize: r.SAE.GroupSize, PEnd: r.SAE.PEnd, PFrom: steps(r.SAE.PFrom),
-		Bandwidth: r.SAE.Band, Theta: r.SAE.Theta, Preact: r.SAE.Preact, Prefixes: r.SAE.Groups, Sampled: r.SAE.Sampled,
-		Optimizer: optim.Config{Name: optim.Name(r.SAE.Optimizer), Beta1: r.SAE.Beta1, Beta2: r.SAE.Beta2, Decay: r.SAE.WeightDecay}, EMA: r.SAE.EMA,
-		DataInit: r.SAE.DataInit, Resample: r.SAE.Resample, Skip: r.SAE.Skip}
+// Learner is the config of a learner of rows whose vectors have these lengths.
+func (s SAE) Learner(l Loop, seed uint64, widths []int) (sae.Config, error) {
+	steps := func(share float64) int { return int(share * float64(l.Steps)) }
+	out := sae.Config{Arch: sae.Arch(s.Arch), Width: s.Width, K: s.K, AuxK: s.AuxK, AuxCoef: s.AuxCoef, DeadTokens: s.DeadTokens,
+		Clip: l.Clip, Scale: s.Scale, Untied: !s.Tied, Steps: l.Steps, Seed: seed,
+		Penalty: s.Penalty, Warmup: steps(s.Warmup), Sparsity: sae.Sparsity(s.Sparsity), GroupSize: s.GroupSize, PEnd: s.PEnd, PFrom: steps(s.PFrom),
+		Bandwidth: s.Band, Theta: s.Theta, Preact: s.Preact, Prefixes: s.Groups, Sampled: s.Sampled,
+		Optimizer: optim.Config{Name: optim.Name(s.Optimizer), Beta1: s.Beta1, Beta2: s.Beta2, Decay: s.WeightDecay}, EMA: s.EMA,
+		DataInit: s.DataInit, Resample: s.Resample, Skip: s.Skip}
 	length := 0
 	for _, w := range widths {
 		length += w
 	}
 	switch {
-	case r.SAE.Target != "":
+	case s.Target != "":
 		out.Target = widths[len(widths)-1]
 		length = out.Target
-	case len(r.SAE.Beside) > 0:
+	case len(s.Beside) > 0:
 		out.Parts = widths
 	}
 	var err error
-	if r.SAE.Importance != "" {
-		out.Importance, err = readImportance(r.SAE.Importance, length)
+	if s.Importance != "" {
+		out.Importance, err = readImportance(s.Importance, length)
 	}
 	return out, err
 }

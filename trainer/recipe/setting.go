@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+
+	"actfleet/trainer/coder"
 )
 
 // Set applies "key=value"; the value is read as YAML, and a list may be given
@@ -42,6 +44,24 @@ func (r *Recipe) set(key string, v any) error {
 		return r.unknown(key)
 	}
 	return assign(*f, v)
+}
+
+// fields lists the keys of the recipe's kind in the order they are shown.
+func (r *Recipe) fields() []field {
+	all := []field{
+		{"tokens", &r.Data.Tokens, nil, "which token positions are read: last, all, every:N, pos:N"},
+		{"where", &r.Data.Where, nil, "conditions such as \"label = 1 and pos > 0\"; of several all must hold"},
+	}
+	seed := func(what string) []field { return []field{{"seed", &r.Seed, nil, "random seed (" + what + ")"}} }
+	switch r.Kind {
+	case coder.SAE:
+		return slices.Concat(all, seed("initialisation, resampling"), r.Data.fields(), r.Loop.fields(), r.SAE.fields(&r.Loop))
+	case coder.VQ:
+		return slices.Concat(all, seed("initialisation, replacement of dead codes"), r.Data.fields(), r.Loop.fields(), r.VQ.fields(&r.Loop))
+	case coder.Probe:
+		return slices.Concat(all, seed("splits by hash, random directions"), r.Probe.fields())
+	}
+	return nil
 }
 
 // find is the field of a key, which may be one of before; nil if the kind has none.

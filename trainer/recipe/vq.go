@@ -26,7 +26,7 @@ func defaultVQ() VQ {
 // fields lists the keys of tokenizers alone.
 func (v *VQ) fields(l *Loop) []field {
 	return []field{
-		{"arch", &v.Arch, nil, "ema, gradient, residual, product, iris, fsq"},
+		{"arch", &v.Arch, nil, vq.ArchNames()},
 		{"codes", &v.Codes, atLeast(&v.Codes, 2), "codes of a codebook (values of an id); with fsq the product of levels"},
 		{"ids", &v.Ids, atLeast(&v.Ids, Auto), "ids per row: codebooks of residual and product, slices of iris and fsq; -1 is 1 for ema and gradient, else 4"},
 		{"levels", &v.Levels, nil, "levels of each dimension of an fsq id"},
@@ -41,73 +41,48 @@ func (v *VQ) fields(l *Loop) []field {
 	}
 }
 
-// VQLearner is the config of a tokenizer's learner.
-func (r Recipe) VQLearner() vq.Config {
-	out := vq.Config{Arch: vq.Arch(r.VQ.Arch), Codes: r.VQ.Codes, Ids: r.VQ.Ids, Hidden: r.VQ.Hidden, Width: r.VQ.CodeWidth, Loss: vq.Loss(r.VQ.Loss),
-		Decay: r.VQ.Decay, Beta: r.VQ.Beta, Dead: r.VQ.DeadShare, Lloyd: r.VQ.KMeansSteps, Clip: r.Loop.Clip, Batch: r.Loop.Batch, Seed: r.Seed}
-	for _, l := range r.VQ.Levels {
-		out.Levels = append(out.Levels, int(l))
+// Learner is the config of a tokenizer's learner.
+func (v VQ) Learner(l Loop, seed uint64) vq.Config {
+	out := vq.Config{Arch: vq.Arch(v.Arch), Codes: v.Codes, Ids: v.Ids, Hidden: v.Hidden, Width: v.CodeWidth, Loss: vq.Loss(v.Loss),
+		Decay: v.Decay, Beta: v.Beta, DeadShare: v.DeadShare, KMeansSteps: v.KMeansSteps, Clip: l.Clip, Batch: l.Batch, Seed: seed}
+	for _, level := range v.Levels {
+		out.Levels = append(out.Levels, int(level))
 	}
 	return out
 }
 
-// Ids of a row where several are usual, and the rates of Adam, unless a Config says
-// otherwise. On the residual stream of the shipped model, 300 steps, 1e-2 was the best
-// of 1e-3, 2e-3, 5e-3, 1e-2 and 2e-2 for networks, and 2e-2 far worse, so they get half
-// of it; codebooks were within 1 % from 5e-3 to 5e-2.
-const (
-	usualIds     = 4
-	codebookRate = 2e-2
-	netRate      = 5e-3
-)
-
-// resolveVQ replaces what the kind of tokenizer decides.
-func (r *Recipe) resolveVQ() {
-	v := r.VQLearner()
-	if r.VQ.Ids == Auto {
-		r.VQ.Ids = usualIds
-		if v.Arch.Single() {
-			r.VQ.Ids = 1
-		}
+// resolve replaces what the architecture decides.
+func (v *VQ) resolve(l *Loop) {
+	usual := vq.Arch(v.Arch).Defaults()
+	if v.Ids == Auto {
+		v.Ids = usual.Ids
 	}
-	if v.Arch == vq.FSQ {
-		r.VQ.Codes = 1
-		for _, l := range r.VQ.Levels {
-			r.VQ.Codes *= int(l)
-		}
+	if l.LR == 0 {
+		l.LR = usual.LR
 	}
-	if r.Loop.LR == 0 && v.Arch.Descends() {
-		r.Loop.LR = netRate
-		if v.Arch == vq.Gradient {
-			r.Loop.LR = codebookRate
-		}
+	if dims, err := v.Learner(*l, 0).Dims(max(v.Ids, 1)); err == nil { // of codes only
+		v.Codes = dims.Codes
 	}
 }
 
-// vqProblems checks a tokenizer's values against each other.
-func (r Recipe) vqProblems() (errs []error) {
-	v := r.VQLearner()
-	if _, err := vq.ParseArch(r.VQ.Arch); err != nil {
+// problems checks values against each other.
+func (v VQ) problems(l Loop) (errs []error) {
+	if _, err := vq.ParseArch(v.Arch); err != nil {
 		return []error{fmt.Errorf("arch: %w", err)}
 	}
-	for _, l := range r.VQ.Levels {
-		if l != math.Trunc(l) || math.Abs(l) > 1<<30 {
-			return []error{fmt.Errorf("levels: %v is not a whole number", l)}
+	for _, level := range v.Levels {
+		if level != math.Trunc(level) || math.Abs(level) > 1<<30 {
+			return []error{fmt.Errorf("levels: %v is not a whole number", level)}
 		}
 	}
-	if v.Ids == Auto {
-		r.resolveVQ()
-		v = r.VQLearner()
+	v.resolve(&l)
+	c := v.Learner(l, 0)
+	dims, err := c.Dims(max(v.Ids, 1)) // the vectors' length comes later
+	if err != nil {
+		return []error{err}
 	}
-	if _, err := v.Dims(max(v.Ids, 1)); err != nil { // the vectors' length comes later
-		errs = append(errs, err)
-	}
-	rows := r.Loop.InitRows
-	if v.Arch == vq.IRIS {
-		rows *= v.Ids
-	}
-	if v.Arch.Books() && rows < r.VQ.Codes {
-		errs = append(errs, fmt.Errorf("init_rows is %d, must be at least codes, %d", r.Loop.InitRows, r.VQ.Codes))
+	if need := c.MinSample(dims); l.InitRows < need {
+		errs = append(errs, fmt.Errorf("init_rows is %d, must be at least %d for codes=%d", l.InitRows, need, dims.Codes))
 	}
 	return errs
 }

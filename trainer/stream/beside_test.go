@@ -17,7 +17,7 @@ import (
 func TestSeveralColumns(t *testing.T) {
 	run := made(700, 7, 3, 8)
 	src := []stream.Source{run.Write(t, mem.New(time.Now))}
-	cfg := stream.Config{Column: "fc2_3", Batch: 300, Window: 2, Epochs: 1, Seed: 4}
+	cfg := stream.Config{Column: "fc2_3", Batch: 300, ShuffleWindow: 2, Epochs: 1, Seed: 4}
 	one, err := stream.Open(context.Background(), src, cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -38,12 +38,12 @@ func TestSeveralColumns(t *testing.T) {
 		if errors.Is(errA, io.EOF) && errors.Is(errB, io.EOF) {
 			break
 		}
-		if errA != nil || errB != nil || !slices.Equal(a.Rows, b.Rows) || b.D != 11 {
+		if errA != nil || errB != nil || !slices.Equal(a.Keys, b.Keys) || b.D != 11 {
 			t.Fatal(errA, errB, "or other rows")
 		}
 		want := make([]float32, 3)
-		for i, k := range b.Rows {
-			run.Fill(0, k.Row, k.Pos, want)
+		for i, k := range b.Keys {
+			run.Fill(0, k.Prompt, k.Pos, want)
 			if row := b.X[i*11 : (i+1)*11]; !slices.Equal(row[:8], a.X[i*8:(i+1)*8]) || !slices.Equal(row[8:], want) {
 				t.Fatalf("row %v: %v", k, row)
 			}

@@ -34,7 +34,7 @@ var fakeSchema = shard.Schema{
 	Vectors: []shard.Vector{{Name: "other", Width: 1, Dtype: shard.F32}, {Name: "fc1_0", Width: fakeWidth, Dtype: shard.F32}},
 }
 
-func fakeValue(k Key) float32 { return float32(k.Row*7 + int64(k.Pos)) }
+func fakeValue(k Key) float32 { return float32(k.Prompt*7 + int64(k.Pos)) }
 
 func (u *fakeUnit) Schema() shard.Schema { return fakeSchema }
 func (u *fakeUnit) NumGroups() int       { return (len(u.rows) + 511) / 512 }
@@ -88,7 +88,7 @@ func (u *fakeUnit) Vector(g, _ int, buf []byte) ([]byte, error) {
 		return nil, u.fail
 	}
 	for i, r := range u.group(g) {
-		v := fakeValue(Key{Row: r.row, Pos: r.pos})
+		v := fakeValue(Key{Prompt: r.row, Pos: r.pos})
 		for j := range fakeWidth {
 			if j == fakeWidth-1 && u.bad[512*g+i] {
 				v = float32(math.Inf(-1))
@@ -146,11 +146,11 @@ func drawUnits(t *rapid.T) []*fakeUnit {
 
 func drawConfig(t *rapid.T) Config {
 	return Config{
-		Column: "fc1_0",
-		Batch:  rapid.IntRange(1, 700).Draw(t, "batch"),
-		Window: rapid.IntRange(1, 6).Draw(t, "window"),
-		Seed:   rapid.Uint64().Draw(t, "seed"),
-		Epochs: rapid.IntRange(1, 3).Draw(t, "epochs"),
+		Column:        "fc1_0",
+		Batch:         rapid.IntRange(1, 700).Draw(t, "batch"),
+		ShuffleWindow: rapid.IntRange(1, 6).Draw(t, "window"),
+		Seed:          rapid.Uint64().Draw(t, "seed"),
+		Epochs:        rapid.IntRange(1, 3).Draw(t, "epochs"),
 
 		Prefetch: rapid.IntRange(0, 4).Draw(t, "prefetch"),
 	}
@@ -159,11 +159,11 @@ func drawConfig(t *rapid.T) Config {
 func TestFilters(t *testing.T) {
 	units := fixedUnits(3, 900)
 	units[1].bad = map[int]bool{0: true, 700: true}
-	base := Config{Column: "fc1_0", Batch: 100, Window: 2, Epochs: 1}
+	base := Config{Column: "fc1_0", Batch: 100, ShuffleWindow: 2, Epochs: 1}
 	byKey := map[Key]fakeRow{}
 	for _, u := range units {
 		for _, r := range u.rows {
-			byKey[Key{Unit: int32(u.number), Row: r.row, Pos: r.pos}] = r
+			byKey[Key{Unit: int32(u.number), Prompt: r.row, Pos: r.pos}] = r
 		}
 	}
 	read := func(f Filter) []Key {
@@ -198,18 +198,18 @@ func TestFilters(t *testing.T) {
 	}
 	side := map[int64]bool{}
 	for _, k := range held {
-		side[k.Row] = true
+		side[k.Prompt] = true
 	}
 	for _, k := range kept {
-		if side[k.Row] {
-			t.Fatalf("row %d is on both sides", k.Row)
+		if side[k.Prompt] {
+			t.Fatalf("row %d is on both sides", k.Prompt)
 		}
 	}
 }
 
 // A cursor counts kept rows, so resuming works with a filter too.
 func TestResumeFiltered(t *testing.T) {
-	cfg := Config{Column: "fc1_0", Batch: 50, Window: 2, Epochs: 2, Filter: Filter{Tokens: "last"}}
+	cfg := Config{Column: "fc1_0", Batch: 50, ShuffleWindow: 2, Epochs: 2, Filter: Filter{Tokens: "last"}}
 	a := open(t, fixedUnits(3, 900), cfg)
 	defer closeStream(t, a)
 	drain(t, a, 3)
@@ -227,7 +227,7 @@ func TestResumeFiltered(t *testing.T) {
 
 func TestCount(t *testing.T) {
 	for _, f := range []Filter{{}, {Tokens: "last"}, {Where: []string{"label=1"}}} {
-		s := open(t, fixedUnits(3, 900), Config{Column: "fc1_0", Batch: 100, Window: 2, Epochs: 1, Filter: f})
+		s := open(t, fixedUnits(3, 900), Config{Column: "fc1_0", Batch: 100, ShuffleWindow: 2, Epochs: 1, Filter: f})
 		defer closeStream(t, s)
 		keys, _, _ := drain(t, s, 1000)
 		if n, err := s.Count(t.Context()); err != nil || n != int64(len(keys)) {

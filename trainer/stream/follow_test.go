@@ -19,7 +19,7 @@ import (
 )
 
 // keys reads a stream to its end.
-func keys(t testing.TB, src stream.Source, cfg stream.Config) (out []stream.Key, loud int, err error) {
+func keys(t testing.TB, src stream.Source, cfg stream.Config) (out []stream.Key, overNorm int, err error) {
 	t.Helper()
 	s, err := stream.Open(t.Context(), []stream.Source{src}, cfg)
 	if err != nil {
@@ -29,12 +29,12 @@ func keys(t testing.TB, src stream.Source, cfg stream.Config) (out []stream.Key,
 	for {
 		b, err := s.Next(t.Context())
 		if errors.Is(err, io.EOF) {
-			return out, loud, nil
+			return out, overNorm, nil
 		}
 		if err != nil {
-			return out, loud, err
+			return out, overNorm, err
 		}
-		out, loud = append(out, b.Rows...), loud+b.Loud
+		out, overNorm = append(out, b.Keys...), overNorm+b.OverNorm
 	}
 }
 
@@ -68,7 +68,7 @@ func TestFollow(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		units := rapid.IntRange(2, 9).Draw(rt, "units")
 		whole := made(units*40, 7, units, 4).Write(t, mem.New(time.Now))
-		cfg := stream.Config{Column: "fc2_3", Batch: 37, Window: rapid.IntRange(1, 3).Draw(rt, "window"), Seed: 3, Epochs: 2,
+		cfg := stream.Config{Column: "fc2_3", Batch: 37, ShuffleWindow: rapid.IntRange(1, 3).Draw(rt, "window"), Seed: 3, Epochs: 2,
 			Span: rapid.IntRange(0, 4).Draw(rt, "span")}
 		want, _, err := keys(t, whole, cfg)
 		if err != nil {
@@ -112,7 +112,7 @@ func TestFollowBegins(t *testing.T) {
 		copyUnit(t, whole.Store, growing, u, u)
 	}
 	src := []stream.Source{{Store: growing, Plan: whole.Plan}}
-	cfg := stream.Config{Column: "fc2_3", Batch: 10, Window: 2, Span: 2, Wait: func(ctx context.Context, _ int) error {
+	cfg := stream.Config{Column: "fc2_3", Batch: 10, ShuffleWindow: 2, Span: 2, Wait: func(ctx context.Context, _ int) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}}
@@ -141,14 +141,14 @@ func TestFollowBegins(t *testing.T) {
 // Spans keep units together in the first epoch, in their order.
 func TestSpans(t *testing.T) {
 	src := made(600, 5, 6, 4).Write(t, mem.New(time.Now))
-	got, _, err := keys(t, src, stream.Config{Column: "fc2_3", Batch: 50, Window: 9, Span: 2, Epochs: 1})
+	got, _, err := keys(t, src, stream.Config{Column: "fc2_3", Batch: 50, ShuffleWindow: 9, Span: 2, Epochs: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !slices.IsSortedFunc(got, func(a, b stream.Key) int { return int(a.Unit/2) - int(b.Unit/2) }) {
 		t.Error("units of different spans are mixed")
 	}
-	if slices.IsSortedFunc(got[:300], func(a, b stream.Key) int { return int(a.Row - b.Row) }) {
+	if slices.IsSortedFunc(got[:300], func(a, b stream.Key) int { return int(a.Prompt - b.Prompt) }) {
 		t.Error("rows of a span are not mixed")
 	}
 }
@@ -157,7 +157,7 @@ func TestSpans(t *testing.T) {
 func TestChangedShards(t *testing.T) {
 	whole := made(200, 5, 4, 4).Write(t, mem.New(time.Now))
 	other := made(208, 5, 4, 4).Write(t, mem.New(time.Now))
-	cfg := stream.Config{Column: "fc2_3", Batch: 10, Window: 2, Epochs: 1}
+	cfg := stream.Config{Column: "fc2_3", Batch: 10, ShuffleWindow: 2, Epochs: 1}
 	st := mem.New(time.Now)
 	for u := range 3 {
 		copyUnit(t, whole.Store, st, u, u)
@@ -195,13 +195,13 @@ func TestLeavesOut(t *testing.T) {
 		}
 	}
 	src := run.Write(t, mem.New(time.Now))
-	cfg := stream.Config{Column: "fc2_3", Batch: 50, Window: 2, Epochs: 1, MaxNorm: 2}
-	got, loud, err := keys(t, src, cfg)
-	if err != nil || loud != 100 {
-		t.Errorf("%d rows were too great, want 100: %v", loud, err)
+	cfg := stream.Config{Column: "fc2_3", Batch: 50, ShuffleWindow: 2, Epochs: 1, MaxNorm: 2}
+	got, overNorm, err := keys(t, src, cfg)
+	if err != nil || overNorm != 100 {
+		t.Errorf("%d rows were too great, want 100: %v", overNorm, err)
 	}
 	for _, k := range got {
-		if k.Pos == 0 && k.Row%3 == 0 {
+		if k.Pos == 0 && k.Prompt%3 == 0 {
 			t.Fatalf("%v is among the rows", k)
 		}
 	}

@@ -40,7 +40,7 @@ func (s *Stream) loadEpoch(ctx context.Context, p *pipe, epoch, first int) (kept
 		}
 		groups := listGroups(parts)
 		order := spanOrder(s.cfg.Seed, epoch, n, len(groups))
-		for i := range windows(len(groups), s.cfg.Window) {
+		for i := range windows(len(groups), s.cfg.ShuffleWindow) {
 			if last++; last <= first {
 				continue
 			}
@@ -48,7 +48,7 @@ func (s *Stream) loadEpoch(ctx context.Context, p *pipe, epoch, first int) (kept
 			if err != nil {
 				return 0, 0, err
 			}
-			if err := w.load(ctx, groups, nth(order, i, s.cfg.Window), s.cfg, epoch, last-1); err != nil {
+			if err := w.load(ctx, groups, nth(order, i, s.cfg.ShuffleWindow), s.cfg, epoch, last-1); err != nil {
 				return 0, 0, fmt.Errorf("read %s: %w", s.cfg.Column, err)
 			}
 			kept += len(w.refs)
@@ -92,33 +92,33 @@ func (s *Stream) packer(ctx context.Context, p *pipe, from Cursor) error {
 }
 
 // fill decodes rows of w from the cursor on until the batch is full or w is empty.
-func (s *Stream) fill(ctx context.Context, p *pipe, w *window, at *Cursor) error {
+func (s *Stream) fill(ctx context.Context, p *pipe, w *shuffleWindow, at *Cursor) error {
 	if p.current == nil {
 		b, err := receive(ctx, p.free)
 		if err != nil {
 			return err
 		}
-		b.X, b.Rows, b.N, b.Dropped, b.Loud = b.X[:0], b.Rows[:0], 0, 0, 0
+		b.X, b.Keys, b.N, b.Dropped, b.OverNorm = b.X[:0], b.Keys[:0], 0, 0, 0
 		p.current = b
 	}
 	b := p.current
 	if at.Offset == 0 {
-		b.Dropped, b.Loud = b.Dropped+w.dropped, b.Loud+w.loud
+		b.Dropped, b.OverNorm = b.Dropped+w.dropped, b.OverNorm+w.overNorm
 	}
 	first, past := s.share()
-	end := min(len(w.refs), at.Offset+s.cfg.Batch-len(b.Rows))
+	end := min(len(w.refs), at.Offset+s.cfg.Batch-len(b.Keys))
 	for _, r := range w.refs[at.Offset:end] {
-		if place := len(b.Rows); place >= first && place < past {
+		if place := len(b.Keys); place >= first && place < past {
 			lo := b.N * b.D
 			b.X = b.X[:lo+b.D]
 			w.slots[r.slot].decode(b.X[lo:], r.row)
 			b.N++
 		}
-		b.Rows = append(b.Rows, w.key(r))
+		b.Keys = append(b.Keys, w.key(r))
 	}
 	at.Offset = end
 	b.Epoch, b.end = w.epoch, *at
-	if len(b.Rows) == s.cfg.Batch {
+	if len(b.Keys) == s.cfg.Batch {
 		return p.flush(ctx)
 	}
 	return nil

@@ -38,7 +38,7 @@ func TestReadsShards(t *testing.T) {
 		src := run.Write(t, mem.New(time.Now))
 		for column, name := range []string{"resid_0", "fc2_3"} {
 			s, err := stream.Open(context.Background(), []stream.Source{src}, stream.Config{
-				Column: name, Batch: 300, Window: 2, Epochs: 1, Filter: stream.Filter{Tokens: "last", Where: []string{"split=test"}}})
+				Column: name, Batch: 300, ShuffleWindow: 2, Epochs: 1, Filter: stream.Filter{Tokens: "last", Where: []string{"split=test"}}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -52,12 +52,12 @@ func TestReadsShards(t *testing.T) {
 					t.Fatal(err)
 				}
 				want := make([]float32, b.D)
-				for i, k := range b.Rows {
-					if int(k.Pos) != run.Rows[k.Row].Tokens-1 || k.Row%2 != 1 {
+				for i, k := range b.Keys {
+					if int(k.Pos) != run.Rows[k.Prompt].Tokens-1 || k.Prompt%2 != 1 {
 						t.Fatalf("%v should have been left out", k)
 					}
-					seen[k.Row] = true
-					run.Fill(column, k.Row, k.Pos, want)
+					seen[k.Prompt] = true
+					run.Fill(column, k.Prompt, k.Pos, want)
 					for j, v := range want {
 						if got := b.X[i*b.D+j]; got != v || math.IsNaN(float64(got)) {
 							t.Fatalf("%s %v [%d] = %v, want %v", name, k, j, got, v)
@@ -78,10 +78,10 @@ func TestReadsShards(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	src := made(20, 3, 2, 8).Write(t, mem.New(time.Now))
 	for name, cfg := range map[string]stream.Config{
-		"column":  {Column: "fc9_9", Batch: 1, Window: 1},
-		"batch":   {Column: "fc2_3", Batch: 0, Window: 1},
-		"tokens":  {Column: "fc2_3", Batch: 1, Window: 1, Filter: stream.Filter{Tokens: "first"}},
-		"holdout": {Column: "fc2_3", Batch: 1, Window: 1, Filter: stream.Filter{Holdout: stream.Holdout{Fraction: 1}}},
+		"column":  {Column: "fc9_9", Batch: 1, ShuffleWindow: 1},
+		"batch":   {Column: "fc2_3", Batch: 0, ShuffleWindow: 1},
+		"tokens":  {Column: "fc2_3", Batch: 1, ShuffleWindow: 1, Filter: stream.Filter{Tokens: "first"}},
+		"holdout": {Column: "fc2_3", Batch: 1, ShuffleWindow: 1, Filter: stream.Filter{Holdout: stream.Holdout{Fraction: 1}}},
 	} {
 		if s, err := stream.Open(context.Background(), []stream.Source{src}, cfg); err == nil {
 			s.Close()
@@ -100,7 +100,7 @@ func BenchmarkStream(b *testing.B) {
 				b.Fatal(err)
 			}
 			src := made(2000, 16*256*8/width/4, 4, width).Write(b, st)
-			cfg := stream.Config{Column: "fc2_3", Batch: 2048, Window: 32, Prefetch: 2}
+			cfg := stream.Config{Column: "fc2_3", Batch: 2048, ShuffleWindow: 32, Prefetch: 2}
 			s, err := stream.Open(context.Background(), []stream.Source{src}, cfg)
 			if err != nil {
 				b.Fatal(err)

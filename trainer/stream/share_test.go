@@ -35,7 +35,7 @@ func TestShare(t *testing.T) {
 				if end != nil {
 					continue
 				}
-				if !slices.Equal(b.Rows, want.Rows) || s.Cursor() != whole.Cursor() || b.N > 0 && b.From != len(x)/b.D {
+				if !slices.Equal(b.Keys, want.Keys) || s.Cursor() != whole.Cursor() || b.N > 0 && b.From != len(x)/b.D {
 					t.Fatalf("a part from %d on is of other rows, or ends at %+v, not %+v", b.From, s.Cursor(), whole.Cursor())
 				}
 				x = append(x, b.X...)

@@ -42,7 +42,7 @@ type part struct {
 	width       int // of all columns
 	match       *matcher
 	checkFinite bool      // the footer counts values that are not finite
-	loud        []float64 // squares of the norms that are too great, by column; nil without MaxNorm
+	overNorm    []float64 // squares of the norms that are too great, by column; nil without MaxNorm
 }
 
 // column is a vector column of a unit.
@@ -77,31 +77,6 @@ func listParts(runs []Source) (parts []*part) {
 	}
 	slices.SortStableFunc(parts, func(a, b *part) int { return cmp.Compare(place[a], place[b]) })
 	return parts
-}
-
-// open opens a unit, for which it waits if it may.
-func (s *Stream) open(ctx context.Context, p *part) error {
-	src := s.runs[p.run]
-	for {
-		r, err := shard.Open(ctx, src.Store, run.UnitKey(p.number))
-		switch {
-		case errors.Is(err, store.ErrNotFound) && s.cfg.Wait != nil:
-			if err := s.cfg.Wait(ctx, p.number); err != nil {
-				return fmt.Errorf("wait for unit %d of %s: %w", p.number, src.Store, err)
-			}
-			continue
-		case errors.Is(err, store.ErrNotFound):
-			return fmt.Errorf("open unit %d of %s: %w: the run is not complete; collect the rest first, or add --follow", p.number, src.Store, err)
-		case err != nil:
-			return fmt.Errorf("open unit %d of %s: %w", p.number, src.Store, err)
-		}
-		if want := src.Plan.Identity(p.number); r.Identity() != want {
-			return errors.Join(fmt.Errorf("unit %d of %s says that it is unit %d of plan %.12s, not of %.12s: it was changed after the run was planned; delete it and collect it again",
-				p.number, src.Store, r.Identity().Unit, r.Identity().PlanID, want.PlanID), r.Close())
-		}
-		p.unit = r
-		return p.resolve(s.cfg)
-	}
 }
 
 // unchanged compares the sizes of the units with the runs' manifests, where there are.
@@ -157,7 +132,7 @@ func (p *part) resolve(cfg Config) error {
 		stats := p.Stats(col)
 		p.checkFinite = p.checkFinite || stats.NonFinite > 0
 		if cfg.MaxNorm > 0 {
-			p.loud = append(p.loud, cfg.MaxNorm*cfg.MaxNorm*stats.SumSq/max(1, float64(stats.Count)))
+			p.overNorm = append(p.overNorm, cfg.MaxNorm*cfg.MaxNorm*stats.SumSq/max(1, float64(stats.Count)))
 		}
 	}
 	var err error

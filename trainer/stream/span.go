@@ -2,10 +2,16 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
+
+	"actfleet/shard"
+	"actfleet/shard/run"
+	"actfleet/shard/store"
 )
 
 // unitOrder is the units in the order of an epoch: as they stand in the first, so that
@@ -101,5 +107,72 @@ func (s *Stream) mostWindows() int {
 	if len(here) < len(s.parts) {
 		return 1 << 40
 	}
-	return windows(len(listGroups(here)), s.cfg.Window) + s.spans()
+	return windows(len(listGroups(here)), s.cfg.ShuffleWindow) + s.spans()
+}
+
+// open opens a unit, for which it waits if it may.
+func (s *Stream) open(ctx context.Context, p *part) error {
+	src := s.runs[p.run]
+	for {
+		r, err := shard.Open(ctx, src.Store, run.UnitKey(p.number))
+		switch {
+		case errors.Is(err, store.ErrNotFound) && s.cfg.Wait != nil:
+			if err := s.cfg.Wait(ctx, p.number); err != nil {
+				return fmt.Errorf("wait for unit %d of %s: %w", p.number, src.Store, err)
+			}
+			continue
+		case errors.Is(err, store.ErrNotFound):
+			return fmt.Errorf("open unit %d of %s: %w: the run is not complete; collect the rest first, or add --follow", p.number, src.Store, err)
+		case err != nil:
+			return fmt.Errorf("open unit %d of %s: %w", p.number, src.Store, err)
+		}
+		if want := src.Plan.Identity(p.number); r.Identity() != want {
+			return errors.Join(fmt.Errorf("unit %d of %s says that it is unit %d of plan %.12s, not of %.12s: it was changed after the run was planned; delete it and collect it again",
+				p.number, src.Store, r.Identity().Unit, r.Identity().PlanID, want.PlanID), r.Close())
+		}
+		p.unit = r
+		return p.resolve(s.cfg)
+	}
+}
+
+// Count is the number of rows of an epoch, from the scalar columns alone: rows that
+// are left out for their vectors are still in it. While units are waited for it counts
+// those that are open.
+func (s *Stream) Count(ctx context.Context) (int64, error) {
+	here := s.here()
+	if len(here[0].match.preds) == 0 {
+		return s.Rows(), nil
+	}
+	var total atomic.Int64
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(openLimit)
+	for _, p := range here {
+		g.Go(func() error {
+			m, err := s.cfg.Filter.compile(p.Schema()) // a matcher remembers lengths: one for each goroutine
+			for i := 0; i < p.NumGroups() && err == nil; i++ {
+				var n int64
+				n, err = p.count(m, i)
+				total.Add(n)
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+			}
+			return err
+		})
+	}
+	err := g.Wait()
+	return total.Load(), err
+}
+
+func (p *part) count(m *matcher, g int) (n int64, err error) {
+	cols, err := p.Scalars(g, m.columns...)
+	if err != nil {
+		return 0, err
+	}
+	for i := range p.GroupRows(g) {
+		if m.keep(cols, i) {
+			n++
+		}
+	}
+	return n, nil
 }

@@ -12,14 +12,14 @@ import (
 
 // Config says what a Stream reads and in which order.
 type Config struct {
-	Column string   // vector column, as tap.Tap.Column spells it
-	Beside []string // more columns, whose vectors stand behind Column's in a row of a batch
-	Batch  int      // rows of a batch
-	Window int      // row groups mixed together
-	Span   int      // units mixed with each other; 0 is all
-	Seed   uint64
-	Epochs int // passes over the data; 0 is without end
-	Filter Filter
+	Column        string   // vector column, as tap.Tap.Column spells it
+	Beside        []string // more columns, whose vectors stand behind Column's in a row of a batch
+	Batch         int      // rows of a batch
+	ShuffleWindow int      // row groups mixed together
+	Span          int      // units mixed with each other; 0 is all
+	Seed          uint64
+	Epochs        int // passes over the data; 0 is without end
+	Filter        Filter
 
 	// MaxNorm leaves out rows whose norm is above so many times the root mean square
 	// norm of their unit's rows; 0 leaves out none.
@@ -46,14 +46,14 @@ type Cursor struct {
 // It is valid until the next call of Next.
 type Batch struct {
 	X     []float32 // [N, D]
-	Rows  []Key     // of all rows of the batch; that of X's row i is Rows[From+i]
+	Keys  []Key     // of all rows of the batch; that of X's row i is Keys[From+i]
 	N, D  int
 	From  int
 	Epoch int
 
-	// Rows left out before or within it: Dropped because a value was not finite, Loud
-	// because of MaxNorm.
-	Dropped, Loud int
+	// Rows left out before or within it: Dropped because a value was not finite,
+	// OverNorm because of MaxNorm.
+	Dropped, OverNorm int
 
 	end Cursor
 }
@@ -110,9 +110,9 @@ func Open(ctx context.Context, runs []Source, cfg Config) (s *Stream, err error)
 func (c Config) names() []string { return append([]string{c.Column}, c.Beside...) }
 
 func (c Config) check() error {
-	if c.Batch < 1 || c.Window < 1 || c.Epochs < 0 || c.Prefetch < 0 || c.Span < 0 || !(c.MaxNorm >= 0) {
+	if c.Batch < 1 || c.ShuffleWindow < 1 || c.Epochs < 0 || c.Prefetch < 0 || c.Span < 0 || !(c.MaxNorm >= 0) {
 		return fmt.Errorf("stream: batch %d and window %d must be at least 1, span %d, epochs %d, prefetch %d and max norm %v at least 0",
-			c.Batch, c.Window, c.Span, c.Epochs, c.Prefetch, c.MaxNorm)
+			c.Batch, c.ShuffleWindow, c.Span, c.Epochs, c.Prefetch, c.MaxNorm)
 	}
 	if f := c.Filter.Holdout.Fraction; !(f >= 0 && f < 1) {
 		return fmt.Errorf("stream: holdout fraction %v is not in [0, 1)", f)
@@ -231,12 +231,12 @@ func (s *Stream) Close() error {
 type pipe struct {
 	cancel  context.CancelFunc
 	group   *errgroup.Group
-	loaded  chan *window // loader → packer
-	spent   chan *window // packer → loader, to be used again
-	full    chan *Batch  // packer → Next
-	free    chan *Batch  // Next → packer
-	current *Batch       // being packed
-	failed  bool         // the loader ended early; read after loaded is closed
+	loaded  chan *shuffleWindow // loader → packer
+	spent   chan *shuffleWindow // packer → loader, to be used again
+	full    chan *Batch         // packer → Next
+	free    chan *Batch         // Next → packer
+	current *Batch              // being packed
+	failed  bool                // the loader ended early; read after loaded is closed
 }
 
 // start begins at the cursor. The owner of the goroutines is the Stream: stop
@@ -245,13 +245,13 @@ func (s *Stream) start() *pipe {
 	ctx, cancel := context.WithCancel(context.Background())
 	g, ctx := errgroup.WithContext(ctx)
 	n := s.cfg.Prefetch + 2
-	p := &pipe{cancel: cancel, group: g, loaded: make(chan *window), spent: make(chan *window, 2),
+	p := &pipe{cancel: cancel, group: g, loaded: make(chan *shuffleWindow), spent: make(chan *shuffleWindow, 2),
 		full: make(chan *Batch, s.cfg.Prefetch), free: make(chan *Batch, n)}
-	p.spent <- &window{}
-	p.spent <- &window{}
+	p.spent <- &shuffleWindow{}
+	p.spent <- &shuffleWindow{}
 	lo, hi := s.share()
 	for range n {
-		p.free <- &Batch{D: s.Width(), From: lo, X: make([]float32, 0, (hi-lo)*s.Width()), Rows: make([]Key, 0, s.cfg.Batch)}
+		p.free <- &Batch{D: s.Width(), From: lo, X: make([]float32, 0, (hi-lo)*s.Width()), Keys: make([]Key, 0, s.cfg.Batch)}
 	}
 	from := s.cursor
 	g.Go(func() error { return s.loader(ctx, p, from) })

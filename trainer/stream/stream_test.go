@@ -25,7 +25,7 @@ func drain(t testing.TB, s *Stream, limit int) (keys []Key, x []float32, sizes [
 		if err != nil {
 			t.Fatal(err)
 		}
-		keys, x, sizes = append(keys, b.Rows...), append(x, b.X...), append(sizes, b.N)
+		keys, x, sizes = append(keys, b.Keys...), append(x, b.X...), append(sizes, b.N)
 	}
 	return keys, x, sizes
 }
@@ -87,7 +87,7 @@ func TestCoverage(t *testing.T) {
 // Reading ahead never changes the order; the seed does.
 func TestOrder(t *testing.T) {
 	units := fixedUnits(5, 1300)
-	cfg := Config{Column: "fc1_0", Batch: 100, Window: 3, Seed: 7, Epochs: 2}
+	cfg := Config{Column: "fc1_0", Batch: 100, ShuffleWindow: 3, Seed: 7, Epochs: 2}
 	a := open(t, units, cfg)
 	defer closeStream(t, a)
 	want, _, _ := drain(t, a, 1000)
@@ -139,7 +139,7 @@ func TestResume(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	units := fixedUnits(2, 700)
-	cfg := Config{Column: "fc1_0", Batch: 64, Window: 1, Epochs: 1}
+	cfg := Config{Column: "fc1_0", Batch: 64, ShuffleWindow: 1, Epochs: 1}
 	t.Run("unit fails", func(t *testing.T) {
 		bad := fixedUnits(2, 700)
 		bad[1].fail = errors.New("disk on fire")
@@ -213,13 +213,13 @@ func TestMeasure(t *testing.T) {
 func TestMixingGrowsWithWindow(t *testing.T) {
 	units := fixedUnits(8, 1024)
 	even := func(window int) float64 {
-		s := open(t, units, Config{Column: "fc1_0", Batch: 256, Window: window, Epochs: 1})
+		s := open(t, units, Config{Column: "fc1_0", Batch: 256, ShuffleWindow: window, Epochs: 1})
 		defer closeStream(t, s)
 		b, err := s.Next(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}
-		return Measure(b.Rows, s.Units()).Evenness
+		return Measure(b.Keys, s.Units()).Evenness
 	}
 	if one, all := even(1), even(16); one != 0 || all < 0.95 {
 		t.Errorf("evenness: window 1 %.2f, window 16 %.2f", one, all)

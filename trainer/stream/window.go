@@ -13,19 +13,19 @@ import (
 
 // Key says where a row comes from.
 type Key struct {
-	Run  int32 // index of the Source
-	Unit int32 // unit of its plan
-	Row  int64 // row of the data set
-	Pos  int32 // token position
+	Run    int32 // index of the Source
+	Unit   int32 // unit of its plan
+	Prompt int64 // row of the data set
+	Pos    int32 // token position
 }
 
-// window is the row groups mixed together, with its kept rows in their final order.
-type window struct {
+// shuffleWindow is the row groups mixed together, with its kept rows in their final order.
+type shuffleWindow struct {
 	epoch, index int
 	slots        []slot
 	refs         []ref
 	dropped      int // rows left out because a value is not finite
-	loud         int // rows left out because they are too great
+	overNorm     int // rows left out because they are too great
 }
 
 // slot is one group of a window.
@@ -36,8 +36,8 @@ type slot struct {
 	rows []int64
 	pos  []int32
 
-	kept             []int32 // rows that are handed out
-	dropped, tooLoud int
+	kept              []int32 // rows that are handed out
+	dropped, overNorm int
 }
 
 // ref names a row of a window.
@@ -48,8 +48,8 @@ type ref struct{ slot, row int32 }
 const loaders = 8
 
 // load reads the groups into w and permutes their kept rows.
-func (w *window) load(ctx context.Context, groups []group, which []int, cfg Config, epoch, index int) error {
-	w.epoch, w.index, w.refs, w.dropped, w.loud = epoch, index, w.refs[:0], 0, 0
+func (w *shuffleWindow) load(ctx context.Context, groups []group, which []int, cfg Config, epoch, index int) error {
+	w.epoch, w.index, w.refs, w.dropped, w.overNorm = epoch, index, w.refs[:0], 0, 0
 	for len(w.slots) < len(which) {
 		w.slots = append(w.slots, slot{})
 	}
@@ -74,7 +74,7 @@ func (w *window) load(ctx context.Context, groups []group, which []int, cfg Conf
 		for _, row := range s.kept {
 			w.refs = append(w.refs, ref{int32(i), row})
 		}
-		w.dropped, w.loud = w.dropped+s.dropped, w.loud+s.tooLoud
+		w.dropped, w.overNorm = w.dropped+s.dropped, w.overNorm+s.overNorm
 	}
 	shuffle(rng(cfg.Seed, epoch, index), w.refs)
 	return nil
@@ -82,7 +82,7 @@ func (w *window) load(ctx context.Context, groups []group, which []int, cfg Conf
 
 // load reads a group's kept rows.
 func (s *slot) load(g group, failNonFinite bool) error {
-	s.kept, s.dropped, s.tooLoud = s.kept[:0], 0, 0
+	s.kept, s.dropped, s.overNorm = s.kept[:0], 0, 0
 	p := g.part
 	cols, err := p.Scalars(g.index, p.match.columns...)
 	if err != nil {
@@ -117,23 +117,23 @@ func (s *slot) leaveOut(failNonFinite bool) error {
 			return fmt.Errorf("%d rows: %w", s.dropped, ErrNonFinite)
 		}
 	}
-	if s.part.loud != nil {
+	if s.part.overNorm != nil {
 		all, x := len(s.kept), make([]float32, s.part.width)
-		s.kept = slices.DeleteFunc(s.kept, func(row int32) bool { return s.isLoud(row, x) })
-		s.tooLoud = all - len(s.kept)
+		s.kept = slices.DeleteFunc(s.kept, func(row int32) bool { return s.exceedsNorm(row, x) })
+		s.overNorm = all - len(s.kept)
 	}
 	return nil
 }
 
-// isLoud tells whether a vector of a row is too great; x is memory for a row.
-func (s *slot) isLoud(row int32, x []float32) bool {
+// exceedsNorm tells whether a vector of a row is too great; x is memory for a row.
+func (s *slot) exceedsNorm(row int32, x []float32) bool {
 	s.decode(x, row)
 	for c, col := range s.part.columns {
 		var square float64
 		for _, v := range x[:col.width] {
 			square += float64(v) * float64(v)
 		}
-		if square > s.part.loud[c] {
+		if square > s.part.overNorm[c] {
 			return true
 		}
 		x = x[col.width:]
@@ -218,7 +218,7 @@ func (s *slot) decode(dst []float32, row int32) {
 	}
 }
 
-func (w *window) key(r ref) Key {
+func (w *shuffleWindow) key(r ref) Key {
 	s := &w.slots[r.slot]
 	return Key{int32(s.part.run), int32(s.part.number), s.rows[r.row], s.pos[r.row]}
 }

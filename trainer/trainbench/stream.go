@@ -14,7 +14,7 @@ import (
 )
 
 // streaming is what a training reads by default.
-var streaming = stream.Config{Batch: 2048, Window: 64, Prefetch: 2}
+var streaming = stream.Config{Batch: 2048, ShuffleWindow: 64, Prefetch: 2}
 
 // Stream measures bytes per second of one column in training order on one core, and of adding up the same bytes in file
 // order. It sets GOMAXPROCS to 1 meanwhile.

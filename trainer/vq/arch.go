@@ -2,106 +2,88 @@ package vq
 
 import (
 	"fmt"
-	"math"
-	"slices"
 	"strings"
 )
 
-// Arch is a kind of tokenizer.
+// Arch is the name of an architecture.
 type Arch string
 
-// The kinds there are.
-const (
-	EMA      Arch = "ema"      // one codebook of averaged rows
-	Gradient Arch = "gradient" // one codebook, moved by the gradient of the codebook loss
-	Residual Arch = "residual" // codebooks in a row, each for what the ones before left
-	Product  Arch = "product"  // a codebook for every part of the vector
-	IRIS     Arch = "iris"     // encoder, one codebook for all ids, decoder
-	FSQ      Arch = "fsq"      // encoder, rounding to levels, decoder
-)
+// variant is an architecture. It has a file of its own, which says what is its alone.
+type variant interface {
+	// defaults are what it takes where a Config leaves it open.
+	defaults() Defaults
+	// codes is K.
+	codes(c Config) (int, error)
+	// check refuses sizes that it cannot have.
+	check(c Config, d Dims) error
+	// minSample is the least number of rows that Init needs.
+	minSample(d Dims) int
+	// weights is the number of values in a coder's file, but for what is small.
+	weights(c Config, d Dims) float64
+	// memory is the bytes of a Learner that is given rows at once, and at the start a sample.
+	memory(c Config, d Dims, rows, sample int64) int64
+	// coder is a tokenizer of zeros.
+	coder(c Config, d Dims) (loadable, error)
+	// learner is a tokenizer in training.
+	learner(c Config, d Dims) (Learner, error)
+}
 
-// Archs are all of them.
-var Archs = []Arch{EMA, Gradient, Residual, Product, IRIS, FSQ}
+// variants are the architectures in the order they are shown: a further one is its file and a line here.
+var variants = []struct {
+	Arch
+	variant
+}{
+	{EMA, codebooksVariant{ema{}}},
+	{Gradient, codebooksVariant{gradient{}}},
+	{Residual, codebooksVariant{residual{}}},
+	{Product, codebooksVariant{product{}}},
+	{IRIS, vqvaeVariant{iris{}}},
+	{FSQ, vqvaeVariant{fsq{}}},
+}
 
-// ParseArch reads the name of an Arch.
-func ParseArch(s string) (Arch, error) {
-	if slices.Contains(Archs, Arch(s)) {
-		return Arch(s), nil
+// Archs are all architectures.
+var Archs = func() (all []Arch) {
+	for _, v := range variants {
+		all = append(all, v.Arch)
 	}
+	return all
+}()
+
+// ArchNames lists the architectures for people.
+func ArchNames() string {
 	var names []string
 	for _, a := range Archs {
 		names = append(names, string(a))
 	}
-	return "", fmt.Errorf("unknown kind of tokenizer %q: want %s", s, strings.Join(names, ", "))
+	return strings.Join(names, ", ")
 }
 
-// Nets tells whether encoder and decoder are networks.
-func (a Arch) Nets() bool { return a == IRIS || a == FSQ }
-
-// Descends tells whether a learning rate plays a part.
-func (a Arch) Descends() bool { return a == Gradient || a.Nets() }
-
-// Books tells whether there are codebooks.
-func (a Arch) Books() bool { return a != FSQ }
-
-// Single tells whether a row has one id.
-func (a Arch) Single() bool { return a == EMA || a == Gradient }
-
-// Dims are the sizes of a tokenizer. Row and Ids are lengths, Codes is a count of
-// values: they are never exchanged for one another.
-type Dims struct {
-	Row   int // D, values of a row
-	Ids   int // T, ids of a row
-	Codes int // K, values an id can have: 0 … K−1
+// ParseArch reads the name of an Arch.
+func ParseArch(name string) (Arch, error) {
+	_, err := Arch(name).variant()
+	return Arch(name), err
 }
 
-// Bits is what the ids of a row take when each has its full length, T·log₂K.
-func (d Dims) Bits() float64 { return float64(d.Ids) * math.Log2(float64(d.Codes)) }
-
-// Limits of what a file or a config may ask for.
-const (
-	maxCodes = 1 << 20
-	maxIds   = 1 << 10
-)
-
-// Dims are the sizes of a tokenizer of rows of d values, or what is wrong with them.
-func (c Config) Dims(d int) (Dims, error) {
-	out := Dims{Row: d, Ids: c.Ids, Codes: c.Codes}
-	if c.Arch == FSQ {
-		k, err := levelCodes(c.Levels)
-		if err != nil {
-			return out, err
+func (a Arch) variant() (variant, error) {
+	for _, v := range variants {
+		if v.Arch == a {
+			return v.variant, nil
 		}
-		out.Codes = k
 	}
-	switch {
-	case d < 1:
-		return out, fmt.Errorf("vectors of %d values cannot be coded", d)
-	case out.Codes < 2 || out.Codes > maxCodes:
-		return out, fmt.Errorf("codes is %d, must be between 2 and %d", out.Codes, maxCodes)
-	case out.Ids < 1 || out.Ids > maxIds:
-		return out, fmt.Errorf("ids is %d, must be between 1 and %d", out.Ids, maxIds)
-	case c.Arch.Single() && out.Ids != 1:
-		return out, fmt.Errorf("ids is %d, but %s gives a row one id: residual, product, iris and fsq give more", out.Ids, c.Arch)
-	case c.Arch == Product && d%out.Ids != 0:
-		return out, fmt.Errorf("ids is %d, which does not divide vectors of %d into parts of one length", out.Ids, d)
-	}
-	return out, nil
+	return nil, fmt.Errorf("unknown kind of tokenizer %q: want %s", string(a), ArchNames())
 }
 
-// levelCodes is the number of ids that levels make.
-func levelCodes(levels []int) (int, error) {
-	k := 1
-	for _, l := range levels {
-		if l < 2 || l > maxCodes {
-			return 0, fmt.Errorf("levels: %d is not a number of levels, must be at least 2", l)
-		}
-		if k *= l; k > maxCodes {
-			return 0, fmt.Errorf("levels: their product is above %d", maxCodes)
-		}
+// Defaults are what an architecture takes where its user leaves it open.
+type Defaults struct {
+	Ids int     // ids of a row
+	LR  float64 // learning rate of Adam; 0 where no gradient moves anything
+}
+
+// Defaults are those of an architecture, zero when there is none of that name.
+func (a Arch) Defaults() Defaults {
+	v, err := a.variant()
+	if err != nil {
+		return Defaults{}
 	}
-	if len(levels) == 0 {
-		return 0, fmt.Errorf("levels: the list is empty")
-	}
-	return k, nil
+	return v.defaults()
 }

@@ -3,7 +3,6 @@ package vq
 import (
 	"fmt"
 
-	"actfleet/trainer/parallel"
 	"actfleet/trainer/state"
 )
 
@@ -19,91 +18,47 @@ type Coder interface {
 	Save(path string) error
 }
 
+// loadable is a Coder that a file can be read into.
+type loadable interface {
+	Coder
+	// files are its arrays.
+	files() *state.Set
+	// checkScale refuses a scale that rows cannot be divided by.
+	checkScale() error
+}
+
 var (
-	_ Coder = (*Chain)(nil)
-	_ Coder = (*Codec)(nil)
+	_ loadable = (*Codebooks)(nil)
+	_ loadable = (*VQVAE)(nil)
 )
 
 // Load reads what Save wrote for vectors of length d.
 func Load(path string, d int, cfg Config) (Coder, error) {
-	if _, err := ParseArch(string(cfg.Arch)); err != nil {
-		return nil, fmt.Errorf("load %s: %w", path, err)
-	}
 	dims, err := cfg.Dims(d)
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", path, err)
 	}
-	if cfg.Arch.Nets() {
-		return loadCodec(path, cfg, dims)
+	v, err := cfg.Arch.variant()
+	if err != nil {
+		return nil, fmt.Errorf("load %s: %w", path, err)
 	}
-	return loadChain(path, cfg, dims)
-}
-
-// check refuses rows and ids that do not have the sizes.
-func (d Dims) check(x []float32, n int, ids []int32) error {
-	if len(x) != n*d.Row || len(ids) < n*d.Ids {
-		return fmt.Errorf("vq: %d rows of %d values are %d and have %d ids, got %d values and room for %d ids", n, d.Row, n*d.Row, n*d.Ids, len(x), len(ids))
+	if err := state.Holds(path, 4*v.weights(cfg, dims)); err != nil {
+		return nil, err
 	}
-	return nil
-}
-
-// checkIds is check for ids from outside.
-func (d Dims) checkIds(x []float32, n int, ids []int32) error {
-	if err := d.check(x, n, ids); err != nil {
-		return err
+	c, err := v.coder(cfg, dims)
+	if err != nil {
+		return nil, fmt.Errorf("load %s: %w", path, err)
 	}
-	for i, id := range ids[:n*d.Ids] {
-		if id < 0 || int(id) >= d.Codes {
-			return fmt.Errorf("vq: id %d of a row is %d, this tokenizer's are 0 to %d", i%d.Ids, id, d.Codes-1)
-		}
+	if err := c.files().Load(path); err != nil {
+		return nil, err
 	}
-	return nil
-}
-
-// frame brings rows to a mean of 0 and a mean square of 1 over the sample:
-// z = (x − centre)/scale. A column that never changes becomes 0.
-type frame struct {
-	centre []float32 // [D]
-	scale  []float32 // one element, the same for all columns
-
-	z []float32 // work, [n, D]
-}
-
-func newFrame(d int) frame { return frame{centre: make([]float32, d), scale: []float32{1}} }
-
-// in is z of n rows, in memory that the next call uses again.
-func (f *frame) in(x []float32, n int) []float32 {
-	d, s := len(f.centre), f.scale[0]
-	f.z = grow(f.z, n*d)
-	parallel.For(n, rowGrain, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			for j, c := range f.centre {
-				f.z[i*d+j] = (x[i*d+j] - c) / s
-			}
-		}
-	})
-	return f.z
-}
-
-// out turns z into x, in place.
-func (f *frame) out(z []float32) {
-	d, s := len(f.centre), f.scale[0]
-	for i := range z {
-		z[i] = z[i]*s + f.centre[i%d]
+	if err := c.checkScale(); err != nil {
+		return nil, fmt.Errorf("load %s: %w", path, err)
 	}
+	return c, nil
 }
 
-func (f *frame) state(s *state.Set) {
-	state.Add(s, "centre", f.centre)
-	state.Add(s, "scale", f.scale)
-}
-
-// rowGrain is the least number of rows worth a goroutine of their own.
-const rowGrain = 64
-
-func grow[T any](s []T, n int) []T {
-	if cap(s) < n {
-		return make([]T, n)
-	}
-	return s[:n]
+// save writes a file that Load reads.
+func save(c loadable, arch Arch, path string) error {
+	return c.files().Save(path, map[string]string{"format": "pt", "arch": string(arch)})
 }

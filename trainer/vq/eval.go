@@ -7,7 +7,7 @@ type Eval struct {
 	Coder Coder
 
 	sums recon.Sums
-	seen tally
+	used idStats
 	ids  []int32
 	xhat []float32
 }
@@ -15,15 +15,15 @@ type Eval struct {
 // Add measures n rows x [n, D].
 func (e *Eval) Add(x []float32, n int) error {
 	d := e.Coder.Dims()
-	if e.seen.count == nil {
-		e.seen = newTally(d)
+	if e.used.count == nil {
+		e.used = newIDStats(d)
 	}
 	e.xhat = grow(e.xhat, n*d.Row)
 	if err := e.Reconstruct(x, e.xhat, n); err != nil {
 		return err
 	}
 	e.sums.Add(x[:n*d.Row], e.xhat, n)
-	e.seen.add(e.ids, n)
+	e.used.add(e.ids, n)
 	return nil
 }
 
@@ -35,7 +35,7 @@ func (e *Eval) Metrics() map[string]float64 {
 	if e.sums.N == 0 {
 		return m
 	}
-	for name, v := range e.seen.metrics() {
+	for name, v := range e.used.metrics() {
 		m[name] = v
 	}
 	d := e.Coder.Dims()

@@ -1,35 +1,46 @@
 package vq
 
 import (
+	"fmt"
 	"math"
 
 	"actfleet/internal/torch"
+	"actfleet/trainer/optim"
+	"actfleet/trainer/ranks"
+	"actfleet/trainer/state"
 )
 
-// quantiser turns what an encoder gives, u [m, w], into ids [m] and back.
-type quantiser interface {
-	// ids writes the id of every row of u.
-	ids(u []float32, m int, ids []int32) error
-	// vectors writes the rows q [m, w] that ids stand for.
-	vectors(ids []int32, m int, q []float32)
-	// smooth is the function of u [m, w] whose gradient stands for that of q.
-	smooth(s *torch.Scope, u *torch.Tensor) *torch.Tensor
-}
+// FSQ is an encoder, finite scalar quantisation, and a decoder.
+const FSQ Arch = "fsq"
 
-var (
-	_ quantiser = (*book)(nil)
-	_ quantiser = (*grid)(nil)
-)
+type fsq struct{}
 
-func (b *book) ids(u []float32, m int, ids []int32) error { return b.nearest(u, m, ids) }
+func (fsq) defaults() Defaults { return Defaults{Ids: usualIds, LR: netRate} }
 
-func (b *book) vectors(ids []int32, m int, q []float32) {
-	for i, k := range ids[:m] {
-		copy(q[i*b.w:(i+1)*b.w], b.code(int(k)))
+// codes is the number of ids that the levels make.
+func (fsq) codes(c Config) (int, error) {
+	k := 1
+	for _, l := range c.Levels {
+		if l < 2 || l > maxCodes {
+			return 0, fmt.Errorf("levels: %d is not a number of levels, must be at least 2", l)
+		}
+		if k *= l; k > maxCodes {
+			return 0, fmt.Errorf("levels: their product is above %d", maxCodes)
+		}
 	}
+	if len(c.Levels) == 0 {
+		return 0, fmt.Errorf("levels: the list is empty")
+	}
+	return k, nil
 }
 
-func (b *book) smooth(_ *torch.Scope, u *torch.Tensor) *torch.Tensor { return u }
+func (fsq) width(c Config) int { return len(c.Levels) }
+
+func (fsq) entries(int) int { return 0 }
+
+func (fsq) quantiser(c Config) quantiser { return newGrid(c.Levels) }
+
+func (fsq) training(Config, *VQVAE) (quantiserTraining, error) { return fixed{}, nil }
 
 // grid is finite scalar quantisation (Mentzer et al. 2023, arXiv:2309.15505): value
 // j of a row is squashed and rounded to one of L_j levels,
@@ -90,6 +101,8 @@ func (g *grid) vectors(ids []int32, m int, q []float32) {
 	}
 }
 
+func (*grid) files(*state.Set) {}
+
 // smooth is b/⌊L/2⌋.
 func (g *grid) smooth(s *torch.Scope, u *torch.Tensor) *torch.Tensor {
 	w := len(g.levels)
@@ -101,3 +114,24 @@ func (g *grid) smooth(s *torch.Scope, u *torch.Tensor) *torch.Tensor {
 	row := func(v []float32) *torch.Tensor { return torch.FromFloat32(s, v, int64(w)) }
 	return s.Minus(s.Mul(s.Tanh(s.Add(u, row(shift))), row(height)), row(down))
 }
+
+// fixed is the training of a quantiser that learns nothing.
+type fixed struct{}
+
+func (fixed) startBatch(uint64, int) {}
+
+func (fixed) init([]float32, int) error { return nil }
+
+func (fixed) add([]float32, []int32) error { return nil }
+
+func (fixed) loss(_ *torch.Scope, recon, _, _ *torch.Tensor) *torch.Tensor { return recon }
+
+func (fixed) offer(*ranks.Bucket) {}
+
+func (fixed) params() []optim.Param { return nil }
+
+func (fixed) metrics(map[string]float64) {}
+
+func (fixed) step(float64, float64, ranks.Ranks, map[string]float64) error { return nil }
+
+func (fixed) save(*state.Set) {}

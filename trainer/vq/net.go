@@ -101,8 +101,8 @@ func (t *tape) wrap(v []float32, dims ...int64) *torch.Tensor {
 	return x
 }
 
-// gather adds the gradients of loss to those of the parameters.
-func (t *tape) gather(loss *torch.Tensor) {
+// backward adds the gradients of loss to those of the parameters.
+func (t *tape) backward(loss *torch.Tensor) {
 	t.s.Backward(loss)
 	for i, x := range t.made {
 		if x == nil {

@@ -20,15 +20,15 @@ func near(a, b, tol float64) bool { return math.Abs(a-b) <= tol }
 
 // small is a config of an arch for rows of 8.
 func small(a Arch) Config {
-	c := Config{Arch: a, Codes: 16, Ids: 1, Levels: []int{4, 3}, Hidden: 12, Width: 3, Loss: MSE, Decay: .9, Beta: .25, Dead: .2, Lloyd: 3, Batch: 256, Seed: 1}
-	if !a.Single() {
+	c := Config{Arch: a, Codes: 16, Ids: 1, Levels: []int{4, 3}, Hidden: 12, Width: 3, Loss: MSE, Decay: .9, Beta: .25, DeadShare: .2, KMeansSteps: 3, Batch: 256, Seed: 1}
+	if a != EMA && a != Gradient {
 		c.Ids = 4
 	}
 	return c
 }
 
 func rateOf(a Arch) float64 {
-	if a.Descends() {
+	if a.Defaults().LR > 0 {
 		return 1e-2
 	}
 	return 0
@@ -107,7 +107,7 @@ func TestFindsClusters(t *testing.T) {
 			if lines := Alarms(m); len(lines) > 0 {
 				t.Errorf("alarms %q", lines)
 			}
-			if !a.Single() {
+			if small(a).Ids > 1 {
 				return
 			}
 			of := map[int32]int{}
@@ -134,7 +134,7 @@ func TestAccumulation(t *testing.T) {
 				}
 				x, _ := clusters(rand.New(rand.NewPCG(seed, 3)), 9, 8, n)
 				cfg := small(a)
-				cfg.Dead, cfg.Lloyd = .5, 1
+				cfg.DeadShare, cfg.KMeansSteps = .5, 1
 				whole, parts := begun(t, cfg), begun(t, cfg)
 				m := step(t, whole, x, n, 1e-3)
 				for name, v := range step(t, parts, x, n, 1e-3, sizes...) {
@@ -143,7 +143,7 @@ func TestAccumulation(t *testing.T) {
 					}
 				}
 				within := 1e-6
-				if a.Descends() {
+				if a.Defaults().LR > 0 {
 					within = 1e-5 // Adam's division makes the last bit of a small gradient larger
 				}
 				if name, by := apart(t, whole, parts); by > within {
@@ -178,15 +178,15 @@ func apart(t testing.TB, a, b Learner) (name string, by float64) {
 func saved(t testing.TB, l Learner) map[string][]float32 {
 	t.Helper()
 	switch c := l.Export().(type) {
-	case *Chain:
-		return map[string][]float32{"codebook": c.allCodes()}
-	case *Codec:
+	case *Codebooks:
+		return map[string][]float32{"codebook": c.codes}
+	case *VQVAE:
 		out := map[string][]float32{}
 		for _, p := range append(c.enc.params("encoder"), c.dec.params("decoder")...) {
 			out[p.Name] = p.Value
 		}
-		if c.book != nil {
-			out["codebook"] = c.book.codes
+		if b, ok := c.quant.(*codebook); ok {
+			out["codebook"] = b.codes
 		}
 		return out
 	}
@@ -213,7 +213,7 @@ func TestSaveLoad(t *testing.T) {
 			t.Errorf("%s: a loaded tokenizer gives other ids", a)
 		}
 		for _, other := range Archs {
-			if _, err := Load(path, 8, small(other)); (err == nil) != (other == a || a.Single() && other.Single()) {
+			if _, err := Load(path, 8, small(other)); (err == nil) != (other == a || small(a).Ids*small(other).Ids == 1) {
 				t.Errorf("%s loads as %s: %v", a, other, err)
 			}
 		}
@@ -266,7 +266,7 @@ func TestRefusals(t *testing.T) {
 		"unknown loss \"l1\"":         func(c *Config) { c.Arch, c.Loss = FSQ, "l1" },
 		"decay 1 with revival":        func(c *Config) { c.Decay = 1 },
 		"decay NaN with revival":      func(c *Config) { c.Decay = math.NaN() },
-		"revival below NaN":           func(c *Config) { c.Dead = math.NaN() },
+		"revival below NaN":           func(c *Config) { c.DeadShare = math.NaN() },
 		"vectors of 0 values":         func(c *Config) { c.Seed = 99 },
 		"codes is 2097152, must be b": func(c *Config) { c.Codes = 1 << 21 },
 	} {
@@ -289,7 +289,7 @@ func TestBadRows(t *testing.T) {
 			t.Fatal(err)
 		}
 		x, _ := clusters(rand.New(rand.NewPCG(8, 8)), 12, 8, 64)
-		if a.Books() && l.Init(x, 3) == nil {
+		if a != FSQ && l.Init(x, 3) == nil {
 			t.Errorf("%s: fewer rows than codes are accepted", a)
 		}
 		if err := l.Init(make([]float32, 64*8), 64); err == nil || !strings.Contains(err.Error(), "spread of 0") {

@@ -29,7 +29,8 @@ var (
 	nodeSpare  = desc("actfleet_node_spare_units_total", "Units this node started although a live node worked on them.")
 
 	gossipDropped  = desc("actfleet_gossip_dropped_messages_total", "Messages that came faster than they could be read.")
-	gossipRejected = desc("actfleet_gossip_rejected_messages_total", "Messages of another run, or not of a fleet at all.")
+	gossipBad      = desc("actfleet_gossip_bad_messages_total", "Messages that could not be read: damaged, of another version, or not of a fleet at all.")
+	gossipRejected = desc("actfleet_gossip_rejected_messages_total", "Messages of another run.")
 	gossipRefuted  = desc("actfleet_gossip_refutations_total", "How often this node heard that it is dead, and said that it is not.")
 	gossipReturned = desc("actfleet_gossip_returned_members_total", "Members that came back after they had been declared dead.")
 	gossipHealth   = desc("actfleet_gossip_health_score", "0 for a node that answers in time, more for a starved one.")
@@ -71,9 +72,10 @@ func (s seen) Collect(out chan<- prometheus.Metric) {
 	me := self(p)
 	gauge(nodeHand, float64(len(me.Claims)))
 	gauge(nodePaused, number(me.Paused))
-	counter(nodeSpare, float64(me.Spare))
+	counter(nodeSpare, float64(me.Speculative))
 	if g, ok := fleet.Gossip(); ok {
 		counter(gossipDropped, float64(g.Dropped))
+		counter(gossipBad, float64(g.Bad))
 		counter(gossipRejected, float64(g.Rejected))
 		counter(gossipRefuted, float64(g.Refuted))
 		counter(gossipReturned, float64(g.Returned))

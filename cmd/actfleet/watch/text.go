@@ -59,7 +59,7 @@ func nodeRow(n coordinator.NodeProgress) []string {
 	for _, c := range n.Claims {
 		units = append(units, strconv.Itoa(c.Unit))
 	}
-	return []string{string(n.Node), n.Condition(), strconv.Itoa(n.Done), fmt.Sprintf("%.0f %%", 100*n.Share),
+	return []string{string(n.Node), n.State(), strconv.Itoa(n.Done), fmt.Sprintf("%.0f %%", 100*n.Share),
 		fmt.Sprintf("%.3g", n.Speed), timeText(n.Age) + " ago", strings.Join(units, " ")}
 }
 

@@ -11,25 +11,25 @@ type attention struct {
 	qkv, out layer.Linear
 }
 
-// turn is what becomes of queries and keys before they meet.
-type turn func(q, k *torch.Tensor) (*torch.Tensor, *torch.Tensor)
+// rotate is what becomes of queries and keys before they meet: the rotary embedding, in some families after a norm.
+type rotate func(q, k *torch.Tensor) (*torch.Tensor, *torch.Tensor)
 
-// both rotates queries and keys.
-func both(s *torch.Scope, r *layer.Rotary, c layer.Context) turn {
+// applyRotary turns queries and keys by their positions (RoPE, Su et al. 2021).
+func applyRotary(s *torch.Scope, r *layer.Rotary, c layer.Context) rotate {
 	return func(q, k *torch.Tensor) (*torch.Tensor, *torch.Tensor) {
 		return r.Forward(s, q, c.Before()), r.Forward(s, k, c.Before())
 	}
 }
 
-// forward mixes the normed states h; turn may be nil.
-func (a attention) forward(s *torch.Scope, h *torch.Tensor, heads layer.Heads, how layer.Scores, c layer.Context, turn turn, emit Emit) *torch.Tensor {
+// forward mixes the normed states h; rotate may be nil.
+func (a attention) forward(s *torch.Scope, h *torch.Tensor, heads layer.Heads, scores layer.Scores, c layer.Context, rotate rotate, emit Emit) *torch.Tensor {
 	qkv := a.qkv.Forward(s, h)
 	emit(tap.Wqkv, qkv)
 	q, k, v := heads.Split(s, qkv)
-	if turn != nil {
-		q, k = turn(q, k)
+	if rotate != nil {
+		q, k = rotate(q, k)
 	}
-	out := a.out.Forward(s, heads.Causal(s, q, k, v, how, c))
+	out := a.out.Forward(s, heads.Causal(s, q, k, v, scores, c))
 	emit(tap.OutProj, out)
 	return out
 }

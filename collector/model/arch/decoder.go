@@ -72,10 +72,10 @@ func (m *decoder) Block(s *torch.Scope, i int, x *torch.Tensor, c layer.Context,
 }
 
 func (m *decoder) attend(s *torch.Scope, i int, h *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor {
-	b, how := m.blocks[i], m.scores
-	how.Window = m.windows[i]
-	rotate := both(s, m.rotary[i], c)
-	return b.attention.forward(s, h, m.heads, how, c, func(q, k *torch.Tensor) (*torch.Tensor, *torch.Tensor) {
+	b, scores := m.blocks[i], m.scores
+	scores.Window = m.windows[i]
+	rotate := applyRotary(s, m.rotary[i], c)
+	return b.attention.forward(s, h, m.heads, scores, c, func(q, k *torch.Tensor) (*torch.Tensor, *torch.Tensor) {
 		if b.qNorm != nil {
 			q, k = b.qNorm.Forward(s, q), b.kNorm.Forward(s, k)
 		}
@@ -84,9 +84,9 @@ func (m *decoder) attend(s *torch.Scope, i int, h *torch.Tensor, c layer.Context
 }
 
 func (m *decoder) mlp(s *torch.Scope, b decoderBlock, h *torch.Tensor, emit Emit) *torch.Tensor {
-	both := b.fc1.Forward(s, h)
-	emit(tap.FC1, both)
-	gate, up := s.Narrow(both, 2, 0, int64(m.inner)), s.Narrow(both, 2, int64(m.inner), int64(m.inner))
+	gateUp := b.fc1.Forward(s, h)
+	emit(tap.FC1, gateUp)
+	gate, up := s.Narrow(gateUp, 2, 0, int64(m.inner)), s.Narrow(gateUp, 2, int64(m.inner), int64(m.inner))
 	out := b.fc2.Forward(s, s.Mul(m.act.Forward(s, gate), up))
 	emit(tap.FC2, out)
 	return out

@@ -53,7 +53,7 @@ func (c decoderConfig) design(act string, theta float64) (d design, err error) {
 	if d.act, err = activation(act); err != nil {
 		return d, err
 	}
-	return d, c.turn(&d, theta)
+	return d, c.setRotary(&d, theta)
 }
 
 func activation(name string) (layer.Activation, error) {
@@ -64,8 +64,8 @@ func activation(name string) (layer.Activation, error) {
 	return act, nil
 }
 
-// turn gives every block the same rotation of whole heads.
-func (c decoderConfig) turn(d *design, theta float64) error {
+// setRotary gives every block the same rotation of whole heads.
+func (c decoderConfig) setRotary(d *design, theta float64) error {
 	rope, err := c.rotary(ropeDefaults{theta: theta, partial: 1, width: d.heads.Width, positions: c.Positions})
 	if err != nil {
 		return err

@@ -54,7 +54,7 @@ func (c gemma3Config) design() (design, error) {
 	if err := c.windows(&d, func(i int) bool { return (i+1)%c.Pattern != 0 }); err != nil {
 		return d, err
 	}
-	if err := c.turnByWindow(&d, full, local); err != nil {
+	if err := c.setRotaryByWindow(&d, full, local); err != nil {
 		return d, err
 	}
 	if d.logitCap, err = softcap("final_logit_softcapping", c.LogitCap); err != nil {
@@ -69,23 +69,23 @@ func (c gemma3Config) ropes() (full, local ropeParameters, err error) {
 		return full, local, err
 	}
 	if len(c.Parameters) > 0 && string(c.Parameters) != "null" {
-		var both struct {
+		var kinds struct {
 			Full  json.RawMessage `json:"full_attention"`
 			Local json.RawMessage `json:"sliding_attention"`
 		}
 		d := json.NewDecoder(bytes.NewReader(c.Parameters))
 		d.DisallowUnknownFields()
-		if err := d.Decode(&both); err != nil {
+		if err := d.Decode(&kinds); err != nil {
 			return full, local, fmt.Errorf("%w: config.json: rope_parameters: %w", ErrUnsupported, err)
 		}
-		if full != (ropeParameters{}) && len(both.Full) > 0 {
+		if full != (ropeParameters{}) && len(kinds.Full) > 0 {
 			return full, local, fmt.Errorf("%w: config.json: rope_scaling and rope_parameters are both set", ErrUnsupported)
 		}
-		if len(both.Full) > 0 {
-			full, err = readRope("rope_parameters.full_attention", both.Full)
+		if len(kinds.Full) > 0 {
+			full, err = readRope("rope_parameters.full_attention", kinds.Full)
 		}
 		if err == nil {
-			local, err = readRope("rope_parameters.sliding_attention", both.Local)
+			local, err = readRope("rope_parameters.sliding_attention", kinds.Local)
 		}
 	}
 	theta, localTheta := or(full.Theta, or(c.Theta, 1e6)), or(local.Theta, or(c.LocalTheta, 1e4))
@@ -93,7 +93,7 @@ func (c gemma3Config) ropes() (full, local ropeParameters, err error) {
 	return full, local, err
 }
 
-func (c gemma3Config) turnByWindow(d *design, full, local ropeParameters) error {
+func (c gemma3Config) setRotaryByWindow(d *design, full, local ropeParameters) error {
 	defaults := ropeDefaults{partial: 1, width: d.heads.Width, positions: c.Positions}
 	whole, err := full.rotary(defaults)
 	if err != nil {

@@ -41,8 +41,8 @@ func parseNeoX(text []byte) (neoxConfig, error) {
 	return c, err
 }
 
-// turn reads the rotation: the keys of older files may stand beside the newer ones, but not contradict them.
-func (c neoxConfig) turn(width int) (*layer.Rotary, error) {
+// rope reads the rotation: the keys of older files may stand beside the newer ones, but not contradict them.
+func (c neoxConfig) rope(width int) (*layer.Rotary, error) {
 	base, fraction := or(c.Base, 10000), or(c.Fraction, 0.25)
 	if or(c.Theta, base) != base {
 		return nil, fmt.Errorf("%w: config.json: rope_theta %g is not rotary_emb_base %g", ErrUnsupported, *c.Theta, base)
@@ -71,7 +71,7 @@ func loadNeoX(s *torch.Scope, text []byte, src *layer.Source) (Network, error) {
 	if m.act, err = activation(c.Act); err != nil {
 		return nil, err
 	}
-	if m.rotary, err = c.turn(m.heads.Width); err != nil {
+	if m.rotary, err = c.rope(m.heads.Width); err != nil {
 		return nil, err
 	}
 	names := stackNames{vocabulary: vocabulary{embed: "gpt_neox.embed_in", head: "embed_out", tied: c.Tied},
@@ -112,8 +112,8 @@ func (m *neox) Embed(s *torch.Scope, ids *torch.Tensor, _ int) *torch.Tensor {
 
 func (m *neox) Block(s *torch.Scope, i int, x *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor {
 	b := m.blocks[i]
-	how := layer.Scores{Scale: 1 / math.Sqrt(float64(m.heads.Width))}
-	attn := b.attention.forward(s, b.norm.Forward(s, x), m.heads, how, c, both(s, m.rotary, c), emit)
+	scores := layer.Scores{Scale: 1 / math.Sqrt(float64(m.heads.Width))}
+	attn := b.attention.forward(s, b.norm.Forward(s, x), m.heads, scores, c, applyRotary(s, m.rotary, c), emit)
 	if m.cfg.Parallel {
 		mlp := b.mlp.forward(s, b.mlpNorm.Forward(s, x), m.act, emit)
 		return s.Add(s.Add(mlp, attn), x)

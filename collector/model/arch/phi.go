@@ -50,8 +50,8 @@ func (c phiConfig) heads() layer.Heads {
 	return layer.Heads{Query: c.Heads, KeyValue: or(c.KVHeads, c.Heads), Width: c.Hidden / c.Heads}
 }
 
-// turn reads the rotation; an odd number of channels crashes in Hugging Face's Phi.
-func (c phiConfig) turn() (*layer.Rotary, error) {
+// rope reads the rotation; an odd number of channels crashes in Hugging Face's Phi.
+func (c phiConfig) rope() (*layer.Rotary, error) {
 	width := c.Hidden / c.Heads
 	if c.rotated > 0 && c.rotated%2 == 0 {
 		return layer.NewRotary(layer.Frequencies(c.rotated, 10000), 1), nil
@@ -111,7 +111,7 @@ func newPhi(s *torch.Scope, c phiConfig, names phiNames, src *layer.Source) (Net
 	if m.act, err = activation(c.Act); err != nil {
 		return nil, err
 	}
-	if m.rotary, err = c.turn(); err != nil {
+	if m.rotary, err = c.rope(); err != nil {
 		return nil, err
 	}
 	return m, m.load(s, src)
@@ -195,14 +195,14 @@ func (m *phi) Embed(s *torch.Scope, ids *torch.Tensor, _ int) *torch.Tensor {
 func (m *phi) Block(s *torch.Scope, i int, x *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor {
 	b := m.blocks[i]
 	h := b.norm.Forward(s, x)
-	how := layer.Scores{Scale: 1 / math.Sqrt(float64(m.heads.Width))}
-	attn := b.attention.forward(s, h, m.heads, how, c, m.turn(s, b, c), emit)
+	scores := layer.Scores{Scale: 1 / math.Sqrt(float64(m.heads.Width))}
+	attn := b.attention.forward(s, h, m.heads, scores, c, m.rotateHeads(s, b, c), emit)
 	return s.Add(s.Add(attn, b.mlp.forward(s, h, m.act, emit)), x)
 }
 
-// turn norms the queries and keys where the block does, and rotates them.
-func (m *phi) turn(s *torch.Scope, b phiBlock, c layer.Context) turn {
-	rotate := both(s, m.rotary, c)
+// rotateHeads norms the queries and keys where the block does, and rotates them.
+func (m *phi) rotateHeads(s *torch.Scope, b phiBlock, c layer.Context) rotate {
+	rotate := applyRotary(s, m.rotary, c)
 	if b.qNorm == nil {
 		return rotate
 	}

@@ -49,17 +49,17 @@ func (c Context) Before() int { return c.Past.Steps() }
 // Causal is softmax(scores + mask) v with fp32 softmax, a position seeing itself and those before it
 // only: prompts are padded on the right, so no real position ever sees a pad. Query heads that share a
 // key head are folded into the rows of one matmul. The result is [B, T, Query·Width].
-func (h Heads) Causal(s *torch.Scope, q, k, v *torch.Tensor, how Scores, c Context) *torch.Tensor {
+func (h Heads) Causal(s *torch.Scope, q, k, v *torch.Tensor, rule Scores, c Context) *torch.Tensor {
 	shape := q.Shape()
 	batch, steps, width := shape[0], shape[2], int64(h.Width)
 	kv, group := int64(h.KeyValue), int64(h.Query/h.KeyValue)
 	rows := s.Reshape(q, batch, kv, group*steps, width)
 	scores := c.Past.scores(s, rows, s.MatMul(rows, s.Transpose(k, 2, 3))) // [B, K, G·T, P+T]
-	s.MulScalarTo(scores, how.Scale)
-	if how.Cap > 0 {
-		scores = Softcap(s, scores, how.Cap)
+	s.MulScalarTo(scores, rule.Scale)
+	if rule.Cap > 0 {
+		scores = Softcap(s, scores, rule.Cap)
 	}
-	s.AddTo(s.View(scores, batch, kv, group, steps, -1), c.Masks.get(scores.Device(), int(steps), c.Before(), how.Window), 1)
+	s.AddTo(s.View(scores, batch, kv, group, steps, -1), c.Masks.get(scores.Device(), int(steps), c.Before(), rule.Window), 1)
 	mixed := c.Past.mix(s, s.Softmax(scores, -1), v) // [B, K, G·T, C]
 	c.Past.fill(s, k, v)
 	byStep := s.Permute(s.View(mixed, batch, kv, group, steps, width), 0, 3, 1, 2, 4)

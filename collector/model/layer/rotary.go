@@ -69,12 +69,12 @@ func (r *Rotary) Forward(s *torch.Scope, x *torch.Tensor, before int) *torch.Ten
 	tables := r.upTo(s, x.Device(), before+int(steps))
 	cos, sin := s.Narrow(tables.cos, 0, int64(before), steps), s.Narrow(tables.sin, 0, int64(before), steps)
 	out := s.Clone(x)
-	turn := func(to, from int64, sign float64) {
+	rotate := func(to, from int64, sign float64) {
 		part := s.Narrow(out, 3, to, half)
 		s.MulTo(part, cos)
 		s.AddcmulTo(part, s.Narrow(x, 3, from, half), sin, sign)
 	}
-	turn(0, half, -1)
-	turn(half, 0, 1)
+	rotate(0, half, -1)
+	rotate(half, 0, 1)
 	return out
 }
