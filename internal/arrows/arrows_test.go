@@ -52,7 +52,8 @@ var only = map[string][]string{
 }
 
 // pure lists the packages that must build without cgo, whatever they import.
-var pure = []string{"shard/...", "coordinator/...", "collector/dataset", "collector/model/bpe", "internal/mapped", "internal/safetensors", "collector/model/gguf", "trainer/coder"}
+var pure = []string{"shard/...", "coordinator/...", "collector/dataset", "collector/model/bpe", "internal/mapped", "internal/safetensors", "collector/model/gguf", "trainer/coder",
+	"trainer/export/array", "trainer/export/archive", "trainer/export/npy", "trainer/export/pickle", "trainer/folder"}
 
 type pkg struct {
 	ImportPath   string
