@@ -103,8 +103,8 @@ func printStatus(out io.Writer, o statusOptions, p coordinator.Progress) error {
 		return printJSON(out, statusView(p))
 	}
 	line := fmt.Sprintf("%d of %d units committed", p.Done, p.Total)
-	if p.Rate > 0 {
-		line += fmt.Sprintf(", %.3g units/s", p.Rate)
+	if p.Throughput > 0 {
+		line += fmt.Sprintf(", %.3g units/s", p.Throughput)
 	}
 	if p.ETA > 0 {
 		line += ", ETA " + timeText(p.ETA)
@@ -149,7 +149,7 @@ type nodeJSON struct {
 }
 
 func statusView(p coordinator.Progress) statusJSON {
-	v := statusJSON{Done: p.Done, Total: p.Total, UnitsPerSecond: p.Rate, Nodes: []nodeJSON{}, BadMessages: p.Bad}
+	v := statusJSON{Done: p.Done, Total: p.Total, UnitsPerSecond: p.Throughput, Nodes: []nodeJSON{}, BadMessages: p.Bad}
 	if p.ETA >= 0 {
 		left := p.ETA.Seconds()
 		v.ETASeconds = &left

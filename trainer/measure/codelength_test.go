@@ -9,9 +9,9 @@ import (
 )
 
 // Computed by hand: C(2048, 2) = 2,096,128 < 2²¹, C(8, 2) = 28 < 2⁵, C(4, 4) = 1.
-func TestRateBits(t *testing.T) {
+func TestCodeBits(t *testing.T) {
 	for _, c := range []struct{ m, l, coef, want int }{{2048, 2, 8, 37}, {1024, 1, 8, 18}, {8, 2, 16, 37}, {4, 4, 7, 28}, {5, 0, 8, 0}} {
-		if got := RateBits(c.m, c.l, c.coef); got != float64(c.want) {
+		if got := CodeBits(c.m, c.l, c.coef); got != float64(c.want) {
 			t.Errorf("%+v: %v bits", c, got)
 		}
 	}

@@ -37,9 +37,9 @@ func RoundCoefficient(v float32, bits int) float32 {
 	}
 }
 
-// RateBits is what a row of an autoencoder takes: ⌈log₂C(M,l)⌉ bits say which l of M
+// CodeBits is what a row of an autoencoder takes: ⌈log₂C(M,l)⌉ bits say which l of M
 // latents are active, and each has a coefficient.
-func RateBits(m, l, coefBits int) float64 {
+func CodeBits(m, l, coefBits int) float64 {
 	return math.Ceil(log2Choose(m, l)-1e-9) + float64(l*coefBits)
 }
 
@@ -49,10 +49,10 @@ func log2Choose(m, k int) float64 {
 	return (lg(m) - lg(k) - lg(m-k)) / math.Ln2
 }
 
-// saeRate measures an autoencoder whose coefficients are rounded. Where every row keeps
+// saeCodeLength measures an autoencoder whose coefficients are rounded. Where every row keeps
 // its k largest, all take the bits of k latents; where the number varies, ⌈log₂(M+1)⌉ bits more tell it, and
 // bits is the mean.
-type saeRate struct {
+type saeCodeLength struct {
 	model    *sae.Model
 	coefBits int
 
@@ -65,7 +65,7 @@ type saeRate struct {
 }
 
 // Add measures n rows x [n, D].
-func (r *saeRate) Add(x []float32, n int) error {
+func (r *saeCodeLength) Add(x []float32, n int) error {
 	m := r.model
 	if r.fires == nil {
 		r.fires = make([]int64, m.M)
@@ -83,7 +83,7 @@ func (r *saeRate) Add(x []float32, n int) error {
 }
 
 // row decodes one row with rounded coefficients and counts its bits.
-func (r *saeRate) row(dst []float32, idx []int32, val []float32) {
+func (r *saeCodeLength) row(dst []float32, idx []int32, val []float32) {
 	m := r.model
 	copy(dst, m.BDec)
 	for j, i := range idx {
@@ -95,15 +95,15 @@ func (r *saeRate) row(dst []float32, idx []int32, val []float32) {
 	}
 	r.active += int64(len(idx))
 	if m.Arch.Activation() == sae.TopKActivation {
-		r.bits += RateBits(m.M, m.K, r.coefBits)
+		r.bits += CodeBits(m.M, m.K, r.coefBits)
 		return
 	}
-	r.bits += RateBits(m.M, len(idx), r.coefBits) + math.Ceil(math.Log2(float64(m.M+1)))
+	r.bits += CodeBits(m.M, len(idx), r.coefBits) + math.Ceil(math.Log2(float64(m.M+1)))
 }
 
 // Metrics is recon's metrics, bits of a row, l0, and usage, the share of latents that
 // were active on any row.
-func (r *saeRate) Metrics() map[string]float64 {
+func (r *saeCodeLength) Metrics() map[string]float64 {
 	m := r.sums.Metrics()
 	n := float64(r.sums.N)
 	if n == 0 {
