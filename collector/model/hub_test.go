@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"actfleet/collector/model"
+	"actfleet/collector/model/hub"
 )
 
 // cache lays a fixture out as the hub cache does: blobs, and snapshots of links to them.
@@ -64,13 +65,13 @@ func TestLoadHubCache(t *testing.T) {
 		check(root) // the only snapshot
 		check(filepath.Join(root, "snapshots", "abc123"))
 		mkdir(t, filepath.Join(root, "snapshots", "def456"))
-		if _, err := model.Load(root); !errors.Is(err, model.ErrSnapshot) || !strings.Contains(err.Error(), "2 snapshots") {
+		if _, err := model.Load(root); !errors.Is(err, hub.ErrAbsent) || !strings.Contains(err.Error(), "2 snapshots") {
 			t.Errorf("two snapshots: %v", err)
 		}
 		setMain(t, root, "abc123\n")
 		check(root)
 		setMain(t, root, "../../elsewhere")
-		if _, err := model.Identify(root); !errors.Is(err, model.ErrSnapshot) || !strings.Contains(err.Error(), "elsewhere") {
+		if _, err := model.Identify(root); !errors.Is(err, hub.ErrAbsent) || !strings.Contains(err.Error(), "elsewhere") {
 			t.Errorf("a ref out of the cache: %v", err)
 		}
 	}
