@@ -16,8 +16,10 @@ type BPE struct {
 	normalise  normaliser
 	prepare    preparer
 	split      splitter
-	characters bool // symbols are characters with byte fallback, not bytes
-	stripOne   bool // decoding drops one leading space
+	scanner    splitter // of the last stage that has one, while the file is read
+	stages     []stage  // in place of split, where one word is cut further
+	characters bool     // symbols are characters with byte fallback, not bytes
+	stripOne   bool     // decoding drops one leading space
 	model      model
 	before     []int32 // special ids in front of a prompt
 	after      []int32 // special ids behind it
@@ -162,11 +164,24 @@ func (e *encoder) plain(text string) {
 		text = e.prepare(text, e.atStart)
 	}
 	e.atStart = false
+	if e.stages != nil {
+		e.cut(text, e.stages)
+		return
+	}
 	for text != "" {
 		n := e.split(text)
 		e.word(text[:n])
 		text = text[n:]
 	}
+}
+
+// cut takes a text through the stages, one piece after the other.
+func (e *encoder) cut(text string, stages []stage) {
+	if len(stages) == 0 {
+		e.word(text)
+		return
+	}
+	stages[0](text, func(word string) { e.cut(word, stages[1:]) })
 }
 
 // word encodes one word.

@@ -49,11 +49,11 @@ func (b Beside) class(named string, f *file) string {
 	named = strings.TrimSuffix(named, "Fast")
 	own := registered[b.ModelType]
 	switch {
+	case b.ModelType == "qwen2": // whose files are known to name wrong classes
+		return own
 	case named == "LlamaTokenizer" && f.byteLevel():
 		return asItIs
-	case named == "":
-		return own
-	case own == asItIs, b.ModelType == "qwen2": // whose files are known to name wrong classes
+	case named == "", own == asItIs:
 		return own
 	}
 	return named
