@@ -34,7 +34,12 @@ func resave(t *testing.T, dir string, name func(string) string) {
 	if err := ckpt.Close(); err != nil {
 		t.Fatal(err)
 	}
-	old, err := filepath.Glob(filepath.Join(dir, "*.safetensors*"))
+	replace(t, dir, all)
+}
+
+func removeAll(t *testing.T, dir, pattern string) {
+	t.Helper()
+	old, err := filepath.Glob(filepath.Join(dir, pattern))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,9 +47,6 @@ func resave(t *testing.T, dir string, name func(string) string) {
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := safetensors.Write(filepath.Join(dir, "model.safetensors"), all, nil); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -117,12 +119,10 @@ func addTensor(t *testing.T, dir, name string) {
 		}
 		all = append(all, safetensors.Tensor{Name: info.Name, Dtype: info.Dtype, Shape: info.Shape, Data: append([]byte(nil), raw...)})
 	}
-	if err := errors.Join(ckpt.Close(), os.Remove(filepath.Join(dir, "model.safetensors"))); err != nil {
+	if err := ckpt.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := safetensors.Write(filepath.Join(dir, "model.safetensors"), all, nil); err != nil {
-		t.Fatal(err)
-	}
+	replace(t, dir, all)
 }
 
 func write(t *testing.T, path string, data []byte) {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"actfleet/collector/model/arch"
+	"actfleet/collector/model/quant"
 	"actfleet/internal/safetensors"
 	"actfleet/internal/smallfile"
 )
@@ -75,8 +76,43 @@ func (c *opened) view(files weights, inside bool) error {
 	if err != nil {
 		return err
 	}
+	if files, err = c.dequantise(files, kind); err != nil {
+		return err
+	}
 	c.weights, err = rename(files, kind, inside)
 	return err
+}
+
+// plain are the weights that a quantised checkpoint stands for.
+type plain struct {
+	*quant.Checkpoint
+	weights // what it is read from
+}
+
+func (p plain) Tensors() []safetensors.Info       { return p.Checkpoint.Tensors() }
+func (p plain) Bytes(name string) ([]byte, error) { return p.Checkpoint.Bytes(name) }
+
+// dequantise shows quantised weights as plain ones, and takes their configuration out of the text. One that is not read
+// stays there, so that it is refused with the other keys.
+func (c *opened) dequantise(files weights, kind string) (weights, error) {
+	config, err := arch.Key(c.text, "quantization_config")
+	if err != nil {
+		return nil, err
+	}
+	method, known := quant.Method(config)
+	switch {
+	case !known:
+		return files, nil
+	case kind == "gpt2" && method != "fp8":
+		return nil, fmt.Errorf("%w: quantization_config: %s of a gpt2, whose matrices lie the other way round", quant.ErrUnsupported, method)
+	}
+	q, err := quant.Open(config, files)
+	if err != nil {
+		return nil, err
+	}
+	c.notes = append(c.notes, fmt.Sprintf("%s: the weights are quantised (%s); they are computed with as the floats they stand for", c.dir, method))
+	c.text, err = arch.Without(c.text, "quantization_config")
+	return plain{q, files}, err
 }
 
 func readConfig(path string) ([]byte, error) {

@@ -17,6 +17,7 @@ func Text(config []byte) (text []byte, inside bool, err error) {
 		ModelType string          `json:"model_type"`
 		Text      json.RawMessage `json:"text_config"`
 		Tied      json.RawMessage `json:"tie_word_embeddings"`
+		Quantised json.RawMessage `json:"quantization_config"`
 	}
 	if err := readJSON(config, &head); err != nil {
 		return nil, false, err
@@ -35,11 +36,20 @@ func Text(config []byte) (text []byte, inside bool, err error) {
 	if _, own := inner["model_type"]; !own {
 		inner["model_type"] = json.RawMessage(`"` + kind + `"`)
 	}
-	if _, own := inner["tie_word_embeddings"]; !own && head.Tied != nil {
-		inner["tie_word_embeddings"] = head.Tied
+	for key, value := range map[string]json.RawMessage{"tie_word_embeddings": head.Tied, "quantization_config": head.Quantised} {
+		if _, own := inner[key]; !own && value != nil {
+			inner[key] = value
+		}
 	}
 	text, err = json.Marshal(inner)
 	return text, true, err
+}
+
+// Key is the value of a key of a config.json; nil without it.
+func Key(config []byte, key string) ([]byte, error) {
+	var all map[string]json.RawMessage
+	err := readJSON(config, &all)
+	return all[key], err
 }
 
 // Without is a config.json without a key.
