@@ -44,6 +44,9 @@ func runParity(ctx context.Context, o parityOptions, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if o.model, err = fetchModel(ctx, o.model); err != nil {
+		return err
+	}
 	began := time.Now()
 	m, err := model.Load(o.model, o.accept...)
 	if err != nil {

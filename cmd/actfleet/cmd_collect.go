@@ -122,6 +122,10 @@ type job struct {
 
 // newJob loads what the flags name and has a plan: its own, or the run's.
 func newJob(ctx context.Context, o collectOptions) (*job, error) {
+	var err error
+	if o.model, err = fetchModel(ctx, o.model); err != nil {
+		return nil, err
+	}
 	text, err := model.LoadTokenizer(o.model)
 	if err != nil && (!errors.Is(err, model.ErrNoTokenizer) || len(o.choices) > 0) {
 		return nil, err
@@ -132,6 +136,13 @@ func newJob(ctx context.Context, o collectOptions) (*job, error) {
 		return j, j.follow(ctx)
 	}
 	return j, j.prepare()
+}
+
+// fetchModel is model.Fetch with a line on stderr for each file.
+func fetchModel(ctx context.Context, name string) (string, error) {
+	return model.Fetch(ctx, name, func(file string, size int64) {
+		fmt.Fprintf(os.Stderr, "fetching %s of %s (%s)\n", file, name, bytesText(float64(size)))
+	})
 }
 
 // prepare reads the data set and the model and makes the plan from the flags.

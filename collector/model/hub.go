@@ -1,6 +1,7 @@
 package model
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -52,6 +53,30 @@ func findByName(name string) (string, error) {
 		return "", fmt.Errorf("%s is not a directory here, and %w; download it (hf download %s) or give the directory of a copy", name, err, id.Repo)
 	}
 	return at, err
+}
+
+// Fetch brings a model of the hub into the cache on this machine where name is the name of one that is neither a
+// directory nor in the cache, and the environment allows it (see hub.NewSource). It returns what to load: name itself,
+// or the snapshot. progress is told of each file before it is fetched.
+func Fetch(ctx context.Context, name string, progress func(file string, size int64)) (string, error) {
+	id, ok := hub.ParseID(name)
+	if _, err := os.Stat(name); err == nil || !ok || isGGUF(name) {
+		return name, nil
+	}
+	cache := hub.CacheDir(os.Getenv)
+	if _, err := hub.Find(cache, id); !errors.Is(err, hub.ErrAbsent) {
+		return name, nil
+	}
+	from, allowed, err := hub.NewSource(os.Getenv)
+	if err != nil || !allowed {
+		return name, err
+	}
+	from.Progress = progress
+	at, err := from.Fetch(ctx, cache, id)
+	if err != nil {
+		return "", fmt.Errorf("%s is not a directory here and not in the hub's cache %s: %w (the same command goes on where this stopped)", name, cache, err)
+	}
+	return at, nil
 }
 
 // nameOf is the last element of a checkpoint's directory; of a snapshot in a hub cache, whose directory

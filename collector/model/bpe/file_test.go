@@ -57,7 +57,7 @@ func TestParseRefuses(t *testing.T) {
 		"replace regex":     {norm(`{"type":"Replace","pattern":{"Regex":" +"},"content":""}`), `regular expression " +"`, ErrUnsupported},
 		"replace nothing":   {norm(`{"type":"Replace","pattern":{"String":""},"content":""}`), "without pattern", ErrCorrupt},
 		"prepend nothing":   {norm(`{"type":"Prepend"}`), "without prepend", ErrCorrupt},
-		"split":             {`{` + okModel + `,"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Whitespace"},{"type":"ByteLevel","add_prefix_space":false}]}}`, "Whitespace before a ByteLevel", ErrUnsupported},
+		"split":             {`{` + okModel + `,"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Whitespace"},{"type":"ByteLevel","add_prefix_space":false}]}}`, "Whitespace beside a ByteLevel", ErrUnsupported},
 		"no prefix space":   {`{` + okModel + `,"pre_tokenizer":{"type":"ByteLevel"}}`, "add_prefix_space", ErrCorrupt},
 		"post-processor":    {post(`"type":"RobertaProcessing"`), `post_processor "RobertaProcessing"`, ErrUnsupported},
 		"template twice":    {post(`"type":"TemplateProcessing","single":[{"Sequence":{"id":"A"}},{"Sequence":{"id":"A"}}]`), "text 2 times", ErrUnsupported},

@@ -31,53 +31,75 @@ func (t *BPE) setPreTokenizer(raw json.RawMessage, m *modelFile) error {
 	return fmt.Errorf("%w: pre_tokenizer %q", ErrUnsupported, k.Type)
 }
 
-// setStages takes any number of Splits by a pattern and of Digits, and a ByteLevel after them.
+// setStages takes any number of Splits by a pattern, Digits and Punctuation, and one ByteLevel among them. What comes
+// after the ByteLevel sees bytes as it spells them.
 func (t *BPE) setStages(members []json.RawMessage, m *modelFile) error {
-	names := typesOf(members)
-	last := len(members) - 1
-	if last < 1 || names[last] != "ByteLevel" {
-		return fmt.Errorf("%w: pre_tokenizer Sequence %s", ErrUnsupported, names)
-	}
-	var bytes kind
-	if err := part(members[last], "pre_tokenizer", &bytes); err != nil {
-		return err
-	}
-	if err := t.setByteLevel(&bytes, m); err != nil {
-		return err
-	}
-	if t.prepare != nil {
-		return fmt.Errorf("%w: pre_tokenizer %s before a ByteLevel with add_prefix_space", ErrUnsupported, names[0])
-	}
-	for _, member := range members[:last] {
+	names, bytes := typesOf(members), false
+	for i, member := range members {
 		var k kind
 		if err := part(member, "pre_tokenizer", &k); err != nil {
 			return err
 		}
+		before := len(t.stages)
+		switch {
+		case k.Type == "ByteLevel" && bytes:
+			return fmt.Errorf("%w: pre_tokenizer Sequence %s", ErrUnsupported, names)
+		case k.Type == "ByteLevel":
+			bytes = true
+			if err := t.setByteLevel(&k, m); err != nil {
+				return err
+			}
+			if i > 0 && t.prepare != nil {
+				return fmt.Errorf("%w: pre_tokenizer %s before a ByteLevel with add_prefix_space", ErrUnsupported, names[0])
+			}
+			if k.UseRegex == nil || *k.UseRegex {
+				t.stages = append(t.stages, splitter(gpt2).stage)
+			}
+			continue
+		}
 		if err := t.addStage(&k); err != nil {
 			return err
 		}
+		if bytes {
+			t.stages[before] = spelled(t.stages[before])
+		}
 	}
-	if bytes.UseRegex == nil || *bytes.UseRegex {
-		t.stages = append(t.stages, splitter(gpt2).stage)
-	} else if len(t.stages) == 1 && t.scanner != nil {
+	if !bytes {
+		return fmt.Errorf("%w: pre_tokenizer Sequence %s", ErrUnsupported, names)
+	}
+	if len(t.stages) == 1 && t.scanner != nil && names[len(names)-1] == "ByteLevel" {
 		t.split, t.stages = t.scanner, nil
 	}
 	return nil
 }
 
-// addStage takes one member of a sequence before its ByteLevel.
+// spelled is a stage that sees a text's bytes as a byte-level vocabulary spells them.
+func spelled(s stage) stage {
+	return func(text string, emit func(word string)) {
+		s(spell(text), func(word string) { emit(unspell(word)) })
+	}
+}
+
+// punctuation is what the pre_tokenizer of that name takes for a sign.
+const punctuation = "[\\p{P}\\$\\+<=>\\^~\\|`]"
+
+// addStage takes one member of a sequence that is no ByteLevel.
 func (t *BPE) addStage(k *kind) error {
 	switch {
 	case k.Type == "Digits" && k.Individual:
 		return t.addIsolate(`\p{N}`)
 	case k.Type == "Digits":
 		return t.addIsolate(`\p{N}+`)
+	case k.Type == "Punctuation" && k.Behavior == "Contiguous":
+		return t.addIsolate(punctuation + "+")
+	case k.Type == "Punctuation" && (k.Behavior == "Isolated" || k.Behavior == ""):
+		return t.addIsolate(punctuation)
 	case k.Type == "Split" && k.Pattern.Regex != nil:
 		return t.addPattern(k)
 	case k.Type == "Split":
-		return fmt.Errorf("%w: pre_tokenizer Split before ByteLevel without a regular expression", ErrUnsupported)
+		return fmt.Errorf("%w: pre_tokenizer Split beside ByteLevel without a regular expression", ErrUnsupported)
 	}
-	return fmt.Errorf("%w: pre_tokenizer %s before a ByteLevel", ErrUnsupported, k.Type)
+	return fmt.Errorf("%w: pre_tokenizer %s beside a ByteLevel", ErrUnsupported, k.Type)
 }
 
 // addPattern takes a Split by a pattern. The patterns that have a scanner match every

@@ -5,9 +5,9 @@
 // cache is a directory with one folder models--ORG--NAME for each model: refs/ (a file for each branch or tag, with a
 // commit), snapshots/<commit>/ (links with the files' names) and blobs/ (the files under their hashes).
 //
-// Guaranteed: nothing is sent unless Fetch is called; what Fetch brings is checked against the size and, where the hub
-// tells one, the SHA-256 it announced, appears under its name complete or not at all, and goes on where an interrupted
-// Fetch stopped; a name that leads out of the snapshot is refused.
+// Guaranteed: nothing is sent unless Fetch is called; what Fetch brings is checked against the size and the hash that the
+// hub announced, appears under its name complete or not at all, and goes on where an interrupted Fetch stopped; a
+// snapshot has all its files from the beginning; only files that are read here are fetched, under names known before.
 // Not guaranteed: that two processes that fetch the same model at a time do not fetch a file twice.
 //
 // Layout: https://huggingface.co/docs/huggingface_hub/guides/manage-cache

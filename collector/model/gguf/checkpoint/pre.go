@@ -5,6 +5,7 @@ import "strings"
 // splitting is what a tokenizer.ggml.pre stands for: how byte-level BPE cuts a text into words before it merges.
 type splitting struct {
 	patterns   []string // one after the other; none is GPT-2's own
+	spelled    []string // patterns after these, which see bytes as byte-level BPE spells them
 	nfc        bool     // text is normalised first
 	whole      bool     // a word that is a token is taken as it is
 	begins     bool     // a text begins with the beginning token where the file does not say
@@ -37,8 +38,8 @@ func sentence(signs string) string {
 
 // cased are patterns of words that are cut where a small letter is followed by a capital one, with what may follow a
 // word and how digits go.
-func cased(after, digits, up, low string) string {
-	return oneOf(before+up+`*`+low+`+`+after, before+up+`+`+low+`*`+after, digits, slashed, lines, blanks)
+func cased(after, digits string) string {
+	return oneOf(before+upper+`*`+lower+`+`+after, before+upper+`+`+lower+`*`+after, digits, slashed, lines, blanks)
 }
 
 // oneOf is the pattern of one of several.
@@ -47,9 +48,9 @@ func oneOf(patterns ...string) string { return strings.Join(patterns, "|") }
 var (
 	llama3     = oneOf(contraction, word, threes, symbols, lines, blanks)
 	qwen2      = oneOf(contraction, word, `\p{N}`, symbols, lines, blanks)
-	gpt4o      = cased(contraction+`?`, threes, upper, lower)
+	gpt4o      = cased(contraction+`?`, threes)
 	deepseekV3 = []string{threes, "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+", sentence(` ?[\p{P}\p{S}]+[\r\n]*|` + lines)}
-	falcon     = []string{"[\\p{P}\\$\\+<=>\\^~\\|`]+", gpt2Words, `[0-9][0-9][0-9]`}
+	falcon     = splitting{patterns: []string{"[\\p{P}\\$\\+<=>\\^~\\|`]+", gpt2Words}, spelled: []string{`\p{N}+`, `[0-9][0-9][0-9]`}}
 	noHan      = func(class string) string { return strings.TrimSuffix(class, "]") + `&&[^\p{Han}]]` }
 )
 
@@ -73,52 +74,74 @@ const (
 	halvedBlanks = `\s{512}(?!\S)|\s{256}(?!\S)|\s{128}(?!\S)|\s{64}(?!\S)|\s{32}(?!\S)|\s{16}(?!\S)|\s{8}(?!\S)|\s{4}(?!\S)|\s{1,2}(?!\S)|\s{1}`
 )
 
-// splittings has every tokenizer.ggml.pre that llama.cpp knows (src/llama-vocab.cpp) and byte-level BPE can do. Where
-// llama.cpp simplifies a pattern of the model's own tokenizer.json, the model's own stands here.
+// digitsApart is StarCoder's: every digit alone, then GPT-2's words.
+var digitsApart = []string{`\p{N}`, gpt2Words}
+
+// qwen35 keeps combining marks with the letters.
+var qwen35 = oneOf(contraction, before+`[\p{L}\p{M}]+`, `\p{N}`, ` ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*`, lines, blanks)
+
+// exaone takes several words with single spaces between them for one.
+var exaone = oneOf(contraction, before+`(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+`, `\p{N}`, ` ?[^\s\p{L}\p{N}]+[\r\n/]?`, `\s*[\r\n]`, blanks)
+
+// kimi sets Chinese characters apart from other letters.
+var kimi = oneOf(`[\p{Han}]+`, before+noHan(upper)+`*`+noHan(lower)+`+`+contraction+`?`,
+	before+noHan(upper)+`+`+noHan(lower)+`*`+contraction+`?`, threes, symbols, lines, blanks)
+
+// chameleon has tokens for places in pictures.
+var chameleon = []string{`<sentinel:[0-9]+>`, `(IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z`, `([\t\n]|    |  )`, `\p{N}`,
+	"[\\p{P}!-/:-@\\[-`{-~]", gpt2Words}
+
+// named are splittings with all their names.
+var named = []struct {
+	names string
+	splitting
+}{
+	{`gpt-2 phi-2 jina-es jina-de gigachat jina-v2-es jina-v2-de a.x-4.0 mellum modern-bert jais trillion
+		granite-docling exaone4`, splitting{}},
+	{"mpt olmo", splitting{nfc: true}},
+	{"jina-v1-en jina-v2-code roberta-bpe", splitting{separates: true}},
+	{"starcoder refact smollm codeshell exaone minerva-7b mellum2", splitting{patterns: digitsApart}},
+	{"command-r", splitting{patterns: digitsApart, nfc: true}},
+	{"llama3 llama-v3 llama-bpe falcon3 falcon-h1 midm-2.0 lfm2 jina-v5-nano", splitting{patterns: []string{llama3}, whole: true, begins: true}},
+	{"dbrx smaug-bpe glm4 chatglm-bpe", splitting{patterns: []string{llama3}}},
+	{"qwen2 deepseek-r1-qwen kormo f2llmv2 megrez", splitting{patterns: []string{qwen2}, nfc: true}},
+	{"stablelm2 hunyuan solar-open grok-2", splitting{patterns: []string{qwen2}}},
+	{"qwen35", splitting{patterns: []string{qwen35}, nfc: true}},
+	{"ufakzeka", splitting{patterns: []string{oneOf(word, `\p{N}`, symbols, lines, blanks)}}},
+	{"laguna", splitting{patterns: []string{`[^\n]+|[\n]+`, qwen2}}},
+	{"minicpm5", splitting{patterns: []string{threes, oneOf(contraction, word, `\p{N}+`, symbols, lines, blanks)}, whole: true}},
+	{"seed-coder", splitting{patterns: []string{oneOf(contraction, word, `\p{N}{1}`, ` ?[^\s\p{L}\p{N}\r\n]+`, lines, blanks)}}},
+	{"bailingmoe bailingmoe2 llada-moe", splitting{patterns: []string{oneOf(`'(?i:[sdmt]|ll|ve|re)`, word, `\p{N}`, symbols, `\s*[\r\n]`, blanks)}}},
+	{"exaone-moe", splitting{patterns: []string{exaone}}},
+	{"jais-2", splitting{patterns: []string{oneOf(contraction, word, threes, symbols, lines, halvedBlanks)}}},
+	{"tekken pixtral", splitting{patterns: []string{cased("", `\p{N}`)}, whole: true, begins: true}},
+	{"gpt-4o llama4 kanana2 talkie minimax-m2", splitting{patterns: []string{gpt4o}}},
+	{"granite-embed-multi-97m", splitting{patterns: []string{gpt4o}, whole: true}},
+	{"tiny_aya cohere2moe", splitting{patterns: []string{`\d{1,3}(?=(?:\d{3})*\b)`, gpt4o}}},
+	{"youtu", splitting{patterns: []string{youtuScripts, cased(contraction+`?`, `\p{N}`)}, whole: true}},
+	{"kimi-k2", splitting{patterns: []string{kimi}}},
+	{"deepseek-v3 hunyuan-dense joyai-llm hy_v4", splitting{patterns: deepseekV3}},
+	{"spark2_5", splitting{patterns: append(deepseekV3[:2:2], sentence(` ?[\p{P}\p{S}]+|[\r\n]`), `\p{N}`)}},
+	{"deepseek-llm", splitting{patterns: []string{`[\r\n]`, `\s?[` + casedLetters + `]+`, chinesePunct, `\s+$`, hanAndHangul, `\p{N}+`}}},
+	{"deepseek-coder", splitting{patterns: []string{`[\r\n]`, `\s?\p{L}+`, `\s?\p{P}+`, hanAndHangul, `\p{N}`}}},
+	{"afmoe", splitting{patterns: []string{fromRight, afmoeScripts, sentence(` ?[\p{P}\p{S}]+[\r\n]*|` + lines)}}},
+	{"superbpe", splitting{patterns: []string{`\p{N}+`, fromRight}}},
+	{"falcon", falcon},
+	{"default", splitting{patterns: []string{`[\p{P}\$\+<=>\^~\|]+`, gpt2Words, `\p{N}+`, `[0-9][0-9][0-9]`}}},
+	{"bloom poro-chat gpt3-finnish", splitting{patterns: []string{finnish}}},
+	{"viking", splitting{patterns: []string{finnish, `\p{N}`}}},
+	{"chameleon", splitting{patterns: chameleon, begins: true}},
+	{"gemma4 granite-embed-multi-311m", splitting{characters: true, begins: true}},
+	{"sarvam-moe", splitting{characters: true}},
+}
+
+// splittings has every tokenizer.ggml.pre that llama.cpp knows (src/llama-vocab.cpp) and BPE with merges can do, by
+// name. Where llama.cpp simplifies a pattern of the model's own tokenizer.json, the model's own stands here.
 var splittings = func() map[string]splitting {
 	out := map[string]splitting{}
-	for names, s := range map[string]splitting{
-		"gpt-2 phi-2 jina-es jina-de gigachat jina-v2-es jina-v2-de a.x-4.0 mellum modern-bert jais trillion granite-docling exaone4": {},
-		"mpt olmo":                            {nfc: true},
-		"jina-v1-en jina-v2-code roberta-bpe": {separates: true},
-		"starcoder refact smollm codeshell exaone minerva-7b mellum2": {patterns: []string{`\p{N}`, gpt2Words}},
-		"command-r": {patterns: []string{`\p{N}`, gpt2Words}, nfc: true},
-		"llama3 llama-v3 llama-bpe falcon3 falcon-h1 midm-2.0 lfm2 jina-v5-nano": {patterns: []string{llama3}, whole: true, begins: true},
-		"dbrx smaug-bpe glm4 chatglm-bpe":                                        {patterns: []string{llama3}},
-		"qwen2 deepseek-r1-qwen kormo f2llmv2 megrez":                            {patterns: []string{qwen2}, nfc: true},
-		"stablelm2 hunyuan solar-open grok-2":                                    {patterns: []string{qwen2}},
-		"qwen35":                                                                 {patterns: []string{oneOf(contraction, before+`[\p{L}\p{M}]+`, `\p{N}`, ` ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*`, lines, blanks)}, nfc: true},
-		"ufakzeka":                                                               {patterns: []string{oneOf(word, `\p{N}`, symbols, lines, blanks)}},
-		"laguna":                                                                 {patterns: []string{`[^\n]+|[\n]+`, qwen2}},
-		"minicpm5":                                                               {patterns: []string{threes, oneOf(contraction, word, `\p{N}+`, symbols, lines, blanks)}, whole: true},
-		"seed-coder":                                                             {patterns: []string{oneOf(contraction, word, `\p{N}{1}`, ` ?[^\s\p{L}\p{N}\r\n]+`, lines, blanks)}},
-		"bailingmoe bailingmoe2 llada-moe":                                       {patterns: []string{oneOf(`'(?i:[sdmt]|ll|ve|re)`, word, `\p{N}`, symbols, `\s*[\r\n]`, blanks)}},
-		"exaone-moe":                                                             {patterns: []string{oneOf(contraction, before+`(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+`, `\p{N}`, ` ?[^\s\p{L}\p{N}]+[\r\n/]?`, `\s*[\r\n]`, blanks)}},
-		"jais-2":                                                                 {patterns: []string{oneOf(contraction, word, threes, symbols, lines, halvedBlanks)}},
-		"tekken pixtral":                                                         {patterns: []string{cased("", `\p{N}`, upper, lower)}, whole: true, begins: true},
-		"gpt-4o llama4 kanana2 talkie minimax-m2":                                {patterns: []string{gpt4o}},
-		"granite-embed-multi-97m":                                                {patterns: []string{gpt4o}, whole: true},
-		"tiny_aya cohere2moe":                                                    {patterns: []string{`\d{1,3}(?=(?:\d{3})*\b)`, gpt4o}},
-		"youtu":                                                                  {patterns: []string{youtuScripts, cased(contraction+`?`, `\p{N}`, upper, lower)}, whole: true},
-		"kimi-k2": {patterns: []string{oneOf(`[\p{Han}]+`, before+noHan(upper)+`*`+noHan(lower)+`+`+contraction+`?`,
-			before+noHan(upper)+`+`+noHan(lower)+`*`+contraction+`?`, threes, symbols, lines, blanks)}},
-		"deepseek-v3 hunyuan-dense joyai-llm hy_v4": {patterns: deepseekV3},
-		"spark2_5":                     {patterns: append(deepseekV3[:2:2], sentence(` ?[\p{P}\p{S}]+|[\r\n]`), `\p{N}`)},
-		"deepseek-llm":                 {patterns: []string{`[\r\n]`, `\s?[` + casedLetters + `]+`, chinesePunct, `\s+$`, hanAndHangul, `\p{N}+`}},
-		"deepseek-coder":               {patterns: []string{`[\r\n]`, `\s?\p{L}+`, `\s?\p{P}+`, hanAndHangul, `\p{N}`}},
-		"afmoe":                        {patterns: []string{fromRight, afmoeScripts, sentence(` ?[\p{P}\p{S}]+[\r\n]*|` + lines)}},
-		"superbpe":                     {patterns: []string{`\p{N}+`, fromRight}},
-		"falcon":                       {patterns: falcon},
-		"default":                      {patterns: []string{`[\p{P}\$\+<=>\^~\|]+`, gpt2Words, `\p{N}+`, `[0-9][0-9][0-9]`}},
-		"bloom poro-chat gpt3-finnish": {patterns: []string{finnish}},
-		"viking":                       {patterns: []string{finnish, `\p{N}`}},
-		"chameleon": {patterns: []string{`<sentinel:[0-9]+>`, `(IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z`, `([\t\n]|    |  )`, `\p{N}`,
-			"[\\p{P}!-/:-@\\[-`{-~]", gpt2Words}, begins: true},
-		"gemma4 granite-embed-multi-311m": {characters: true, begins: true},
-		"sarvam-moe":                      {characters: true},
-	} {
-		for _, name := range strings.Fields(names) {
-			out[name] = s
+	for _, row := range named {
+		for _, name := range strings.Fields(row.names) {
+			out[name] = row.splitting
 		}
 	}
 	return out

@@ -163,11 +163,15 @@ func (s splitting) bytes() any {
 	if len(s.patterns) == 0 {
 		return last
 	}
-	var all []object
-	for _, p := range s.patterns {
+	all := append(splits(s.patterns), last)
+	return object{"type": "Sequence", "pretokenizers": append(all, splits(s.spelled)...)}
+}
+
+func splits(patterns []string) (all []object) {
+	for _, p := range patterns {
 		all = append(all, object{"type": "Split", "pattern": object{"Regex": p}, "behavior": "Isolated", "invert": false})
 	}
-	return object{"type": "Sequence", "pretokenizers": append(all, last)}
+	return all
 }
 
 // sentencePiece has scores, of which the merges follow.
