@@ -194,7 +194,19 @@ func (j *job) tokenize(info model.Info) (err error) {
 		return j.noText
 	}
 	j.input, err = dataset.Tokenize(set, j.text, dataset.TokenizeOptions{MaxTokens: most, Vocab: info.Vocab})
-	return err
+	if err != nil {
+		return err
+	}
+	twice := 0
+	for i, ids := range j.input.IDs {
+		if set.IDs[i] == nil && j.text.BeginsTwice(ids) {
+			twice++
+		}
+	}
+	if twice > 0 {
+		fmt.Fprintf(os.Stderr, "%d prompts begin twice with the token that is put before every text: they hold it already\n", twice)
+	}
+	return nil
 }
 
 // lanes is how many batches go through the model side by side: as the user asks, as many as the copies of

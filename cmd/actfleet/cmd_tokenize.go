@@ -76,7 +76,7 @@ func runTokenize(ctx context.Context, dir string, special bool, in io.Reader, ou
 		}
 	}
 	if twice > 0 {
-		fmt.Fprintf(os.Stderr, "%d texts begin with the beginning token that is put before every text, so they have it twice; --no-special leaves it to the text\n", twice)
+		fmt.Fprintf(os.Stderr, "%d texts begin with the token that is put before every text, so they have it twice (--no-special puts none)\n", twice)
 	}
 	return lines.Err()
 }

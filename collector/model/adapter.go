@@ -35,9 +35,9 @@ func refuseAdapter(dir string) error {
 		what += " of " + a.Base
 	}
 	if _, err := os.Stat(filepath.Join(dir, "config.json")); err != nil {
-		return fmt.Errorf("%w: %s holds an adapter (%.200s) and no model: merge it into its base model (peft: merge_and_unload, then save_pretrained) and give that directory",
-			ErrAdapter, dir, what)
+		return fmt.Errorf("%w: %s holds an adapter (%.200s) and no model: merge it into its base model (peft: merge_and_unload, "+
+			"then save_pretrained) and give that directory", ErrAdapter, dir, what)
 	}
-	return fmt.Errorf("%w: %s holds adapter_config.json (%.200s) beside a model: merge it (peft: merge_and_unload, then save_pretrained), or move the adapter's files away to run the model without it",
-		ErrAdapter, dir, what)
+	return fmt.Errorf("%w: %s holds adapter_config.json (%.200s) beside a model: merge it (peft: merge_and_unload, then save_pretrained), "+
+		"or move the adapter's files away to run the model without it", ErrAdapter, dir, what)
 }

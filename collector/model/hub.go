@@ -44,8 +44,8 @@ func find(dir string) (string, error) {
 func findByName(name string) (string, error) {
 	id, ok := hub.ParseID(name)
 	if !ok || isGGUF(name) {
-		return "", fmt.Errorf("%s: no such file or directory: --model wants a directory with config.json, tokenizer.json and *.safetensors, a .gguf file, or ORG/NAME of the hub: %w",
-			name, fs.ErrNotExist)
+		return "", fmt.Errorf("%s: no such file or directory; --model wants a directory with config.json, tokenizer.json and *.safetensors, "+
+			"a .gguf file, or ORG/NAME of the hub: %w", name, fs.ErrNotExist)
 	}
 	cache := hub.CacheDir(os.Getenv)
 	at, err := hub.Find(cache, id)
@@ -74,7 +74,8 @@ func Fetch(ctx context.Context, name string, progress func(file string, size int
 	from.Progress = progress
 	at, err := from.Fetch(ctx, cache, id)
 	if err != nil {
-		return "", fmt.Errorf("%s is not a directory here and not in the hub's cache %s: %w (the same command goes on where this stopped)", name, cache, err)
+		return "", fmt.Errorf("%s is not a directory here and not in the hub's cache %s: %w (the same command goes on where this stopped)",
+			name, cache, err)
 	}
 	return at, nil
 }

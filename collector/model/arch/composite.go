@@ -7,8 +7,10 @@ import (
 
 // composites are the model types whose text_config describes a language model that sees a text as it would alone, with the
 // model_type of a text_config that names none. Others may not (PaliGemma attends to a prompt in both directions).
-var composites = map[string]string{"gemma3": "gemma3_text", "idefics3": "llama", "internvl": "qwen2", "llava": "llama", "llava_next": "llama",
-	"llava_next_video": "llama", "llava_onevision": "qwen2", "mistral3": "mistral", "smolvlm": "llama", "video_llava": "llama", "vipllava": "llama"}
+var composites = map[string]string{
+	"gemma3": "gemma3_text", "idefics3": "llama", "internvl": "qwen2", "llava": "llama", "llava_next": "llama", "llava_next_video": "llama",
+	"llava_onevision": "qwen2", "mistral3": "mistral", "smolvlm": "llama", "video_llava": "llama", "vipllava": "llama",
+}
 
 // Text is the config.json of the language model that a config.json describes: itself, or its text_config where the
 // checkpoint has several models (inside is then true).
@@ -27,7 +29,8 @@ func Text(config []byte) (text []byte, inside bool, err error) {
 	}
 	kind, known := composites[head.ModelType]
 	if !known {
-		return nil, false, fmt.Errorf("%w: model_type %q with a text_config: whether its language model computes a text as it would alone is not known here", ErrUnsupported, head.ModelType)
+		return nil, false, fmt.Errorf("%w: model_type %q with a text_config: whether its language model computes a text as it would alone is not known here",
+			ErrUnsupported, head.ModelType)
 	}
 	var inner map[string]json.RawMessage
 	if err := readJSON(head.Text, &inner); err != nil {

@@ -29,7 +29,8 @@ var harmlessKeys = set(`_attn_implementation _attn_implementation_autoset _attn_
 	force_words_ids generation_config gradient_checkpointing gradient_checkpointing_use_reentrant
 	guidance_scale hidden_dropout hidden_dropout_prob id2label image_token_id image_token_index initializer_range
 	is_decoder is_llama_config keys_to_ignore_at_inference label2id length_penalty low_memory mask_token_id
-	max_cache_len max_length max_new_tokens max_sequence_length max_time min_length min_new_tokens min_p model_max_length model_name model_type no_repeat_ngram_size num_beam_groups
+	max_cache_len max_length max_new_tokens max_sequence_length max_time min_length min_new_tokens min_p
+	model_max_length model_name model_type no_repeat_ngram_size num_beam_groups
 	num_beams num_labels num_return_sequences onnx output_attentions output_hidden_states output_logits
 	output_router_logits output_scores pad_token pad_token_id penalty_alpha prefix pretraining_tp
 	problem_type pruned_heads remove_invalid_values renormalize_logits repetition_penalty
@@ -112,10 +113,11 @@ func (r *reading) check(key, value string) error {
 		return fmt.Errorf("%w: config.json: %s is %.40s, and the other keys make it %d", ErrUnsupported, key, oneLine(value), derived)
 	case isMath(key) && isOneOf(value, mathKeys[key]), key == "layer_types" && !r.known["sliding_window"] && allFull(value):
 	case key == "quantization_config":
-		return fmt.Errorf("%w: config.json: quantization_config is set (%.60s), which is not read here; convert the checkpoint to fp16 or fp32 first",
-			ErrUnsupported, oneLine(value))
+		return fmt.Errorf("%w: config.json: quantization_config is set (%.60s), and that is not read here; "+
+			"convert the checkpoint to fp16 or fp32 first", ErrUnsupported, oneLine(value))
 	case isMath(key):
-		return fmt.Errorf("%w: config.json: key %q (%.40s) changes what the model computes, and this family does not know it here", ErrUnsupported, key, oneLine(value))
+		return fmt.Errorf("%w: config.json: key %q (%.40s) changes what the model computes, and this family does not know it here",
+			ErrUnsupported, key, oneLine(value))
 	case value == "false", slices.Contains(r.accept, key):
 	default:
 		return fmt.Errorf("%w: config.json: key %q (%.40s) is not known for this family and may change what it computes; "+

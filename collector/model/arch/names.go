@@ -59,7 +59,8 @@ func (f family) prefix(tensors []string) (string, error) {
 	case len(found) == 0 || slices.Contains(found, f.root):
 		return f.root, nil
 	case len(found) > 1:
-		return "", fmt.Errorf("%w: %d weights look like the embedding, among them %s%s and %s%s", layer.ErrMismatch, len(found), found[0], f.embed, found[1], f.embed)
+		return "", fmt.Errorf("%w: %d weights look like the embedding, among them %s%s and %s%s",
+			layer.ErrMismatch, len(found), found[0], f.embed, found[1], f.embed)
 	}
 	return found[0], nil
 }

@@ -101,6 +101,9 @@ func (t *BPE) Notes() []string {
 // BeginsTwice says whether a prompt that Encode made with special ids begins with the same one once more: the text
 // held it already.
 func (t *BPE) BeginsTwice(ids []int32) bool {
+	if t == nil {
+		return false
+	}
 	n := len(t.before)
 	return n > 0 && len(ids) > n && ids[n] == t.before[n-1]
 }

@@ -32,16 +32,19 @@ var classes = map[string]tokenizerClass{
 		defaults: map[string]string{"eos_token": endOfText, "unk_token": endOfText, "pad_token": endOfText}},
 	"LlamaTokenizer": {split: splitLlama, characters: true, template: true,
 		defaults: map[string]string{"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}},
-	"GemmaTokenizer": {normalizer: `{"type": "Replace", "pattern": {"String": " "}, "content": "▁"}`, split: splitGemma, characters: true, unk: true, template: true,
-		defaults: map[string]string{"bos_token": "<bos>", "eos_token": "<eos>", "unk_token": "<unk>", "pad_token": "<pad>", "mask_token": "<mask>"}},
+	"GemmaTokenizer": {normalizer: `{"type": "Replace", "pattern": {"String": " "}, "content": "▁"}`, split: splitGemma,
+		characters: true, unk: true, template: true, defaults: map[string]string{"bos_token": "<bos>", "eos_token": "<eos>",
+			"unk_token": "<unk>", "pad_token": "<pad>", "mask_token": "<mask>"}},
 }
 
 // asItIs is the class that takes tokenizer.json as it is.
 const asItIs = "TokenizersBackend"
 
 // registered are the classes of model types; a type that is not here takes the class that tokenizer_config.json names.
-var registered = map[string]string{"mistral": asItIs, "phi": "GPT2Tokenizer", "gpt2": "GPT2Tokenizer", "gpt_neox": "GPTNeoXTokenizer", "qwen2": "Qwen2Tokenizer",
-	"qwen3": "Qwen2Tokenizer", "gemma": "GemmaTokenizer", "gemma2": "GemmaTokenizer", "gemma3": "GemmaTokenizer", "gemma3_text": "GemmaTokenizer"}
+var registered = map[string]string{
+	"mistral": asItIs, "phi": "GPT2Tokenizer", "gpt2": "GPT2Tokenizer", "gpt_neox": "GPTNeoXTokenizer", "qwen2": "Qwen2Tokenizer",
+	"qwen3": "Qwen2Tokenizer", "gemma": "GemmaTokenizer", "gemma2": "GemmaTokenizer", "gemma3": "GemmaTokenizer", "gemma3_text": "GemmaTokenizer",
+}
 
 // class is the class that AutoTokenizer takes for a tokenizer_class; one that is not among classes takes
 // tokenizer.json as it is.
@@ -86,17 +89,22 @@ func (c tokenizerClass) rebuild(f *file, m *modelFile, s *settings) (notes []str
 	return c.differences(&was, f)
 }
 
-// differences are what a user of the file alone would not expect.
-func (c tokenizerClass) differences(was, now *file) (notes []string) {
-	for _, p := range []struct {
-		name string
-		a, b json.RawMessage
-	}{{"normalizer", was.Normalizer, now.Normalizer}, {"pre_tokenizer", was.PreTokenizer, now.PreTokenizer}, {"post_processor", was.PostProcessor, now.PostProcessor}} {
-		if !sameJSON(p.a, p.b) {
-			notes = append(notes, fmt.Sprintf("the tokenizer's class has a %s of its own, which is used in place of tokenizer.json's, as transformers 5 does", p.name))
-		}
+// differences are what a user of the file alone would not expect, in one line.
+func (c tokenizerClass) differences(was, now *file) []string {
+	var parts []string
+	if !sameJSON(was.Normalizer, now.Normalizer) {
+		parts = append(parts, "normalizer")
 	}
-	return notes
+	if !sameJSON(was.PreTokenizer, now.PreTokenizer) {
+		parts = append(parts, "pre_tokenizer")
+	}
+	if strings.Contains(string(was.PostProcessor), `"TemplateProcessing"`) && isNull(now.PostProcessor) {
+		parts = append(parts, "post_processor")
+	}
+	if parts == nil {
+		return nil
+	}
+	return []string{"the tokenizer's class has its own " + strings.Join(parts, " and ") + ", used in place of tokenizer.json's, as transformers 5 does"}
 }
 
 // sameJSON compares two parts of a file; what is only about offsets does not count.

@@ -97,7 +97,9 @@ func LoadDir(dir, modelType string) (*BPE, error) {
 		return nil, err
 	}
 	b := Beside{ModelType: modelType}
-	for name, into := range map[string]*[]byte{"tokenizer_config.json": &b.Config, "added_tokens.json": &b.AddedTokens, "special_tokens_map.json": &b.SpecialMap} {
+	for name, into := range map[string]*[]byte{
+		"tokenizer_config.json": &b.Config, "added_tokens.json": &b.AddedTokens, "special_tokens_map.json": &b.SpecialMap,
+	} {
 		if *into, err = smallfile.Read(filepath.Join(dir, name), maxBeside); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}

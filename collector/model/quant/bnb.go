@@ -10,8 +10,8 @@ import (
 
 // bitsandbytes reads int8 rows with a scale, and blocks of four bits.
 func (c *Checkpoint) bitsandbytes(config map[string]json.RawMessage) error {
-	const harmless = `load_in_8bit load_in_4bit _load_in_8bit _load_in_4bit llm_int8_threshold llm_int8_skip_modules llm_int8_enable_fp32_cpu_offload
-		llm_int8_has_fp16_weight bnb_4bit_quant_type bnb_4bit_use_double_quant bnb_4bit_compute_dtype bnb_4bit_quant_storage`
+	const harmless = `load_in_8bit load_in_4bit _load_in_8bit _load_in_4bit llm_int8_threshold llm_int8_skip_modules
+		llm_int8_enable_fp32_cpu_offload llm_int8_has_fp16_weight bnb_4bit_quant_type bnb_4bit_use_double_quant bnb_4bit_compute_dtype bnb_4bit_quant_storage`
 	if err := know(config, &struct{}{}, harmless); err != nil {
 		return err
 	}
@@ -42,7 +42,9 @@ func (c *Checkpoint) int8Weight(stem string) error {
 	if err != nil {
 		return err
 	}
-	delete(c.infos, stem+".weight_format") // of kernels that reorder; checkpoints have row
+	if err := c.inRows(stem + ".weight_format"); err != nil {
+		return err
+	}
 	c.put(name, func() ([]float32, error) {
 		raw, err := c.Weights.Bytes(name)
 		if err != nil {
@@ -58,6 +60,22 @@ func (c *Checkpoint) int8Weight(stem string) error {
 		}
 		return out, nil
 	}, rows, cols)
+	return nil
+}
+
+// inRows refuses the orders that old kernels kept weights in; 0 is row by row.
+func (c *Checkpoint) inRows(name string) error {
+	if _, there := c.infos[name]; !there {
+		return nil
+	}
+	raw, err := c.Weights.Bytes(name)
+	if err != nil {
+		return err
+	}
+	if len(raw) != 1 || raw[0] != 0 {
+		return fmt.Errorf("%w: %s is %d, and only row by row (0) is read", ErrUnsupported, name, raw)
+	}
+	delete(c.infos, name)
 	return nil
 }
 
@@ -136,7 +154,9 @@ func (c *Checkpoint) state(name, kind string) (s state, n int64, err error) {
 		}
 		n *= d
 	}
-	if _, ok := torchTypes[s.Dtype]; !ok || s.Kind != kind || s.Block < 1 || s.Nested < 0 || len(s.Shape) == 0 || s.Type != "" && s.Type != "float32" {
+	_, ok := torchTypes[s.Dtype]
+	ok = ok && s.Kind == kind && s.Block >= 1 && s.Nested >= 0 && len(s.Shape) > 0
+	if !ok || s.Type != "" && s.Type != "float32" {
 		return s, 0, fmt.Errorf("%w: %s: %.200s", ErrUnsupported, info.Name, strings.ToValidUTF8(string(text), "?"))
 	}
 	return s, n, nil

@@ -1,8 +1,10 @@
 package quant
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"actfleet/internal/safetensors"
 )
@@ -28,13 +30,15 @@ type packedConfig struct {
 	Group  *int64 `json:"group_size"`
 	QGroup *int64 `json:"q_group_size"`
 	Format string `json:"checkpoint_format"`
+	Other  string `json:"format"` // the same, in newer files
 	Kind   string `json:"version"`
+	Words  string `json:"pack_dtype"`
 }
 
-const packedHarmless = `desc_act sym true_sequential damp_percent model_name_or_path model_file_base_name static_groups quantizer modules_in_block_to_quantize
-	dataset tokenizer batch_size pad_token_id use_cuda_fp16 model_seqlen block_name_to_quantize module_name_preceding_first_block use_exllama
-	exllama_config cache_block_outputs max_input_length disable_exllama meta pack_dtype format backend zero_point modules_to_not_convert do_fuse
-	fuse_max_seq_len modules_to_fuse act_group_aware lm_head damp_auto_increment`
+const packedHarmless = `desc_act sym true_sequential damp_percent model_name_or_path model_file_base_name static_groups quantizer
+	modules_in_block_to_quantize dataset tokenizer batch_size pad_token_id use_cuda_fp16 model_seqlen block_name_to_quantize
+	module_name_preceding_first_block use_exllama exllama_config cache_block_outputs max_input_length disable_exllama meta backend
+	zero_point modules_to_not_convert do_fuse fuse_max_seq_len modules_to_fuse act_group_aware lm_head damp_auto_increment`
 
 // groupOf is the size of a group of n inputs.
 func (k packedConfig) groupOf(n int64) int64 {
@@ -56,14 +60,16 @@ func (c *Checkpoint) gptq(config map[string]json.RawMessage) error {
 	if err := know(config, &k, packedHarmless); err != nil {
 		return err
 	}
-	less := 1
+	less, format := 1, cmp.Or(k.Format, k.Other, "gptq")
 	switch {
+	case k.Words != "" && k.Words != "int32":
+		return fmt.Errorf("%w: pack_dtype %q", ErrUnsupported, k.Words)
 	case k.Bits != 2 && k.Bits != 4 && k.Bits != 8:
 		return fmt.Errorf("%w: %d bits", ErrUnsupported, k.Bits)
-	case k.Format == "gptq_v2":
+	case format == "gptq_v2":
 		less = 0
-	case k.Format != "" && k.Format != "gptq":
-		return fmt.Errorf("%w: checkpoint_format %q", ErrUnsupported, k.Format)
+	case format != "gptq":
+		return fmt.Errorf("%w: checkpoint_format %q", ErrUnsupported, format)
 	}
 	per, mask := 32/k.Bits, uint32(1)<<k.Bits-1
 	for _, stem := range c.named(".qweight") {
@@ -93,8 +99,9 @@ func (c *Checkpoint) awq(config map[string]json.RawMessage) error {
 	if err := know(config, &k, packedHarmless); err != nil {
 		return err
 	}
-	if bits := max(k.Bits, k.WBits); bits != 4 || k.Kind != "" && k.Kind != "gemm" && k.Kind != "GEMM" {
-		return fmt.Errorf("%w: %d bits, version %q", ErrUnsupported, bits, k.Kind)
+	kind := strings.ToLower(cmp.Or(k.Kind, k.Format, k.Other, "gemm"))
+	if bits := max(k.Bits, k.WBits); bits != 4 || kind != "gemm" {
+		return fmt.Errorf("%w: %d bits, version %q", ErrUnsupported, bits, kind)
 	}
 	for _, stem := range c.named(".qweight") {
 		words, err := c.take(stem+".qweight", []safetensors.Dtype{safetensors.I32}, -1, -1)

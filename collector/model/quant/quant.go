@@ -55,7 +55,8 @@ func Method(config []byte) (name string, known bool) {
 func Open(config []byte, w Weights) (*Checkpoint, error) {
 	name, known := Method(config)
 	if !known {
-		return nil, fmt.Errorf("%w: quantization_config: quant_method %q (read are %s)", ErrUnsupported, name, strings.Join(slices.Sorted(maps.Keys(methods)), ", "))
+		all := strings.Join(slices.Sorted(maps.Keys(methods)), ", ")
+		return nil, fmt.Errorf("%w: quantization_config: quant_method %q (read are %s)", ErrUnsupported, name, all)
 	}
 	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(config, &keys); err != nil {

@@ -129,7 +129,8 @@ func (v vocabulary) merging(f *gguf.File) (object, error) {
 	s, ok := splittings[pre]
 	switch {
 	case !named:
-		return nil, fmt.Errorf("%w: no tokenizer.ggml.pre, so nothing says how text is split; convert the model again with a llama.cpp of today", gguf.ErrUnsupported)
+		return nil, fmt.Errorf("%w: no tokenizer.ggml.pre, so nothing says how text is split; convert the model again with a newer llama.cpp",
+			gguf.ErrUnsupported)
 	case !ok:
 		return nil, fmt.Errorf("%w: tokenizer.ggml.pre %q", gguf.ErrUnsupported, pre)
 	}
