@@ -58,11 +58,8 @@ func runTokenize(ctx context.Context, dir string, special bool, in io.Reader, ou
 		var row struct {
 			Text *string `json:"text"`
 		}
-		if err := json.Unmarshal(lines.Bytes(), &row); err != nil {
-			return fmt.Errorf("line %d: %w", n, err)
-		}
-		if row.Text == nil {
-			return fmt.Errorf(`line %d: no "text" in it`, n)
+		if err := json.Unmarshal(lines.Bytes(), &row); err != nil || row.Text == nil {
+			return fmt.Errorf(`line %d is no JSON object with a string as its "text"`, n)
 		}
 		ids := append([]int32{}, text.Encode(*row.Text, special)...) // an empty text is [], not null
 		if special && text.BeginsTwice(ids) {
@@ -77,6 +74,9 @@ func runTokenize(ctx context.Context, dir string, special bool, in io.Reader, ou
 	}
 	if twice > 0 {
 		fmt.Fprintf(os.Stderr, "%d texts begin with the token that is put before every text, so they have it twice (--no-special puts none)\n", twice)
+	}
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		return fmt.Errorf("a line has more than %d bytes", maxLine)
 	}
 	return lines.Err()
 }

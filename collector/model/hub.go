@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"actfleet/collector/model/hub"
 )
@@ -55,12 +56,12 @@ func findByName(name string) (string, error) {
 	return at, err
 }
 
-// Fetch brings a model of the hub into the cache on this machine where name is the name of one that is neither a
+// Fetch brings a model of the hub into the cache on this machine where name is ORG/NAME of one that is neither a
 // directory nor in the cache, and the environment allows it (see hub.NewSource). It returns what to load: name itself,
 // or the snapshot. progress is told of each file before it is fetched.
 func Fetch(ctx context.Context, name string, progress func(file string, size int64)) (string, error) {
 	id, ok := hub.ParseID(name)
-	if _, err := os.Stat(name); err == nil || !ok || isGGUF(name) {
+	if _, err := os.Stat(name); err == nil || !ok || isGGUF(name) || !strings.Contains(id.Repo, "/") {
 		return name, nil
 	}
 	cache := hub.CacheDir(os.Getenv)
@@ -73,9 +74,12 @@ func Fetch(ctx context.Context, name string, progress func(file string, size int
 	}
 	from.Progress = progress
 	at, err := from.Fetch(ctx, cache, id)
+	again := "; the same command goes on where this stopped"
+	if errors.Is(err, hub.ErrRefused) {
+		again = ""
+	}
 	if err != nil {
-		return "", fmt.Errorf("%s is not a directory here and not in the hub's cache %s: %w (the same command goes on where this stopped)",
-			name, cache, err)
+		return "", fmt.Errorf("%s is not a directory here and not in the hub's cache %s: %w%s", name, cache, err, again)
 	}
 	return at, nil
 }

@@ -121,7 +121,7 @@ func (r *reading) check(key, value string) error {
 	case value == "false", slices.Contains(r.accept, key):
 	default:
 		return fmt.Errorf("%w: config.json: key %q (%.40s) is not known for this family and may change what it computes; "+
-			"--accept %s passes over it, and `actfleet check --parity --accept %s` then says whether the activations are transformers'",
+			"--accept %s passes over it, and `actfleet check --parity MODEL --python VENV --accept %s` says then whether the activations are transformers'",
 			ErrUnsupported, key, oneLine(value), quoteKey(key), quoteKey(key))
 	}
 	return nil
