@@ -15,7 +15,7 @@ import (
 func TestHarmlessKeysPass(t *testing.T) {
 	keys := map[string]any{"attn_implementation": "eager", "_attn_implementation_internal": "sdpa", "gradient_checkpointing": true,
 		"use_flash_attention_2": true, "transformers.js_config": map[string]any{"dtype": "q4"}, "unk_token_id": 0, "cls_token_id": 0, "mask_token_id": 3,
-		"model_name": "unsloth/phi-2", "unsloth_fixed": true, "min_p": 0.1, "compile_config": map[string]any{}, "some_new_switch": false,
+		"model_name": "unsloth/phi-2", "unsloth_fixed": true, "min_p": 0.1, "hidden_dropout": 0.1, "some_pdrop": 0.2, "compile_config": map[string]any{}, "some_new_switch": false,
 		"some_new_number": nil, "embedding_multiplier": 1.0, "residual_multiplier": 1, "is_causal": true}
 	for _, name := range fixtures {
 		dir := copyModel(t, name)
@@ -61,7 +61,7 @@ func TestUnknownKeysPassWhenTheUserSaysSo(t *testing.T) {
 // What is known to change the mathematics is refused, whatever the user says.
 func TestKeysThatChangeTheMathematicsStayRefused(t *testing.T) {
 	for key, value := range map[string]any{"attn_logit_softcapping": 50.0, "use_bidirectional_attention": true, "embedding_multiplier": 12.0,
-		"some_new_multiplier": 2, "is_causal": false, "alibi": true, "num_local_experts": 8, "final_logit_softcap": 3} {
+		"some_new_multiplier": 2, "is_causal": false, "alibi": true, "num_local_experts": 8, "quantization": map[string]any{"bits": 4}, "final_logit_softcap": 3} {
 		dir := copyModel(t, "llama-3")
 		setConfig(t, dir, key, value)
 		if _, err := model.Load(dir, key); !errors.Is(err, arch.ErrUnsupported) || !strings.Contains(err.Error(), key) || strings.Contains(err.Error(), "--accept") {

@@ -87,6 +87,9 @@ func shardNames(dir string) (names []string, weights map[string]string, err erro
 // another kind.
 func missing(dir string) error {
 	hint := ""
+	if others, _ := filepath.Glob(filepath.Join(dir, "*.safetensors")); len(others) > 0 {
+		hint = fmt.Sprintf("; it holds %s: shards need their index, a single file the name %s", filepath.Base(others[0]), singleName)
+	}
 	if other, _ := filepath.Glob(filepath.Join(dir, "pytorch_model*.bin*")); len(other) > 0 {
 		hint = "; it holds pytorch_model files: save the model again with safe_serialization"
 	}

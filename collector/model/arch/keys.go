@@ -21,24 +21,26 @@ type Config struct {
 // called, how it was trained, saved and quantised away, how text is generated from it, which kernels compute it.
 var harmlessKeys = set(`_attn_implementation _attn_implementation_autoset _attn_implementation_internal _commit_hash
 	_experts_implementation _experts_implementation_internal _flash_attn_2_enabled _from_model_config _name_or_path
-	architectures attention_dropout attention_probs_dropout_prob attn_implementation attn_pdrop auto_map
-	bad_words_ids begin_suppress_tokens bos_token bos_token_id cache_config cache_implementation chunk_size_feed_forward
-	classifier_dropout cls_token_id compile_config constraints decoder_start_token_id disable_compile diversity_penalty
-	do_sample dtype early_stopping embd_pdrop encoder_no_repeat_ngram_size eos_token eos_token_id epsilon_cutoff
-	eta_cutoff exponential_decay_length_penalty finetuning_task forced_bos_token_id forced_eos_token_id
-	force_words_ids generation_config gradient_checkpointing gradient_checkpointing_use_reentrant
-	guidance_scale hidden_dropout hidden_dropout_prob id2label image_token_id image_token_index initializer_range
+	architectures assistant_confidence_threshold assistant_early_exit assistant_ensemble_weight assistant_lookbehind
+	attn_implementation auto_map bad_words_ids begin_suppress_tokens bos_token bos_token_id cache_config
+	cache_implementation chunk_size_feed_forward cls_token_id compile_config constraints continuous_batching_config
+	decoder_start_token_id disable_compile diversity_penalty do_sample dola_layers dtype early_stopping
+	encoder_no_repeat_ngram_size encoder_repetition_penalty eos_token eos_token_id epsilon_cutoff eta_cutoff
+	exponential_decay_length_penalty finetuning_task force_words_ids forced_bos_token_id forced_eos_token_id
+	generation_config gradient_checkpointing gradient_checkpointing_use_reentrant guidance_scale id2label
+	image_token_id image_token_index initializer_cutoff_factor initializer_factor initializer_range is_assistant
 	is_decoder is_llama_config keys_to_ignore_at_inference label2id length_penalty low_memory mask_token_id
-	max_cache_len max_length max_new_tokens max_sequence_length max_time min_length min_new_tokens min_p
-	model_max_length model_name model_type no_repeat_ngram_size num_beam_groups
-	num_beams num_labels num_return_sequences onnx output_attentions output_hidden_states output_logits
-	output_router_logits output_scores pad_token pad_token_id penalty_alpha prefix pretraining_tp
-	problem_type pruned_heads remove_invalid_values renormalize_logits repetition_penalty
-	resid_pdrop return_dict return_dict_in_generate sep_token_id sequence_bias stop_strings suppress_tokens
-	task_specific_params temperature tf_legacy_loss tokenizer_class token_healing top_h top_k top_p torch_dtype
-	torchscript transformers.js_config transformers_version transformers_weights typical_p unk_token_id unsloth_fixed
-	unsloth_version use_bfloat16 use_cache use_flash_attention use_flash_attention_2 use_flash_attn use_memory_efficient_attention
-	use_mtp use_return_dict use_sdpa video_token_id watermarking_config xla_device`)
+	max_cache_len max_length max_matching_ngram_size max_new_tokens max_sequence_length max_time min_length
+	min_new_tokens min_p model_max_length model_name model_type no_repeat_ngram_size num_assistant_tokens
+	num_assistant_tokens_schedule num_beam_groups num_beams num_labels num_return_sequences onnx output_attentions
+	output_hidden_states output_logits output_router_logits output_scores pad_token pad_token_id penalty_alpha
+	prefill_chunk_size prefix pretraining_tp problem_type prompt_lookup_num_tokens remove_invalid_values
+	renormalize_logits repetition_penalty return_dict return_dict_in_generate sep_token_id sequence_bias
+	speculation_type stop_strings suppress_tokens target_lookbehind task_specific_params temperature tf_legacy_loss
+	token_healing tokenizer_class top_h top_k top_p torch_dtype torchscript transformers.js_config
+	transformers_version transformers_weights typical_p unk_token_id unsloth_fixed unsloth_version use_bfloat16
+	use_cache use_flash_attention use_flash_attention_2 use_flash_attn use_memory_efficient_attention use_mtp
+	use_return_dict use_sdpa video_token_id watermarking_config xla_device`)
 
 // mathKeys change what is computed; the words are the values of those that leave it as every family here computes it
 // that does not read the key.
@@ -48,8 +50,8 @@ var mathKeys = map[string]string{
 	"final_logit_softcapping": "", "head_dim": "", "is_causal": "true", "is_encoder_decoder": "false", "layer_norm_rms_first": "",
 	"layer_types": "", "logit_scale": "1", "logits_scaling": "1", "lm_head_multiplier": "1", "mlp_bias": "false", "moe_intermediate_size": "",
 	"multi_query": "false", "n_routed_experts": "0", "new_decoder_architecture": "false", "num_experts": "0", "num_experts_per_tok": "",
-	"num_local_experts": "0", "num_kv_shared_layers": "0", "parallel_attn": "", "partial_rotary_factor": "1", "qk_layernorm": "false",
-	"qk_norm": "false", "quantization_config": "", "query_pre_attn_scalar": "", "residual_multiplier": "1", "rope_interleaved": "false",
+	"num_local_experts": "0", "num_kv_shared_layers": "0", "parallel_attn": "", "pruned_heads": "{}", "partial_rotary_factor": "1", "qk_layernorm": "false",
+	"qk_norm": "false", "quantization": "", "compression_config": "", "quantization_config": "", "query_pre_attn_scalar": "", "residual_multiplier": "1", "rope_interleaved": "false",
 	"rope_local_base_freq": "", "rope_parameters": "", "rope_scaling": "", "rope_theta": "", "rotary_dim": "", "rotary_emb_base": "",
 	"rotary_pct": "1", "scale_attn_by_inverse_layer_idx": "false", "scale_attn_weights": "true", "sliding_window": "",
 	"sliding_window_pattern": "", "tie_encoder_decoder": "false", "use_alibi": "false", "use_bidirectional_attention": "false",
@@ -107,7 +109,7 @@ func (r *reading) check(key, value string) error {
 	switch {
 	case strings.Contains(key, "norm_eps") && strings.HasPrefix(value, "-"):
 		return fmt.Errorf("%w: config.json: %s is %.40s; a norm divides by the root of the variance plus it", ErrUnsupported, key, value)
-	case value == "null", r.known[key], harmlessKeys[key], r.harmless[key]:
+	case value == "null", r.known[key], harmlessKeys[key], r.harmless[key], isDropout(key):
 	case isDerived && isOneOf(value, strconv.Itoa(derived)):
 	case isDerived:
 		return fmt.Errorf("%w: config.json: %s is %.40s, and the other keys make it %d", ErrUnsupported, key, oneLine(value), derived)
@@ -139,6 +141,11 @@ func (r *reading) checkAccepted() error {
 		}
 	}
 	return nil
+}
+
+// isDropout says whether a key is about dropout, which training alone has.
+func isDropout(key string) bool {
+	return strings.HasSuffix(key, "dropout") || strings.HasSuffix(key, "dropout_prob") || strings.HasSuffix(key, "pdrop")
 }
 
 // isMath says whether a key is known to change what some family computes.
