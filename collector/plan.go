@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"actfleet/collector/dataset"
+	"actfleet/collector/model"
 	"actfleet/shard"
 	"actfleet/shard/run"
 	"actfleet/shard/tap"
@@ -45,11 +46,15 @@ type Ask struct {
 // data set's base name and the key its tokenised rows have in the run.
 func NewPlan(a Ask, m Model, in *dataset.Input, dataName, inputKey string) (run.Plan, error) {
 	info := m.Info()
+	if len(a.Choices) > 0 && info.NoHead {
+		return run.Plan{}, fmt.Errorf("--choices: %s: %w", info.Name, model.ErrNoHead)
+	}
 	p := run.Plan{
 		Format: run.PlanFormat,
-		Model:  run.ModelRef{Name: info.Name, Arch: info.Arch, Digest: info.Digest, Layers: info.Layers, Hidden: info.Hidden, MaxPositions: info.MaxPositions},
-		Data:   run.DataRef{Name: dataName, Digest: in.Digest, Rows: int64(len(in.IDs)), Input: inputKey},
-		Sites:  a.Sites, Layers: a.Layers, Tokens: a.Tokens.String(), Dtype: a.Dtype,
+		Model: run.ModelRef{Name: info.Name, Arch: info.Arch, Digest: info.Digest, Layers: info.Layers, Hidden: info.Hidden, MaxPositions: info.MaxPositions,
+			Accept: info.Accept},
+		Data:  run.DataRef{Name: dataName, Digest: in.Digest, Rows: int64(len(in.IDs)), Input: inputKey},
+		Sites: a.Sites, Layers: a.Layers, Tokens: a.Tokens.String(), Dtype: a.Dtype,
 		Template: a.Template, Choices: a.Choices, MaxTokens: a.MaxTokens, Limit: int64(a.Limit), KeepText: a.KeepText,
 		Compute: cmp.Or(a.Compute, "f32"), Device: cmp.Or(a.Device, "cpu"), BatchTokens: batchTokens,
 	}

@@ -21,6 +21,7 @@ var errDiffers = errors.New("not Hugging Face's activations")
 // parityOptions are the flags of check --parity.
 type parityOptions struct {
 	model, python, data string
+	accept              []string // keys of config.json that are passed over
 	prompts             int
 	jsonOut             bool
 }
@@ -43,8 +44,11 @@ func runParity(ctx context.Context, o parityOptions, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if o.model, err = fetchModel(ctx, o.model); err != nil {
+		return err
+	}
 	began := time.Now()
-	m, err := model.Load(o.model)
+	m, err := model.Load(o.model, o.accept...)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,7 +27,7 @@ type collectOptions struct {
 	model, data, out          string
 	sites, layers, tokens     string
 	template, dtype           string
-	choices                   []string
+	choices, accept           []string
 	maxTokens, limit, threads int
 	keepText, dryRun, jsonOut bool
 	fleet                     fleetOptions
@@ -49,7 +50,8 @@ SIGUSR1: start nothing new; SIGUSR2: go on.
 		RunE: func(c *cobra.Command, _ []string) error { return runCollect(c.Context(), o, c.OutOrStdout()) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.model, "model", "", "directory with config.json, tokenizer.json and *.safetensors, or a .gguf file")
+	f.StringVar(&o.model, "model", "", "directory with config.json, tokenizer.json and *.safetensors, a .gguf file, or ORG/NAME[@REVISION] of the hub")
+	f.StringSliceVar(&o.accept, "accept", nil, "keys of config.json to pass over though they are not understood (see check --parity)")
 	f.StringVar(&o.data, "data", "", "prompts: JSONL, CSV or Parquet with a column text (or input_ids)")
 	f.StringVar(&o.out, "out", "", "the run: a directory all nodes share, or s3://bucket/prefix")
 	f.StringVar(&o.sites, "sites", "all", "where to read: Wqkv,out_proj,fc1,fc2,resid or all")
@@ -109,7 +111,8 @@ func runCollect(ctx context.Context, o collectOptions, out io.Writer) error {
 type job struct {
 	o       collectOptions
 	started time.Time
-	text    *bpe.BPE
+	text    *bpe.BPE // nil without a tokenizer
+	noText  error    // why there is none
 	model   collector.Model
 	input   *dataset.Input
 	encoded []byte // input as it lies in the run, until it lies there
@@ -119,16 +122,27 @@ type job struct {
 
 // newJob loads what the flags name and has a plan: its own, or the run's.
 func newJob(ctx context.Context, o collectOptions) (*job, error) {
+	var err error
+	if o.model, err = fetchModel(ctx, o.model); err != nil {
+		return nil, err
+	}
 	text, err := model.LoadTokenizer(o.model)
-	if err != nil {
+	if err != nil && (!errors.Is(err, model.ErrNoTokenizer) || len(o.choices) > 0) {
 		return nil, err
 	}
 	torch.SetThreads(1) // of each lane
-	j := &job{o: o, text: text, started: time.Now()}
+	j := &job{o: o, text: text, noText: err, started: time.Now()}
 	if o.data == "" {
 		return j, j.follow(ctx)
 	}
 	return j, j.prepare()
+}
+
+// fetchModel is model.Fetch with a line on stderr for each file.
+func fetchModel(ctx context.Context, name string) (string, error) {
+	return model.Fetch(ctx, name, func(file string, size int64) {
+		fmt.Fprintf(os.Stderr, "fetching %s of %s (%s)\n", file, name, bytesText(float64(size)))
+	})
 }
 
 // prepare reads the data set and the model and makes the plan from the flags.
@@ -142,10 +156,13 @@ func (j *job) prepare() error {
 		return fmt.Errorf("%w: --tokens: %w", errUsage, err)
 	}
 	var device string
-	if j.model, device, err = j.o.target.load(j.o.model); err != nil {
+	if j.model, device, err = j.o.target.load(j.o.model, j.o.accept...); err != nil {
 		return err
 	}
 	info := j.model.Info()
+	for _, note := range append(info.Notes, j.text.Notes()...) {
+		fmt.Fprintln(os.Stderr, note)
+	}
 	layers, err := tap.ParseLayers(j.o.layers, info.Layers)
 	if err != nil {
 		return fmt.Errorf("%w: --layers: %w", errUsage, err)
@@ -173,8 +190,23 @@ func (j *job) tokenize(info model.Info) (err error) {
 	if err != nil {
 		return err
 	}
+	if j.noText != nil && slices.ContainsFunc(set.IDs, func(ids []int32) bool { return ids == nil }) {
+		return j.noText
+	}
 	j.input, err = dataset.Tokenize(set, j.text, dataset.TokenizeOptions{MaxTokens: most, Vocab: info.Vocab})
-	return err
+	if err != nil {
+		return err
+	}
+	twice := 0
+	for i, ids := range j.input.IDs {
+		if set.IDs[i] == nil && j.text.BeginsTwice(ids) {
+			twice++
+		}
+	}
+	if twice > 0 {
+		fmt.Fprintf(os.Stderr, "%d prompts begin twice with the token that is put before every text: they hold it already\n", twice)
+	}
+	return nil
 }
 
 // lanes is how many batches go through the model side by side: as the user asks, as many as the copies of

@@ -79,7 +79,7 @@ func (j *job) follow(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if j.model, _, err = target.load(j.o.model); err != nil {
+	if j.model, _, err = target.load(j.o.model, j.plan.Model.Accept...); err != nil {
 		return err
 	}
 	if have := j.model.Info().Digest; have != j.plan.Model.Digest {

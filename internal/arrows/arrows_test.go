@@ -20,8 +20,10 @@ var may = map[string][]string{
 	"collector":              {"coordinator", "shard/...", "collector/model/...", "collector/dataset", "internal/torch"},
 	"collector/collectbench": {"collector/...", "coordinator", "shard/..."},
 	"collector/dataset":      {"shard/tap"},
-	"collector/model/...":    {"collector/model/...", "shard/tap", "internal/torch", "internal/safetensors", "internal/mapped"},
-	"collector/model/bpe":    {},
+	"collector/model/...":    {"collector/model/...", "shard/tap", "internal/torch", "internal/safetensors", "internal/mapped", "internal/smallfile"},
+	"collector/model/bpe":    {"internal/smallfile"},
+	"collector/model/hub":    {"internal/smallfile"},
+	"collector/model/quant":  {"internal/safetensors"},
 	"collector/model/gguf":   {"internal/mapped"},
 	"coordinator/...":        {"coordinator/..."},
 	"shard/...":              {"shard/..."},
@@ -31,7 +33,8 @@ var may = map[string][]string{
 	"trainer/crew":           {"trainer/...", "coordinator", "coordinator/rendezvous", "internal/torch/..."},
 	"analysis/...":           {"shard/...", "analysis/...", "trainer/coder"},
 	"internal/torch/...":     {"internal/torch/..."},
-	"internal/safetensors":   {"internal/mapped"},
+	"internal/safetensors":   {"internal/mapped", "internal/smallfile"},
+	"internal/smallfile":     {},
 	"internal/mapped":        {},
 	"internal/arrows":        {},
 }
@@ -49,6 +52,7 @@ var only = map[string][]string{
 	"github.com/minio/minio-go":          {"shard/store/s3", "shard/store/s3/s3test"},
 	"github.com/cenkalti/backoff":        {"shard/store/retry"},
 	"google.golang.org/protobuf":         {"trainer/tfevents"},
+	"github.com/dlclark/regexp2":         {"collector/model/bpe"},
 }
 
 // pure lists the packages that must build without cgo, whatever they import.

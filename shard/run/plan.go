@@ -47,6 +47,8 @@ type ModelRef struct {
 	Layers       int    `json:"layers"`
 	Hidden       int    `json:"hidden"`
 	MaxPositions int    `json:"max_positions"`
+	// Accept are the keys of config.json that were passed over without being understood, because the user said so.
+	Accept []string `json:"accept,omitempty"`
 }
 
 // AdapterRef names an adapter; Name is the suffix of its columns.
