@@ -20,6 +20,7 @@ var may = map[string][]string{
 	"collector":              {"coordinator", "shard/...", "collector/model/...", "collector/dataset", "internal/torch"},
 	"collector/collectbench": {"collector/...", "coordinator", "shard/..."},
 	"collector/dataset":      {"shard/tap"},
+	"collector/dataset/chat": {"collector/dataset"},
 	"collector/model/...":    {"collector/model/...", "shard/tap", "internal/torch", "internal/safetensors", "internal/mapped"},
 	"collector/model/bpe":    {},
 	"collector/model/gguf":   {"internal/mapped"},
@@ -40,7 +41,8 @@ var may = map[string][]string{
 var only = map[string][]string{
 	"github.com/sugarme/gotch":           {"internal/torch/..."},
 	"github.com/parquet-go/parquet-go":   {"shard", "collector/dataset"},
-	"github.com/apache/arrow":            {"shard/arrow"},
+	"github.com/apache/arrow":            {"shard/arrow", "collector/dataset"},
+	"github.com/nikolalohinski/gonja":    {"collector/dataset/chat"},
 	"github.com/duckdb":                  {"analysis"},
 	"github.com/hashicorp/memberlist":    {"coordinator/gossip"},
 	"github.com/spf13/cobra":             {"cmd/..."},
@@ -52,7 +54,7 @@ var only = map[string][]string{
 }
 
 // pure lists the packages that must build without cgo, whatever they import.
-var pure = []string{"shard/...", "coordinator/...", "collector/dataset", "collector/model/bpe", "internal/mapped", "internal/safetensors", "collector/model/gguf", "trainer/coder",
+var pure = []string{"shard/...", "coordinator/...", "collector/dataset/...", "collector/model/bpe", "internal/mapped", "internal/safetensors", "collector/model/gguf", "trainer/coder",
 	"trainer/export/array", "trainer/export/archive", "trainer/export/npy", "trainer/export/pickle", "trainer/folder"}
 
 type pkg struct {
