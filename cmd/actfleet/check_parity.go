@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -81,11 +82,15 @@ func (o parityOptions) read(info model.Info) ([][]int32, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := dataset.Open(o.data, dataset.Options{Limit: o.prompts})
+	set, err := dataset.Open([]string{o.data}, dataset.Options{Limit: o.prompts})
 	if err != nil {
 		return nil, err
 	}
-	in, err := dataset.Tokenize(set, text, dataset.TokenizeOptions{MaxTokens: info.MaxPositions, Vocab: info.Vocab})
+	var file bytes.Buffer
+	if _, err := set.Tokenize(&file, text, dataset.Limits{MaxTokens: info.MaxPositions, Vocab: info.Vocab}); err != nil {
+		return nil, err
+	}
+	in, err := dataset.ReadInput(bytes.NewReader(file.Bytes()), int64(file.Len()))
 	if err != nil {
 		return nil, err
 	}

@@ -24,6 +24,7 @@ var may = map[string][]string{
 	"collector/model/bpe":    {"internal/smallfile"},
 	"collector/model/hub":    {"internal/smallfile"},
 	"collector/model/quant":  {"internal/safetensors"},
+	"collector/dataset/chat": {"collector/dataset"},
 	"collector/model/gguf":   {"internal/mapped"},
 	"coordinator/...":        {"coordinator/..."},
 	"shard/...":              {"shard/..."},
@@ -43,7 +44,8 @@ var may = map[string][]string{
 var only = map[string][]string{
 	"github.com/sugarme/gotch":           {"internal/torch/..."},
 	"github.com/parquet-go/parquet-go":   {"shard", "collector/dataset"},
-	"github.com/apache/arrow":            {"shard/arrow"},
+	"github.com/apache/arrow":            {"shard/arrow", "collector/dataset"},
+	"github.com/nikolalohinski/gonja":    {"collector/dataset/chat"},
 	"github.com/duckdb":                  {"analysis"},
 	"github.com/hashicorp/memberlist":    {"coordinator/gossip"},
 	"github.com/spf13/cobra":             {"cmd/..."},
@@ -56,7 +58,7 @@ var only = map[string][]string{
 }
 
 // pure lists the packages that must build without cgo, whatever they import.
-var pure = []string{"shard/...", "coordinator/...", "collector/dataset", "collector/model/bpe", "internal/mapped", "internal/safetensors", "collector/model/gguf", "trainer/coder",
+var pure = []string{"shard/...", "coordinator/...", "collector/dataset/...", "collector/model/bpe", "internal/mapped", "internal/safetensors", "collector/model/gguf", "trainer/coder",
 	"trainer/export/array", "trainer/export/archive", "trainer/export/npy", "trainer/export/pickle", "trainer/folder"}
 
 type pkg struct {

@@ -129,7 +129,7 @@ func columnsOf(runs []stream.Source, c Columns, rows *Rows) (w wanted, err error
 		return ""
 	}
 	if !has(c.Label) {
-		return w, fmt.Errorf("%w: a run has no column %q", ErrLabel, c.Label)
+		return w, fmt.Errorf("%w: a run has no column %q; choose another with --set label=COLUMN (there are %s)", ErrLabel, c.Label, ownColumns(runs[0]))
 	}
 	w = wanted{label: c.Label, group: orNone(c.Group), split: orNone(c.Split), text: orNone("text")}
 	rows.Grouped = w.group != ""
@@ -255,6 +255,18 @@ func (d *data) vectors(column string) (x []float32, width int, err error) {
 	return x, width, nil
 }
 
+// mapLabels says what to do about labels that are not two classes.
+const mapLabels = "a probe tells two classes apart: collect with --label COLUMN and --label-map no=0,yes=1, without the rows of other classes"
+
+// ownColumns lists the columns that a run has from its data set.
+func ownColumns(s stream.Source) string {
+	var names []string
+	for _, c := range s.Plan.Scalars[min(len(s.Plan.Scalars), len(shard.BaseScalars())):] {
+		names = append(names, c.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
 // binary is a label that is 0 or 1, false or true.
 func binary(col any, i int) (bool, error) {
 	if b, ok := col.([]bool); ok {
@@ -267,13 +279,13 @@ func binary(col any, i int) (bool, error) {
 		case "1", "true", "yes":
 			return true, nil
 		}
-		return false, fmt.Errorf("%w: %.40q is neither 0 nor 1", ErrLabel, s[i])
+		return false, fmt.Errorf("%w: %.40q is neither 0 nor 1; %s", ErrLabel, s[i], mapLabels)
 	}
 	switch v := floatOf(col, i); v {
 	case 0, 1:
 		return v == 1, nil
 	default:
-		return false, fmt.Errorf("%w: %v is neither 0 nor 1", ErrLabel, v)
+		return false, fmt.Errorf("%w: %v is neither 0 nor 1; %s", ErrLabel, v, mapLabels)
 	}
 }
 
