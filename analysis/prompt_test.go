@@ -94,7 +94,7 @@ func TestScoresOfSplitsStandApart(t *testing.T) {
 	f := fixture{plan: true, units: 1, write: 1, probe: "p", extra: []shard.Scalar{{Name: "split", Type: shard.Bool}}}
 	table, err := openRun(t, f, "run").Ask(context.Background(), "probe_score_by_label")
 	must(t, err)
-	if len(table.Rows) != 2 || table.Columns[1] != "split" {
+	if len(table.Rows) != 4 || table.Columns[1] != "split" {
 		t.Errorf("columns %q, %d rows", table.Columns, len(table.Rows))
 	}
 }

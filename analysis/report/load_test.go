@@ -14,6 +14,7 @@ import (
 
 	"actfleet/shard"
 	"actfleet/shard/run"
+	"actfleet/shard/shardtest"
 	"actfleet/shard/store"
 	"actfleet/shard/store/mem"
 	"actfleet/shard/tap"
@@ -153,16 +154,13 @@ func FuzzMetrics(f *testing.F) {
 func TestAddRun(t *testing.T) {
 	ctx := context.Background()
 	st := memoryRun(t, map[string]string{"log/n1-x.jsonl": nodeLog})
-	p := run.Plan{Format: run.PlanFormat, Model: run.ModelRef{Name: "tiny", Arch: "PhiForCausalLM"}, Data: run.DataRef{Name: "d", Rows: 30}, Sites: []tap.Site{tap.FC1}, Layers: []int{0, 1, 2, 5, 7, 8}, Tokens: "last", Dtype: "f16",
-		Compute: "f32", Device: "cpu", Scalars: shard.BaseScalars(), Vectors: []shard.Vector{{Name: "fc1_0", Width: 2, Dtype: shard.F16}, {Name: "fc1_8__ia3", Width: 2, Dtype: shard.F16}}, Units: []int64{0, 10, 20, 30}}
+	p := shardtest.Plan(run.Plan{Model: run.ModelRef{Name: "tiny", Arch: "PhiForCausalLM"}, Data: run.DataRef{Name: "d", Rows: 30}, Sites: []tap.Site{tap.FC1}, Layers: []int{0, 1, 2, 5, 7, 8}, Tokens: "last", Dtype: "f16",
+		Compute: "f32", Device: "cpu", Scalars: shard.BaseScalars(), Vectors: []shard.Vector{{Name: "fc1_0", Width: 2, Dtype: shard.F16}, {Name: "fc1_8__ia3", Width: 2, Dtype: shard.F16}}}, 3)
 	if err := (&Report{}).AddRun(ctx, st); err == nil || !strings.Contains(err.Error(), "no plan.json there") {
 		t.Errorf("without a plan: %v", err)
 	}
-	_, err := run.CreatePlan(ctx, st, p)
-	must(t, err)
-	for u := range 2 {
-		writeUnit(t, st, p, u)
-	}
+	fill := shardtest.Fill{Vector: func(_ string, _ shard.RowKey, dst []float32) { copy(dst, []float32{3, 4}) }}
+	fill.PutRun(t, st, p, 2)
 	must(t, store.Put(ctx, st, run.UnitKey(2), []byte("damaged")))
 	var r Report
 	must(t, r.AddRun(ctx, st))
@@ -179,25 +177,6 @@ func TestAddRun(t *testing.T) {
 	if page := render(t, r); !strings.Contains(page, "2 of 3 committed") || !strings.Contains(page, "disk full") {
 		t.Error("the page lacks what was read")
 	}
-}
-
-func writeUnit(t testing.TB, st store.Store, p run.Plan, u int) {
-	t.Helper()
-	pending, err := st.Create(context.Background(), run.UnitKey(u))
-	must(t, err)
-	w, err := shard.NewWriter(pending, p.Schema(), p.Identity(u))
-	must(t, err)
-	b := shard.NewBlock(p.Schema())
-	b.Rows = 10
-	for c, v := range p.Vectors {
-		for i := range b.Rows {
-			b.Stats[c].Merge(shard.PackF16(b.Vectors[c][i*v.RowBytes():], []float32{3, 4}))
-		}
-	}
-	must(t, w.WriteBlock(b))
-	_, err = w.Close()
-	must(t, err)
-	must(t, pending.Commit(context.Background()))
 }
 
 func TestNatural(t *testing.T) {
