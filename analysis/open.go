@@ -8,8 +8,9 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
+	"runtime"
 	"strconv"
+	"strings"
 
 	_ "github.com/duckdb/duckdb-go/v2" // the only importer
 
@@ -61,6 +62,9 @@ func Open(ctx context.Context, runs []Run) (*DB, error) {
 func (db *DB) open(ctx context.Context, runs []Run) (err error) {
 	if db.scratch, err = os.MkdirTemp("", "actfleet-sql-"); err != nil {
 		return fmt.Errorf("open runs: %w", err)
+	}
+	if strings.ContainsAny(db.scratch, "*?[") { // DuckDB takes them for a pattern, in any path
+		return fmt.Errorf("open runs: scratch files would lie in %s: set TMPDIR to a path without * ? [", db.scratch)
 	}
 	for i, r := range runs {
 		if r.Store != nil {
@@ -116,121 +120,61 @@ func (db *DB) Close() error {
 	return errors.Join(errs...)
 }
 
-// runDir is what was found in one run's directory.
-type runDir struct {
-	name  string // unique among the runs
-	dir   string // absolute
-	link  string // a folder of links to its folders, under names without special characters
-	units []int  // committed
-	coded map[string]coded
-	logs  []string // file names
-}
-
-// coded is the folder of one coder.
-type coded struct {
-	link  string // its name in runDir.link
-	units []int
-}
-
-var (
-	unitFile = regexp.MustCompile(`^unit-(\d{6})\.parquet$`)
-	logFile  = regexp.MustCompile(`^[^.*?\[][^*?\[]*\.jsonl$`)
-)
-
-// discover lists a run's files. DuckDB gets them through a link with a plain
-// name: it takes the letters * ? [ in any path for a pattern.
-func (db *DB) discover(ctx context.Context, i int, dir string) (runDir, error) {
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return runDir{}, fmt.Errorf("open run %s: %w", dir, err)
-	}
-	if info, err := os.Stat(abs); err != nil {
-		return runDir{}, fmt.Errorf("open run %s: %w", dir, err)
-	} else if !info.IsDir() {
-		return runDir{}, fmt.Errorf("open run %s: it is a file, want the directory of a run", dir)
-	}
-	r := runDir{name: db.uniqueName(filepath.Base(abs)), dir: abs, link: filepath.Join(db.scratch, strconv.Itoa(i)), coded: map[string]coded{}}
-	if r.units, err = listUnits(filepath.Join(abs, "acts")); err != nil {
-		return runDir{}, fmt.Errorf("open run %s: %w", dir, err)
-	}
-	if len(r.units) == 0 {
-		return runDir{}, fmt.Errorf("open run %s: %w: acts/ holds no unit-NNNNNN.parquet yet; run collect first", dir, ErrEmpty)
-	}
-	if err := os.Mkdir(r.link, 0o700); err != nil {
-		return runDir{}, fmt.Errorf("open run %s: %w", dir, err)
-	}
-	r.logs = listNames(filepath.Join(abs, "log"), func(e os.DirEntry) bool { return e.Type().IsRegular() && logFile.MatchString(e.Name()) })
-	db.discoverCodes(&r)
-	return r, errors.Join(os.Symlink(filepath.Join(abs, "acts"), filepath.Join(r.link, "acts")), os.Symlink(filepath.Join(abs, "log"), filepath.Join(r.link, "log")), ctx.Err())
-}
-
-// discoverCodes links every coder's folder that holds units.
-func (db *DB) discoverCodes(r *runDir) {
-	dir := filepath.Join(r.dir, "codes")
-	for i, coder := range listNames(dir, func(e os.DirEntry) bool { return e.IsDir() && e.Name()[0] != '.' }) {
-		units, err := listUnits(filepath.Join(dir, coder))
-		c := coded{link: "codes" + strconv.Itoa(i), units: units}
-		if err == nil && len(units) > 0 {
-			err = os.Symlink(filepath.Join(dir, coder), filepath.Join(r.link, c.link))
-			r.coded[coder] = c
-		}
-		if err != nil {
-			db.note("codes of %q: %v", coder, err)
-		}
-	}
-}
-
-func (db *DB) uniqueName(base string) string {
-	name := base
-	for n := 2; ; n++ {
-		taken := false
-		for _, r := range db.runs {
-			taken = taken || r.name == name
-		}
-		if !taken {
-			return name
-		}
-		name = fmt.Sprintf("%s (%d)", base, n)
-	}
-}
-
 func (db *DB) note(format string, args ...any) {
 	db.Notes = append(db.Notes, fmt.Sprintf(format, args...))
 }
 
-// listUnits returns the committed units of a folder, ascending; a folder that
-// does not exist has none.
-func listUnits(dir string) ([]int, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
+// configure sets limits and says which files may be read, and that no others.
+func (db *DB) configure(ctx context.Context) error {
+	var files []string
+	for _, r := range db.runs {
+		files = append(files, r.actFiles()...)
+		for coder := range r.coded {
+			files = append(files, r.codeFiles(coder)...)
+		}
+		files = append(files, r.logFiles()...)
 	}
-	var units []int
-	for _, e := range entries {
-		if m := unitFile.FindStringSubmatch(e.Name()); m != nil && isFile(dir, e) {
-			u, _ := strconv.Atoi(m[1]) // six digits
-			units = append(units, u)
+	limit, err := db.halfOfMemory(ctx)
+	if err != nil {
+		return err
+	}
+	return db.exec(ctx,
+		"set memory_limit = "+quote(limit),
+		fmt.Sprintf("set threads = %d", runtime.GOMAXPROCS(0)),
+		"set temp_directory = "+quote(filepath.Join(db.scratch, "spill")),
+		fmt.Sprintf("set enable_external_file_cache = %t", len(db.mirrors) == 0), // their files fill up
+		"set autoinstall_known_extensions = false",
+		"set autoload_known_extensions = false",
+		"set allowed_paths = "+quoteList(files),
+		"set enable_external_access = false",
+	)
+}
+
+// halfOfMemory halves DuckDB's own limit's base: its default is 80 % of what the
+// machine or the container has.
+func (db *DB) halfOfMemory(ctx context.Context) (string, error) {
+	var text string
+	if err := db.conn.QueryRowContext(ctx, "select current_setting('memory_limit')").Scan(&text); err != nil {
+		return "", fmt.Errorf("read DuckDB's memory limit: %w", err)
+	}
+	var amount float64
+	var unit string
+	if _, err := fmt.Sscanf(text, "%f %s", &amount, &unit); err != nil {
+		return text, nil // a form of another version: keep it
+	}
+	return fmt.Sprintf("%.2f %s", amount*0.5/0.8, unit), nil
+}
+
+// lock ends the time in which settings can change.
+func (db *DB) lock(ctx context.Context) error {
+	return db.exec(ctx, "set lock_configuration = true")
+}
+
+func (db *DB) exec(ctx context.Context, statements ...string) error {
+	for _, s := range statements {
+		if _, err := db.conn.ExecContext(ctx, s); err != nil {
+			return db.plainError(err)
 		}
 	}
-	return units, nil
+	return nil
 }
-
-// isFile also accepts a link to a file: a shard may lie on another disk.
-func isFile(dir string, e os.DirEntry) bool {
-	info, err := os.Stat(filepath.Join(dir, e.Name()))
-	return err == nil && info.Mode().IsRegular()
-}
-
-// listNames returns the names of the entries that are kept, or none where the
-// folder cannot be read: logs and codes are extras.
-func listNames(dir string, keep func(os.DirEntry) bool) (names []string) {
-	entries, _ := os.ReadDir(dir)
-	for _, e := range entries {
-		if keep(e) {
-			names = append(names, e.Name())
-		}
-	}
-	return names
-}
-
-func unitName(u int) string { return fmt.Sprintf("unit-%06d.parquet", u) }

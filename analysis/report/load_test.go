@@ -168,14 +168,33 @@ func TestAddRun(t *testing.T) {
 	if got.Committed != 2 || got.Units != 3 || got.Rows != 20 || got.Bytes < 100 || got.Layers != "0–2, 5, 7–8" || got.Compute != "f32 on cpu" || got.Model != "tiny (PhiForCausalLM)" || got.Started.Second() != 0 || got.Ended.Second() != 30 {
 		t.Errorf("%+v", got)
 	}
-	if len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "1 units cannot be read") {
+	if len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "damaged and left out: 1. acts/unit-000002.parquet: 7 bytes") {
 		t.Errorf("notes %q", r.Notes)
 	}
 	if n := r.Norms[0].Columns; len(n) != 2 || math.Abs(n[0].RMS-5) > 1e-9 || n[1].Variant != "ia3" || n[1].MaxAbs != 4 {
 		t.Errorf("norms %+v", n)
 	}
-	if page := render(t, r); !strings.Contains(page, "2 of 3 committed") || !strings.Contains(page, "disk full") {
+	if page := render(t, r); !strings.Contains(page, "2 of 3 committed, damaged: 1") || !strings.Contains(page, "disk full") {
 		t.Error("the page lacks what was read")
+	}
+}
+
+// What a name and a size do not tell, a footer does: the shard of another unit, or of another plan.
+func TestAddRunNamesSwappedShards(t *testing.T) {
+	plan := func(name string) run.Plan {
+		return shardtest.Plan(run.Plan{Data: run.DataRef{Name: name, Rows: 30}, Tokens: "last", Scalars: shard.BaseScalars(), Vectors: []shard.Vector{{Name: "fc1_0", Width: 2, Dtype: shard.F16}}}, 3)
+	}
+	p, other := plan("d"), plan("e")
+	for name, foreign := range map[string]shard.Identity{"another unit's": p.Identity(2), "another run's": other.Identity(1)} {
+		st := memoryRun(t, nil)
+		shardtest.Fill{}.PutRun(t, st, p, 1)
+		shardtest.Put(t, st, run.UnitKey(1), p.Schema(), foreign, shardtest.Fill{}.Blocks(p.Schema(), shardtest.Fill{}.Keys(t, p, 1)))
+		must(t, store.Put(t.Context(), st, run.UnitKey(999), []byte("PAR1")))
+		var r Report
+		must(t, r.AddRun(t.Context(), st))
+		if r.Runs[0].Damaged != 1 || r.Runs[0].Committed != 2 || len(r.Notes) != 2 || !strings.Contains(r.Notes[0], "acts/unit-000001.parquet: it says it is unit") || !strings.Contains(r.Notes[1], "unit-000999") {
+			t.Errorf("%s: %+v, %q", name, r.Runs[0], r.Notes)
+		}
 	}
 }
 

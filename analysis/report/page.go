@@ -180,6 +180,9 @@ func joined(a, b string) string {
 }
 
 func unitsOf(r Run) string {
+	if r.Damaged > 0 {
+		return fmt.Sprintf("%s of %s committed, damaged: %s", whole(int64(r.Committed)), whole(int64(r.Units)), whole(int64(r.Damaged)))
+	}
 	if r.Committed == r.Units {
 		return fmt.Sprintf("%s, all committed", whole(int64(r.Units)))
 	}

@@ -35,6 +35,7 @@ type Run struct {
 	Rows      int64 // kept token positions, in committed units
 	Units     int   // of the plan
 	Committed int
+	Damaged   int   // units whose object is no shard of the plan
 	Bytes     int64 // of the committed units
 	Started   time.Time
 	Ended     time.Time
