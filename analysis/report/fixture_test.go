@@ -54,7 +54,7 @@ func fixture(t testing.TB, d dims) Report {
 			dir := filepath.Join(t.TempDir(), fmt.Sprintf("%s-fc2-%d", kind, 1024<<j))
 			writeCoder(t, dir, kind, j, d, rng)
 			writeEvaluation(t, dir, kind, j, d, rng)
-			c, err := LoadCurves(dir)
+			c, err := LoadCoder(dir)
 			must(t, err)
 			r.Coders = append(r.Coders, c)
 		}

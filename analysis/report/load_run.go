@@ -62,9 +62,9 @@ func (r *Report) AddProbes(dir string) error {
 	return nil
 }
 
-// AddCoder appends the training curves of a coder's folder.
+// AddCoder appends the training curves of a coder's folder and what was measured of it.
 func (r *Report) AddCoder(dir string) error {
-	c, err := LoadCurves(dir)
+	c, err := LoadCoder(dir)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"actfleet/shard/store"
 	"actfleet/shard/store/mem"
 	"actfleet/shard/tap"
+	"actfleet/trainer/coder"
 )
 
 func memoryRun(t testing.TB, files map[string]string) *mem.Store {
@@ -106,10 +107,10 @@ func FuzzParseLog(f *testing.F) {
 	})
 }
 
-func TestLoadCurves(t *testing.T) {
+func TestLoadCoder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "sae-1")
 	writeJSON(t, filepath.Join(dir, "cfg.json"), map[string]any{"kind": "sae", "arch": "topk", "site": "fc2", "layer": 3, "width": 64, "d_in": 8, "config": map[string]any{"k": 4}})
-	c, err := LoadCurves(dir)
+	c, err := LoadCoder(dir)
 	must(t, err)
 	if c.Name != "sae-1" || c.Arch != "topk" || c.Layer != 3 || c.Width != 64 || len(c.Points) != 0 {
 		t.Errorf("%+v", c)
@@ -123,16 +124,16 @@ broken
 {"step":3,"tokens":30,"split":"train","loss":null}
 {"step":4,`
 	must(t, os.WriteFile(filepath.Join(dir, "metrics.jsonl"), []byte(lines), 0o644))
-	c, err = LoadCurves(dir)
+	c, err = LoadCoder(dir)
 	must(t, err)
-	if len(c.Points) != 3 || c.Points[1].Values["loss"] != 1.5 || c.Points[1].Eval || len(c.Points[2].Values) != 0 {
+	if len(c.Points) != 3 || c.Points[1].Values["loss"] != 1.5 || c.Points[1].Split != "train" || len(c.Points[2].Values) != 0 {
 		t.Errorf("resumed at step 2: %+v", c.Points)
 	}
-	if _, err := LoadCurves(filepath.Join(dir, "nowhere")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := LoadCoder(filepath.Join(dir, "nowhere")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing folder: %v", err)
 	}
 	must(t, os.WriteFile(filepath.Join(dir, "cfg.json"), []byte("{"), 0o644))
-	if _, err := LoadCurves(dir); err == nil || !strings.Contains(err.Error(), "cfg.json: ") {
+	if _, err := LoadCoder(dir); err == nil || !strings.Contains(err.Error(), "cfg.json: ") {
 		t.Errorf("broken cfg.json: %v", err)
 	}
 }
@@ -141,7 +142,7 @@ func FuzzMetrics(f *testing.F) {
 	f.Add([]byte(`{"step":1,"tokens":10,"loss":3}` + "\n" + `{"step":2,"tokens":1e300,"loss":-1e308}` + "\n" + `{"step":-5,"loss":1e308}`))
 	f.Add([]byte(`{"step":1,"loss":1e-320}` + "\n" + `{"step":2,"loss":1e300}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		coders := []Coder{{Name: "x", Points: parseMetrics(data)}}
+		coders := []Coder{{Name: "x", Points: coder.ParseEvents(data)}}
 		for _, m := range metricsOf(coders) {
 			page := string(drawPanel(coders, m).svg())
 			if strings.Contains(page, `"NaN`) || strings.Contains(page, "Inf") {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"actfleet/analysis/evaluate"
+	"actfleet/trainer/coder"
 )
 
 // Report is everything a page shows. Empty parts are left out of the page.
@@ -56,17 +57,8 @@ type Coder struct {
 	Layer  int
 	Width  int // latents, or codes of the codebook
 	DIn    int
-	Points []Point
-	Eval   *Evaluation // nil: never evaluated
-}
-
-// Point is one line of metrics.jsonl: the metrics of one split after a step.
-type Point struct {
-	Step    int64
-	Tokens  int64
-	Seconds float64
-	Eval    bool
-	Values  map[string]float64 // loss, fvu, l0, dead, perplexity, usage, revived, …
+	Points []coder.Event
+	Eval   *coder.Evaluation // nil: never evaluated
 }
 
 // Fleet is who did what, and when.

@@ -53,7 +53,7 @@ func questionList() string {
 }
 
 func runSQL(ctx context.Context, args []string, o sqlOptions, in io.Reader, out io.Writer) (err error) {
-	db, err := openSQL(ctx, strings.Split(args[0], ","), o.fetch)
+	db, err := openSQL(ctx, splitPaths(args[0]), o.fetch)
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func newTrainCoder(name, kind, what string) *cobra.Command {
 }
 
 func (o *trainOptions) flags(f *pflag.FlagSet) {
-	f.StringSliceVar(&o.from, "from", nil, "runs to read")
+	f.Var((*pathList)(&o.from), "from", "runs to read")
 	f.StringVar(&o.site, "site", "", "site, or several: Wqkv,out_proj,fc1,fc2,resid or all")
 	f.StringVar(&o.layers, "layers", "all", "layers: all, 0,5,10-20 or -1")
 	f.StringVar(&o.out, "out", "", "folder of the coder; with several coders, one folder each below it")
