@@ -226,7 +226,7 @@ func TestOpenRefuses(t *testing.T) {
 		for _, dir := range c.dirs {
 			runs = append(runs, Run{Name: dir})
 		}
-		db, err := Open(context.Background(), runs)
+		db, err := Open(context.Background(), runs, Options{})
 		if err == nil {
 			db.Close()
 			t.Errorf("%s: opened", name)
@@ -234,10 +234,10 @@ func TestOpenRefuses(t *testing.T) {
 			t.Errorf("%s: %q does not say %q on one line", name, err, c.want)
 		}
 	}
-	if _, err := Open(context.Background(), []Run{{Name: empty}}); !errors.Is(err, ErrEmpty) {
+	if _, err := Open(context.Background(), []Run{{Name: empty}}, Options{}); !errors.Is(err, ErrEmpty) {
 		t.Errorf("an empty run: %v", err)
 	}
-	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "actfleet-sql-*")); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "actfleet-db-*")); len(left) > 0 {
 		t.Logf("scratch directories there, perhaps of others: %d", len(left))
 	}
 }

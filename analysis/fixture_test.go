@@ -160,7 +160,7 @@ func openDirs(t testing.TB, dirs ...string) *DB {
 	for _, dir := range dirs {
 		runs = append(runs, Run{Name: dir})
 	}
-	db, err := Open(context.Background(), runs)
+	db, err := Open(context.Background(), runs, Options{})
 	must(t, err)
 	t.Cleanup(func() { must(t, db.Close()) })
 	return db

@@ -35,9 +35,11 @@ type DB struct {
 	codes   []codes
 	sql     *sql.DB
 	conn    *sql.Conn // the only connection: temporary tables live in it
+	memory  int64     // of Options
 	scratch string    // links to the runs, mirrors, and DuckDB's spilled data
 	mirrors []*mirror.Mirror
 
+	ownScratch         bool // Close removes it
 	maxRows, maxValues int
 }
 
@@ -47,12 +49,21 @@ type Run struct {
 	Store store.Store // where it lies; nil: in the directory Name
 }
 
+// Options tune Open; the zero value is a fine choice.
+type Options struct {
+	// Memory is how many bytes DuckDB holds before it spills to the disk or gives up; 0 is its own choice, 80 % of the
+	// machine. Not every function of DuckDB keeps to it: package worker's bound holds for all.
+	Memory int64
+	// Scratch is an empty directory for links, mirrors and spilled data, which stays; "" makes one that Close removes.
+	Scratch string
+}
+
 // Open makes the views over runs. Of a run in a store it fetches footers and logs.
-func Open(ctx context.Context, runs []Run) (*DB, error) {
+func Open(ctx context.Context, runs []Run, o Options) (*DB, error) {
 	if len(runs) == 0 {
 		return nil, errors.New("open runs: none given")
 	}
-	db := &DB{maxRows: maxAnswerRows, maxValues: maxAnswerValues}
+	db := &DB{maxRows: maxAnswerRows, maxValues: maxAnswerValues, memory: o.Memory, scratch: o.Scratch}
 	if err := db.open(ctx, runs); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -60,8 +71,11 @@ func Open(ctx context.Context, runs []Run) (*DB, error) {
 }
 
 func (db *DB) open(ctx context.Context, runs []Run) (err error) {
-	if db.scratch, err = os.MkdirTemp("", "actfleet-sql-"); err != nil {
-		return fmt.Errorf("open runs: %w", err)
+	if db.scratch == "" {
+		if db.scratch, err = os.MkdirTemp("", "actfleet-db-"); err != nil {
+			return fmt.Errorf("open runs: %w", err)
+		}
+		db.ownScratch = true
 	}
 	if strings.ContainsAny(db.scratch, "*?[") { // DuckDB takes them for a pattern, in any path
 		return fmt.Errorf("open runs: scratch files would lie in %s: set TMPDIR to a path without * ? [", db.scratch)
@@ -102,7 +116,7 @@ func (db *DB) mirror(ctx context.Context, i int, r Run) (Run, error) {
 	return Run{Name: m.Dir}, nil
 }
 
-// Close ends DuckDB and removes the scratch directory.
+// Close ends DuckDB and removes the scratch directory that Open made.
 func (db *DB) Close() error {
 	var errs []error
 	if db.conn != nil {
@@ -114,7 +128,7 @@ func (db *DB) Close() error {
 	for _, m := range db.mirrors {
 		errs = append(errs, m.Close())
 	}
-	if db.scratch != "" {
+	if db.ownScratch {
 		errs = append(errs, os.RemoveAll(db.scratch)) // unlinks the links, not the runs
 	}
 	return errors.Join(errs...)
@@ -134,12 +148,12 @@ func (db *DB) configure(ctx context.Context) error {
 		}
 		files = append(files, r.logFiles()...)
 	}
-	limit, err := db.halfOfMemory(ctx)
-	if err != nil {
-		return err
+	if db.memory > 0 {
+		if err := db.exec(ctx, fmt.Sprintf("set memory_limit = '%d B'", db.memory)); err != nil {
+			return err
+		}
 	}
 	return db.exec(ctx,
-		"set memory_limit = "+quote(limit),
 		fmt.Sprintf("set threads = %d", runtime.GOMAXPROCS(0)),
 		"set temp_directory = "+quote(filepath.Join(db.scratch, "spill")),
 		fmt.Sprintf("set enable_external_file_cache = %t", len(db.mirrors) == 0), // their files fill up
@@ -148,21 +162,6 @@ func (db *DB) configure(ctx context.Context) error {
 		"set allowed_paths = "+quoteList(files),
 		"set enable_external_access = false",
 	)
-}
-
-// halfOfMemory halves DuckDB's own limit's base: its default is 80 % of what the
-// machine or the container has.
-func (db *DB) halfOfMemory(ctx context.Context) (string, error) {
-	var text string
-	if err := db.conn.QueryRowContext(ctx, "select current_setting('memory_limit')").Scan(&text); err != nil {
-		return "", fmt.Errorf("read DuckDB's memory limit: %w", err)
-	}
-	var amount float64
-	var unit string
-	if _, err := fmt.Sscanf(text, "%f %s", &amount, &unit); err != nil {
-		return text, nil // a form of another version: keep it
-	}
-	return fmt.Sprintf("%.2f %s", amount*0.5/0.8, unit), nil
 }
 
 // lock ends the time in which settings can change.

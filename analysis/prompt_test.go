@@ -17,7 +17,7 @@ import (
 func typed(t testing.TB, db *DB, input string) string {
 	t.Helper()
 	var out strings.Builder
-	must(t, db.Prompt(context.Background(), strings.NewReader(input), &out, ""))
+	must(t, Prompt(context.Background(), db, strings.NewReader(input), &out, ""))
 	return out.String()
 }
 
@@ -50,7 +50,7 @@ func TestPromptEndsWithContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	var out strings.Builder
-	err := db.Prompt(ctx, strings.NewReader("select count(*) from range(1000000000000);\nselect 1;\n"), &out, "")
+	err := Prompt(ctx, db, strings.NewReader("select count(*) from range(1000000000000);\nselect 1;\n"), &out, "")
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("prompt ended with %v after %q", err, out.String())
 	}
