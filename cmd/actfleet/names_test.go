@@ -78,7 +78,7 @@ func TestRunsOfAnyName(t *testing.T) {
 	noError(t, report.Write(new(strings.Builder), page))
 	sources, err := o.sources(t.Context())
 	noError(t, err)
-	s, err := stream.Open(t.Context(), sources, stream.Config{Column: "fc2_0", Batch: 3 * len(names), Window: 2, Epochs: 1})
+	s, err := stream.Open(t.Context(), sources, stream.Config{Column: "fc2_0", Batch: 3 * len(names), ShuffleWindow: 2, Epochs: 1})
 	noError(t, err)
 	b, err := s.Next(t.Context())
 	noError(t, err)

@@ -21,7 +21,7 @@ func ExampleOpen() {
 	for i := range made.Rows {
 		made.Rows[i].Tokens = 3
 	}
-	s, err := stream.Open(ctx, []stream.Source{{Store: st, Plan: made.Write(new(testing.T), st)}}, stream.Config{Column: "fc2_0", Batch: 4, Window: 2, Seed: 1, Epochs: 1})
+	s, err := stream.Open(ctx, []stream.Source{{Store: st, Plan: made.Write(new(testing.T), st)}}, stream.Config{Column: "fc2_0", Batch: 4, ShuffleWindow: 2, Seed: 1, Epochs: 1})
 	if err != nil {
 		fmt.Println(err)
 		return
