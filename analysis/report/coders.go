@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"math"
 	"slices"
+	"time"
 
 	"actfleet/trainer/coder"
 )
@@ -97,3 +98,5 @@ func lastValue(c Coder, key string) string {
 	}
 	return "–"
 }
+
+func secondsOf(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -213,3 +213,8 @@ func nodeRowOf(n Node) nodeRow {
 	}
 	return r
 }
+
+func (c *canvas) cross(x, y, r float64, class, tip string) {
+	c.printf(`<path d="M%s %sl%s %sm0 -%sl-%s %s" class="%s"`, num(x-r), num(y-r), num(2*r), num(2*r), num(2*r), num(2*r), num(2*r), class)
+	c.closeWith("path", tip)
+}

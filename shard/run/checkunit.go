@@ -141,3 +141,12 @@ func (c *checker) maxTokens() int64 {
 	}
 	return any
 }
+
+func (c *checker) advance(n int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.done += n
+	if c.progress != nil {
+		c.progress(c.done, c.report.Bytes)
+	}
+}
