@@ -20,10 +20,9 @@ type process struct {
 	out     *bufio.Reader
 	said    beginning // on standard error
 	scratch scratch
-	opened  bool // its runs
 
 	mu       sync.Mutex
-	answered int         // the last request that has an end
+	answered int         // the last request that has an end; 0 before the runs are open
 	last     *time.Timer // ends the process, once a question was cancelled
 }
 
@@ -71,7 +70,7 @@ func (p *process) cancel(id int) {
 	defer p.mu.Unlock()
 	switch {
 	case p.answered >= id:
-	case !p.opened || json.NewEncoder(p.in).Encode(order{ID: id, Cancel: true}) != nil:
+	case p.answered == 0 || json.NewEncoder(p.in).Encode(order{ID: id, Cancel: true}) != nil:
 		p.kill()
 	default:
 		p.last = time.AfterFunc(grace, p.kill)

@@ -51,7 +51,7 @@ func (w *Worker) launch(ctx context.Context) error {
 	if err = w.await(ctx, io.Discard); err != nil {
 		return errors.Join(err, w.Close())
 	}
-	w.noted, p.opened = true, true
+	w.noted = true
 	return nil
 }
 
