@@ -43,16 +43,17 @@ func Place(path string, ours func(head []byte) bool, force bool) (string, error)
 	return at, nil
 }
 
-// PlaceFolder returns where a path leads if a new folder may be made there. Folders above it may be missing.
-func PlaceFolder(path string) (string, error) {
+// CheckFolder tells whether a folder may be made at a path: whoever makes it sees whether something is there. Folders
+// above it may be missing.
+func CheckFolder(path string) error {
 	at, err := lead(path)
 	if err != nil {
-		return "", err
+		return err
 	}
 	if err := outside(filepath.Dir(at), filepath.Base(at)); err != nil {
-		return "", fmt.Errorf("write %s: %w: %w", path, ErrRefused, err)
+		return fmt.Errorf("write %s: %w: %w", path, ErrRefused, err)
 	}
-	return at, nil
+	return nil
 }
 
 // lead follows a path through all links, as far as it exists.

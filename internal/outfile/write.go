@@ -34,55 +34,11 @@ func Write(path string, fill func(f *os.File) error) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, errors.Join(err, os.Remove(f.Name())))
 	}
-	return SyncDir(filepath.Dir(path))
+	return syncDir(filepath.Dir(path))
 }
 
-// ErrExists says that there is something at the place of a new folder.
-var ErrExists = errors.New("exists")
-
-// Folder makes a folder with what fill puts into it, files and no folders. Nothing may be at its place but an empty folder.
-func Folder(path string, fill func(dir string) error) error {
-	path = filepath.Clean(path)
-	if entries, err := os.ReadDir(path); err == nil && len(entries) > 0 || err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("write %s: it %w: choose another folder", path, ErrExists)
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	sweep(path)
-	temp, err := os.MkdirTemp(filepath.Dir(path), temporary(path))
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	if err = fill(temp); err == nil {
-		err = errors.Join(os.Chmod(temp, 0o755), syncAll(temp))
-	}
-	if err == nil {
-		_ = os.Remove(path) // an empty folder, and no other
-		err = os.Rename(temp, path)
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, errors.Join(err, os.RemoveAll(temp)))
-	}
-	return SyncDir(filepath.Dir(path))
-}
-
-// syncAll makes a folder and the files in it durable.
-func syncAll(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if err := SyncDir(filepath.Join(dir, e.Name())); err != nil {
-			return err
-		}
-	}
-	return SyncDir(dir)
-}
-
-// SyncDir makes the names in a folder durable.
-func SyncDir(dir string) error {
+// syncDir makes the names in a folder durable.
+func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
@@ -112,7 +68,7 @@ func sweep(path string) {
 			continue
 		}
 		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > leftoverAge {
-			_ = os.RemoveAll(filepath.Join(filepath.Dir(path), e.Name()))
+			_ = os.Remove(filepath.Join(filepath.Dir(path), e.Name()))
 		}
 	}
 }
