@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"actfleet/internal/outfile"
 	"actfleet/internal/torch"
 	"actfleet/shard/tap"
 	"actfleet/trainer"
@@ -112,6 +113,9 @@ func (o *trainOptions) sources(ctx context.Context) ([]stream.Source, error) {
 	}
 	if len(o.from) == 0 || o.out == "" {
 		return nil, fmt.Errorf("%w: train needs --from and --out", errUsage)
+	}
+	if err := outfile.CheckFolder(o.out); err != nil {
+		return nil, err
 	}
 	var runs []stream.Source
 	for _, run := range o.from {
