@@ -15,6 +15,7 @@ import (
 	"slices"
 
 	"actfleet/internal/outfile"
+	"actfleet/internal/smallfile"
 )
 
 // The files of a coder's folder.
@@ -81,7 +82,7 @@ const maxCfg = 16 << 20
 // ReadCard reads cfg.json of a folder.
 func ReadCard(dir string) (Card, error) {
 	var c Card
-	text, err := readBounded(filepath.Join(dir, CfgFile), maxCfg)
+	text, err := smallfile.Read(filepath.Join(dir, CfgFile), maxCfg)
 	if err != nil {
 		return c, fmt.Errorf("read coder: %w", err)
 	}
@@ -94,23 +95,6 @@ func ReadCard(dir string) (Card, error) {
 		return c, fmt.Errorf("read coder %s: %s has negative sizes", dir, CfgFile)
 	}
 	return c, nil
-}
-
-// readBounded reads a regular file of at most limit bytes.
-func readBounded(path string, limit int64) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > limit {
-		return nil, fmt.Errorf("read %s: want a regular file of at most %d bytes", path, limit)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	text, err := io.ReadAll(io.LimitReader(f, limit)) // it may have grown
-	return text, errors.Join(err, f.Close())
 }
 
 // WriteCard writes cfg.json of a folder; it appears complete or not at all.

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"actfleet/internal/outfile"
+	"actfleet/internal/smallfile"
 )
 
 // EvalFile is where SaveEvaluation puts an Evaluation, for the report.
@@ -61,7 +62,7 @@ const maxEvaluation = 64 << 20
 // ReadEvaluation reads eval.json of a folder; fs.ErrNotExist means that the coder was never evaluated.
 func ReadEvaluation(dir string) (Evaluation, error) {
 	var e Evaluation
-	text, err := readBounded(filepath.Join(dir, EvalFile), maxEvaluation)
+	text, err := smallfile.Read(filepath.Join(dir, EvalFile), maxEvaluation)
 	if err != nil {
 		return e, fmt.Errorf("read evaluation: %w", err)
 	}

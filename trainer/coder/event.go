@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"actfleet/internal/outfile"
+	"actfleet/internal/smallfile"
 )
 
 // Event is a line of metrics.jsonl: what was measured after a step.
@@ -48,7 +49,7 @@ const maxEvents = 256 << 20
 // ReadEvents reads the lines of a metrics.jsonl; a missing one has none. A line that is no event, such as one that is
 // being written, is left out.
 func ReadEvents(path string) ([]Event, error) {
-	text, err := readBounded(path, maxEvents)
+	text, err := smallfile.Read(path, maxEvents)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
