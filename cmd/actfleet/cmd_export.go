@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"actfleet/internal/outfile"
 	"actfleet/trainer/coder"
 	"actfleet/trainer/codes"
 	"actfleet/trainer/export"
@@ -46,6 +47,9 @@ func newExport() *cobra.Command {
 func runExport(ctx context.Context, o exportOptions, out io.Writer) error {
 	if o.out == "" || o.format == "" {
 		return fmt.Errorf("%w: export needs --format and --out", errUsage)
+	}
+	if err := outfile.CheckFolder(o.out); err != nil {
+		return err
 	}
 	f, err := export.ParseFormat(o.format, append(export.Formats[:len(export.Formats):len(export.Formats)], neuronpedia))
 	if err != nil {

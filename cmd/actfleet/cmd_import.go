@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"actfleet/internal/outfile"
 	"actfleet/trainer"
 	"actfleet/trainer/export"
 )
@@ -40,6 +41,9 @@ func newImport() *cobra.Command {
 func runImport(dir string, o importOptions, out io.Writer) error {
 	if o.out == "" {
 		return fmt.Errorf("%w: import needs --out", errUsage)
+	}
+	if err := outfile.CheckFolder(o.out); err != nil {
+		return err
 	}
 	f, err := o.layout(dir)
 	if err != nil {

@@ -29,12 +29,13 @@ var may = map[string][]string{
 	"coordinator/...":        {"coordinator/..."},
 	"shard/...":              {"shard/..."},
 	"shard/tap":              {},
-	"trainer/...":            {"shard/...", "trainer/...", "internal/torch", "internal/safetensors"},
-	"trainer/coder":          {"shard/tap"},
+	"trainer/...":            {"shard/...", "trainer/...", "internal/torch", "internal/safetensors", "internal/outfile"},
+	"trainer/coder":          {"shard/tap", "internal/outfile", "internal/smallfile"},
 	"trainer/crew":           {"trainer/...", "coordinator", "coordinator/rendezvous", "internal/torch/..."},
 	"analysis/...":           {"shard/...", "analysis/...", "trainer/coder"},
 	"internal/torch/...":     {"internal/torch/..."},
-	"internal/safetensors":   {"internal/mapped", "internal/smallfile"},
+	"internal/safetensors":   {"internal/mapped", "internal/smallfile", "internal/outfile"},
+	"internal/outfile":       {},
 	"internal/smallfile":     {},
 	"internal/mapped":        {},
 	"internal/arrows":        {},
@@ -58,7 +59,7 @@ var only = map[string][]string{
 }
 
 // pure lists the packages that must build without cgo, whatever they import.
-var pure = []string{"shard/...", "coordinator/...", "collector/dataset/...", "collector/model/bpe", "internal/mapped", "internal/safetensors", "collector/model/gguf", "trainer/coder",
+var pure = []string{"shard/...", "coordinator/...", "collector/dataset/...", "collector/model/bpe", "internal/mapped", "internal/outfile", "internal/smallfile", "internal/safetensors", "collector/model/gguf", "trainer/coder",
 	"trainer/export/array", "trainer/export/archive", "trainer/export/npy", "trainer/export/pickle", "trainer/folder"}
 
 type pkg struct {

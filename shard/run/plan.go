@@ -115,9 +115,9 @@ func (p Plan) Schema() shard.Schema { return shard.Schema{Scalars: p.Scalars, Ve
 // NumUnits is the number of shards of the complete run.
 func (p Plan) NumUnits() int { return max(len(p.Units)-1, 0) }
 
-// fits reports whether a shard of this plan may have the schema s: the plan's own, but for vector columns that became
+// Fits reports whether a shard of this plan may have the schema s: the plan's own, but for vector columns that became
 // F32 because a value of the unit does not fit F16, where the plan's dtype allows that.
-func (p Plan) fits(s shard.Schema) bool {
+func (p Plan) Fits(s shard.Schema) bool {
 	s.Vectors = slices.Clone(s.Vectors)
 	for i := range min(len(s.Vectors), len(p.Vectors)) {
 		if p.Dtype == "auto" && p.Vectors[i].Dtype == shard.F16 {

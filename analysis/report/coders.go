@@ -6,6 +6,9 @@ import (
 	"html/template"
 	"math"
 	"slices"
+	"time"
+
+	"actfleet/trainer/coder"
 )
 
 type familyView struct {
@@ -68,7 +71,7 @@ func columnsOf(coders []Coder) (out []string) {
 
 func coderRowOf(c Coder, columns []string) coderRow {
 	r := coderRow{Text: []string{c.Name, c.Arch, c.Site}, Numbers: []string{fmt.Sprint(c.Layer), whole(int64(c.Width)), whole(int64(c.DIn))}}
-	var last Point
+	var last coder.Event
 	if n := len(c.Points); n > 0 {
 		last = c.Points[n-1]
 	}
@@ -76,7 +79,7 @@ func coderRowOf(c Coder, columns []string) coderRow {
 	for _, p := range c.Points {
 		seconds = math.Max(seconds, p.Seconds)
 	}
-	r.Numbers = append(r.Numbers, whole(last.Step), whole(last.Tokens), span(secondsOf(seconds)))
+	r.Numbers = append(r.Numbers, whole(int64(last.Step)), whole(last.Rows), span(secondsOf(seconds)))
 	for _, key := range columns {
 		r.Numbers = append(r.Numbers, lastValue(c, key))
 	}
@@ -96,72 +99,4 @@ func lastValue(c Coder, key string) string {
 	return "–"
 }
 
-type fleetView struct {
-	ID, Name string
-	Legend   []entry
-	SVG      template.HTML
-	Outcomes []Outcome
-	Rows     []nodeRow
-	Skipped  int
-}
-
-type nodeRow struct {
-	Node, Host, PID, Alive string
-	Counts                 []int
-	Rows, Bytes, Rate, End string
-}
-
-func fleetOf(f Fleet, id string) fleetView {
-	v := fleetView{ID: id, Name: f.Name, SVG: timeline(f), Outcomes: Outcomes, Skipped: f.Skipped}
-	for _, o := range Outcomes {
-		v.Legend = append(v.Legend, entry{string(o), string(o)})
-	}
-	for _, n := range f.Nodes {
-		v.Rows = append(v.Rows, nodeRowOf(n))
-	}
-	return v
-}
-
-func nodeRowOf(n Node) nodeRow {
-	r := nodeRow{Node: n.Name, Host: n.Host, PID: fmt.Sprint(n.PID), Alive: span(n.End.Sub(n.Start)), Counts: make([]int, len(Outcomes)), Rate: "–", End: "left"}
-	if !n.Left {
-		r.End = "no leave, last word " + n.End.UTC().Format("15:04:05")
-	}
-	if n.Error != "" {
-		r.End += ": " + n.Error
-	}
-	rows, bytes, seconds := int64(0), int64(0), 0.0
-	for _, s := range n.Spans {
-		r.Counts[slices.Index(Outcomes, s.Outcome)]++
-		if s.Outcome == Won {
-			rows, bytes, seconds = rows+s.Rows, bytes+s.Bytes, seconds+cmp.Or(s.Seconds, s.End.Sub(s.Start).Seconds())
-		}
-	}
-	r.Rows, r.Bytes = whole(rows), size(bytes)
-	if seconds > 0 && rows > 0 {
-		r.Rate = short(float64(rows) / seconds)
-	}
-	return r
-}
-
-type normsView struct {
-	ID, Name string
-	Legend   []entry
-	SVG      template.HTML
-	Rows     []normRow
-	Open     bool
-}
-
-type normRow struct{ Site, Layer, Width, RMS, Value, Max, Bad string }
-
-func normsOf(n Norms, id string) normsView {
-	v := normsView{ID: id, Name: n.Name, SVG: normsChart(n), Open: len(n.Columns) <= openRows}
-	_, names := normCurves(n)
-	for i, name := range names {
-		v.Legend = append(v.Legend, entry{seriesClass(i), name})
-	}
-	for _, c := range n.Columns {
-		v.Rows = append(v.Rows, normRow{normName(c), fmt.Sprint(c.Layer), whole(int64(c.Width)), short(c.RMS), short(c.RMS / math.Sqrt(float64(c.Width))), short(c.MaxAbs), whole(c.Bad)})
-	}
-	return v
-}
+func secondsOf(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -13,10 +13,10 @@ import (
 // hashStep is how much of an object is passed at a time: one request of a bucket.
 const hashStep = 4 << 20
 
-// passage reads an object once, from its beginning to its end, and takes its SHA-256 on the way. As an io.ReaderAt it
+// onePass reads an object once, from its beginning to its end, and takes its SHA-256 on the way. As an io.ReaderAt it
 // serves the bytes it passes, so that who reads forwards fetches nothing twice; what lies behind the last piece is
 // fetched again.
-type passage struct {
+type onePass struct {
 	object   store.Object
 	mapped   store.Mapped  // nil for an object that is not in memory
 	hash     hash.Hash     // nil if nobody asks
@@ -27,8 +27,8 @@ type passage struct {
 	buf      []byte
 }
 
-func newPassage(o store.Object, hashed bool, progress func(n int64)) *passage {
-	p := &passage{object: o, progress: progress}
+func newOnePass(o store.Object, hashed bool, progress func(n int64)) *onePass {
+	p := &onePass{object: o, progress: progress}
 	if m, ok := o.(store.Mapped); ok && int64(len(m.Bytes())) == o.Size() {
 		p.mapped = m
 	}
@@ -39,7 +39,7 @@ func newPassage(o store.Object, hashed bool, progress func(n int64)) *passage {
 }
 
 // pass goes on by at most n bytes.
-func (p *passage) pass(n int64) (err error) {
+func (p *onePass) pass(n int64) (err error) {
 	n = min(n, hashStep, p.object.Size()-p.at)
 	if p.mapped != nil {
 		p.ahead()
@@ -58,14 +58,14 @@ func (p *passage) pass(n int64) (err error) {
 }
 
 // ahead has the next bytes of a map read while others are hashed.
-func (p *passage) ahead() {
+func (p *onePass) ahead() {
 	if p.needed-p.at < hashStep {
 		p.mapped.Need(p.at, 2*hashStep)
 		p.needed = p.at + 2*hashStep
 	}
 }
 
-func (p *passage) fetch(n int64) ([]byte, error) {
+func (p *onePass) fetch(n int64) ([]byte, error) {
 	if p.buf == nil {
 		p.buf = make([]byte, min(hashStep, p.object.Size()))
 	}
@@ -73,7 +73,7 @@ func (p *passage) fetch(n int64) ([]byte, error) {
 }
 
 // reach passes what is left before off.
-func (p *passage) reach(ctx context.Context, off int64) error {
+func (p *onePass) reach(ctx context.Context, off int64) error {
 	for p.at < off {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -90,7 +90,7 @@ func (p *passage) reach(ctx context.Context, off int64) error {
 }
 
 // sum passes the rest and returns the SHA-256 in hex.
-func (p *passage) sum(ctx context.Context) (string, error) {
+func (p *onePass) sum(ctx context.Context) (string, error) {
 	if err := p.reach(ctx, p.object.Size()); err != nil || p.hash == nil {
 		return "", err
 	}
@@ -98,7 +98,7 @@ func (p *passage) sum(ctx context.Context) (string, error) {
 }
 
 // ReadAt passes what it must.
-func (p *passage) ReadAt(b []byte, off int64) (n int, err error) {
+func (p *onePass) ReadAt(b []byte, off int64) (n int, err error) {
 	for n < len(b) {
 		at := off + int64(n)
 		start := p.at - int64(len(p.piece))
@@ -117,4 +117,4 @@ func (p *passage) ReadAt(b []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-var _ io.ReaderAt = (*passage)(nil)
+var _ io.ReaderAt = (*onePass)(nil)
