@@ -2,12 +2,14 @@ package collector
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 
 	"actfleet/collector/dataset"
 	"actfleet/collector/model"
 	"actfleet/shard"
 	"actfleet/shard/run"
+	"actfleet/shard/store"
 	"actfleet/shard/tap"
 )
 
@@ -76,6 +78,26 @@ func NewPlan(a Ask, m Model, in *dataset.Input, dataName, inputKey string) (run.
 	return p, nil
 }
 
+// textColumn is the column of the rendered prompt, kept when asked for.
+const textColumn = "text"
+
+// ownScalars are the shard columns for the data set's own ones, in its order.
+func ownScalars(in *dataset.Input, keepText bool) ([]shard.Scalar, error) {
+	var out []shard.Scalar
+	for _, c := range in.Columns {
+		kind, ok := map[dataset.Type]shard.Type{dataset.Int64: shard.Int64, dataset.Float64: shard.Float64,
+			dataset.Bool: shard.Bool, dataset.String: shard.String}[c.Type]
+		if !ok {
+			return nil, fmt.Errorf("column %s: a shard cannot hold %s", c.Name, c.Type)
+		}
+		out = append(out, shard.Scalar{Name: c.Name, Type: kind})
+	}
+	if keepText {
+		out = append(out, shard.Scalar{Name: textColumn, Type: shard.String})
+	}
+	return out, nil
+}
+
 func choiceScalars(choices []string) []shard.Scalar {
 	if len(choices) == 0 {
 		return nil
@@ -91,8 +113,8 @@ func rowBytes(vectors []shard.Vector) (total int64) {
 	return total
 }
 
-// cutUnits returns the boundaries of the units in data-set rows: consecutive rows, about equally many
-// bytes each; nil when no position is kept at all.
+// cutUnits returns the boundaries of the units: consecutive prompts, about equally many bytes each; nil when no
+// position is kept at all.
 func cutUnits(in *dataset.Input, rule tap.Rule, perRow int64) []int64 {
 	sizes := make([]int64, len(in.IDs))
 	var total int64
@@ -114,4 +136,23 @@ func cutUnits(in *dataset.Input, rule tap.Rule, perRow int64) []int64 {
 		}
 	}
 	return append(cuts, int64(len(sizes)))
+}
+
+// CheckModel refuses a model, loaded from dir, that is not the plan's.
+func CheckModel(p run.Plan, m model.Info, dir string) error {
+	if m.Digest != p.Model.Digest {
+		return fmt.Errorf("the model in %s (digest %.12s) is not the plan's %s (digest %.12s)", dir, m.Digest, p.Model.Name, p.Model.Digest)
+	}
+	return nil
+}
+
+// ReadInput reads the tokenised prompts of a run.
+func ReadInput(ctx context.Context, st store.Store, p run.Plan) (*dataset.Input, error) {
+	key := p.Data.Input
+	o, err := st.Open(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("read the tokenised rows %s: %w", key, err)
+	}
+	defer o.Close()
+	return dataset.ReadInput(o, o.Size())
 }

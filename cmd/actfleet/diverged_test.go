@@ -35,7 +35,7 @@ func oneWeight(t *testing.T) string {
 // its own, by the difference; and by the fleet when it works on a run of its own, with a line on both sides.
 func TestChangedWeightIsRefused(t *testing.T) {
 	run, other := filepath.Join(t.TempDir(), "run"), oneWeight(t)
-	a := node(t, run, "--bind", "127.0.0.1:0")
+	a := startNode(t, run, "--bind", "127.0.0.1:0")
 	seed := a.address(t, run)
 	a.signal(t, syscall.SIGUSR1) // the run must not end before the test
 	joins := []string{"collect", "--model", other, "--threads", "1", "--join", seed, "--out"}

@@ -14,8 +14,8 @@ import (
 
 var listening = regexp.MustCompile(`listens on (\S+)`)
 
-// node starts a collecting process; its unit times are long enough to be killed in.
-func node(t *testing.T, out string, more ...string) *process {
+// startNode starts a collecting process; its unit times are long enough to be killed in.
+func startNode(t *testing.T, out string, more ...string) *process {
 	t.Helper()
 	args := []string{"collect", "--model", tinyModel, "--data", tinyData, "--limit", "3000", "--tokens", "all", "--threads", "1", "--out", out}
 	return start(t, append(args, more...)...)
@@ -73,9 +73,9 @@ func sums(t *testing.T, out string) map[string][32]byte {
 // content, and every shard has the bytes that one undisturbed node makes.
 func TestKilledAndInterruptedNodes(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")
-	a := node(t, out, "--bind", "127.0.0.1:0")
+	a := startNode(t, out, "--bind", "127.0.0.1:0")
 	seed := a.address(t, out)
-	b, c := node(t, out, "--join", seed), node(t, out, "--join", seed)
+	b, c := startNode(t, out, "--join", seed), startNode(t, out, "--join", seed)
 	b.address(t, out)
 	c.address(t, out)
 	untilCommitted(t, out, 4)
@@ -96,7 +96,7 @@ func TestKilledAndInterruptedNodes(t *testing.T) {
 	wantOK(t, "check", out)
 
 	alone := filepath.Join(t.TempDir(), "alone")
-	if code := node(t, alone).wait(t); code != exitDone {
+	if code := startNode(t, alone).wait(t); code != exitDone {
 		t.Fatalf("the single node ended with %d", code)
 	}
 	want, got := sums(t, alone), sums(t, out)
@@ -113,7 +113,7 @@ func TestKilledAndInterruptedNodes(t *testing.T) {
 // A run whose only node was killed goes on with the same command.
 func TestTheSameCommandGoesOn(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")
-	a := node(t, out)
+	a := startNode(t, out)
 	untilCommitted(t, out, 3)
 	if err := a.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -122,7 +122,7 @@ func TestTheSameCommandGoesOn(t *testing.T) {
 	if code, _, _ := actfleet(t, "check", out); code != exitDamage {
 		t.Errorf("check of a half-finished run ends with %d, want %d", code, exitDamage)
 	}
-	again := node(t, out)
+	again := startNode(t, out)
 	if code := again.wait(t); code != exitDone {
 		t.Fatalf("exit %d: %s", code, again.err.String())
 	}
@@ -133,7 +133,7 @@ func TestTheSameCommandGoesOn(t *testing.T) {
 func TestJoining(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")
 	key, wrong := write(t, "key", strings.Repeat("k", 32)), write(t, "wrong", strings.Repeat("w", 32))
-	a := node(t, out, "--bind", "127.0.0.1:0", "--secret-file", key)
+	a := startNode(t, out, "--bind", "127.0.0.1:0", "--secret-file", key)
 	seed := a.address(t, out)
 	join := func(more ...string) []string {
 		return append([]string{"collect", "--model", tinyModel, "--out", out, "--threads", "1", "--join", seed}, more...)

@@ -92,9 +92,9 @@ func (p *process) page(t *testing.T, path string) string {
 // itself is what it does.
 func TestSignals(t *testing.T) {
 	run := filepath.Join(t.TempDir(), "run")
-	a := node(t, run, "--bind", "127.0.0.1:0", "--http", "127.0.0.1:0", "--grace", "1ms", "--log-format", "json")
+	a := startNode(t, run, "--bind", "127.0.0.1:0", "--http", "127.0.0.1:0", "--grace", "1ms", "--log-format", "json")
 	seed := strings.TrimSuffix(a.address(t, run), `"}`)
-	b := node(t, run, "--join", seed)
+	b := startNode(t, run, "--join", seed)
 	b.address(t, run)
 	until(t, "a and b commit", func() bool { return a.count(t, run, "commit") > 1 && b.count(t, run, "commit") > 0 }, a, b)
 
@@ -143,7 +143,7 @@ func TestSignals(t *testing.T) {
 // wantWhole lets one node finish a run, and checks it.
 func wantWhole(t *testing.T, run string) {
 	t.Helper()
-	if last := node(t, run); last.wait(t) != exitDone {
+	if last := startNode(t, run); last.wait(t) != exitDone {
 		t.Fatalf("the last node: %s", last.err.String())
 	}
 	wantOK(t, "check", run)
@@ -152,7 +152,7 @@ func wantWhole(t *testing.T, run string) {
 // The second signal ends a node at once, whatever the grace.
 func TestSecondSignal(t *testing.T) {
 	run := filepath.Join(t.TempDir(), "run")
-	p := node(t, run, "--grace", "1h")
+	p := startNode(t, run, "--grace", "1h")
 	until(t, "a unit is claimed", func() bool { return p.count(t, run, "claim") > 0 }, p)
 	p.signal(t, syscall.SIGTERM)
 	p.signal(t, syscall.SIGINT)
@@ -168,7 +168,7 @@ func TestNodeFlags(t *testing.T) {
 	collect := func(more ...string) []string {
 		return append([]string{"collect", "--model", tinyModel, "--data", tinyData, "--out", filepath.Join(t.TempDir(), "run")}, more...)
 	}
-	p := node(t, filepath.Join(t.TempDir(), "run"), "--http", "0")
+	p := startNode(t, filepath.Join(t.TempDir(), "run"), "--http", "0")
 	p.page(t, "/healthz")
 	taken := strings.TrimPrefix(metricsAt.FindStringSubmatch(p.err.String())[1], "http://")
 	wantRefusal(t, exitError, []string{taken, "another process"}, collect("--http", taken)...)

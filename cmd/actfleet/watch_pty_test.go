@@ -78,7 +78,7 @@ func untilSeen(t *testing.T, seen *output, text string) {
 // Full screen on a terminal, the terminal given back on q, and nothing asked of it. In lines elsewhere.
 func TestWatchOnATerminal(t *testing.T) {
 	run := filepath.Join(t.TempDir(), "run")
-	n := node(t, run)
+	n := startNode(t, run)
 	untilCommitted(t, run, 1, n)
 	n.stop(t)
 
