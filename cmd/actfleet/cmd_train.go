@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"actfleet/internal/torch"
 	"actfleet/shard/tap"
 	"actfleet/trainer"
 	"actfleet/trainer/coder"
@@ -121,10 +120,7 @@ func (o *trainOptions) sources(ctx context.Context) ([]stream.Source, error) {
 		}
 		runs = append(runs, stream.Source{Store: st, Plan: plan})
 	}
-	if o.threads > 0 {
-		torch.SetThreads(o.threads)
-		parallel.SetThreads(o.threads)
-	}
+	parallel.SetThreads(o.threads)
 	return runs, nil
 }
 
