@@ -14,10 +14,13 @@ import (
 
 var listening = regexp.MustCompile(`listens on (\S+)`)
 
-// startNode starts a collecting process; its unit times are long enough to be killed in.
+// nodeFlags ask for 24 units of a tenth of a second; a test that needs more time lets nodes pause.
+var nodeFlags = []string{"--data", tinyData, "--limit", "3000", "--tokens", "all", "--sites", "Wqkv,fc1", "--layers", "0", "--dtype", "f32"}
+
+// startNode starts a collecting process.
 func startNode(t *testing.T, out string, more ...string) *process {
 	t.Helper()
-	args := []string{"collect", "--model", tinyModel, "--data", tinyData, "--limit", "3000", "--tokens", "all", "--threads", "1", "--out", out}
+	args := append([]string{"collect", "--model", tinyModel, "--threads", "1", "--out", out}, nodeFlags...)
 	return start(t, append(args, more...)...)
 }
 
@@ -72,12 +75,15 @@ func sums(t *testing.T, out string) map[string][32]byte {
 // Three processes, one killed with -9 and one interrupted in the middle: the last finishes, check is
 // content, and every shard has the bytes that one undisturbed node makes.
 func TestKilledAndInterruptedNodes(t *testing.T) {
+	t.Parallel()
 	out := filepath.Join(t.TempDir(), "run")
 	a := startNode(t, out, "--bind", "127.0.0.1:0")
 	seed := a.address(t, out)
+	a.signal(t, syscall.SIGUSR1) // until all are there
 	b, c := startNode(t, out, "--join", seed), startNode(t, out, "--join", seed)
 	b.address(t, out)
 	c.address(t, out)
+	a.signal(t, syscall.SIGUSR2)
 	untilCommitted(t, out, 4)
 	if err := a.Process.Kill(); err != nil { // the seed of all places
 		t.Fatal(err)
@@ -112,6 +118,7 @@ func TestKilledAndInterruptedNodes(t *testing.T) {
 
 // A run whose only node was killed goes on with the same command.
 func TestTheSameCommandGoesOn(t *testing.T) {
+	t.Parallel()
 	out := filepath.Join(t.TempDir(), "run")
 	a := startNode(t, out)
 	untilCommitted(t, out, 3)
@@ -131,10 +138,12 @@ func TestTheSameCommandGoesOn(t *testing.T) {
 
 // A node without --data takes plan and prompts from the run; a wrong key and another model are refused.
 func TestJoining(t *testing.T) {
+	t.Parallel()
 	out := filepath.Join(t.TempDir(), "run")
 	key, wrong := write(t, "key", strings.Repeat("k", 32)), write(t, "wrong", strings.Repeat("w", 32))
 	a := startNode(t, out, "--bind", "127.0.0.1:0", "--secret-file", key)
 	seed := a.address(t, out)
+	a.signal(t, syscall.SIGUSR1) // the run must not end before the test
 	join := func(more ...string) []string {
 		return append([]string{"collect", "--model", tinyModel, "--out", out, "--threads", "1", "--join", seed}, more...)
 	}
@@ -143,11 +152,13 @@ func TestJoining(t *testing.T) {
 	if seen.Total == 0 {
 		t.Error("status saw no units")
 	}
-	b := start(t, join("--secret-file", key)...)
 	other := copyTiny(t)
 	edit(t, filepath.Join(other, "config.json"), `"layer_norm_eps": 1e-05`, `"layer_norm_eps": 1e-06`)
 	wantRefusal(t, exitError, []string{"not the plan's"}, join("--secret-file", key, "--model", other)...)
 	wantRefusal(t, exitError, []string{"secret"}, join("--secret-file", wrong)...)
+	b := start(t, join("--secret-file", key)...)
+	b.address(t, out)
+	a.signal(t, syscall.SIGUSR2)
 	if code := b.wait(t); code != exitDone {
 		t.Errorf("the joining node ended with %d: %s", code, b.err.String())
 	}

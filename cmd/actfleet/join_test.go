@@ -41,6 +41,7 @@ func states(t *testing.T, addr string) map[string]int {
 // A node whose seeds are dead works alone and says so once; the seed that comes late and the node find each other; and
 // a node that was cut off for a while comes back.
 func TestLateSeed(t *testing.T) {
+	t.Parallel()
 	run, seed := filepath.Join(t.TempDir(), "run"), freeAddr(t)
 	a := startNode(t, run, "--join", seed+",localhost:1")
 	until(t, "a works alone", func() bool { return a.count(t, run, "commit") > 0 }, a)

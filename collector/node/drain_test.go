@@ -196,14 +196,14 @@ func TestStopWhilePaused(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		signals := make(chan os.Signal, 1)
 		r.on = func(e collector.Event) {
-			if e.Event == "claim" {
+			if e.Event == "claim" && r.count("claim") == 2 {
 				signals <- syscall.SIGUSR1
 				time.AfterFunc(time.Hour, stop)
 			}
 		}
 		cfg := config(t, st, slow(), r)
 		cfg.Signals = signals
-		if _, err := Run(ctx, cfg, r); !errors.Is(err, context.Canceled) || r.count("commit") != 1 {
+		if _, err := Run(ctx, cfg, r); !errors.Is(err, context.Canceled) || r.count("commit") != 2 {
 			t.Errorf("%v, %v", err, r.events)
 		}
 		wantGoesOn(t, st)
