@@ -21,9 +21,10 @@
 //
 // Guarantees: the bytes of a shard are a function of (plan, unit) alone, on one kind of device; a
 // unit is either committed whole or leaves nothing, also when the node is stopped in the middle of it; a
-// value that is not finite stops the run and is named by prompt, position, site and layer; a shard that comes second and differs from the committed one
-// stops the node, is kept (run.DivergedKey) and named with both SHA-256; a value too large for fp16
-// makes its column fp32 in that shard (plan dtype auto) or stops the run (f16).
+// value that is not finite stops the run and is named by prompt, position, site and layer; a shard that
+// comes second and differs from the committed one stops the node, is kept (run.DivergedKey) and named with
+// both SHA-256; a value too large for fp16 makes its column fp32 in that shard (plan dtype auto) or stops
+// the run (f16).
 //
 // Non-guarantees: a unit may be computed twice (the store keeps the first); the log is for people
 // and pictures and is never read to decide anything.

@@ -90,8 +90,8 @@ type choices struct{ no, yes []int32 }
 // yes = P₁/(P₀+P₁+1e-12), no = 1 − yes, cov = P₀+P₁ (how much of the mass the choices cover).
 type odds struct{ no, yes, cov float32 }
 
-// parseChoices maps the words for no and yes to token ids; no words give nil. A choice stands for itself and for its forms after a space
-// and after a line break, as far as these are single tokens.
+// parseChoices maps the words for no and yes to token ids; no words give nil. A choice stands for itself and for its
+// forms after a space and after a line break, as far as these are single tokens.
 func parseChoices(words []string, encode func(text string) []int32) (*choices, error) {
 	if len(words) == 0 {
 		return nil, nil

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 var listening = regexp.MustCompile(`listens on (\S+)`)
@@ -24,35 +23,20 @@ func startNode(t *testing.T, out string, more ...string) *process {
 	return start(t, append(args, more...)...)
 }
 
-// address waits until a node says where it listens.
+// address waits until a node says where it listens and has begun its log.
 func (p *process) address(t *testing.T, out string) string {
 	t.Helper()
-	for range 600 {
+	until(t, "the node starts", func() bool {
 		logs, _ := filepath.Glob(filepath.Join(out, "log", fmt.Sprintf("*-%d-*.jsonl", p.Process.Pid)))
-		if len(logs) > 0 {
-			if m := listening.FindStringSubmatch(p.err.String()); m != nil {
-				return m[1]
-			}
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Fatalf("the node did not start: %s", p.err.String())
-	return ""
+		return len(logs) > 0 && listening.MatchString(p.err.String())
+	}, p)
+	return listening.FindStringSubmatch(p.err.String())[1]
 }
 
 // untilCommitted waits until a run has n units.
 func untilCommitted(t *testing.T, out string, n int, nodes ...*process) {
 	t.Helper()
-	for range 3000 {
-		if units, _ := filepath.Glob(filepath.Join(out, "acts", "unit-*.parquet")); len(units) >= n {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	for _, p := range nodes {
-		t.Log(p.err.String())
-	}
-	t.Fatalf("%s never had %d units", out, n)
+	until(t, fmt.Sprintf("%s has %d units", out, n), func() bool { return len(unitFiles(out)) >= n }, nodes...)
 }
 
 func sums(t *testing.T, out string) map[string][32]byte {

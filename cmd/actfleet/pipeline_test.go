@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // small makes a run of a few hundred prompts with two sites of two layers.
@@ -113,13 +112,10 @@ func TestTrainingGoesOn(t *testing.T) {
 
 func untilExists(t *testing.T, pattern string) {
 	t.Helper()
-	for range 1000 {
-		if found, _ := filepath.Glob(pattern); len(found) > 0 {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	t.Fatalf("%s never appeared", pattern)
+	until(t, pattern+" appears", func() bool {
+		found, _ := filepath.Glob(pattern)
+		return len(found) > 0
+	})
 }
 
 func weights(t *testing.T, dir, coder string) [32]byte {

@@ -85,12 +85,7 @@ func resumed(t *testing.T, run string) (status, collect time.Duration) {
 	self := fmt.Sprintf("127.0.0.1:%d", 48000+os.Getpid()%1000)
 	began = time.Now()
 	p := start(t, "collect", "--model", tinyModel, "--out", run, "--bind", self, "--join", self, "--log-level", "debug", "--threads", "1")
-	for !strings.Contains(p.err.String(), "unit claimed") {
-		if time.Since(began) > 2*time.Minute {
-			t.Fatalf("never claimed a unit: %s", p.err.String())
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	until(t, "a unit is claimed", func() bool { return strings.Contains(p.err.String(), "unit claimed") }, p)
 	collect = time.Since(began)
 	p.stop(t)
 	return status, collect

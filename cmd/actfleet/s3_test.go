@@ -38,33 +38,20 @@ func openBucket(t *testing.T, run string) *s3.Store {
 // untilInBucket waits until a run has n units.
 func untilInBucket(t *testing.T, st store.Store, n int, nodes ...*process) {
 	t.Helper()
-	for range 1000 {
+	until(t, fmt.Sprintf("%s has %d units", st, n), func() bool {
 		infos, err := st.List(t.Context(), "acts/")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(infos) >= n {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	for _, p := range nodes {
-		t.Log(p.err.String())
-	}
-	t.Fatalf("%s never had %d units", st, n)
+		return len(infos) >= n
+	}, nodes...)
 }
 
 // seed waits until a node says where it listens.
 func (p *process) seed(t *testing.T) string {
 	t.Helper()
-	for range 600 {
-		if m := listening.FindStringSubmatch(p.err.String()); m != nil {
-			return m[1]
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Fatalf("the node did not start: %s", p.err.String())
-	return ""
+	until(t, "the node starts", func() bool { return listening.MatchString(p.err.String()) }, p)
+	return listening.FindStringSubmatch(p.err.String())[1]
 }
 
 func bucketSums(t *testing.T, st store.Store) map[string][32]byte {
@@ -207,12 +194,10 @@ func TestS3LogOfAKilledNode(t *testing.T) {
 	_, run := bucketRun(t)
 	a := start(t, "collect", "--model", tinyModel, "--data", manyPrompts(t, 20000), "--tokens", "all", "--threads", "1", "--out", run)
 	st := openBucket(t, run)
-	for range 600 {
-		if infos, err := st.List(t.Context(), "log/"); err != nil || len(infos) > 0 {
-			break
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
+	until(t, "a piece of the log is there", func() bool {
+		infos, err := st.List(t.Context(), "log/")
+		return err != nil || len(infos) > 0
+	}, a)
 	a.stop(t)
 	seen, err := report.LoadTimeline(t.Context(), st)
 	if err != nil || len(seen.Nodes) != 1 {

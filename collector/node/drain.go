@@ -31,7 +31,8 @@ func (n *node) drain(d *drain) {
 	grace := n.cfg.Grace
 	n.fleet.Coordinator.Pause() // so that the others need not wait for it
 	if unit, left, known := n.inHand(); unit >= 0 && known && left > grace {
-		n.observer.Tell("fleet: dropping unit %d, which would take %s more; --grace is %s", unit, left.Round(100*time.Millisecond), grace)
+		left = left.Round(100 * time.Millisecond)
+		n.observer.Tell("fleet: dropping unit %d, which would take %s more; --grace is %s", unit, left, grace)
 		d.drop()
 	} else if unit >= 0 {
 		n.observer.Tell("fleet: finishing unit %d within %s", unit, grace)

@@ -42,9 +42,14 @@ const planWait = time.Minute
 // planQuiet is how long it waits without a word.
 const planQuiet = 5 * time.Second
 
-// Follow takes plan and prompts from the run in a store, and refuses a model in dir that is not the plan's. load loads
-// one for the plan's kind of device and precision.
-func Follow(ctx context.Context, st store.Store, dir string, load func(dir string, p run.Plan) (collector.Model, error), tell func(format string, args ...any)) (j *Job, err error) {
+// Load loads a model for a plan's kind of device and precision.
+type Load func(dir string, p run.Plan) (collector.Model, error)
+
+// Tell receives a line that whoever started the node must know.
+type Tell func(format string, args ...any)
+
+// Follow takes plan and prompts from the run in a store, and refuses a model in dir that is not the plan's.
+func Follow(ctx context.Context, st store.Store, dir string, load Load, tell Tell) (j *Job, err error) {
 	j = &Job{}
 	if j.Plan, err = waitPlan(ctx, st, tell); err != nil {
 		return j, err
@@ -59,7 +64,7 @@ func Follow(ctx context.Context, st store.Store, dir string, load func(dir strin
 }
 
 // waitPlan reads the plan of a run once it is there, and says so when that takes a while.
-func waitPlan(ctx context.Context, st store.Store, tell func(format string, args ...any)) (run.Plan, error) {
+func waitPlan(ctx context.Context, st store.Store, tell Tell) (run.Plan, error) {
 	began, told := time.Now(), false
 	for {
 		plan, err := run.ReadPlan(ctx, st)

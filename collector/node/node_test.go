@@ -241,7 +241,7 @@ func TestFollow(t *testing.T) {
 				t.Error(err)
 			}
 		}()
-		j, err := Follow(t.Context(), st, "dir", load)
+		j, err := Follow(t.Context(), st, "dir", load, t.Logf)
 		if err != nil || j.Plan.ID() != first.Plan.ID() || len(j.Input.IDs) != 100 {
 			t.Fatalf("%+v, %v", j, err)
 		}
@@ -256,18 +256,18 @@ func TestFollow(t *testing.T) {
 		other := func(dir string, p run.Plan) (collector.Model, error) {
 			return otherModel{modeltest.NewFake()}, nil
 		}
-		if _, err := Follow(t.Context(), st, "dir", other); err == nil || !strings.Contains(err.Error(), "dir") || !strings.Contains(err.Error(), "is not the plan's") {
+		if _, err := Follow(t.Context(), st, "dir", other, t.Logf); err == nil || !strings.Contains(err.Error(), "the model in dir (digest other) is not the plan's") {
 			t.Errorf("another model: %v", err)
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		if _, err := Follow(t.Context(), mem.New(time.Now), "dir", load); !errors.Is(err, store.ErrNotFound) || time.Since(began) < planWait {
+		if _, err := Follow(t.Context(), mem.New(time.Now), "dir", load, t.Logf); !errors.Is(err, store.ErrNotFound) || time.Since(began) < planWait {
 			t.Errorf("without a plan: %v after %s", err, time.Since(began))
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := Follow(ctx, mem.New(time.Now), "dir", load); !errors.Is(err, context.Canceled) {
+		if _, err := Follow(ctx, mem.New(time.Now), "dir", load, t.Logf); !errors.Is(err, context.Canceled) {
 			t.Errorf("stopped while it waits: %v", err)
 		}
 	})
