@@ -62,14 +62,14 @@ func TestTokenizerGoesOn(t *testing.T) {
 	t.Parallel()
 	run, dir := small(t), t.TempDir()
 	sweep := write(t, "sweep.yaml", `
-common: {kind: tokenizer, steps: 30, batch: 512, checkpoint_steps: 5, eval_steps: 20}
+common: {steps: 30, batch: 512, checkpoint_steps: 5, eval_steps: 20}
 learners:
-  - {arch: ema, codes: 64, name: ema}
-  - {arch: gradient, codes: 64, name: gradient}
-  - {arch: residual, codes: 64, ids: 2, name: residual}
-  - {arch: product, codes: 64, ids: 2, name: product}
-  - {arch: iris, codes: 64, ids: 2, hidden: 32, code_width: 8, name: iris}
-  - {arch: fsq, levels: [4, 4, 4], ids: 2, hidden: 32, name: fsq}
+  - {kind: tokenizer, arch: ema, codes: 64, name: ema}
+  - {kind: tokenizer, arch: gradient, codes: 64, name: gradient}
+  - {kind: tokenizer, arch: residual, codes: 64, ids: 2, name: residual}
+  - {kind: tokenizer, arch: product, codes: 64, ids: 2, name: product}
+  - {kind: tokenizer, arch: iris, codes: 64, ids: 2, hidden: 32, code_width: 8, name: iris}
+  - {kind: tokenizer, arch: fsq, levels: [4, 4, 4], ids: 2, hidden: 32, name: fsq}
 `)
 	args := func(out string, more ...string) []string {
 		return append([]string{"train", "-f", sweep, "--from", run, "--site", "resid", "--layers", "3", "--threads", "1", "--out", filepath.Join(dir, out)}, more...)
