@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -83,10 +82,7 @@ func runBenchCollect(ctx context.Context, o collectOptions, rounds int, out io.W
 	if err != nil {
 		return err
 	}
-	r, err := collectbench.Run(ctx, collectbench.Config{Dir: o.out, Rounds: rounds, Collect: collector.Config{
-		Plan: j.plan, Input: j.input, Model: j.model, Token: j.text.Token, Now: time.Now, Lanes: j.alone,
-		Encode: func(s string) []int32 { return j.text.Encode(s, false) },
-	}})
+	r, err := collectbench.Run(ctx, collectbench.Config{Dir: o.out, Rounds: rounds, Collect: j.alone()})
 	if err != nil {
 		return err
 	}
