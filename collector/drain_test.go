@@ -15,12 +15,13 @@ import (
 // A node that is told to stop commits what it has begun and begins nothing else.
 func TestStopFinishesTheUnit(t *testing.T) {
 	stop, end := context.WithCancel(t.Context())
-	m := modeltest.NewFake()
-	m.Before = func(context.Context) error { end(); return nil }
-	st := mem.New(time.Now)
-	cfg := config(t, st, m, ask(t, "all"), prompts(200))
+	cfg := config(t, mem.New(time.Now), modeltest.NewFake(), ask(t, "all"), prompts(200))
 	events := map[string]int{}
-	cfg.Stop, cfg.Observe = stop, func(e Event) { events[e.Event]++ }
+	cfg.Stop, cfg.Observe = stop, func(e Event) {
+		if events[e.Event]++; e.Event == "claim" {
+			end()
+		}
+	}
 	sum, err := Collect(t.Context(), cfg)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want context.Canceled", err)
