@@ -16,7 +16,7 @@ func newBenchSweep() *cobra.Command {
 	var jsonOut bool
 	c := &cobra.Command{
 		Use:   "sweep --from RUN --column COLUMN",
-		Short: "Many autoencoders from one reading beside the sum of their own steps",
+		Short: "Many autoencoders in one pass over the data, compared with the sum of their individual steps",
 		Args:  usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			st, plan, err := openRun(c.Context(), run)
@@ -34,10 +34,10 @@ func newBenchSweep() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&run, "from", "", "run to read")
 	f.StringVar(&column, "column", "fc2_1", "vector column")
-	f.StringVar(&dir, "dir", os.TempDir(), "where to write meanwhile")
+	f.StringVar(&dir, "dir", os.TempDir(), "folder for temporary files")
 	f.IntVar(&n, "coders", 8, "coders trained together")
-	f.IntVar(&steps, "steps", 50, "optimizer steps of each")
-	f.IntVar(&rounds, "rounds", 3, "how often it runs")
+	f.IntVar(&steps, "steps", 50, "optimizer steps per coder")
+	f.IntVar(&rounds, "rounds", 3, "number of repetitions")
 	f.BoolVar(&jsonOut, "json", false, "print JSON")
 	return c
 }

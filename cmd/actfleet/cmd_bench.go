@@ -25,8 +25,8 @@ type benchLine struct {
 func newBench() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bench collect|store|stream|sae|sweep",
-		Short: "Measure this machine, each number beside its physical limit in the same run",
-		Long:  "Runs both sides of each comparison in turn and prints medians.\n" + exitCodes,
+		Short: "Measure this machine, comparing each number with a hardware limit measured in the same run",
+		Long:  "Alternates both sides of each comparison and prints medians.\n" + exitCodes,
 	}
 	c.AddCommand(newBenchCollect(), newBenchStore(), newBenchStream(), newBenchSAE(), newBenchSweep())
 	return c
@@ -51,7 +51,7 @@ func newBenchCollect() *cobra.Command {
 	var rounds int
 	c := &cobra.Command{
 		Use:   "collect --model DIR --data FILE",
-		Short: "What taps and writing cost over the bare forward pass",
+		Short: "Overhead of taps and writing, relative to the bare forward pass",
 		Args:  usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return runBenchCollect(c.Context(), o, rounds, c.OutOrStdout())
@@ -60,12 +60,12 @@ func newBenchCollect() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&o.model, "model", "examples/tiny-phi", "directory of the model")
 	f.StringArrayVar(&o.data.paths, "data", []string{"examples/tiny-phi/statements.jsonl"}, "prompts")
-	f.StringVar(&o.out, "dir", os.TempDir(), "where to write meanwhile")
-	f.StringVar(&o.sites, "sites", "all", "as of collect")
-	f.StringVar(&o.layers, "layers", "all", "as of collect")
-	f.StringVar(&o.tokens, "tokens", "all", "as of collect")
+	f.StringVar(&o.out, "dir", os.TempDir(), "folder for temporary files")
+	f.StringVar(&o.sites, "sites", "all", "as in collect")
+	f.StringVar(&o.layers, "layers", "all", "as in collect")
+	f.StringVar(&o.tokens, "tokens", "all", "as in collect")
 	f.IntVar(&o.data.opt.Limit, "limit", 1500, "prompts")
-	f.IntVar(&o.threads, "threads", 0, "batches side by side, one thread each (0: all cores)")
+	f.IntVar(&o.threads, "threads", 0, "batches computed in parallel, one thread each (0: all cores)")
 	f.IntVar(&rounds, "rounds", 5, "how often each side runs")
 	f.BoolVar(&o.jsonOut, "json", false, "print JSON")
 	o.target.flags(f)
