@@ -9,8 +9,8 @@
 // GPT-2 are designs of one decoder.
 //
 // Guarantees: a config.json whose mathematics is not implemented, or that has a key its family does not
-// know, is refused by naming the key (ErrUnsupported), weights that contradict it are refused by naming the weight (layer.ErrMismatch);
-// activations follow Hugging Face's eager attention in fp32.
+// know, is an error that names the key (ErrUnsupported); weights that contradict it are an error that names the weight
+// (layer.ErrMismatch); activations follow Hugging Face's eager attention in fp32.
 //
 // Non-guarantees: no training, no generation, no cache; positions always start at 0.
 package arch
