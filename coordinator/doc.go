@@ -8,9 +8,8 @@
 //   - A node is one process of the fleet; a member is a node that gossip shows
 //     alive. A node alone is a fleet of one and needs no network.
 //   - The ledger (Ledger) says which units are committed. It is the truth.
-//   - The state (State) says who claims what, who has done what and how fast
-//     everybody is. It is gossiped, hence late, partial and sometimes wrong: a
-//     hint that saves work.
+//   - The state (State) says who claims what, who has done what and how fast each node is. It is
+//     gossiped, hence late, partial and sometimes wrong: a hint that saves work.
 //   - A claim says that a node has started a unit. It is not a lock: nothing
 //     stops a second node, and the ledger decides who was first.
 //   - The rank of a node for a unit is its place in a weighted rendezvous hash of
@@ -29,7 +28,7 @@
 //	  so slow that I would finish sooner     -> start it as well (speculative execution), within a budget
 //	nothing of this                          -> wait for news, list the ledger now and then
 //
-// Right before a unit is handed out the ledger is asked about it once more.
+// Right before a unit is handed out the ledger is checked once more.
 //
 // # Guarantees
 //

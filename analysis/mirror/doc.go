@@ -1,10 +1,10 @@
-// Package mirror makes a directory that stands in for a run in a store: of every shard a sparse file of its size that
-// holds the footer, and of the columns those that were fetched.
+// Package mirror makes a local directory that stands in for a run in a store: for every shard a sparse file of its
+// size that holds the footer and the columns that were fetched.
 //
-// Vocabulary. A hole is a part of a file that was not fetched; it reads as zeros and takes no room on the disk.
+// Vocabulary. A hole is a part of a file that was not fetched; it reads as zeros and uses no disk space.
 //
-// Guaranteed: a column is there whole or not at all, for all row groups of a file; what is fetched once is not fetched
-// again; a Parquet reader that needs a hole ends with an error, because zeros are no page header.
-// Not guaranteed: shards committed after Open, which are not in the directory; that the bytes are sound, as `check`
-// proves. Nothing is written to the store.
+// Guaranteed: a column is present whole or not at all, for all row groups of a file; nothing is fetched twice; a
+// Parquet reader that reads a hole fails, because zeros are not a page header.
+// Not guaranteed: shards committed after Open, which are not in the directory; that the bytes are undamaged;
+// `check` proves that. Nothing is written to the store.
 package mirror

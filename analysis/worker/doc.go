@@ -1,20 +1,19 @@
-// Package worker answers questions in a process of its own, so that no question takes the program, or the machine, with
-// it.
+// Package worker runs queries in a separate process, so that no query can take down the program or the machine.
 //
 // Vocabulary. The worker is this program again, started with a hidden command that calls Serve; its owner is the process
 // that called Start. Scratch is the folder in TMPDIR for links, mirrors and what DuckDB spills.
 //
-// Guaranteed. What a worker allocates is bounded by the system itself (RLIMIT_DATA on Linux), also where DuckDB does not
-// count. Whatever ends a question, its memory, its time, a cancelled context or the worker's death, is one line, and the
-// next question is answered, by a new worker if need be. When the owner ends, however it ends, its worker ends too and the
-// scratch folder goes; what both left behind when both were killed goes at the next Start.
+// Guaranteed. A worker's memory is limited by the system itself (RLIMIT_DATA on Linux), even where DuckDB does not
+// account for it. Whatever ends a query (memory, time, a cancelled context or the worker's death) is a one-line error,
+// and the next query runs, in a new worker if need be. When the owner exits, for whatever reason, its worker exits too
+// and the scratch folder is removed; if both were killed, the next Start removes what they left behind.
 //
-// Not guaranteed. A new worker knows no temporary tables of the old one. Elsewhere than on Linux only DuckDB's own count
-// bounds the memory.
+// Not guaranteed. A new worker does not have the temporary tables of the old one. Outside Linux only DuckDB's own
+// accounting limits the memory.
 //
 // # Protocol
 //
-// The owner writes one JSON object a line to the worker's standard input: a request with a number, or the number of a
-// request to cancel. The worker writes frames to its standard output: a JSON object a line, which for a part of an answer
-// is followed by that many bytes. Every request, and the start, ends with a frame that says so.
+// The owner writes one JSON object per line to the worker's standard input: a request with a number, or the number of a
+// request to cancel. The worker writes frames to its standard output: one JSON object per line, followed, for a part of
+// a result, by that many bytes. Every request, and the start, ends with a frame that says so.
 package worker

@@ -23,13 +23,13 @@ func newBenchStore() *cobra.Command {
 	var jsonOut bool
 	c := &cobra.Command{
 		Use:   "store",
-		Short: "Writer and readers of shards beside write(2), a touch and a copy",
+		Short: "Writing and reading shards, compared with write(2), touching the bytes and copying them",
 		Args:  usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return runBenchStore(c.Context(), dir, jsonOut, c.OutOrStdout())
 		},
 	}
-	c.Flags().StringVar(&dir, "dir", benchDir(), "where to write meanwhile")
+	c.Flags().StringVar(&dir, "dir", benchDir(), "folder for temporary files")
 	c.Flags().BoolVar(&jsonOut, "json", false, "print JSON")
 	return c
 }
@@ -60,7 +60,7 @@ func newBenchStream() *cobra.Command {
 	var jsonOut bool
 	c := &cobra.Command{
 		Use:   "stream --from RUN [--column resid_2]",
-		Short: "The training stream on one core beside a plain touch of the same bytes, and from the disk",
+		Short: "The training stream on one core, compared with touching the same bytes, and from disk",
 		Args:  usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return runBenchStream(c.Context(), run, column, rounds, jsonOut, c.OutOrStdout())
@@ -133,7 +133,7 @@ func newBenchSAE() *cobra.Command {
 	var seed uint64
 	c := &cobra.Command{
 		Use:   "sae",
-		Short: "A TopK step beside its encoder's matrix product",
+		Short: "A TopK step, compared with its encoder's matrix product",
 		Args:  usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			parallel.SetThreads(threads)
@@ -152,12 +152,12 @@ func newBenchSAE() *cobra.Command {
 	f.IntVar(&d, "d", 512, "width of the vectors")
 	f.IntVar(&m, "width", 8192, "latents")
 	f.IntVar(&k, "k", 32, "active latents")
-	f.IntVar(&batch, "batch", 2048, "rows of a step")
+	f.IntVar(&batch, "batch", 2048, "rows per step")
 	f.IntVar(&rounds, "rounds", 5, "how often each side runs")
 	f.IntVar(&threads, "threads", 0, "compute threads (0: all cores)")
-	f.StringVar(&rows, "rows", "", "file of float32 rows: train on it as told on standard input (scripts/bench/sae_peers.py)")
-	f.IntVar(&dead, "dead", 10_000_000, "rows without firing that make a latent dead, with --rows")
-	f.Uint64Var(&seed, "seed", 1, "of the first directions, with --rows")
+	f.StringVar(&rows, "rows", "", "file of float32 rows: train on it, controlled by standard input (scripts/bench/sae_peers.py)")
+	f.IntVar(&dead, "dead", 10_000_000, "with --rows: rows without firing after which a latent is dead")
+	f.Uint64Var(&seed, "seed", 1, "with --rows: random seed of the initial directions")
 	f.BoolVar(&jsonOut, "json", false, "print JSON")
 	return c
 }

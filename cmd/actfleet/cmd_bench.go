@@ -27,8 +27,8 @@ type benchLine struct {
 func newBench() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bench collect|store|stream|sae|sweep",
-		Short: "Measure this machine, each number beside its physical limit in the same run",
-		Long:  "Runs both sides of each comparison in turn and prints medians.\n" + exitCodes,
+		Short: "Measure this machine, comparing each number with a hardware limit measured in the same run",
+		Long:  "Alternates both sides of each comparison and prints medians.\n" + exitCodes,
 	}
 	c.AddCommand(newBenchCollect(), newBenchStore(), newBenchStream(), newBenchSAE(), newBenchSweep())
 	return c
@@ -53,7 +53,7 @@ func newBenchCollect() *cobra.Command {
 	var rounds int
 	c := &cobra.Command{
 		Use:   "collect --model DIR --data FILE",
-		Short: "What taps and writing cost over the bare forward pass",
+		Short: "Overhead of taps and writing, relative to the bare forward pass",
 		Args:  usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return runBenchCollect(c.Context(), o, rounds, c.OutOrStdout())
@@ -62,12 +62,12 @@ func newBenchCollect() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&o.model, "model", "examples/tiny-phi", "directory of the model")
 	f.StringArrayVar(&o.data.paths, "data", []string{"examples/tiny-phi/statements.jsonl"}, "prompts")
-	f.StringVar(&o.out, "dir", os.TempDir(), "where to write meanwhile")
-	f.StringVar(&o.sites, "sites", "all", "as of collect")
-	f.StringVar(&o.layers, "layers", "all", "as of collect")
-	f.StringVar(&o.tokens, "tokens", "all", "as of collect")
+	f.StringVar(&o.out, "dir", os.TempDir(), "folder for temporary files")
+	f.StringVar(&o.sites, "sites", "all", "as in collect")
+	f.StringVar(&o.layers, "layers", "all", "as in collect")
+	f.StringVar(&o.tokens, "tokens", "all", "as in collect")
 	f.IntVar(&o.data.opt.Limit, "limit", 1500, "prompts")
-	f.IntVar(&o.threads, "threads", 0, "batches side by side, one thread each (0: all cores)")
+	f.IntVar(&o.threads, "threads", 0, "batches computed in parallel, one thread each (0: all cores)")
 	f.IntVar(&rounds, "rounds", 5, "how often each side runs")
 	f.BoolVar(&o.jsonOut, "json", false, "print JSON")
 	o.target.flags(f)
@@ -108,7 +108,7 @@ func newBenchSweep() *cobra.Command {
 	var jsonOut bool
 	c := &cobra.Command{
 		Use:   "sweep --from RUN --column COLUMN",
-		Short: "Many autoencoders from one reading beside the sum of their own steps",
+		Short: "Many autoencoders in one pass over the data, compared with the sum of their individual steps",
 		Args:  usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			st, plan, err := openRun(c.Context(), run)
@@ -126,10 +126,10 @@ func newBenchSweep() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&run, "from", "", "run to read")
 	f.StringVar(&column, "column", "fc2_1", "vector column")
-	f.StringVar(&dir, "dir", os.TempDir(), "where to write meanwhile")
+	f.StringVar(&dir, "dir", os.TempDir(), "folder for temporary files")
 	f.IntVar(&n, "coders", 8, "coders trained together")
-	f.IntVar(&steps, "steps", 50, "optimizer steps of each")
-	f.IntVar(&rounds, "rounds", 3, "how often it runs")
+	f.IntVar(&steps, "steps", 50, "optimizer steps per coder")
+	f.IntVar(&rounds, "rounds", 3, "number of repetitions")
 	f.BoolVar(&jsonOut, "json", false, "print JSON")
 	return c
 }

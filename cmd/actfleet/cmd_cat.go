@@ -32,7 +32,7 @@ func newCat() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "cat RUN [--columns …] --format arrow|csv|jsonl",
 		Short: "Write a run's rows to standard output",
-		Long: `Writes the committed rows, unit after unit. arrow is an Arrow IPC stream with vectors as fixed-size
+		Long: `Writes the committed rows, one unit after another. arrow is an Arrow IPC stream with vectors as fixed-size
 lists, for pyarrow, Polars and R; csv and jsonl write vectors as JSON lists.
 ` + exitCodes,
 		Args: usage(cobra.ExactArgs(1)),

@@ -23,14 +23,14 @@ func newCheck() *cobra.Command {
 	var o parityOptions
 	c := &cobra.Command{
 		Use:   "check RUN | check --parity MODEL --python VENV",
-		Short: "Prove that a run is whole, or that a model gives Hugging Face's activations",
+		Short: "Prove that a run is whole, or that a model's activations equal those of Hugging Face",
 		Long: `Reads every byte of a run and compares it with the plan and the manifest: every hash, every row exactly
 once, every vector finite.
 With --parity, runs prompts through a checkpoint here and in Hugging Face transformers (eager attention,
 32-bit floats, one prompt at a time) and compares every site of every layer and the last logits: the
 largest |difference| must stay below 1e-4 of the RMS (or of the value, where that is larger). Both models are in
-memory at once, in 32 bits. A .gguf file is read by transformers' own code, which needs the Python package gguf.
-A window of more than 96 tokens is only tested by prompts of --data that are longer.
+memory at once, in fp32. A .gguf file is read by transformers' own code, which needs the Python package gguf.
+An attention window of more than 96 tokens is tested only if --data has longer prompts.
 ` + exitCodes,
 		Args: usage(func(c *cobra.Command, args []string) error {
 			if o.model != "" {
@@ -49,7 +49,7 @@ A window of more than 96 tokens is only tested by prompts of --data that are lon
 	f.StringVar(&o.model, "parity", "", "checkpoint to compare with Hugging Face: a directory or a .gguf file")
 	f.StringVar(&o.python, "python", "", "with --parity: virtual environment (or its python) with torch, transformers, safetensors")
 	f.StringVar(&o.data, "data", "", "with --parity: prompts, as in collect (default: random token ids)")
-	f.StringSliceVar(&o.accept, "accept", nil, "with --parity: keys of config.json to pass over though they are not understood")
+	f.StringSliceVar(&o.accept, "accept", nil, "with --parity: unknown keys of config.json to ignore")
 	f.IntVar(&o.prompts, "prompts", 6, "with --parity: how many prompts")
 	f.BoolVar(&o.jsonOut, "json", false, "print the report as JSON")
 	return c

@@ -40,30 +40,30 @@ func newCollect() *cobra.Command {
 	var o collectOptions
 	c := &cobra.Command{
 		Use:   "collect --model DIR --data FILES --out RUN",
-		Short: "Run prompts through a model and keep its activations",
+		Short: "Run prompts through a model and store its activations",
 		Long: `Runs every prompt of a data set through a model and writes the chosen activations to RUN as Parquet.
-Every node of a fleet runs the same command, with --join and --bind; a joining node may give --model,
---out and --join alone. The same command on a half-finished RUN goes on where it stands.
-Ctrl-C or SIGTERM: finish or drop the unit in hand, leave the fleet; twice: at once (nothing committed is lost).
-SIGUSR1: start nothing new; SIGUSR2: go on.
+Every node of a fleet runs the same command, with --join and --bind; a joining node needs only --model,
+--out and --join. Running the same command on a half-finished RUN resumes it.
+Ctrl-C or SIGTERM: drain (finish or drop the current unit, leave the fleet); twice: exit at once (nothing committed
+is lost). SIGUSR1: pause, starting nothing new; SIGUSR2: resume.
 ` + exitCodes,
 		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return runCollect(c.Context(), o, c.OutOrStdout()) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.model, "model", "", "directory with config.json, tokenizer.json and *.safetensors, a .gguf file, or ORG/NAME[@REVISION] of the hub")
-	f.StringSliceVar(&o.accept, "accept", nil, "keys of config.json to pass over though they are not understood (see check --parity)")
+	f.StringVar(&o.model, "model", "", "directory with config.json, tokenizer.json and *.safetensors, a .gguf file, or ORG/NAME[@REVISION] on the hub")
+	f.StringSliceVar(&o.accept, "accept", nil, "unknown keys of config.json to ignore (see check --parity)")
 	f.StringVar(&o.out, "out", "", "the run: a directory all nodes share, or s3://bucket/prefix")
-	f.StringVar(&o.sites, "sites", "all", "where to read: Wqkv,out_proj,fc1,fc2,resid or all")
-	f.StringVar(&o.layers, "layers", "all", "which layers: all, 0,5,10-20 or -1 (from the end)")
-	f.StringVar(&o.tokens, "tokens", "last", "which positions: last, all, every:N or pos:N")
+	f.StringVar(&o.sites, "sites", "all", "sites to tap: Wqkv,out_proj,fc1,fc2,resid or all")
+	f.StringVar(&o.layers, "layers", "all", "layers: all, 0,5,10-20 or -1 (from the end)")
+	f.StringVar(&o.tokens, "tokens", "last", "token positions: last, all, every:N or pos:N")
 	f.StringSliceVar(&o.choices, "choices", nil, "two words, no first (no,yes): adds the model's own answer as p_no, p_yes, choice_cov")
-	f.StringVar(&o.dtype, "dtype", "auto", "of the stored vectors: auto (f16, or f32 where a value overflows), f16 or f32")
-	f.IntVar(&o.maxTokens, "max-tokens", 0, "refuse prompts with more tokens than this (0: the model's positions)")
-	f.IntVar(&o.threads, "threads", 0, "batches computed side by side, one thread each (0: the cores, shared among the nodes on this host)")
+	f.StringVar(&o.dtype, "dtype", "auto", "dtype of the stored vectors: auto (f16, or f32 where a value overflows), f16 or f32")
+	f.IntVar(&o.maxTokens, "max-tokens", 0, "maximum prompt length in tokens; --long says what happens to longer ones (0: the model's maximum positions)")
+	f.IntVar(&o.threads, "threads", 0, "batches computed in parallel, one thread each (0: all cores, shared among the nodes on this host)")
 	f.BoolVar(&o.keepText, "keep-text", false, "keep the rendered prompt as a column")
 	o.data.flags(f)
-	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be collected, how large, how long and in how much memory; write nothing")
+	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be collected, with size, time and memory; write nothing")
 	f.BoolVar(&o.jsonOut, "json", false, "print the summary as JSON")
 	o.fleet.flags(f)
 	o.node.flags(f)

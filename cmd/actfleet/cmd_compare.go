@@ -21,17 +21,16 @@ func newCompare() *cobra.Command {
 	var o compareOptions
 	c := &cobra.Command{
 		Use:   "compare DIR… --from RUN",
-		Short: "Weigh tokenizers and SAEs of one column by the bits of a row and what they lose",
-		Long: `All are measured on the same rows, which their trainings never saw. A * marks those that no other one beats at as
-few bits.
+		Short: "Compare tokenizers and SAEs of one column by bits per row and reconstruction error",
+		Long: `All are evaluated on the same held-out rows. A * marks the Pareto front: no other coder has a lower error at as few bits.
 
-  bits      of a row. Tokenizers: ids · log₂ values. SAEs: ⌈log₂ C(width, k)⌉ for which latents are active and
-            --coef-bits for each coefficient, which is rounded to a float of five bits of exponent and the rest of
-            mantissa before it is measured; where the number of active latents varies, ⌈log₂(width+1)⌉ more to tell it,
-            on average over the rows
+  bits      per row. Tokenizers: ids · log₂ values. SAEs: ⌈log₂ C(width, k)⌉ for which latents are active and
+            --coef-bits for each coefficient, which is rounded to a float with five exponent bits and the rest mantissa
+            before evaluation; where the number of active latents varies, ⌈log₂(width+1)⌉ more to encode it,
+            averaged over the rows
   carried   bits that a tokenizer's ids carry, the sum of their entropies
   fvu, ev   fraction of variance unexplained; ev = 1 − fvu
-  usage     share of the values that ids take, or of the latents that are active, on these rows
+  usage     fraction of the id values, or of the latents, that are used on these rows
 ` + exitCodes,
 		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -40,8 +39,8 @@ few bits.
 	}
 	f := c.Flags()
 	f.Var((*pathList)(&o.from), "from", "runs to read")
-	f.IntVar(&o.rows, "rows", 0, "measure at most so many rows (0: all that are held out)")
-	f.IntVar(&o.coefBits, "coef-bits", 8, fmt.Sprintf("bits of an SAE's coefficient, %d to %d", measure.MinCoefBits, measure.MaxCoefBits))
+	f.IntVar(&o.rows, "rows", 0, "evaluate at most this many rows (0: all that are held out)")
+	f.IntVar(&o.coefBits, "coef-bits", 8, fmt.Sprintf("bits per SAE coefficient, %d to %d", measure.MinCoefBits, measure.MaxCoefBits))
 	f.IntVar(&o.threads, "threads", 0, "compute threads (0: all cores)")
 	f.BoolVar(&o.jsonOut, "json", false, "print JSON")
 	return c

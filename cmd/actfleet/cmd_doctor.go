@@ -35,8 +35,8 @@ func newDoctor() *cobra.Command {
 	var dir string
 	c := &cobra.Command{
 		Use:   "doctor",
-		Short: "Look for what actfleet needs here, and say what to do about each problem",
-		Long:  "Looks at libtorch, devices, matrix library, cores, memory, disk, the store and the network.\n" + exitCodes,
+		Short: "Check what actfleet needs on this machine, and say how to fix each problem",
+		Long:  "Checks libtorch, devices, matrix library, cores, memory, disk, the store and the network.\n" + exitCodes,
 		Args:  usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return runDoctor(c.Context(), dir, jsonOut, c.OutOrStdout())

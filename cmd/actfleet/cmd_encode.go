@@ -22,8 +22,8 @@ func newEncode() *cobra.Command {
 	var o encodeOptions
 	c := &cobra.Command{
 		Use:   "encode DIR --from RUN",
-		Short: "Write a tokenizer's codes or an SAE's measures of every row back into the run",
-		Long: `They land in RUN/codes/<coder>/ as shards with the same (row, pos), and are a view in SQL. A tokenizer's ids are
+		Short: "Write a tokenizer's ids or an SAE's active latents for every row back into the run",
+		Long: `They go to RUN/codes/<coder>/ as shards with the same (row, pos), and are a view in SQL. A tokenizer's ids are
 the column code, or code_0, code_1, … where a row has several.
 ` + exitCodes,
 		Args: usage(cobra.ExactArgs(1)),
@@ -83,9 +83,9 @@ func newDecode() *cobra.Command {
 	var o encodeOptions
 	c := &cobra.Command{
 		Use:   "decode DIR --from RUN",
-		Short: "Write the vectors that a coder's codes in a run stand for, and how far they are from the run's own",
-		Long: `Reads the codes that encode wrote with a tokenizer or an SAE. The vectors land in RUN/codes/<coder>_decoded/ as shards with the same (row, pos)
-under the name of the column they stand for, and are a view in SQL.
+		Short: "Reconstruct vectors from a coder's codes in a run, and print their error against the run's own",
+		Long: `Reads the codes that encode wrote with a tokenizer or an SAE. The vectors go to RUN/codes/<coder>_decoded/ as shards with the same (row, pos)
+under the name of the column they reconstruct, and are a view in SQL.
 ` + exitCodes,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -37,25 +37,25 @@ func newEval() *cobra.Command {
 	var o evalOptions
 	c := &cobra.Command{
 		Use:   "eval DIR… --from RUN",
-		Short: "Measure SAEs and tokenizers on the rows their training never saw",
-		Long: `A folder of several coders, as train leaves it for several taps, stands for all of them.
-On a run that was not trained on, every row counts. With --model the model itself runs held-out prompts with the
-reconstructions in place of its own vectors: loss_recovered and kl_score are 1 where that changes nothing and 0 where
-it is no better than zeros. A transcoder's prediction takes the place of its target, which the model must compute later
-than what it reads; of a crosscoder's vectors each takes its own place in a run of its own: the means are over all, and
-loss_recovered@COLUMN and kl_score@COLUMN are of one. The result is kept in DIR/eval.json, from which report draws.
+		Short: "Evaluate SAEs and tokenizers on held-out rows",
+		Long: `A folder of several coders, as train writes for several taps, stands for all of them.
+On a run that was not trained on, every row is held out. With --model the model itself runs held-out prompts with the
+reconstructions substituted for its own vectors: loss_recovered and kl_score are 1 if that changes nothing and 0 if
+it is no better than zero ablation. A transcoder's prediction replaces its target, which the model must compute after
+the transcoder's input; a crosscoder's vectors are replaced one at a time: the numbers are means over all of them, and
+loss_recovered@COLUMN and kl_score@COLUMN are for one. The result is written to DIR/eval.json, which report reads.
 
-  fvu, ev           fraction of variance unexplained, about the mean of all rows; ev = 1 − fvu
-  ev_legacy         mean over rows of 1 − ‖r‖²/‖x−μ_batch‖², as older tables have it
-  fve_var           1 − Σ Var(r)/Σ Var(x); forgives a constant offset
-  l0                active latents of a row; dead: latents that never fired; under_1e-5: on fewer rows than that share;
-                    dense: on more than a tenth of the rows
-  bits              of a tokenizer's row, ids · log₂ values; entropy: bits that an id carries, perplexity = 2^entropy;
-                    usage: share of the values that occur; diversity: the least share of its bits that an id carries;
-                    alike: the greatest share of rows in which two ids are equal
+  fvu, ev           fraction of variance unexplained, relative to the mean of all rows; ev = 1 − fvu
+  ev_legacy         mean over rows of 1 − ‖r‖²/‖x−μ_batch‖², as in older tables
+  fve_var           1 − Σ Var(r)/Σ Var(x); ignores a constant offset
+  l0                active latents per row; dead: latents that never fired; under_1e-5: latents with a lower firing rate;
+                    dense: latents that fire on more than a tenth of the rows
+  bits              per row of a tokenizer, ids · log₂ values; entropy: bits that an id carries, perplexity = 2^entropy;
+                    usage: fraction of the values that occur; diversity: the smallest fraction of its bits that an id
+                    carries; alike: the largest fraction of rows in which two ids are equal
   cosine, l2_ratio, relative_bias     direction, length and shrinkage of the reconstructions
-  ce_clean, ce_coder, ce_zero         cross entropy of the next token, of the model alone, with the coder, with zeros
-  kl_coder, kl_zero                   divergence of the prediction from the model's own
+  ce_clean, ce_coder, ce_zero         next-token cross entropy of the unchanged model, with the coder, with zeros
+  kl_coder, kl_zero                   KL divergence from the unchanged model's prediction
 ` + exitCodes,
 		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -64,10 +64,10 @@ loss_recovered@COLUMN and kl_score@COLUMN are of one. The result is kept in DIR/
 	}
 	f := c.Flags()
 	f.Var((*pathList)(&o.from), "from", "runs to read")
-	f.StringVar(&o.model, "model", "", "checkpoint of the run, to measure what the reconstructions leave of its loss")
-	f.IntVar(&o.prompts, "prompts", 64, "with --model: how many held-out prompts it runs, three times each")
-	f.IntVar(&o.rows, "rows", 0, "measure at most so many rows (0: all that are held out)")
-	f.BoolVar(&o.all, "all", false, "also the rows that were trained on")
+	f.StringVar(&o.model, "model", "", "checkpoint of the run, to measure loss recovered and KL divergence with the reconstructions")
+	f.IntVar(&o.prompts, "prompts", 64, "with --model: number of held-out prompts, each run three times")
+	f.IntVar(&o.rows, "rows", 0, "evaluate at most this many rows (0: all that are held out)")
+	f.BoolVar(&o.all, "all", false, "include the rows that were trained on")
 	f.IntVar(&o.threads, "threads", 0, "compute threads (0: all cores)")
 	f.BoolVar(&o.jsonOut, "json", false, "print JSON")
 	return c

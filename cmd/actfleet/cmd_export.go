@@ -24,8 +24,8 @@ func newExport() *cobra.Command {
 	var o exportOptions
 	c := &cobra.Command{
 		Use:   "export DIR --format FORMAT --out OUT",
-		Short: "Write a trained SAE in the layout another program reads",
-		Long:  "The files hold the plain function: every scale is folded into the weights.\n" + exitCodes,
+		Short: "Export a trained SAE in another program's format",
+		Long:  "Every scale is folded into the weights, so the files apply to vectors as stored in the run.\n" + exitCodes,
 		Args:  usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.dir = args[0]
@@ -37,9 +37,9 @@ func newExport() *cobra.Command {
 		names = append(names, string(f))
 	}
 	c.Flags().StringVar(&o.format, "format", "", "one of "+strings.Join(append(names, neuronpedia), ", "))
-	c.Flags().StringVar(&o.out, "out", "", "folder to be made")
-	c.Flags().StringVar(&o.from, "from", "", "run it was trained on, for the layouts that name model, place, data and context; neuronpedia shows its prompts")
-	c.Flags().StringVar(&o.model, "model-name", "", "name of the language model, for the layouts that keep it")
+	c.Flags().StringVar(&o.out, "out", "", "folder to create")
+	c.Flags().StringVar(&o.from, "from", "", "run it was trained on, for formats that record model, hook, data and context length; neuronpedia shows its prompts")
+	c.Flags().StringVar(&o.model, "model-name", "", "name of the language model, for formats that record it")
 	c.Flags().BoolVar(&o.jsonOut, "json", false, "print JSON")
 	return c
 }

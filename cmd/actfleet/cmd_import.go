@@ -20,20 +20,20 @@ func newImport() *cobra.Command {
 	var o importOptions
 	c := &cobra.Command{
 		Use:   "import DIR --out CODER",
-		Short: "Take an SAE of another program over, to eval, encode and export it",
+		Short: "Import an SAE trained with another program, to eval, encode and export it",
 		Long: "Reads what SAELens of any version, sparsify, dictionary_learning, openai and circuit-tracer wrote, Gemma Scope 1 and 2,\n" +
-			"Llama Scope, Qwen Scope, Goodfire and npz, from a folder or, where the layout is one, a file. Nothing in a pickle is\n" +
-			"executed; a key or an array that is not understood is refused by name.\n" +
+			"Llama Scope, Qwen Scope, Goodfire and npz, from a folder or, for single-file formats, a file. Nothing in a pickle is\n" +
+			"executed; an unknown key or array is an error that names it.\n" +
 			exitCodes,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			return runImport(args[0], o, c.OutOrStdout())
 		},
 	}
-	c.Flags().StringVar(&o.format, "format", "", "layout; without it the files tell")
-	c.Flags().StringVar(&o.out, "out", "", "coder's folder to be made")
+	c.Flags().StringVar(&o.format, "format", "", "format (default: detected from the files)")
+	c.Flags().StringVar(&o.out, "out", "", "coder folder to create")
 	c.Flags().StringVar(&o.column, "column", "", "column it was trained on, such as resid_3")
-	c.Flags().StringVar(&o.target, "target", "", "of a transcoder: the column it predicts")
+	c.Flags().StringVar(&o.target, "target", "", "for a transcoder: the column it predicts")
 	c.Flags().BoolVar(&o.jsonOut, "json", false, "print JSON")
 	return c
 }

@@ -23,9 +23,9 @@ func newReport() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "report RUN… --out report.html",
 		Short: "Write one self-contained HTML page about runs, probes, coders and the fleet",
-		Long: `The page needs no network; without JavaScript only the search among latents is missing. What eval left in a coder's
-folder is drawn too: trade-offs between coders of one place in the model, densities, and for each latent the rows on
-which it is most active, with their text.
+		Long: `The page needs no network; without JavaScript only the latent search is missing. It includes the results of eval in a
+coder's folder: trade-offs between coders of the same tap, densities, and for each latent its top-activating rows,
+with their text.
 ` + exitCodes,
 		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -33,11 +33,11 @@ which it is most active, with their text.
 		},
 	}
 	f := c.Flags()
-	f.Var((*pathList)(&o.probes), "probes", "probe folders, as train probe leaves them")
-	f.Var((*pathList)(&o.coders), "coders", "folders of SAEs and tokenizers, or of several of them")
+	f.Var((*pathList)(&o.probes), "probes", "probe folders, as written by train probe")
+	f.Var((*pathList)(&o.coders), "coders", "folders of SAEs and tokenizers, or folders that contain several")
 	f.StringVar(&o.out, "out", "report.html", "where to write the page")
-	f.StringVar(&o.title, "title", "", "its heading")
-	f.BoolVar(&o.force, "force", false, "replace a report that is there; nothing else is ever replaced")
+	f.StringVar(&o.title, "title", "", "heading of the page")
+	f.BoolVar(&o.force, "force", false, "overwrite an existing report; nothing else is ever overwritten")
 	return c
 }
 

@@ -30,11 +30,12 @@ func newSQL() *cobra.Command {
 	var o sqlOptions
 	c := &cobra.Command{
 		Use:   `sql RUN ["select …"]`,
-		Short: "Ask a run in SQL: one question, or a prompt with history",
+		Short: "Query a run in SQL: one query, or an interactive shell with history",
 		Long: `Views: acts (every kept position with its vectors), codes_<coder>; tables: units, log, plan, vectors.
-Macros: l2(v), dot(a, b), cos(a, b). Of a run in a bucket only the columns that a question names are fetched, once,
-into sparse files below TMPDIR that are removed at the end; where unit = … keeps to some shards. Answers come from a
-process of its own, which --memory and --timeout bound; what exceeds them ends with one line. --ask answers a question that comes with actfleet:
+Macros: l2(v), dot(a, b), cos(a, b). From a run in a bucket only the columns used in a query are fetched, once,
+into sparse files below TMPDIR that are removed at the end; where unit = … restricts it to some shards. Queries run in a
+separate process, bounded by --memory and --timeout; one that exceeds them fails with one line. --ask runs a built-in
+query:
 ` + questionList() + exitCodes,
 		Args: usage(cobra.RangeArgs(1, 2)),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -42,12 +43,12 @@ process of its own, which --memory and --timeout bound; what exceeds them ends w
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.ask, "ask", "", "name of a question that comes with actfleet")
-	f.StringVar(&o.fetch, "fetch", "8GB", "of a run in a bucket, the most that one question may fetch")
-	f.StringVar(&o.memory, "memory", "", "the most memory that a question may take, such as 4GB (half of the machine's)")
-	f.DurationVar(&o.timeout, "timeout", 0, "the longest that a question may take, such as 30s (no end)")
-	f.BoolVar(&o.jsonOut, "json", false, "print the answer as JSON")
-	f.BoolVar(&o.csvOut, "csv", false, "print the answer as CSV")
+	f.StringVar(&o.ask, "ask", "", "name of a built-in query")
+	f.StringVar(&o.fetch, "fetch", "8GB", "for a run in a bucket, the most that one query may fetch")
+	f.StringVar(&o.memory, "memory", "", "the most memory that a query may use, such as 4GB (default: half of the machine's)")
+	f.DurationVar(&o.timeout, "timeout", 0, "time limit of a query, such as 30s (default: none)")
+	f.BoolVar(&o.jsonOut, "json", false, "print the result as JSON")
+	f.BoolVar(&o.csvOut, "csv", false, "print the result as CSV")
 	return c
 }
 
@@ -126,7 +127,7 @@ func newSQLWorker() *cobra.Command {
 	var memory, fetch int64
 	c := &cobra.Command{
 		Use:    "sql-worker SCRATCH RUN…",
-		Short:  "Answer for sql, which starts it",
+		Short:  "Run the queries of sql, which starts it",
 		Hidden: true,
 		Args:   usage(cobra.MinimumNArgs(2)),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -139,8 +140,8 @@ func newSQLWorker() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().Int64Var(&memory, "memory", 0, "bytes that a question may take; 0 is no bound")
-	c.Flags().Int64Var(&fetch, "fetch", 0, "bytes that a question may fetch; 0 is no bound")
+	c.Flags().Int64Var(&memory, "memory", 0, "bytes of memory that a query may use; 0 is no limit")
+	c.Flags().Int64Var(&fetch, "fetch", 0, "bytes that a query may fetch; 0 is no limit")
 	return c
 }
 

@@ -24,8 +24,8 @@ func newStatus() *cobra.Command {
 	var o statusOptions
 	c := &cobra.Command{
 		Use:   "status RUN | --join HOST:PORT",
-		Short: "Show how far a run is: its units, and with --join its nodes, rates and ETA",
-		Long:  "Reads the run's directory, or asks a node of its fleet.\n" + exitCodes,
+		Short: "Show a run's progress: its units, and with --join its nodes, rates and ETA",
+		Long:  "Reads the run's directory or bucket, or asks a node of its fleet.\n" + exitCodes,
 		Args:  usage(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 {
@@ -40,7 +40,7 @@ func newStatus() *cobra.Command {
 	f := c.Flags()
 	f.StringSliceVar(&o.fleet.join, "join", nil, "addresses HOST:PORT of nodes to ask")
 	f.StringVar(&o.fleet.secretFile, "secret-file", "", "file with the fleet's key")
-	f.BoolVar(&o.watch, "watch", false, "show it until the run is complete: full screen on a terminal (q quits), a line at each change elsewhere")
+	f.BoolVar(&o.watch, "watch", false, "follow the run until it is complete: full screen on a terminal (q quits), otherwise a line at each change")
 	f.BoolVar(&o.jsonOut, "json", false, "print JSON")
 	return c
 }

@@ -23,7 +23,7 @@ func newTokenize() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "tokenize --model DIR < texts.jsonl > ids.jsonl",
 		Short: `Turn {"text":…} lines into {"ids":[…]} lines`,
-		Long:  "Reads one JSON object with a text a line and writes its token ids, as collect would use them.\n" + exitCodes,
+		Long:  "Reads one JSON object with a text per line and writes its token ids, as collect would use them.\n" + exitCodes,
 		Args:  usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if dir == "" {
@@ -32,7 +32,7 @@ func newTokenize() *cobra.Command {
 			return runTokenize(c.Context(), dir, !noSpecial, c.InOrStdin(), c.OutOrStdout())
 		},
 	}
-	c.Flags().StringVar(&dir, "model", "", "directory with tokenizer.json, a .gguf file, or ORG/NAME[@REVISION] of the hub")
+	c.Flags().StringVar(&dir, "model", "", "directory with tokenizer.json, a .gguf file, or ORG/NAME[@REVISION] on the hub")
 	c.Flags().BoolVar(&noSpecial, "no-special", false, "leave out the tokens the tokenizer adds by itself (BOS …)")
 	return c
 }

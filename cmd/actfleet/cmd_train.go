@@ -56,8 +56,8 @@ func newTrain() *cobra.Command {
 	}
 	o.flags(c.Flags())
 	o.resumeFlags(c.Flags())
-	c.AddCommand(newTrainCoder("sae", coder.SAE, "a sparse autoencoder, TopK with auxiliary loss unless arch says otherwise"),
-		newTrainCoder("tokenizer", coder.VQ, "an activation tokenizer, a codebook of averages unless arch says otherwise"), newTrainProbe())
+	c.AddCommand(newTrainCoder("sae", coder.SAE, "a sparse autoencoder (default: TopK with auxiliary loss)"),
+		newTrainCoder("tokenizer", coder.VQ, "an activation tokenizer (default: a codebook learned by moving averages)"), newTrainProbe())
 	return c
 }
 
@@ -66,7 +66,7 @@ func newTrainCoder(name, kind, what string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   name + " --from RUN --site SITE --layers N --out DIR",
 		Short: "Train " + what,
-		Long:  "Several taps are trained together, each in a folder of its own.\n" + ranksHelp + "\nKeys for --set and the file of -f, with their defaults:\n" + keyList(kind) + exitCodes,
+		Long:  "Several taps are trained together, each in its own folder.\n" + ranksHelp + "\nKeys for --set and the -f file, with their defaults:\n" + keyList(kind) + exitCodes,
 		Args:  usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return runTrain(c.Context(), kind, o, c.OutOrStdout())
@@ -81,20 +81,20 @@ func (o *trainOptions) flags(f *pflag.FlagSet) {
 	f.Var((*pathList)(&o.from), "from", "runs to read")
 	f.StringVar(&o.site, "site", "", "site, or several: Wqkv,out_proj,fc1,fc2,resid or all")
 	f.StringVar(&o.layers, "layers", "all", "layers: all, 0,5,10-20 or -1")
-	f.StringVar(&o.out, "out", "", "folder of the coder; with several coders, one folder each below it")
+	f.StringVar(&o.out, "out", "", "folder of the coder; several coders get one subfolder each")
 	f.StringVarP(&o.config, "file", "f", "", "YAML file: keys as for --set, or a sweep")
-	f.StringArrayVar(&o.set, "set", nil, "key=value, wins over the file")
-	f.StringArrayVar(&o.where, "where", nil, "only rows for which this holds, such as \"label = 1 and pos > 0\"; beside the file's conditions")
+	f.StringArrayVar(&o.set, "set", nil, "key=value, overrides the file")
+	f.StringArrayVar(&o.where, "where", nil, "only rows that satisfy this, such as \"label = 1 and pos > 0\"; added to the file's conditions")
 	f.IntVar(&o.threads, "threads", 0, "compute threads (0: all cores)")
 	f.BoolVar(&o.jsonOut, "json", false, "print the result as JSON")
 }
 
 func (o *trainOptions) resumeFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.checkpoints, "checkpoints", "", "keep checkpoints here rather than in --out: a directory or s3://bucket/prefix")
-	f.BoolVar(&o.resume, "resume", false, "go on from the last checkpoint, or begin where there is none")
-	f.BoolVar(&o.fork, "fork", false, "with --resume: go on although the config has changed, and note the change in cfg.json")
+	f.BoolVar(&o.resume, "resume", false, "continue from the last checkpoint, or start from scratch if there is none")
+	f.BoolVar(&o.fork, "fork", false, "with --resume: continue even though the config has changed, and record the change in cfg.json")
 	o.ranks.flags(f)
-	f.BoolVar(&o.follow, "follow", false, "train while the run is collected, waiting for the units needed; the order is the same as later")
+	f.BoolVar(&o.follow, "follow", false, "train while the run is being collected, waiting for the units needed; the order of rows is the same")
 }
 
 func keyList(kind string) string {

@@ -27,11 +27,11 @@ func newTrainProbe() *cobra.Command {
 	var noCodes bool
 	c := &cobra.Command{
 		Use:   "probe --from RUN --site all --layers all --out DIR",
-		Short: "Fit linear truth probes on last tokens, one of each kind per site and layer",
-		Long: `Splits come from the data set's column split, else from a hash of the group; a group in two splits is
-refused. Every result stands beside its baselines, with an interval clustered by group. The scores of all
+		Short: "Fit linear truth probes on the last token, one of each kind per site and layer",
+		Long: `Splits come from the data set's column split, otherwise from a hash of the group; a group in two splits is an
+error. Every result comes with its baselines and an interval clustered by group. The scores of all
 rows are written back into the run, as a view in SQL.
-Keys for --set and the file of -f, with their defaults:
+Keys for --set and the -f file, with their defaults:
 ` + keyList(coder.Probe) + exitCodes,
 		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {

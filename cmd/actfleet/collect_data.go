@@ -27,20 +27,20 @@ type dataOptions struct {
 }
 
 func (d *dataOptions) flags(f *pflag.FlagSet) {
-	f.StringArrayVar(&d.paths, "data", nil, "documents: files, folders or 'patterns*' of JSONL, JSON, CSV, TSV, Parquet, Arrow, also packed; repeatable")
-	f.StringVar(&d.opt.Text, "text", "", "column of the prompts (default: text, input_ids, messages, or the only one that can be meant)")
-	f.StringSliceVar(&d.opt.Keep, "keep", nil, "columns carried along, and no others")
-	f.StringSliceVar(&d.opt.Drop, "drop", nil, "columns left out")
-	f.StringVar(&d.opt.Label, "label", "", "column that is stored as label")
-	f.StringSliceVar(&d.labels, "label-map", nil, "what labels become: no=0,yes=1")
-	f.StringVar(&d.opt.Template, "template", "none", "what the text is put into: chat (the checkpoint's own), "+
+	f.StringArrayVar(&d.paths, "data", nil, "documents: files, folders or quoted globs of JSONL, JSON, CSV, TSV, Parquet, Arrow, also compressed; repeatable")
+	f.StringVar(&d.opt.Text, "text", "", "column with the prompts (default: text, input_ids, messages, or the only one that qualifies)")
+	f.StringSliceVar(&d.opt.Keep, "keep", nil, "carry along only these columns")
+	f.StringSliceVar(&d.opt.Drop, "drop", nil, "carry along all columns but these")
+	f.StringVar(&d.opt.Label, "label", "", "column to store as label")
+	f.StringSliceVar(&d.labels, "label-map", nil, "map label values to numbers: no=0,yes=1")
+	f.StringVar(&d.opt.Template, "template", "none", "template around the text: chat (the checkpoint's own), "+
 		strings.Join(dataset.Templates(), ", ")+", or a text with {text} in it")
 	f.IntVar(&d.opt.Limit, "limit", 0, "only the first N documents (0: all)")
-	f.StringVar(&d.opt.Long, "long", "", "documents that are too long: refuse, skip, cut or window (default refuse; window with --context or --pack)")
-	f.StringVar(&d.opt.Empty, "empty", dataset.EmptySkip, "documents without tokens: skip or refuse")
-	f.IntVar(&d.opt.Context, "context", 0, "cut documents into windows of N tokens (0: no)")
+	f.StringVar(&d.opt.Long, "long", "", "what to do with documents that are too long: refuse, skip, cut or window (default refuse; window with --context or --pack)")
+	f.StringVar(&d.opt.Empty, "empty", dataset.EmptySkip, "what to do with documents without tokens: skip or refuse")
+	f.IntVar(&d.opt.Context, "context", 0, "split documents into windows of N tokens (0: no)")
 	f.IntVar(&d.opt.Overlap, "overlap", 0, "tokens that a window shares with the one before it")
-	f.BoolVar(&d.opt.Pack, "pack", false, "fill windows with several documents, each ended as the model expects; none sees another")
+	f.BoolVar(&d.opt.Pack, "pack", false, "fill windows with several documents, each ended with EOS; no attention between them")
 }
 
 func (d *dataOptions) none() bool { return len(d.paths) == 0 }

@@ -15,8 +15,8 @@ import (
 type targetOptions struct{ device, compute string }
 
 func (o *targetOptions) flags(f *pflag.FlagSet) {
-	f.StringVar(&o.device, "device", "auto", "auto (every GPU, else cpu), cpu, cuda, cuda:0,cuda:1 (a copy of the model on each) or cuda:0+cuda:1 (its blocks shared among them)")
-	f.StringVar(&o.compute, "compute", "f32", "of the products with the blocks' weights: f32, bf16 or f16; all else is f32")
+	f.StringVar(&o.device, "device", "auto", "auto (every GPU, else cpu), cpu, cuda, cuda:0,cuda:1 (a replica of the model on each) or cuda:0+cuda:1 (one model split across them)")
+	f.StringVar(&o.compute, "compute", "f32", "dtype of the blocks' linear layers: f32, bf16 or f16; everything else is f32")
 }
 
 var computes = map[string]torch.Dtype{"f32": torch.F32, "bf16": torch.BF16, "f16": torch.F16}

@@ -92,8 +92,8 @@ func exitCode(ctx context.Context, err error) int {
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "actfleet",
-		Short:         "Collect every activation of a language model with a fleet, and learn from them",
-		Long:          "actfleet runs language-model checkpoints over a data set on one machine or many, keeps the activations\nasked for as Parquet, and trains sparse autoencoders, activation tokenizers and truth probes on them.\n" + exitCodes,
+		Short:         "Collect every activation of a language model with a fleet of processes, and train on them",
+		Long:          "actfleet runs language-model checkpoints over a data set on one machine or many, stores the chosen\nactivations as Parquet, and trains sparse autoencoders, activation tokenizers and truth probes on them.\n" + exitCodes,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}

@@ -21,9 +21,9 @@ type nodeOptions struct {
 
 func (o *nodeOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.http, "http", "", "serve /metrics, /healthz and /debug/pprof on 127.0.0.1:PORT")
-	f.DurationVar(&o.grace, "grace", 20*time.Second, "when interrupted, finish what is in hand if that takes no longer")
-	f.StringVar(&o.logLevel, "log-level", "", "debug, info, warn or error (default info; on a terminal, where a line shows the progress, warn)")
-	f.StringVar(&o.logFormat, "log-format", "text", "of the log on stderr: text or json")
+	f.DurationVar(&o.grace, "grace", 20*time.Second, "when interrupted, finish the current unit if that takes no longer")
+	f.StringVar(&o.logLevel, "log-level", "", "debug, info, warn or error (default info; warn on a terminal, which shows a progress line)")
+	f.StringVar(&o.logFormat, "log-format", "text", "format of the log on stderr: text or json")
 }
 
 func (o nodeOptions) check() error {
@@ -47,8 +47,8 @@ type fleetOptions struct {
 }
 
 func (o *fleetOptions) flags(f *pflag.FlagSet) {
-	f.StringSliceVar(&o.join, "join", nil, "addresses HOST:PORT of nodes of the fleet to join")
-	f.StringVar(&o.bind, "bind", "", "address to gossip on (with --join: 127.0.0.1:0, any free port); alone, no network is used")
+	f.StringSliceVar(&o.join, "join", nil, "addresses HOST:PORT of any nodes of the fleet to join")
+	f.StringVar(&o.bind, "bind", "", "address to gossip on (with --join: 127.0.0.1:0, any free port); without --bind and --join no network is used")
 	f.StringVar(&o.secretFile, "secret-file", "", "file with the fleet's 16, 24 or 32 byte key; gossip is encrypted with it")
 }
 

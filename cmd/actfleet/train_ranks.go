@@ -21,9 +21,9 @@ import (
 )
 
 const ranksHelp = `
-Several processes train together with --ranks N, each on its part of every batch: the first is given --bind HOST:PORT,
-the others --join with that address. The batches, and but for rounding the result, are those of one process. Rank 0
-alone writes. When a process dies the others say which and go on from the last checkpoint, with a new one if it comes.
+Several processes train together with --ranks N, each on its slice of every batch: the first gets --bind HOST:PORT,
+the others --join with that address. The batches, and up to rounding the result, are those of one process. Only rank 0
+writes. When a process dies the others report it and continue from the last checkpoint, with a replacement if one joins.
 `
 
 // rankOptions are the flags of a training on several processes.
@@ -33,10 +33,10 @@ type rankOptions struct {
 }
 
 func (o *rankOptions) flags(f *pflag.FlagSet) {
-	f.IntVar(&o.ranks, "ranks", 0, "train on so many processes together, which find each other by --bind and --join")
+	f.IntVar(&o.ranks, "ranks", 0, "train on this many processes, which find each other through --bind and --join")
 	f.StringSliceVar(&o.fleet.join, "join", nil, "with --ranks: addresses HOST:PORT of processes to train together with")
-	f.StringVar(&o.fleet.bind, "bind", "", "with --ranks: address to be joined at (with --join: 127.0.0.1:0, any free port)")
-	f.StringVar(&o.fleet.secretFile, "secret-file", "", "with --ranks: file with a 16, 24 or 32 byte key, without which no process is let in")
+	f.StringVar(&o.fleet.bind, "bind", "", "with --ranks: address to listen on (with --join: 127.0.0.1:0, any free port)")
+	f.StringVar(&o.fleet.secretFile, "secret-file", "", "with --ranks: file with a 16, 24 or 32 byte key; processes without it are rejected")
 }
 
 // distributed tells whether other processes train along.

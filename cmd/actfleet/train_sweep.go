@@ -15,17 +15,17 @@ import (
 )
 
 const sweepHelp = `
-A sweep trains any number of coders on one reading of the shards, each in a folder of its own below
---out with the bytes it would have alone:
+A sweep trains any number of coders in one pass over the shards, each in its own folder below
+--out, with the same bytes as when trained alone:
 
   common: {steps: 500, batch: 4096}
   learners:
     - {kind: sae, site: fc2, layers: 3, width: [1024, 4096], k: [16, 32], seed: [0, 1]}
     - {kind: tokenizer, site: resid, layers: all, codes: 512, name: small}
 
-A list under a key that takes one value stands for a coder with each. --site and --layers are for
-learners that name none. Learners with the same tap, tokens, where, holdout, window, data_seed and
-batch share one reading. The memory needed is planned first, and refused if it is not there.
+A list under a key that takes a single value trains one coder per value. --site and --layers are for
+learners that set none. Learners with the same tap, tokens, where, holdout, window, data_seed and
+batch share one pass. The memory needed is estimated first; if it is not available, the sweep does not start.
 `
 
 func runSweep(ctx context.Context, o trainOptions, out io.Writer) error {

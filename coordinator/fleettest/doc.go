@@ -16,9 +16,9 @@
 // # Guarantees
 //
 // On a Clock everything runs on the calling goroutine and depends on the seed only.
-// A paused node neither works nor hears; a crashed one never says anything again; a
-// node that is cut off, paused or crashed vanishes from the others' membership after
-// Options.Detect, and one that is reachable again comes back.
+// A paused node neither works nor receives messages; a crashed one never sends
+// anything again; a node that is cut off, paused or crashed vanishes from the others'
+// membership after Options.Detect, and one that is reachable again comes back.
 //
 // # Not modelled
 //

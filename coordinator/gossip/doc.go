@@ -14,9 +14,9 @@
 //
 // Every change is broadcast at once in small UDP packets, best effort, and passed
 // on by whoever finds it new. Every few seconds each node exchanges its whole state
-// with a random other one over TCP; what the broadcasts missed arrives then. The id
-// of the plan stands in every message and in every node's introduction: a node of
-// another plan is refused, on both sides, with a line that names both.
+// with a random other one over TCP; what the broadcasts missed arrives then. Every
+// message and every node's metadata carries the plan id: a node of another plan is
+// rejected, on both sides, with a line that gives both ids.
 //
 // # Guarantees
 //
@@ -24,8 +24,8 @@
 //     queue is dropped and counted (Stats).
 //   - Among members that stay connected, every published change reaches every
 //     member, after a few push/pull intervals at the latest.
-//   - Close leaves the fleet, so that the others need not find out, and returns with
-//     all goroutines of this package ended.
+//   - Close leaves the fleet, so that the others need not detect it, and returns when
+//     all goroutines of this package have ended.
 //   - Members that lost each other (a partition, a laptop asleep) look for each
 //     other again by address and merge.
 //   - Whatever is sent to a member's port costs that message at most: it is checked
@@ -35,11 +35,11 @@
 // # Not guaranteed
 //
 //   - That the members shown are alive, or that all alive are shown: detection takes
-//     seconds, and a machine that is starved of CPU is declared dead falsely.
+//     seconds, and a machine starved of CPU may be falsely declared dead.
 //   - Any order or timeliness of delivery. Nothing here excludes anybody from
 //     anything; see package coordinator.
 //   - Of a broadcast or a state that cannot be read, who sent it: memberlist does not
-//     say. It does of introductions, and of what it cannot read itself.
+//     say, except for node metadata and what it cannot read itself.
 //   - Without a secret, that members are who they say: whoever reaches the port can
 //     join. Hence the default is to bind the loopback address.
 package gossip

@@ -1,9 +1,10 @@
-// Package rendezvous lets nodes of a fleet that do one job together agree on who is which rank.
+// Package rendezvous lets nodes of a fleet that do one job together agree on their ranks.
 //
 // # Vocabulary
 //
 //   - A group is a number of nodes, its world, with a rank each, from 0 on; rank 0 leads it.
-//   - A place is this node's door to the others: every node listens, and says where through gossip (Member.Service).
+//   - A place is this node's listener: every node listens, and advertises its address through gossip
+//     (Member.Service).
 //   - A node gathers while it is in no group: it leads, or follows a leader.
 //   - A card is a message that reaches all other ranks of a group; what it says is theirs.
 //
@@ -20,9 +21,9 @@
 //   - When the connection between a rank and rank 0 ends, or is silent for half a minute, every rank learns that the
 //     group is over (Gone), and who was lost.
 //   - A node that comes to a running group waits, and rank 0 knows (Waiting).
-//   - With a secret, a node without it is let in nowhere.
-//   - What another process sends is checked before it is used or shown; what cannot be
-//     read ends its connection, and is told of once for each machine.
+//   - With a secret, nodes without it are rejected everywhere.
+//   - What another process sends is checked before it is used or shown; what cannot be read ends its connection, and
+//     is reported once per machine.
 //
 // # Not guaranteed
 //

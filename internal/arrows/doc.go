@@ -1,3 +1,3 @@
-// Package arrows holds the test that keeps the rooms apart: which package may import which, and which
-// one package may import a foreign library. It has no code of its own.
+// Package arrows holds the test of the import rules: which package may import which, and which single
+// package may import a third-party library. It has no code of its own.
 package arrows

@@ -1,6 +1,7 @@
-// Package outfile puts a result where its user asked for it: whole or not at all, and never over what is not ours.
+// Package outfile writes a result to the path the user gave: whole or not at all, and never over a file that is not
+// ours.
 //
-// Vocabulary. A place is a path that may be written to. What lies there is ours if a program of ours made it, which its
+// Vocabulary. A place is a path that may be written to. What is there is ours if a program of ours made it, which its
 // first bytes tell. A leftover is the temporary file of a process that was killed while it wrote.
 //
 // Guaranteed: nobody ever sees half of a file; what is written is durable when Write and Replace return;

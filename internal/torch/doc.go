@@ -1,4 +1,4 @@
-// Package torch is the only door to libtorch: tensors, operators, autograd, threads and devices, with memory
+// Package torch is the only access to libtorch: tensors, operators, autograd, threads and devices, with memory
 // freed by scope and failures returned as Go errors.
 //
 // # Vocabulary
@@ -11,9 +11,9 @@
 //
 // # Guarantees
 //
-//   - Everything made in a scope and not kept is freed when the scope ends, whatever way it ends.
+//   - Everything made in a scope and not kept is freed when the scope ends, however it ends.
 //   - A libtorch failure anywhere inside [Do] becomes the *[Error] that Do returns, with the operator's name;
-//     the program lives on. Nothing panics out of the package but what the caller's own code panics with.
+//     the program continues. No panic leaves the package except those of the caller's own code.
 //   - Do holds its OS thread, so errors and the autograd mode of concurrent goroutines do not mix.
 //   - Numbers from [Scope.Randn], [Scope.Rand] and [Scope.Randperm] are pure functions of (seed, shape).
 //   - libtorch is opened at the first use: a program that needs no tensors neither waits for it nor needs it.
@@ -22,7 +22,7 @@
 //
 //   - A scope and the tensors it owns belong to one goroutine. Kept tensors may be read by many at once.
 //   - Memory seen through [Wrap], [Tensor.Float32s] and [Tensor.Int64s] is shared, not copied: it is valid while
-//     its owner lives, and nobody checks.
+//     its owner lives, and this is not checked.
 //   - Bits depend on the libtorch, its BLAS, the CPU kind and, where TestThreadCountBits says so, on the
 //     number of threads.
 //

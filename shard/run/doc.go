@@ -1,5 +1,5 @@
-// Package run is what one collection made: the plan that describes it, the keys its objects lie under, the manifest
-// that lists them when all are there, and the check that reads every byte.
+// Package run is what one collection made: the plan that describes it, the keys of its objects, the manifest that
+// lists them when all are committed, and the check that reads every byte.
 //
 // # Vocabulary
 //
@@ -9,12 +9,11 @@
 //
 // # Guarantees
 //
-//   - A plan, once there, never changes: CreatePlan refuses another one and names every difference.
+//   - A plan, once there, never changes: CreatePlan refuses another one with an error that lists every difference.
 //   - Finish writes a manifest only if every unit is committed, and only once.
-//   - Check finds any change of any byte of a complete run, and any row that is there twice, or not, in an incomplete
-//     one.
+//   - Check finds any change of any byte of a complete run, and any duplicate or missing row in an incomplete one.
 //
 // # Not guaranteed
 //
-// Nobody is kept from deleting objects: "complete" is what the last listing saw.
+// Nothing prevents the deletion of objects: "complete" is what the last listing saw.
 package run

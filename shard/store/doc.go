@@ -1,4 +1,5 @@
-// Package store is the object store that the nodes of a fleet share: whole objects, written once, seen whole or not at all.
+// Package store is the object store that the nodes of a fleet share: whole objects, written once, visible whole or not
+// at all.
 //
 // # Vocabulary
 //

@@ -1,5 +1,5 @@
-// Package coder is what a learned map on vectors is on disk: the names of a coder's files, their types, and how they
-// are read and written.
+// Package coder defines a learned map on vectors as it is stored on disk: the names of a coder's files, their types,
+// and how they are read and written.
 //
 // # Vocabulary
 //

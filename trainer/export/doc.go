@@ -14,8 +14,8 @@
 //	                     b_dec k threshold for TopK and BatchTopK; bias for b_dec and neither for ReLU;
 //	                     W_enc [d,M] b_enc W_dec [M,d] b_dec threshold [M] as in npz for JumpReLU
 //	openai               autoencoder.pt: encoder.weight [M,d] latent_bias decoder.weight [d,M] pre_bias,
-//	                     counters of zero, activation and its state. Its loader switches a normalisation of
-//	                     every row on for TopK: build it with normalize=False and load the arrays
+//	                     counters of zero, activation and its state. For TopK its loader normalises
+//	                     every row: build it with normalize=False and load the arrays
 //	npz                  params.npz: W_enc [d,M] b_enc W_dec [M,d] b_dec, and k or threshold [M]; of a gated model
 //	                     b_gate for b_enc, r_mag and b_mag [M]; d_out and W_skip [out,d] of transcoders. Here
 //	                     a = x·W_enc + b_enc, that is b_enc − W_e b_d of the others
@@ -28,8 +28,8 @@
 //
 // Guaranteed: .pt files hold a dictionary of arrays, numbers and texts that torch.load reads with
 // weights_only=True; reading one interprets a fixed list of instructions and executes nothing; a
-// folder appears complete or not at all; a model that a layout cannot hold is refused (ErrFormat), and so is, by its
-// name, a key or an array of a foreign file that is not understood, and a weight that is not finite.
+// folder appears complete or not at all; a model that a layout cannot hold is refused (ErrFormat), and so are, with an
+// error that names it, an unknown key or array in a file of another program, and a weight that is not finite.
 // Not guaranteed: bits where b_d is folded into b_enc, which rounds once: a latent within
 // rounding of its threshold may then fall on the other side.
 package export

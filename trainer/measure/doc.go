@@ -1,10 +1,10 @@
-// Package measure evaluates trained coders on runs: reconstruction, sparsity, what the rows that excite a latent have in
-// common, the rate and distortion of coders side by side, and what reconstructions leave of the model's loss.
+// Package measure evaluates trained coders on runs: reconstruction, sparsity, what the top-activating rows of a latent
+// have in common, the rate and distortion of coders, and the model's loss recovered with reconstructions.
 //
 // # Vocabulary
 //
-// A meter measures a coder on rows; a gallery keeps the rows on which each latent is most active; a patched model runs a
-// prompt with reconstructions in place of its own vectors; the rate of a coder is the bits of a row's code, its
+// A meter measures a coder on rows; a gallery keeps the rows on which each latent is most active; a patched model runs
+// a prompt with reconstructions substituted for its own vectors; the rate of a coder is the bits of a row's code, its
 // distortion is FVU.
 //
 // # Guarantees

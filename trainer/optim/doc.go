@@ -1,5 +1,5 @@
-// Package optim turns gradients into steps: optimizers, averages of weights, the global
-// norm, the schedule of the learning rate.
+// Package optim turns gradients into steps: optimizers, weight averaging, gradient norm clipping, the
+// learning rate schedule.
 //
 // Equations, for every parameter θ with gradient g, rate α and step t:
 //

@@ -19,11 +19,11 @@ var renamed = map[string]string{"lloyd": "kmeans_steps", "revive": "dead_share",
 
 func (d *Data) fields() []field {
 	return []field{
-		{"data_seed", &d.Seed, nil, "random seed of the order of rows; seed is for all else"},
+		{"data_seed", &d.Seed, nil, "random seed of the order of rows; seed is for everything else"},
 		{"holdout", &d.Holdout, within(&d.Holdout, 0, 0.9), "fraction of the data held out for evaluation, the same for every seed and run"},
-		{"holdout_by", &d.HoldoutBy, nil, "column whose equal values are held out together; auto is group, else row (the prompt)"},
+		{"holdout_by", &d.HoldoutBy, nil, "column whose equal values are held out together; auto is group if there is one, else row (the prompt)"},
 		{"window", &d.ShuffleWindow, atLeast(&d.ShuffleWindow, 1), "shuffle window: row groups (of 512 rows) mixed together"},
-		{"span", &d.Span, atLeast(&d.Span, 0), "units mixed with each other, and waited for with --follow; 0 is all"},
+		{"span", &d.Span, atLeast(&d.Span, 0), "units mixed with each other, and that --follow waits for; 0 is all"},
 		{"max_norm", &d.MaxNorm, within(&d.MaxNorm, 0, 1e9), "drops rows whose norm exceeds this multiple of their unit's root mean square norm; 0 keeps all"},
 		{"non_finite", &d.NonFinite, oneOf(&d.NonFinite, dropRows, failAtRows), "rows with NaN or infinite values: drop (and count) or fail"},
 	}
@@ -31,20 +31,20 @@ func (d *Data) fields() []field {
 
 func (l *Loop) fields() []field {
 	return []field{
-		{"batch", &l.Batch, atLeast(&l.Batch, 1), "rows of an optimizer step"},
+		{"batch", &l.Batch, atLeast(&l.Batch, 1), "rows per optimizer step"},
 		{"micro", &l.Micro, atLeast(&l.Micro, 1), "micro-batch: rows computed at once; changes memory, not the result"},
-		{"steps", &l.Steps, atLeast(&l.Steps, 0), "optimizer steps; 0 when epochs decides"},
+		{"steps", &l.Steps, atLeast(&l.Steps, 0), "optimizer steps; 0 to use epochs"},
 		{"epochs", &l.Epochs, atLeast(&l.Epochs, 0), "passes over the data, instead of steps"},
-		{"init_rows", &l.InitRows, atLeast(&l.InitRows, 2), "sample of rows that the initialisation looks at"},
-		{"eval_rows", &l.EvalRows, atLeast(&l.EvalRows, 1), "held-out rows of an evaluation"},
+		{"init_rows", &l.InitRows, atLeast(&l.InitRows, 2), "rows sampled for initialisation"},
+		{"eval_rows", &l.EvalRows, atLeast(&l.EvalRows, 1), "held-out rows per evaluation"},
 		{"eval_steps", &l.EvalSteps, atLeast(&l.EvalSteps, 1), "steps between evaluations"},
-		{"log_steps", &l.LogSteps, atLeast(&l.LogSteps, 1), "steps between lines of metrics.jsonl"},
+		{"log_steps", &l.LogSteps, atLeast(&l.LogSteps, 1), "steps between lines in metrics.jsonl"},
 		{"checkpoint_steps", &l.CheckpointSteps, atLeast(&l.CheckpointSteps, 1), "steps between checkpoints"},
-		{"checkpoint_minutes", &l.CheckpointMinutes, within(&l.CheckpointMinutes, 0, 1e6), "also a checkpoint after this many minutes; 0 is never"},
+		{"checkpoint_minutes", &l.CheckpointMinutes, within(&l.CheckpointMinutes, 0, 1e6), "minutes between checkpoints, in addition to checkpoint_steps; 0 is never"},
 		{"checkpoint_keep", &l.CheckpointKeep, atLeast(&l.CheckpointKeep, 1), "checkpoints kept"},
 		{"warmup", &l.Warmup, within(&l.Warmup, 0, 1), "fraction of the steps over which the learning rate rises linearly"},
 		{"cooldown", &l.Cooldown, within(&l.Cooldown, 0, 1), "fraction of the steps over which the learning rate falls to 0"},
-		{"clip", &l.Clip, within(&l.Clip, 0, 1e9), "maximum norm of the gradient; for autoencoders errors are summed over a vector of mean square 1, so that 1 nearly always acts; 0 is none"},
+		{"clip", &l.Clip, within(&l.Clip, 0, 1e9), "maximum norm of the gradient; for autoencoders errors are summed over a vector of mean square 1, so that 1 clips at nearly every step; 0 is none"},
 	}
 }
 

@@ -23,12 +23,12 @@ func defaultProbe() Probe {
 func (p *Probe) fields() []field {
 	return []field{
 		{"kinds", &p.Kinds, nil, "logistic (regression), mass_mean"},
-		{"l2", &p.L2, nil, "L2 penalties tried; the validation split chooses"},
+		{"l2", &p.L2, nil, "L2 penalties to try; the best on the validation split is used"},
 		{"label", &p.Label, nil, "column with the label, 0 or 1"},
-		{"group", &p.Group, nil, "column whose equal values may not cross splits"},
-		{"split", &p.Split, nil, "column with train, val or test; without it groups are split by hash"},
+		{"group", &p.Group, nil, "column whose equal values must stay in one split"},
+		{"split", &p.Split, nil, "column with the split (train, val or test); without it groups are split by hash"},
 		{"max_iter", &p.MaxIter, atLeast(&p.MaxIter, 1), "iterations before a fit counts as not converged"},
-		{"directions", &p.Directions, atLeast(&p.Directions, 0), "random directions of the baseline"},
+		{"directions", &p.Directions, atLeast(&p.Directions, 0), "random directions in the baseline"},
 	}
 }
 

@@ -50,7 +50,7 @@ func (r *Recipe) set(key string, v any) error {
 func (r *Recipe) fields() []field {
 	all := []field{
 		{"tokens", &r.Data.Tokens, nil, "which token positions are read: last, all, every:N, pos:N"},
-		{"where", &r.Data.Where, nil, "conditions such as \"label = 1 and pos > 0\"; of several all must hold"},
+		{"where", &r.Data.Where, nil, "conditions on rows such as \"label = 1 and pos > 0\"; all must hold"},
 	}
 	seed := func(what string) []field { return []field{{"seed", &r.Seed, nil, "random seed (" + what + ")"}} }
 	switch r.Kind {

@@ -5,8 +5,8 @@
 //
 //	fvu            Σ‖r‖² / Σ‖x−μ‖²                     fraction of variance unexplained
 //	ev             1 − fvu
-//	ev_legacy      mean_n(1 − ‖r‖²/‖x−μ_batch‖²)       as published tables have it; depends on the batches
-//	fve_var        1 − Σ_j Var(r_j) / Σ_j Var(x_j)     forgives a constant offset
+//	ev_legacy      mean_n(1 − ‖r‖²/‖x−μ_batch‖²)       as in published tables; depends on the batches
+//	fve_var        1 − Σ_j Var(r_j) / Σ_j Var(x_j)     ignores a constant offset
 //	cosine         mean_n ⟨x,x̂⟩/(‖x‖‖x̂‖)
 //	l2_ratio       mean_n ‖x̂‖/‖x‖
 //	relative_bias  Σ‖x̂‖² / Σ⟨x,x̂⟩                    1 is unbiased, below 1 is shrunk

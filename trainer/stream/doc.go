@@ -21,7 +21,8 @@
 // it; Cursor counts what was handed out, never what was read ahead; no goroutine
 // outlives Close; memory is bounded by two shuffle windows and Prefetch+2 batches. A row of a
 // run falls on the same side of a Holdout whatever the seed of the order and whatever
-// the run. Shards that are not the plan's, or not of the manifest's sizes, are refused.
+// the run. Shards that do not belong to the plan, or whose size is not the manifest's, are an
+// error.
 // Not guaranteed: perfect mixing: two rows further apart than a shuffle window in the
 // permutation of groups cannot meet in a batch, nor rows of two spans (Mixing measures
 // what was reached).

@@ -1,5 +1,5 @@
-// Package trainbench measures the trainer beside physical limits, in one run: the stream beside adding
-// up the same bytes, a step of an autoencoder beside the matrix product that no step can do without.
+// Package trainbench compares the trainer with hardware limits, in one run: the stream with adding up the same
+// bytes, a step of an autoencoder with its encoder's matrix product, the lower bound for any step.
 //
-// Both sides take turns, and the median of the rounds' ratios counts.
+// Both sides alternate, and the result is the median of the rounds' ratios.
 package trainbench

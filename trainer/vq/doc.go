@@ -1,5 +1,5 @@
-// Package vq is the activation tokenizer: a few ids stand for a vector. Equations,
-// initialisation, statistics and metrics; the loop is trainer's.
+// Package vq is the activation tokenizer, which represents a vector by a few ids. Equations, initialisation,
+// statistics and metrics; the loop is trainer's.
 //
 // Vocabulary. x ∈ ℝ^D is a row, z = (x − centre)/scale the same with mean 0 and mean
 // square 1 over the sample. An id is one of K values; a row has T of them, [n, T] in
@@ -13,7 +13,7 @@
 //	ema       N_k ← γ N_k + (1−γ) n_k      S_k ← γ S_k + (1−γ) Σ_{k(z)=k} z
 //	          Ñ_k = (N_k+ε)/(ΣN+Kε) · ΣN   e_k = S_k/Ñ_k    ε = 1e-5
 //	gradient  SparseAdam on ‖sg(z) − e‖²/(N·D)
-//	residual  T codebooks as ema, each for what the ones before left (residual VQ)
+//	residual  T codebooks as ema, each for the residual of those before (residual VQ)
 //	product   T codebooks as ema, each for one of T equal parts of the row (product quantisation)
 //
 // VQVAE, with a learned encoder and decoder of one hidden layer with GELU: u = enc(z) in
@@ -35,7 +35,7 @@
 // and its optimizer forgets it. The rows for it are chosen by a hash of their place in the batch.
 //
 // Codes begin as rows of the sample chosen by k-means++, moved by KMeansSteps of k-means; from the fifth on, codes
-// that are hardly needed are moved into the cells of the greatest error (see relocate).
+// that are hardly used are moved into the cells with the largest error (see relocate).
 //
 // An architecture is one file, named after it, and one line of variants in arch.go. The
 // file says what is its own: through codebooksArch which part of the row each codebook codes and

@@ -5,5 +5,5 @@
 //   - /healthz: 200 and what the node does in a word, 503 once it leaves.
 //   - /debug/pprof: the profiles of net/http/pprof.
 //
-// Every Monitor has a registry of its own. Reading metrics decides nothing and costs the node one look at its own state.
+// Every Monitor has a registry of its own. Reading metrics affects nothing and only reads the node's own state.
 package monitor

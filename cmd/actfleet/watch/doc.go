@@ -1,4 +1,4 @@
-// Package watch shows on a terminal, or line by line elsewhere, how far a run is.
+// Package watch shows a run's progress: full screen on a terminal, line by line elsewhere.
 //
 // # Vocabulary
 //
@@ -9,6 +9,7 @@
 // # Guarantees
 //
 //   - The model's Update and View are pure: time and size come in as messages.
-//   - The terminal is given back as it was, whatever ends the watch.
-//   - A Source that fails after its first Frame is asked again; the fault stands below the last Frame meanwhile.
+//   - The terminal is restored, whatever ends the watch.
+//   - A Source that fails after its first Frame is retried; until it succeeds the error is shown below the last
+//     Frame.
 package watch

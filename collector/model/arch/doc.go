@@ -9,8 +9,8 @@
 // GPT-2 are designs of one decoder (decoder.go); those two are stacks (block.go).
 //
 // Guarantees: a config.json whose mathematics is not implemented, or that has a key its family does not
-// know, is refused by naming the key (ErrUnsupported), weights that contradict it are refused by naming the weight (layer.ErrMismatch);
-// activations follow Hugging Face's eager attention in fp32.
+// know, is an error that names the key (ErrUnsupported); weights that contradict it are an error that names the weight
+// (layer.ErrMismatch); activations follow Hugging Face's eager attention in fp32.
 //
 // Non-guarantees: no training, no generation. Which positions come before those of a pass, and what attention
 // remembers of them (layer.Past), is the caller's business.

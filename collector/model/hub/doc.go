@@ -6,7 +6,7 @@
 // commit), snapshots/<commit>/ (links with the files' names) and blobs/ (the files under their hashes).
 //
 // Guaranteed: nothing is sent unless Fetch is called; what Fetch brings is checked against the size and the hash that the
-// hub announced, appears under its name complete or not at all, and goes on where an interrupted Fetch stopped; a
+// hub announced, appears under its name complete or not at all, and resumes where an interrupted Fetch stopped; a
 // snapshot has all its files from the beginning; only files that are read here are fetched, under names known before.
 // Not guaranteed: that two processes that fetch the same model at a time do not fetch a file twice.
 //

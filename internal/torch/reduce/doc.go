@@ -1,10 +1,10 @@
-// Package reduce adds up numbers over the processes of a group: c10d's all-reduce by Gloo, on the CPU.
+// Package reduce is the all-reduce over the processes of a group: c10d's, with Gloo, on the CPU.
 //
 // # Vocabulary
 //
 //   - A group is a fixed number of processes, its world; a rank is one of them, from 0 on.
-//   - A card is what the others must know of a rank to connect to it. How cards reach the other ranks is the
-//     caller's affair: no port is open for it, and nobody waits for a name to be found.
+//   - A card is what the others must know of a rank to connect to it. How cards reach the other ranks is up to the
+//     caller: no port is opened for it, and no name is looked up.
 //
 // # Guarantees
 //
@@ -17,6 +17,6 @@
 //
 // # Not guaranteed
 //
-//   - What travels is not encrypted, and a rank believes who connects: a group belongs on a network that is trusted.
-//   - A machine that vanishes without a word (a power cut, a pulled cable) is noticed by the time-out alone.
+//   - Traffic is not encrypted, and a rank trusts whoever connects: run a group on a trusted network only.
+//   - A machine that vanishes silently (a power cut, a pulled cable) is noticed only by the time-out.
 package reduce

@@ -10,8 +10,8 @@
 // file whose lock is free. List never shows hidden files.
 //
 // Commit makes the file durable (fsync) before it has its name and the directory durable after. On NFS a link whose
-// reply was lost is reported as "exists" when it is repeated; the link count of our own file then tells that it was we
-// who won.
+// reply was lost is reported as "exists" when it is repeated; the link count of our own file then shows that our
+// commit won.
 //
 // Not guaranteed: a file system whose link(2) or fsync(2) lies; a directory that somebody else writes to by other
 // means; the readability of an object that is truncated while it is mapped.

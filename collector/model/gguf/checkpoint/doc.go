@@ -1,4 +1,4 @@
-// Package checkpoint shows a GGUF file as the Hugging Face checkpoint it was made
+// Package checkpoint presents a GGUF file as the Hugging Face checkpoint it was made
 // from: a config.json, weights under Hugging Face's names, and a tokenizer.json.
 //
 // A family is general.architecture: llama (Llama, TinyLlama, Mistral), qwen2, qwen3,

@@ -1,3 +1,3 @@
-// Package s3test runs a real S3 server for tests, versitygw, which scripts/versitygw.sh installs, and a proxy that harms
-// requests on their way.
+// Package s3test runs a real S3 server for tests, versitygw, which scripts/versitygw.sh installs, and a proxy that
+// injects faults into requests.
 package s3test
