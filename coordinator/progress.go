@@ -9,13 +9,15 @@ import (
 type Progress struct {
 	// Done of Total units are committed.
 	Done, Total int
+	// InHand is what live nodes have done of other units, in units.
+	InHand float64
 	// Own counts the units this node was first to commit, Lost those where another
 	// one was.
 	Own, Lost int
 	// Throughput is the measured speed of the live nodes that are not paused together, in units per second; 0
 	// while nothing is measured.
 	Throughput float64
-	// ETA is the time left at this rate, negative while unknown.
+	// ETA is the time left at this rate, or until the last unit in hand is done if that is longer; negative while unknown.
 	ETA time.Duration
 	// Nodes are all nodes ever seen, by node id.
 	Nodes []NodeProgress
@@ -82,18 +84,38 @@ func Summarize(s *State, members []Member, self NodeID, now time.Time) Progress 
 	for i := range p.Nodes {
 		p.Nodes[i].Share = float64(p.Nodes[i].Done) / float64(max(1, sum))
 	}
-	p.ETA = eta(p)
+	p.foresee(s)
 	return p
 }
 
-func eta(p Progress) time.Duration {
+// foresee fills in InHand and ETA.
+func (p *Progress) foresee(s *State) {
+	percent, left := map[int]int{}, map[int]time.Duration{} // of the unit; of two nodes the better
+	for _, n := range p.Nodes {
+		for _, c := range n.Claims {
+			if !n.Live || s.Done(c.Unit) {
+				continue
+			}
+			percent[c.Unit] = max(percent[c.Unit], c.Percent)
+			rest := n.UnitTime * time.Duration(100-c.Percent) / 100
+			if other, ok := left[c.Unit]; !ok || rest < other {
+				left[c.Unit] = rest
+			}
+		}
+	}
+	sum, longest := 0, time.Duration(0)
+	for unit, done := range percent {
+		sum, longest = sum+done, max(longest, left[unit])
+	}
+	p.InHand = float64(sum) / 100
 	switch {
 	case p.Done >= p.Total:
-		return 0
+		p.ETA = 0
 	case p.Throughput <= 0:
-		return -1
+		p.ETA = -1
+	default:
+		p.ETA = max(longest, seconds((float64(p.Total-p.Done)-p.InHand)/p.Throughput))
 	}
-	return seconds(float64(p.Total-p.Done) / p.Throughput)
 }
 
 // SameHost counts the members on one machine, for sharing its cores.
