@@ -2,6 +2,8 @@ package coordinator
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -24,6 +26,9 @@ type Progress struct {
 	// Bad counts the messages that an observer of the fleet could not read.
 	Bad int64
 }
+
+// Part is the part of the run that is done, 0 to 1, with what is done of units in hand.
+func (p Progress) Part() float64 { return (float64(p.Done) + p.InHand) / float64(max(1, p.Total)) }
 
 // NodeProgress is one node's part of a run.
 type NodeProgress struct {
@@ -63,6 +68,19 @@ func (n NodeProgress) State() string {
 		return n.Condition()
 	}
 	return fmt.Sprintf("silent for %.0f s", n.Silent.Seconds())
+}
+
+// InHands names the units that the node works on, with how far they are: "12 (45 %) 13".
+func (n NodeProgress) InHands() string {
+	var units []string
+	for _, c := range n.Claims {
+		unit := strconv.Itoa(c.Unit)
+		if c.Percent > 0 {
+			unit += fmt.Sprintf(" (%d %%)", c.Percent)
+		}
+		units = append(units, unit)
+	}
+	return strings.Join(units, " ")
 }
 
 // Summarize makes a Progress of a state and the members alive; self may be empty.
