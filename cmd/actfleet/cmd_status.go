@@ -101,7 +101,7 @@ func printStatus(out io.Writer, o statusOptions, p progress) error {
 	}
 	line := fmt.Sprintf("%d of %d units committed", p.Done, p.Total)
 	if p.InHand > 0 {
-		line += fmt.Sprintf(" (%.0f %%, with what is in hand)", 100*p.Part())
+		line += fmt.Sprintf(" (%.0f %%)", 100*p.Part())
 	}
 	if p.Throughput > 0 {
 		line += fmt.Sprintf(", %.3g units/s", p.Throughput)

@@ -15,7 +15,7 @@ import (
 func (f Frame) Summary() string {
 	parts := []string{fmt.Sprintf("%d of %d units committed", f.Done, f.Total)}
 	if f.InHand > 0 {
-		parts[0] += fmt.Sprintf(" (%.0f %%, with what is in hand)", 100*f.Part())
+		parts[0] += fmt.Sprintf(" (%.0f %%)", 100*f.Part())
 	}
 	if f.Throughput > 0 {
 		parts = append(parts, fmt.Sprintf("%.3g units/s", f.Throughput))
