@@ -51,7 +51,8 @@ type Summary struct {
 
 // Event is one line of RUN/log/<node>-<start>.jsonl: provenance and timings for people and pictures.
 // Events are start, claim, commit, lost (another node was first), drop, leave and error; a node that
-// was killed has no leave, and a claim without an end.
+// was killed has no leave, and a claim without an end. After each batch there is also progress, which
+// is not written to the log.
 type Event struct {
 	Time    time.Time `json:"time"`
 	Event   string    `json:"event"`
@@ -63,6 +64,16 @@ type Event struct {
 	Bytes   int64     `json:"bytes,omitempty"`
 	Seconds float64   `json:"seconds,omitempty"` // from claim to commit
 	Message string    `json:"msg,omitempty"`
+
+	Progress *Progress `json:"-"` // of an event progress
+}
+
+// Progress is how far a unit is.
+type Progress struct {
+	Prompts int     // that have gone through the model
+	Of      int     // the unit's
+	Batch   int     // prompts of the batch that is just done
+	Part    float64 // of the unit's work that is done, by token positions computed: 0 to 1
 }
 
 // Collect works until every unit of the plan is committed, by this node or others. It returns
@@ -139,7 +150,8 @@ func (c *collection) unit(ctx context.Context, u int) error {
 		}
 		c.groups = newGroups(schema, count)
 	}
-	finish, err := c.units.compute(ctx, task{unit: u, key: run.UnitKey(u), schema: schema, groups: c.groups})
+	finish, err := c.units.compute(ctx, task{unit: u, key: run.UnitKey(u), schema: schema, groups: c.groups,
+		progress: func(p Progress) { c.observe(Event{Event: "progress", Unit: &u, Progress: &p}) }})
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -27,6 +28,8 @@ type task struct {
 	key    string // of the object it becomes
 	schema shard.Schema
 	groups *groups // row groups of that schema to fill; nobody else uses them meanwhile
+	// progress is told after each batch, from one goroutine at a time; nil: nobody is.
+	progress func(Progress)
 }
 
 // written is a unit's file before it is committed.
@@ -78,6 +81,36 @@ type attempt struct {
 	passes   context.Context // ends with ctx, and when the unit is dropped
 	release  func() bool     // lets go of what ends passes
 	overflow []atomic.Bool   // per vector column
+	passed   passed
+}
+
+// passed is what of a unit has gone through the model.
+type passed struct {
+	mu sync.Mutex
+	Progress
+	positions, positionsOf int // computed, and to be computed
+}
+
+// expect says what will go through the model.
+func (p *passed) expect(work []batch) {
+	for _, b := range work {
+		p.Of += len(b.prompts)
+		p.positionsOf += b.computed()
+	}
+}
+
+// add counts a batch and tells how far the unit is.
+func (p *passed) add(b batch, tell func(Progress)) {
+	if tell == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.Batch = len(b.prompts)
+	p.Prompts += p.Batch
+	p.positions += b.computed()
+	p.Part = float64(p.positions) / float64(p.positionsOf)
+	tell(p.Progress)
 }
 
 // begin opens the task's pending object and starts its writer.
@@ -111,6 +144,7 @@ func (a *attempt) feed() {
 		a.running.Go(func() error { return err })
 		work = nil
 	}
+	a.passed.expect(work)
 	for _, b := range work {
 		segments, err := a.task.groups.place(a.ctx, a.us.kept(b), a.full)
 		if err != nil {
@@ -143,6 +177,7 @@ func (a *attempt) batch(b batch, segments []segment) error {
 	for _, s := range segments {
 		a.us.scalars.fill(b, answers, s)
 	}
+	a.passed.add(b, a.task.progress)
 	return nil
 }
 

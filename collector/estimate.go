@@ -26,6 +26,10 @@ type Estimate struct {
 	Units   int     `json:"units"`
 	Bytes   int64   `json:"bytes"`
 	Seconds float64 `json:"seconds"` // on this machine alone
+	// UnitSeconds is the mean time of a unit on this machine, LongestUnitSeconds that of the longest: more nodes than
+	// Units have nothing to do, and no fleet of such machines is faster than the longest.
+	UnitSeconds        float64 `json:"unit_seconds"`
+	LongestUnitSeconds float64 `json:"longest_unit_seconds"`
 	// Memory is the most a node needs: what this process took for model and batches, and the row
 	// groups in flight (Blocks of BlockBytes each).
 	Memory     int64 `json:"memory_bytes"`
@@ -44,19 +48,21 @@ func Predict(ctx context.Context, cfg Config) (Estimate, error) {
 	}
 	defer us.close()
 	e := Estimate{Prompts: len(us.lengths), Units: us.plan.NumUnits(), Columns: len(us.plan.Vectors)}
-	var padded int64
+	var padded, longest int64 // positions computed, of all units and of the longest
 	var work []batch
 	for u := range e.Units {
 		batches, err := us.batches(u)
 		if err != nil {
 			return Estimate{}, err
 		}
+		var unit int64
 		for _, b := range batches {
-			padded += int64(b.computed())
+			unit += int64(b.computed())
 			e.Rows += int64(len(us.kept(b)))
 			b.input = nil // a few are read again
 			work = append(work, b)
 		}
+		padded, longest = padded+unit, max(longest, unit)
 	}
 	for _, n := range us.lengths {
 		e.Tokens += int64(n)
@@ -70,7 +76,9 @@ func Predict(ctx context.Context, cfg Config) (Estimate, error) {
 	if err != nil {
 		return Estimate{}, err
 	}
-	e.Seconds = perToken * float64(padded) / float64(us.lanes.count())
+	perToken /= float64(us.lanes.count())
+	e.Seconds, e.LongestUnitSeconds = perToken*float64(padded), perToken*float64(longest)
+	e.UnitSeconds = e.Seconds / float64(max(1, e.Units))
 	peak, err := PeakMemory()
 	e.Memory = peak + int64(e.Blocks)*e.BlockBytes
 	return e, err

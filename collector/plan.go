@@ -17,17 +17,6 @@ import (
 // as many gain nothing measurable and double the memory of a batch.
 const batchTokens = 512
 
-// A unit is worth about this much: small enough that a dead node costs seconds and the last units of a
-// fleet end together; large enough that a commit's fsync is lost in the computing, and of so many prompts
-// that sorting them by length leaves little padding (true/false statements in batches of 512 tokens: 1.40 ×
-// their tokens among 32 prompts, 1.13 × among 128, 1.04 × among 512).
-const (
-	minUnitBytes   = 8 << 20
-	minUnitPrompts = 128
-	maxUnitBytes   = 256 << 20
-	unitsPerRun    = 48 // aimed at between the bounds
-)
-
 // Ask is what a user wants collected.
 type Ask struct {
 	Sites     []tap.Site
@@ -39,9 +28,11 @@ type Ask struct {
 	MaxTokens int
 	Limit     int
 	KeepText  bool
-	Compute   string      // of the linear maps: f32 (also when empty), bf16 or f16
-	Device    string      // kind of device: cpu (also when empty) or cuda
-	Corpus    *run.Corpus // how documents became prompts; nil: every row is one
+	// UnitPrompts is how many prompts a unit has; 0: as many as are worth a unit.
+	UnitPrompts int
+	Compute     string      // of the linear maps: f32 (also when empty), bf16 or f16
+	Device      string      // kind of device: cpu (also when empty) or cuda
+	Corpus      *run.Corpus // how documents became prompts; nil: every row is one
 }
 
 // NewPlan describes the run that does what was asked with this model and input. It is a function of
@@ -59,7 +50,7 @@ func NewPlan(a Ask, m Model, in Prompts, dataName, inputKey string) (run.Plan, e
 		Data:  run.DataRef{Name: dataName, Digest: head.Digest, Rows: int64(len(lengths)), Input: inputKey, Corpus: a.Corpus},
 		Sites: a.Sites, Layers: a.Layers, Tokens: a.Tokens.String(), Dtype: a.Dtype,
 		Template: a.Template, Choices: a.Choices, MaxTokens: a.MaxTokens, Limit: int64(a.Limit), KeepText: a.KeepText,
-		Compute: cmp.Or(a.Compute, "f32"), Device: cmp.Or(a.Device, "cpu"), BatchTokens: batchTokens,
+		Compute: cmp.Or(a.Compute, "f32"), Device: cmp.Or(a.Device, "cpu"), BatchTokens: batchTokens, UnitPrompts: a.UnitPrompts,
 	}
 	dtype := shard.F16
 	if a.Dtype == "f32" {
@@ -73,10 +64,8 @@ func NewPlan(a Ask, m Model, in Prompts, dataName, inputKey string) (run.Plan, e
 		return p, err
 	}
 	p.Scalars = append(append(shard.BaseScalars(), own...), choiceScalars(a.Choices)...)
-	if p.Units = cutUnits(lengths, a.Tokens, rowBytes(p.Vectors)); p.Units == nil {
-		return p, fmt.Errorf("the token rule %s keeps no position of any prompt", a.Tokens)
-	}
-	return p, nil
+	p.Units, err = planUnits(a, info, lengths, rowBytes(p.Vectors))
+	return p, err
 }
 
 // textColumn is the column of the rendered prompt, kept when asked for.
@@ -112,30 +101,6 @@ func rowBytes(vectors []shard.Vector) (total int64) {
 		total += int64(v.Width * v.Dtype.Size())
 	}
 	return total
-}
-
-// cutUnits returns the boundaries of the units: consecutive prompts, about equally many bytes each; nil when no
-// position is kept at all.
-func cutUnits(lengths []int32, rule tap.Rule, perRow int64) []int64 {
-	size := func(n int32) int64 { return int64(len(rule.Positions(int(n)))) * perRow }
-	var total int64
-	for _, n := range lengths {
-		total += size(n)
-	}
-	if total == 0 {
-		return nil
-	}
-	least := total / int64(len(lengths)) * minUnitPrompts
-	target := min(max(total/unitsPerRun, minUnitBytes, least), maxUnitBytes)
-	cuts := []int64{0}
-	var filled int64
-	for i, n := range lengths {
-		filled += size(n)
-		if filled >= target && i+1 < len(lengths) {
-			cuts, filled = append(cuts, int64(i+1)), 0
-		}
-	}
-	return append(cuts, int64(len(lengths)))
 }
 
 // CheckModel refuses a model, loaded from dir, that is not the plan's.

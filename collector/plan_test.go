@@ -31,8 +31,8 @@ func TestThePlanHoldsTheKeysThatWerePassedOver(t *testing.T) {
 		}
 		return string(p.Bytes())
 	}
-	if text := plan(model.Info{Name: "m"}); strings.Contains(text, "accept") {
-		t.Errorf("a plan without accepted keys speaks of them: %s", text)
+	if text := plan(model.Info{Name: "m"}); strings.Contains(text, "accept") || strings.Contains(text, "unit_prompts") {
+		t.Errorf("a plan without accepted keys or units of a size speaks of them: %s", text)
 	}
 	if text := plan(model.Info{Name: "m", Accept: []string{"trained_with"}}); !strings.Contains(text, `"trained_with"`) {
 		t.Errorf("the plan lacks the accepted key: %s", text)

@@ -106,6 +106,17 @@ func TestChooseSpeculative(t *testing.T) {
 			t.Errorf("%s: %+v (now %v)", tc.name, c, now)
 		}
 	}
+	for _, tc := range []struct {
+		age time.Duration
+		now bool
+	}{{30 * time.Second, true}, {80 * time.Second, false}} {
+		o := tail(tc.age, 2*time.Minute)
+		o.budget, o.idle, o.nodes[0].own, o.nodes[0].expect = 1, t0.Add(-time.Hour), false, 2*time.Minute
+		c := choose(&cfg, o)
+		if now := c.speculative && !c.at.After(t0.Add(2*time.Second)); now != tc.now {
+			t.Errorf("never finished one, after %s of two minutes: %+v, now %v", tc.age, c, now)
+		}
+	}
 	o := tail(10*time.Second, 5*time.Minute)
 	o.held[0] = append(o.held[0], hold{node: 1, attempt: 2, seen: t0.Add(-time.Second)})
 	if c := choose(&cfg, o); !c.at.After(t0) || c.speculative {

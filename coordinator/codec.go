@@ -20,8 +20,8 @@ var ErrDecode = errors.New("coordinator: not a fleet state")
 //	done   0 | n | first unit | gap … (gap = distance to the unit before, >= 1)
 //	       1 | bitmap of ceil(units/8) bytes, speculative bits zero
 //	node   id string | host string | started time | seq | beat time | speed float64 LE
-//	       | unit time (ns) | done | lost | speculative | flags (1 waiting, 2 left, 4 paused) | n | claim …
-//	claim  unit | attempt | started time
+//	       | unit time (ns) | done | lost | speculative | flags (1 waiting, 2 left, 4 paused, 8 percents) | n | claim …
+//	claim  unit | attempt | started time, and with flag 8 percent
 //
 // Nodes stand in ascending order of id. A delta is the same thing with few units
 // and nodes, so that one decoder serves both. These values are part of the wire
@@ -33,6 +33,7 @@ const (
 	flagWaiting = 1
 	flagLeft    = 2
 	flagPaused  = 4
+	flagPercent = 8 // one claim at least has come some way
 )
 
 // Encode returns the state as bytes.
@@ -107,7 +108,21 @@ func appendNode(b []byte, n *NodeState) []byte {
 	for _, v := range []int{int(n.UnitTime), n.Done, n.Lost, n.Speculative} {
 		b = binary.AppendUvarint(b, uint64(v))
 	}
-	var flags byte
+	flags := n.flags()
+	b = append(b, flags)
+	b = binary.AppendUvarint(b, uint64(len(n.Claims)))
+	for _, c := range n.Claims {
+		b = binary.AppendUvarint(b, uint64(c.Unit))
+		b = binary.AppendUvarint(b, uint64(c.Attempt))
+		b = appendTime(b, c.Started)
+		if flags&flagPercent != 0 {
+			b = binary.AppendUvarint(b, uint64(c.Percent))
+		}
+	}
+	return b
+}
+
+func (n *NodeState) flags() (flags byte) {
 	if n.Waiting {
 		flags |= flagWaiting
 	}
@@ -117,14 +132,10 @@ func appendNode(b []byte, n *NodeState) []byte {
 	if n.Paused {
 		flags |= flagPaused
 	}
-	b = append(b, flags)
-	b = binary.AppendUvarint(b, uint64(len(n.Claims)))
-	for _, c := range n.Claims {
-		b = binary.AppendUvarint(b, uint64(c.Unit))
-		b = binary.AppendUvarint(b, uint64(c.Attempt))
-		b = appendTime(b, c.Started)
+	if slices.ContainsFunc(n.Claims, func(c Claim) bool { return c.Percent > 0 }) {
+		flags |= flagPercent
 	}
-	return b
+	return flags
 }
 
 func appendString(b []byte, s string) []byte {

@@ -25,6 +25,7 @@ type Coordinator struct {
 	held    map[int]Claim // units this node works on
 	peak    map[int]int   // of those, the most units held at a time meanwhile
 	seq     uint64
+	spoke   time.Time // when this node last published
 	counts  counts
 	took    ewma // seconds of one unit
 	workers ewma // units worked on at a time
@@ -145,22 +146,25 @@ func (c *Coordinator) Progress() Progress {
 	s := c.peers.State()
 	me := c.self()
 	s.nodes[c.cfg.Node] = &me
+	s.done = c.knownDone(s)
 	p := Summarize(s, c.peers.Members(), c.cfg.Node, c.cfg.Now())
-	p.Done = c.knownDone(s).count()
-	p.ETA = eta(p)
 	p.Own, p.Lost = c.counts.done, c.counts.lost
 	return p
 }
 
-// Remaining is how long a unit in this node's hands still takes, by measured times; false
+// Remaining is how long a unit in this node's hands still takes, by how far it is, or by measured times; false
 // for a unit it does not hold, and while nobody has measured one.
 func (c *Coordinator) Remaining(unit int) (time.Duration, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	claim, ok := c.held[unit]
 	now := c.cfg.Now()
+	age := now.Sub(claim.Started)
+	if whole, known := claim.takes(now); ok && known {
+		return max(0, whole-age), true
+	}
 	me := c.weigh(c.live(c.peers.State(), now))[0]
-	return remains(now.Sub(claim.Started), me.expect), ok && me.known
+	return remains(age, me.expect), ok && me.known
 }
 
 // publish tells the fleet of this node and of units done; c.mu is held.
@@ -171,6 +175,7 @@ func (c *Coordinator) publish(done ...int) {
 // nextSelf is a new version of this node's entry; c.mu is held.
 func (c *Coordinator) nextSelf() NodeState {
 	c.seq++
+	c.spoke = c.cfg.Now()
 	return c.self()
 }
 
@@ -183,6 +188,8 @@ func (c *Coordinator) self() NodeState {
 	}
 	if c.took.n > 0 { // Little's law: throughput = units in work / time of one
 		n.Speed = c.workers.mean / c.took.mean
+	} else if first := c.firstUnit(n.Beat); first > 0 {
+		n.UnitTime, n.Speed = first, float64(len(c.held))/first.Seconds()
 	}
 	n.Claims = slices.SortedFunc(maps.Values(c.held), func(a, b Claim) int {
 		if d := a.Started.Compare(b.Started); d != 0 {

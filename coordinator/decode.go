@@ -89,12 +89,15 @@ func (r *reader) node(units int) NodeState {
 	n.UnitTime = time.Duration(r.int(int(maxTime)))
 	n.Done, n.Lost, n.Speculative = r.int(math.MaxInt32), r.int(math.MaxInt32), r.int(math.MaxInt32)
 	flags := r.byte()
-	if flags&^(flagWaiting|flagLeft|flagPaused) != 0 {
+	if flags&^(flagWaiting|flagLeft|flagPaused|flagPercent) != 0 {
 		r.fail("unknown node flags %#x", flags)
 	}
 	n.Waiting, n.Left, n.Paused = flags&flagWaiting != 0, flags&flagLeft != 0, flags&flagPaused != 0
 	for range r.int(MaxClaims) {
 		c := Claim{Unit: r.int(units - 1), Attempt: r.int(maxAttempt), Started: r.time()}
+		if flags&flagPercent != 0 {
+			c.Percent = r.int(100)
+		}
 		if r.err != nil {
 			break
 		}

@@ -10,8 +10,8 @@
 //   - The ledger (Ledger) says which units are committed. It is the truth.
 //   - The state (State) says who claims what, who has done what and how fast each node is. It is
 //     gossiped, hence late, partial and sometimes wrong: a hint that saves work.
-//   - A claim says that a node has started a unit. It is not a lock: nothing
-//     stops a second node, and the ledger decides who was first.
+//   - A claim says that a node has started a unit, and how far it is. It is not a lock:
+//     nothing stops a second node, and the ledger decides who was first.
 //   - The rank of a node for a unit is its place in a weighted rendezvous hash of
 //     (plan id, unit, node), the weight being the node's measured speed. The owner of
 //     a unit is the live node of rank 0.
@@ -26,6 +26,8 @@
 //	                                            nodes before me, the owner included
 //	claimed unit that is late, or on a node
 //	  so slow that I would finish sooner     -> start it as well (speculative execution), within a budget
+//	claimed unit less than half done, and I
+//	  have never finished one                -> the first idle node tries it, within the budget
 //	nothing of this                          -> wait for news, list the ledger now and then
 //
 // Right before a unit is handed out the ledger is checked once more.

@@ -45,6 +45,8 @@ type Claim struct {
 	Attempt int
 	// Started is the time on the claiming node's own clock.
 	Started time.Time
+	// Percent of the unit was done when the node last spoke of it, 0 to 100; see Coordinator.Advance.
+	Percent int
 }
 
 // NodeState is what one node says of itself. Only the node itself makes new
@@ -63,8 +65,8 @@ type NodeState struct {
 	// Speed is the measured throughput in units per second, all workers of the node
 	// together; 0 while unknown.
 	Speed float64
-	// UnitTime is the mean time from the start of a unit to its commit; 0 while
-	// unknown.
+	// UnitTime is the mean time from the start of a unit to its commit; before the first
+	// commit it is what the unit at hand will take, and 0 while unknown.
 	UnitTime time.Duration
 	// Done counts units this node was first to commit; Lost counts those it
 	// finished after somebody else.
@@ -94,7 +96,7 @@ func (n *NodeState) equal(o *NodeState) bool {
 }
 
 func (c Claim) equal(o Claim) bool {
-	return c.Unit == o.Unit && c.Attempt == o.Attempt && c.Started.Equal(o.Started)
+	return c.Unit == o.Unit && c.Attempt == o.Attempt && c.Started.Equal(o.Started) && c.Percent == o.Percent
 }
 
 // clone returns a copy that shares nothing.

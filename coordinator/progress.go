@@ -2,6 +2,8 @@ package coordinator
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -9,19 +11,24 @@ import (
 type Progress struct {
 	// Done of Total units are committed.
 	Done, Total int
+	// InHand is what live nodes have done of other units, in units.
+	InHand float64
 	// Own counts the units this node was first to commit, Lost those where another
 	// one was.
 	Own, Lost int
 	// Throughput is the measured speed of the live nodes that are not paused together, in units per second; 0
 	// while nothing is measured.
 	Throughput float64
-	// ETA is the time left at this rate, negative while unknown.
+	// ETA is the time left at this rate, or until the last unit in hand is done if that is longer; negative while unknown.
 	ETA time.Duration
 	// Nodes are all nodes ever seen, by node id.
 	Nodes []NodeProgress
 	// Bad counts the messages that an observer of the fleet could not read.
 	Bad int64
 }
+
+// Part is the part of the run that is done, 0 to 1, with what is done of units in hand.
+func (p Progress) Part() float64 { return (float64(p.Done) + p.InHand) / float64(max(1, p.Total)) }
 
 // NodeProgress is one node's part of a run.
 type NodeProgress struct {
@@ -63,6 +70,19 @@ func (n NodeProgress) State() string {
 	return fmt.Sprintf("silent for %.0f s", n.Silent.Seconds())
 }
 
+// InHands names the units that the node works on, with how far they are: "12 (45 %) 13".
+func (n NodeProgress) InHands() string {
+	var units []string
+	for _, c := range n.Claims {
+		unit := strconv.Itoa(c.Unit)
+		if c.Percent > 0 {
+			unit += fmt.Sprintf(" (%d %%)", c.Percent)
+		}
+		units = append(units, unit)
+	}
+	return strings.Join(units, " ")
+}
+
 // Summarize makes a Progress of a state and the members alive; self may be empty.
 func Summarize(s *State, members []Member, self NodeID, now time.Time) Progress {
 	live, silent := map[NodeID]bool{self: true}, map[NodeID]time.Duration{}
@@ -82,18 +102,38 @@ func Summarize(s *State, members []Member, self NodeID, now time.Time) Progress 
 	for i := range p.Nodes {
 		p.Nodes[i].Share = float64(p.Nodes[i].Done) / float64(max(1, sum))
 	}
-	p.ETA = eta(p)
+	p.foresee(s)
 	return p
 }
 
-func eta(p Progress) time.Duration {
+// foresee fills in InHand and ETA.
+func (p *Progress) foresee(s *State) {
+	percent, left := map[int]int{}, map[int]time.Duration{} // of the unit; of two nodes the better
+	for _, n := range p.Nodes {
+		for _, c := range n.Claims {
+			if !n.Live || s.Done(c.Unit) {
+				continue
+			}
+			percent[c.Unit] = max(percent[c.Unit], c.Percent)
+			rest := n.UnitTime * time.Duration(100-c.Percent) / 100
+			if other, ok := left[c.Unit]; !ok || rest < other {
+				left[c.Unit] = rest
+			}
+		}
+	}
+	sum, longest := 0, time.Duration(0)
+	for unit, done := range percent {
+		sum, longest = sum+done, max(longest, left[unit])
+	}
+	p.InHand = float64(sum) / 100
 	switch {
 	case p.Done >= p.Total:
-		return 0
+		p.ETA = 0
 	case p.Throughput <= 0:
-		return -1
+		p.ETA = -1
+	default:
+		p.ETA = max(longest, seconds((float64(p.Total-p.Done)-p.InHand)/p.Throughput))
 	}
-	return seconds(float64(p.Total-p.Done) / p.Throughput)
 }
 
 // SameHost counts the members on one machine, for sharing its cores.

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -80,10 +81,19 @@ func (o *observation) fasterFrom(unit int) (time.Time, bool) {
 	}
 	h, mine := holds[0], o.nodes[0].expect
 	theirs := o.nodes[h.node].expect
-	if remains(o.now.Sub(h.seen), theirs) > mine {
+	left := remains(o.now.Sub(h.seen), theirs)
+	if left > mine || left > theirs/2 && o.nodes[h.node].own && o.mayTry() {
 		return h.seen, true
 	}
 	return h.seen.Add(theirs + mine), true
+}
+
+// mayTry reports whether this node should work on what another one has half a unit or
+// more to do of, without knowing that it is the faster one: since it has never finished
+// a unit, it may be any times faster, and has nothing else to do. One idle node at a
+// time tries, and all agree which.
+func (o *observation) mayTry() bool {
+	return !o.nodes[0].own && o.idleAhead(slices.Min(slices.Collect(maps.Keys(o.held)))) == 0
 }
 
 // remains estimates how long a unit of the given age and expected time still takes:

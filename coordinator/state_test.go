@@ -33,7 +33,8 @@ func genNode(t *rapid.T) NodeState {
 		Left:     rapid.Bool().Draw(t, "left"),
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "claims") {
-		n.Claims = append(n.Claims, Claim{Unit: rapid.IntRange(0, lawUnits-1).Draw(t, "claim"), Attempt: 1, Started: when("claimed")})
+		n.Claims = append(n.Claims, Claim{Unit: rapid.IntRange(0, lawUnits-1).Draw(t, "claim"), Attempt: 1, Started: when("claimed"),
+			Percent: rapid.SampledFrom([]int{0, 0, 7, 100}).Draw(t, "percent")})
 	}
 	return n
 }

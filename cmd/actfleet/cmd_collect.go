@@ -29,6 +29,7 @@ type collectOptions struct {
 	dtype                     string
 	choices, accept           []string
 	maxTokens, threads        int
+	unitPrompts               int
 	keepText, dryRun, jsonOut bool
 	data                      dataOptions
 	fleet                     fleetOptions
@@ -61,6 +62,7 @@ is lost). SIGUSR1: pause, starting nothing new; SIGUSR2: resume.
 	f.StringVar(&o.dtype, "dtype", "auto", "dtype of the stored vectors: auto (f16, or f32 where a value overflows), f16 or f32")
 	f.IntVar(&o.maxTokens, "max-tokens", 0, "maximum prompt length in tokens; --long says what happens to longer ones (0: the model's maximum positions)")
 	f.IntVar(&o.threads, "threads", 0, "batches computed in parallel, one thread each (0: all cores, shared among the nodes on this host)")
+	f.IntVar(&o.unitPrompts, "unit-prompts", 0, "prompts of a unit, the piece of work one node takes (0: 48 units or more, by tokens, model and bytes)")
 	f.BoolVar(&o.keepText, "keep-text", false, "keep the rendered prompt as a column")
 	o.data.flags(f)
 	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be collected, with size, time and memory; write nothing")
@@ -83,6 +85,8 @@ func (o collectOptions) check() error {
 		return fmt.Errorf("%w: --dtype %s: want auto, f16 or f32", errUsage, o.dtype)
 	case o.maxTokens < 0 || o.data.opt.Limit < 0 || o.threads < 0:
 		return fmt.Errorf("%w: --max-tokens, --limit and --threads cannot be negative", errUsage)
+	case o.unitPrompts < 0:
+		return fmt.Errorf("%w: --unit-prompts cannot be negative", errUsage)
 	}
 	return o.node.check()
 }
@@ -188,7 +192,7 @@ func (j *job) prepare() error {
 		return err
 	}
 	ask := collector.Ask{Sites: sites, Layers: layers, Tokens: rule, Dtype: j.o.dtype, Template: j.o.data.opt.Template,
-		Choices: j.o.choices, MaxTokens: j.o.maxTokens, Limit: j.o.data.opt.Limit, KeepText: j.o.keepText,
+		Choices: j.o.choices, MaxTokens: j.o.maxTokens, Limit: j.o.data.opt.Limit, KeepText: j.o.keepText, UnitPrompts: j.o.unitPrompts,
 		Compute: j.o.target.compute, Device: device, Corpus: in.corpus}
 	j.node, err = node.NewJob(ask, m, in.prompts, in.spool, in.sum, j.o.data.name())
 	return err

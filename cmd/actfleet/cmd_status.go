@@ -100,6 +100,9 @@ func printStatus(out io.Writer, o statusOptions, p progress) error {
 		return printJSON(out, statusView(p))
 	}
 	line := fmt.Sprintf("%d of %d units committed", p.Done, p.Total)
+	if p.InHand > 0 {
+		line += fmt.Sprintf(" (%.0f %%)", 100*p.Part())
+	}
 	if p.Throughput > 0 {
 		line += fmt.Sprintf(", %.3g units/s", p.Throughput)
 	}
@@ -117,9 +120,9 @@ func printStatus(out io.Writer, o statusOptions, p progress) error {
 		return nil
 	}
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "node\tstate\tunits\tshare\tunits/s\tlast word")
+	fmt.Fprintln(w, "node\tstate\tunits\tshare\tunits/s\tlast word\tworks on")
 	for _, n := range p.Nodes {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%.0f %%\t%.3g\t%s ago\n", n.Node, n.State(), n.Done, 100*n.Share, n.Speed, timeText(n.Age))
+		fmt.Fprintf(w, "%s\t%s\t%d\t%.0f %%\t%.3g\t%s ago\t%s\n", n.Node, n.State(), n.Done, 100*n.Share, n.Speed, timeText(n.Age), n.InHands())
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -150,6 +153,13 @@ type nodeJSON struct {
 	UnitsPerSecond  float64 `json:"units_per_second"`
 	LastWordSeconds float64 `json:"last_word_seconds"`
 	SilentSeconds   float64 `json:"silent_seconds"` // 0 for a node that answers
+
+	Units []unitJSON `json:"units"` // that it works on
+}
+
+type unitJSON struct {
+	Unit    int `json:"unit"`
+	Percent int `json:"percent"` // done
 }
 
 func statusView(p progress) statusJSON {
@@ -159,8 +169,12 @@ func statusView(p progress) statusJSON {
 		v.ETASeconds = &left
 	}
 	for _, n := range p.Nodes {
+		hands := []unitJSON{}
+		for _, c := range n.Claims {
+			hands = append(hands, unitJSON{c.Unit, c.Percent})
+		}
 		v.Nodes = append(v.Nodes, nodeJSON{Node: string(n.Node), Host: n.Host, State: n.Condition(), Done: n.Done, Share: n.Share,
-			UnitsPerSecond: n.Speed, LastWordSeconds: n.Age.Seconds(), SilentSeconds: n.Silent.Seconds()})
+			UnitsPerSecond: n.Speed, LastWordSeconds: n.Age.Seconds(), SilentSeconds: n.Silent.Seconds(), Units: hands})
 	}
 	return v
 }

@@ -22,6 +22,7 @@ type console struct {
 	signals <-chan os.Signal
 	release func() // of the signals
 	fleet   *node.Fleet
+	spoke   time.Time // when the log last had a line about units
 }
 
 // open opens the console of a process whose stderr is f.
@@ -73,7 +74,8 @@ func (c *console) Joined(f *node.Fleet) {
 	}
 }
 
-// Observe shows what happens: in the log on stderr, a line for each unit that ends, in the metrics and on the terminal.
+// Observe shows what happens: in the log on stderr, a line for each unit that ends, and for one that takes long now and
+// then; in the metrics and on the terminal.
 func (c *console) Observe(e collector.Event) {
 	c.logEvent(e)
 	c.count(e)
@@ -81,8 +83,10 @@ func (c *console) Observe(e collector.Event) {
 		return
 	}
 	switch e.Event {
-	case "commit", "lost":
-		c.meter.show(c.line())
+	case "commit", "lost", "progress":
+		if c.meter.due() {
+			c.meter.show(c.line())
+		}
 	case "leave", "error":
 		c.meter.last(c.line())
 	}
@@ -92,21 +96,37 @@ func (c *console) logEvent(e collector.Event) {
 	switch e.Event {
 	case "start":
 		c.Info("node starts", "node", c.fleet.ID, "pid", e.PID, "commit", e.Message)
+		c.spoke = e.Time
 	case "claim":
 		c.Debug("unit claimed", "unit", *e.Unit)
 	case "drop":
 		c.Info("unit dropped", "unit", *e.Unit) // why is said when the command ends
 	case "leave":
 		c.Info("node leaves", "node", c.fleet.ID)
-	case "commit", "lost":
-		p := c.fleet.Progress()
-		words := map[string]string{"commit": "unit committed", "lost": "unit was committed by another node first"}
-		args := []any{"unit", *e.Unit, "rows", e.Rows, "bytes", e.Bytes, "seconds", round(e.Seconds), "done", p.Done, "total", p.Total}
-		if p.ETA >= 0 {
-			args = append(args, "eta_seconds", round(p.ETA.Seconds()))
+	case "commit":
+		c.logUnit("unit committed", e, "rows", e.Rows, "bytes", e.Bytes, "seconds", round(e.Seconds))
+	case "lost":
+		c.logUnit("unit was committed by another node first", e, "rows", e.Rows, "bytes", e.Bytes, "seconds", round(e.Seconds))
+	case "progress":
+		if e.Time.Sub(c.spoke) >= logEvery {
+			c.logUnit("unit goes on", e, "prompts", e.Progress.Prompts, "of", e.Progress.Of)
 		}
-		c.Info(words[e.Event], args...)
 	}
+}
+
+// logEvery is how long the log may be without a line about a unit.
+const logEvery = 10 * time.Second
+
+// logUnit logs a line about a unit, and where the run stands.
+func (c *console) logUnit(words string, e collector.Event, args ...any) {
+	p := c.fleet.Progress()
+	args = append([]any{"unit", *e.Unit}, args...)
+	args = append(args, "done", p.Done, "total", p.Total)
+	if p.ETA >= 0 {
+		args = append(args, "eta_seconds", round(p.ETA.Seconds()))
+	}
+	c.Info(words, args...)
+	c.spoke = e.Time
 }
 
 // round keeps milliseconds.
@@ -121,6 +141,8 @@ func (c *console) count(e collector.Event) {
 		c.monitor.Commit(e.Event == "commit", e.Rows, e.Bytes, time.Duration(e.Seconds*float64(time.Second)))
 	case "drop":
 		c.monitor.Drop()
+	case "progress":
+		c.monitor.Prompts(e.Progress.Batch)
 	}
 }
 
@@ -128,6 +150,11 @@ func (c *console) count(e collector.Event) {
 func (c *console) line() string {
 	p := c.fleet.Progress()
 	line := fmt.Sprintf("%d of %d units", p.Done, p.Total)
+	for _, n := range p.Nodes {
+		if n.Self && len(n.Claims) > 0 {
+			line += ", at " + n.InHands()
+		}
+	}
 	if p.Throughput > 0 {
 		line += fmt.Sprintf(", %.3g units/s, ETA %s", p.Throughput, timeText(p.ETA))
 	}

@@ -10,11 +10,11 @@ import (
 	"testing"
 )
 
-// smallNode collects 6 units, of 8.5 MB but for the last.
+// smallNode collects 6 units, of 8.5 MB or a little less.
 func smallNode(t *testing.T, out string, more ...string) *process {
 	t.Helper()
 	args := []string{"collect", "--model", tinyModel, "--data", tinyData, "--limit", "1500", "--tokens", "all",
-		"--sites", "resid,fc1", "--layers", "0", "--threads", "1", "--out", out}
+		"--sites", "resid,fc1", "--layers", "0", "--unit-prompts", "250", "--threads", "1", "--out", out}
 	return start(t, append(args, more...)...)
 }
 

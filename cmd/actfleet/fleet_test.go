@@ -14,7 +14,8 @@ import (
 var listening = regexp.MustCompile(`listens on (\S+)`)
 
 // nodeFlags ask for 24 units of a tenth of a second; a test that needs more time lets nodes pause.
-var nodeFlags = []string{"--data", tinyData, "--limit", "3000", "--tokens", "all", "--sites", "Wqkv,fc1", "--layers", "0", "--dtype", "f32"}
+var nodeFlags = []string{"--data", tinyData, "--limit", "3000", "--tokens", "all", "--sites", "Wqkv,fc1", "--layers", "0", "--dtype", "f32",
+	"--unit-prompts", "125"}
 
 // startNode starts a collecting process.
 func startNode(t *testing.T, out string, more ...string) *process {

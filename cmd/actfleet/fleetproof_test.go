@@ -102,7 +102,8 @@ func newProof(t *testing.T) *proof {
 const proofPrompts = 118000
 
 func (p *proof) collect(out string) []string {
-	return []string{"collect", "--model", tinyModel, "--sites", "fc1,resid", "--layers", "3", "--out", out, "--threads", "1", "--json"}
+	return []string{"collect", "--model", tinyModel, "--sites", "fc1,resid", "--layers", "3", "--unit-prompts", "3200",
+		"--out", out, "--threads", "1", "--json"}
 }
 
 // seeds are those of ACTFLEET_FLEET_SEEDS, "3" or "1-20"; without it the test is skipped.

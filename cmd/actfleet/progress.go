@@ -41,6 +41,13 @@ func (m *meter) show(line string) {
 	}
 }
 
+// due says whether show would show anything now.
+func (m *meter) due() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return time.Since(m.shown) >= m.every
+}
+
 // last shows the line whatever the time, and ends it.
 func (m *meter) last(line string) {
 	m.mu.Lock()

@@ -134,9 +134,13 @@ func (n *node) warn(ctx context.Context) error {
 	return err
 }
 
-// observe passes on what happens, to the run's log and to people.
+// observe passes on what happens, to the run's log, or the fleet, and to people.
 func (n *node) observe(e collector.Event) {
-	n.log.write(e)
+	if e.Progress != nil {
+		n.fleet.Coordinator.Advance(*e.Unit, e.Progress.Part)
+	} else {
+		n.log.write(e)
+	}
 	n.observer.Observe(e)
 }
 

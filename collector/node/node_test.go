@@ -300,3 +300,26 @@ func (m otherModel) Info() model.Info {
 	info.Digest = "other"
 	return info
 }
+
+// How far a unit is goes to the fleet and to people, not to the log.
+func TestAUnitInHandIsSeen(t *testing.T) {
+	r, st := &recorder{}, mem.New(time.Now)
+	var seen []string
+	r.on = func(e collector.Event) {
+		if e.Progress == nil {
+			return
+		}
+		for _, n := range r.fleet.Progress().Nodes {
+			seen = append(seen, n.InHands())
+		}
+	}
+	if _, err := Run(t.Context(), config(t, st, modeltest.NewFake(), r), r); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(seen, func(s string) bool { return strings.Contains(s, "(100 %)") }) {
+		t.Errorf("the fleet saw only %q", seen)
+	}
+	if kinds := logged(t, st); len(kinds) == 0 || slices.Contains(kinds, "progress") {
+		t.Errorf("the log has %v", kinds)
+	}
+}

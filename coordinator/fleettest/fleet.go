@@ -271,6 +271,21 @@ func (n *node) begin(unit int) {
 	}
 	n.unit, n.began = unit, f.Clock.Now()
 	n.workFor(f.sc.UnitTime(n.index, unit))
+	n.advance(n.finish, n.due.Sub(n.began))
+}
+
+// advanceEvery is how often a node tells its coordinator how far it is.
+const advanceEvery = 5 * time.Second
+
+// advance says now and then how far the unit is that takes so long, until it is finished or the node paused.
+func (n *node) advance(finish int, whole time.Duration) {
+	n.fleet.Clock.Later(advanceEvery, func() {
+		if finish != n.finish || n.dead || n.unit < 0 {
+			return
+		}
+		n.coord.Advance(n.unit, float64(n.fleet.Clock.Now().Sub(n.began))/float64(whole))
+		n.advance(finish, whole)
+	})
 }
 
 func (n *node) workFor(d time.Duration) {

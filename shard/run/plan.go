@@ -37,7 +37,8 @@ type Plan struct {
 	BatchTokens int            `json:"batch_tokens"` // token budget of one forward pass
 	Scalars     []shard.Scalar `json:"scalars"`      // all scalar columns, BaseScalars first
 	Vectors     []shard.Vector `json:"vectors"`
-	Units       []int64        `json:"units"` // boundaries: unit u is the data rows [Units[u], Units[u+1])
+	UnitPrompts int            `json:"unit_prompts,omitempty"` // asked for in each unit; 0: by what they cost
+	Units       []int64        `json:"units"`                  // boundaries: unit u is the data rows [Units[u], Units[u+1])
 }
 
 // ModelRef names the language model.

@@ -21,6 +21,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	runUnits   = desc("actfleet_run_units", "Units of the run, by state: committed, claimed by a live node, or open.", "state")
+	runRatio   = desc("actfleet_run_progress_ratio", "Part of the run that is done, 0 to 1: committed units, and what is done of those in hand.")
 	runETA     = desc("actfleet_run_eta_seconds", "Time left at the present speed; absent while no unit was measured.")
 	fleetSpeed = desc("actfleet_fleet_units_per_second", "Measured speed of the live nodes that are not paused, together.")
 	fleetNodes = desc("actfleet_fleet_nodes", "Nodes this one has heard of, by state.", "state")
@@ -62,6 +63,7 @@ func (s seen) Collect(out chan<- prometheus.Metric) {
 	gauge(runUnits, float64(p.Done), "committed")
 	gauge(runUnits, float64(claimed), "claimed")
 	gauge(runUnits, float64(max(0, p.Total-p.Done-claimed)), "open")
+	gauge(runRatio, p.Part())
 	if p.ETA >= 0 {
 		gauge(runETA, p.ETA.Seconds())
 	}

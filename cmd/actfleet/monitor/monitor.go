@@ -16,6 +16,7 @@ import (
 type Monitor struct {
 	registry *prometheus.Registry
 	units    *prometheus.CounterVec
+	prompts  prometheus.Counter
 	rows     prometheus.Counter
 	bytes    prometheus.Counter
 	took     prometheus.Histogram
@@ -38,6 +39,8 @@ func New(version string) *Monitor {
 		registry: prometheus.NewRegistry(),
 		units: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "actfleet_node_units_total",
 			Help: "Units this node ended, by result: committed first, lost to another node that was first, or dropped."}, []string{"result"}),
+		prompts: prometheus.NewCounter(prometheus.CounterOpts{Name: "actfleet_node_prompts_total",
+			Help: "Prompts this node took through the model, those of dropped and lost units among them."}),
 		rows: prometheus.NewCounter(prometheus.CounterOpts{Name: "actfleet_node_rows_total",
 			Help: "Rows in the units this node committed."}),
 		bytes: prometheus.NewCounter(prometheus.CounterOpts{Name: "actfleet_node_committed_bytes_total",
@@ -50,7 +53,7 @@ func New(version string) *Monitor {
 	}
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "actfleet_build_info",
 		Help: "1, with the commit the program was built from.", ConstLabels: prometheus.Labels{"version": version}}, func() float64 { return 1 })
-	m.registry.MustRegister(m.units, m.rows, m.bytes, m.took, build, seen{m},
+	m.registry.MustRegister(m.units, m.prompts, m.rows, m.bytes, m.took, build, seen{m},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -79,6 +82,9 @@ func (m *Monitor) Commit(first bool, rows, bytes int64, took time.Duration) {
 	m.rows.Add(float64(rows))
 	m.bytes.Add(float64(bytes))
 }
+
+// Prompts counts prompts that have gone through the model.
+func (m *Monitor) Prompts(n int) { m.prompts.Add(float64(n)) }
 
 // Drop counts a unit that this node gave up.
 func (m *Monitor) Drop() { m.units.WithLabelValues(dropped).Inc() }

@@ -36,7 +36,7 @@ func (view) Progress() coordinator.Progress {
 		}
 		return n
 	}
-	return coordinator.Progress{Done: 10, Total: 20, Throughput: 2, ETA: 5 * time.Second,
+	return coordinator.Progress{Done: 10, Total: 20, InHand: 0.5, Throughput: 2, ETA: 5 * time.Second,
 		Nodes: []coordinator.NodeProgress{node("me", true, 11, 12), node("other", true, 12), node("dead", false, 13)}}
 }
 
@@ -47,6 +47,8 @@ func following(t *testing.T) *Monitor {
 	m.Commit(true, 100, 1<<20, 3*time.Second)
 	m.Commit(false, 100, 1<<20, 3*time.Second)
 	m.Drop()
+	m.Prompts(3)
+	m.Prompts(4)
 	return m
 }
 
@@ -58,6 +60,12 @@ func TestMetrics(t *testing.T) {
 actfleet_run_units{state="claimed"} 2
 actfleet_run_units{state="committed"} 10
 actfleet_run_units{state="open"} 8
+# HELP actfleet_run_progress_ratio Part of the run that is done, 0 to 1: committed units, and what is done of those in hand.
+# TYPE actfleet_run_progress_ratio gauge
+actfleet_run_progress_ratio 0.525
+# HELP actfleet_node_prompts_total Prompts this node took through the model, those of dropped and lost units among them.
+# TYPE actfleet_node_prompts_total counter
+actfleet_node_prompts_total 7
 # HELP actfleet_run_eta_seconds Time left at the present speed; absent while no unit was measured.
 # TYPE actfleet_run_eta_seconds gauge
 actfleet_run_eta_seconds 5
@@ -82,7 +90,7 @@ actfleet_node_committed_bytes_total 1.048576e+06
 # HELP actfleet_gossip_returned_members_total Members that came back after they had been declared dead.
 # TYPE actfleet_gossip_returned_members_total counter
 actfleet_gossip_returned_members_total 4
-`), "actfleet_run_units", "actfleet_run_eta_seconds", "actfleet_fleet_nodes", "actfleet_node_units_in_hand",
+`), "actfleet_run_units", "actfleet_run_progress_ratio", "actfleet_node_prompts_total", "actfleet_run_eta_seconds", "actfleet_fleet_nodes", "actfleet_node_units_in_hand",
 		"actfleet_node_units_total", "actfleet_node_committed_bytes_total", "actfleet_gossip_returned_members_total")
 	if err != nil {
 		t.Error(err)

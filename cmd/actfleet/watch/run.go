@@ -50,8 +50,8 @@ func poll(ctx context.Context, next Source) polled {
 	return polled{frame: f, took: time.Since(began), err: err}
 }
 
-// Lines writes a line whenever a unit is committed, a node comes or goes, or the Source begins to fail, until the run
-// is complete or ctx ends.
+// Lines writes a line whenever a unit is committed, a long one has come some way, a node comes or goes, or the Source
+// begins to fail, until the run is complete or ctx ends.
 func Lines(ctx context.Context, out io.Writer, next Source) error {
 	last := ""
 	for {
@@ -76,10 +76,13 @@ func Lines(ctx context.Context, out io.Writer, next Source) error {
 	}
 }
 
+// lineParts is how many lines a run of one long unit has.
+const lineParts = 20
+
 // line is what to write, and what of it makes it worth writing.
 func (p polled) line() (line, key string) {
 	if p.err != nil {
 		return "no news: " + p.err.Error(), p.err.Error()
 	}
-	return p.frame.Summary(), fmt.Sprint(p.frame.Done, len(p.frame.live()))
+	return p.frame.Summary(), fmt.Sprint(p.frame.Done, len(p.frame.live()), int(p.frame.Part()*lineParts))
 }

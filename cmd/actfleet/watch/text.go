@@ -14,6 +14,9 @@ import (
 // Summary is the Frame in one line.
 func (f Frame) Summary() string {
 	parts := []string{fmt.Sprintf("%d of %d units committed", f.Done, f.Total)}
+	if f.InHand > 0 {
+		parts[0] += fmt.Sprintf(" (%.0f %%)", 100*f.Part())
+	}
 	if f.Throughput > 0 {
 		parts = append(parts, fmt.Sprintf("%.3g units/s", f.Throughput))
 	}
@@ -55,12 +58,8 @@ var nodeHead = []string{"node", "state", "units", "share", "units/s", "last beat
 
 // nodeRow is a node as the table shows it.
 func nodeRow(n coordinator.NodeProgress) []string {
-	var units []string
-	for _, c := range n.Claims {
-		units = append(units, strconv.Itoa(c.Unit))
-	}
 	return []string{string(n.Node), n.State(), strconv.Itoa(n.Done), fmt.Sprintf("%.0f %%", 100*n.Share),
-		fmt.Sprintf("%.3g", n.Speed), timeText(n.Age) + " ago", strings.Join(units, " ")}
+		fmt.Sprintf("%.3g", n.Speed), timeText(n.Age) + " ago", n.InHands()}
 }
 
 // nodeTable lists the nodes, those alive first, in at most height lines of at most width cells.

@@ -42,7 +42,7 @@ func night(units int) Frame {
 	at := func(ago time.Duration) time.Time { return noon.Add(-ago) }
 	s.Apply(coordinator.Delta{Done: done, Nodes: []coordinator.NodeState{
 		{Node: "gpu1-100-aaaa", Done: units / 4, Speed: 0.5, Beat: at(200 * time.Millisecond),
-			Claims: []coordinator.Claim{{Unit: units / 2, Attempt: 1}, {Unit: units/2 + 1, Attempt: 1}}},
+			Claims: []coordinator.Claim{{Unit: units / 2, Attempt: 1, Percent: 45}, {Unit: units/2 + 1, Attempt: 1}}},
 		{Node: "gpu2-200-bbbb", Done: units / 8, Speed: 0.25, Beat: at(3 * time.Second), Waiting: true},
 		{Node: "gpu3-300-cccc", Done: units / 8, Speed: 0.25, Beat: at(40 * time.Second), Paused: true,
 			Claims: []coordinator.Claim{{Unit: units/2 + 1, Attempt: 2}}},
