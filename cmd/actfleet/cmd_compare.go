@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -58,13 +59,13 @@ func runCompare(ctx context.Context, args []string, o compareOptions, out io.Wri
 		return err
 	}
 	points, err := measure.Compare(ctx, dirs, runs, measure.CompareOptions{Rows: o.rows, CoefBits: o.coefBits})
-	if err != nil {
+	if len(points) == 0 {
 		return err
 	}
 	if o.jsonOut {
-		return printJSON(out, points)
+		return errors.Join(printJSON(out, points), err)
 	}
-	return printPoints(out, points)
+	return errors.Join(printPoints(out, points), err)
 }
 
 func printPoints(out io.Writer, points []measure.Point) error {

@@ -14,6 +14,7 @@ import (
 
 	"actfleet/trainer/coder"
 	"actfleet/trainer/measure"
+	"actfleet/trainer/stream"
 )
 
 // metricText lists metrics by name.
@@ -100,24 +101,38 @@ func runEval(ctx context.Context, args []string, o evalOptions, out io.Writer) e
 			return err
 		}
 	}
-	m := newMeter(os.Stderr)
-	var table []measured
-	for i, dir := range dirs {
-		m.show(fmt.Sprintf("measuring %s, %d of %d", dir, i+1, len(dirs)))
-		line, err := evalOne(ctx, dir, measure.EvalOptions{All: o.all, Rows: o.rows, Prompts: o.prompts}, patched, runs)
-		if err != nil {
-			return err
-		}
-		table = append(table, line)
-	}
-	m.last(fmt.Sprintf("measured %d coders", len(dirs)))
-	if o.jsonOut {
+	table, failed, err := evalAll(ctx, dirs, measure.EvalOptions{All: o.all, Rows: o.rows, Prompts: o.prompts}, patched, runs)
+	switch {
+	case err != nil:
+		return err
+	case len(table) == 0:
+		return failed
+	case o.jsonOut:
 		for i := range table {
 			table[i].Latents = nil // they are in eval.json
 		}
-		return printJSON(out, table)
+		return errors.Join(printJSON(out, table), failed)
 	}
-	return printMeasured(out, table)
+	return errors.Join(printMeasured(out, table), failed)
+}
+
+// evalAll measures one coder after another. Those that cannot be, as a training that has not ended, are named in failed.
+func evalAll(ctx context.Context, dirs []string, o measure.EvalOptions, p *patched, runs []stream.Source) (table []measured, failed, err error) {
+	m := newMeter(os.Stderr)
+	for i, dir := range dirs {
+		m.show(fmt.Sprintf("measuring %s, %d of %d", dir, i+1, len(dirs)))
+		line, err := evalOne(ctx, dir, o, p, runs)
+		switch {
+		case ctx.Err() != nil:
+			return nil, nil, ctx.Err()
+		case err != nil:
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", baseName(dir), err))
+		default:
+			table = append(table, line)
+		}
+	}
+	m.last(fmt.Sprintf("measured %d of %d coders", len(table), len(dirs)))
+	return table, failed, nil
 }
 
 // coderDirs replaces folders that hold coders but are none by what they hold.

@@ -171,10 +171,10 @@ func ID(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	sum, err := HashFile(filepath.Join(dir, WeightsFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("%s holds no %s: the training has not ended; add --resume to go on", dir, WeightsFile)
+	if err := Trained(dir); err != nil {
+		return "", err
 	}
+	sum, err := HashFile(filepath.Join(dir, WeightsFile))
 	if err != nil {
 		return "", err
 	}
@@ -183,6 +183,15 @@ func ID(dir string) (string, error) {
 		name += "_" + c.Column
 	}
 	return name + "_" + sum[:8], nil
+}
+
+// Trained says what is wrong with a folder whose training has not ended; nil of one that holds weights.
+func Trained(dir string) error {
+	_, err := os.Stat(filepath.Join(dir, WeightsFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s holds no %s: the training has not ended; add --resume to go on", dir, WeightsFile)
+	}
+	return err
 }
 
 // HashFile is the SHA-256 of a file, in hex.

@@ -18,6 +18,9 @@ type Meter interface {
 
 // openMeter loads a trained coder to measure it.
 func openMeter(dir string, c coder.Card) (Meter, error) {
+	if err := coder.Trained(dir); err != nil {
+		return nil, err
+	}
 	path := filepath.Join(dir, coder.WeightsFile)
 	switch c.Kind {
 	case coder.SAE:
