@@ -44,7 +44,8 @@ On a run that was not trained on, every row counts. With --model the model itsel
 reconstructions in place of its own vectors: loss_recovered and kl_score are 1 where that changes nothing and 0 where
 it is no better than zeros. A transcoder's prediction takes the place of its target, which the model must compute later
 than what it reads; of a crosscoder's vectors each takes its own place in a run of its own: the means are over all, and
-loss_recovered@COLUMN and kl_score@COLUMN are of one. The result is kept in DIR/eval.json, from which report draws.
+loss_recovered@COLUMN and kl_score@COLUMN are of one. Both have 95 % intervals over the prompts, which --prompts makes
+narrower; where the model predicts the prompts better with the coder than alone, loss_recovered is above 1 and a note says so. The result is kept in DIR/eval.json, from which report draws.
 
   fvu, ev           fraction of variance unexplained, about the mean of all rows; ev = 1 − fvu
   ev_legacy         mean over rows of 1 − ‖r‖²/‖x−μ_batch‖², as older tables have it
@@ -100,6 +101,7 @@ func runEval(ctx context.Context, args []string, o evalOptions, out io.Writer) e
 		if patched, err = openPatched(ctx, o.model, runs); err != nil {
 			return err
 		}
+		defer patched.free()
 	}
 	table, failed, err := evalAll(ctx, dirs, measure.EvalOptions{All: o.all, Rows: o.rows, Prompts: o.prompts}, patched, runs)
 	switch {

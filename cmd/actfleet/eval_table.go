@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -33,7 +34,7 @@ func evalOne(ctx context.Context, dir string, o measure.EvalOptions, p *patched,
 
 // columns of the table and lines of the list, in order; what else there is follows by name in the list.
 var evalColumns = []string{"rows", "fvu", "ev", "ev_legacy", "fve_var", "l0", "dead", "under_1e-6", "under_1e-5", "dense", "perplexity", "usage",
-	"cosine", "l2_ratio", "relative_bias", "prompts", "ce_clean", "ce_coder", "ce_zero", "loss_recovered", "kl_coder", "kl_zero", "kl_score"}
+	"cosine", "l2_ratio", "relative_bias", "prompts", "kl_score", "loss_recovered", "kl_coder", "kl_zero", "ce_clean", "ce_coder", "ce_zero"}
 
 // wideOnly are left out of a table of several coders, which would not fit on a screen.
 var wideOnly = []string{"rows", "under_1e-6", "prompts", "ce_clean", "ce_coder", "ce_zero", "kl_coder", "kl_zero"}
@@ -49,7 +50,7 @@ func printMeasured(out io.Writer, table []measured) error {
 	for _, m := range table {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t", baseName(m.Dir), m.Arch, m.Site, m.Layer)
 		for _, n := range names {
-			fmt.Fprintf(w, "%s\t", cell(m.Metrics, n))
+			fmt.Fprintf(w, "%s%s\t", cell(m.Metrics, n), interval(m.Metrics, n, "%.3g"))
 		}
 		fmt.Fprintln(w)
 	}
@@ -57,11 +58,44 @@ func printMeasured(out io.Writer, table []measured) error {
 		return err
 	}
 	for _, m := range table {
+		printNotes(out, baseName(m.Dir)+": ", m)
 		if m.Densities != nil {
 			fmt.Fprintf(out, "%s: %s\n", baseName(m.Dir), densityText(*m.Densities))
 		}
 	}
 	return nil
+}
+
+// printNotes says of metrics why they are missing, or what they do not mean.
+func printNotes(out io.Writer, before string, m measured) {
+	for _, name := range slices.Sorted(maps.Keys(m.Notes)) {
+		fmt.Fprintf(out, "%s%s %s: %s\n", before, name, cell(m.Metrics, name), m.Notes[name])
+	}
+}
+
+// The bounds of an interval are metrics of their own, which stand beside what they are of.
+const (
+	lowEnd  = "_low"
+	highEnd = "_high"
+)
+
+// bound tells whether a metric is one.
+func bound(name string) bool {
+	name, _, _ = strings.Cut(name, "@")
+	return strings.HasSuffix(name, lowEnd) || strings.HasSuffix(name, highEnd)
+}
+
+// interval is that of a metric, if it has one.
+func interval(m map[string]float64, name, format string) string {
+	name, column, of := strings.Cut(name, "@")
+	if of {
+		column = "@" + column
+	}
+	low, ok := m[name+lowEnd+column]
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf(" ("+format+"–"+format+")", low, m[name+highEnd+column])
 }
 
 func cell(m map[string]float64, name string) string {
@@ -83,8 +117,9 @@ func printOne(out io.Writer, m measured) {
 		width = max(width, len(name))
 	}
 	for _, name := range names {
-		fmt.Fprintf(out, "  %-*s %.6g\n", width, name, m.Metrics[name])
+		fmt.Fprintf(out, "  %-*s %.6g%s\n", width, name, m.Metrics[name], interval(m.Metrics, name, "%.4g"))
 	}
+	printNotes(out, "  ", m)
 	for _, line := range vq.Alarms(m.Metrics) {
 		fmt.Fprintf(out, "  alarm: %s\n", line)
 	}
@@ -109,7 +144,9 @@ func namesOf(table []measured) (names []string) {
 	}
 	var rest []string
 	for n := range has {
-		rest = append(rest, n)
+		if !bound(n) {
+			rest = append(rest, n)
+		}
 	}
 	slices.Sort(rest)
 	return append(names, rest...)

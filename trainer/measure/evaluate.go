@@ -96,8 +96,9 @@ func evaluate(ctx context.Context, s *stream.Stream, m Meter, runs []stream.Sour
 	if o.Model == nil {
 		return e, nil
 	}
-	lost, err := recovered(ctx, o.Model, m, o.form, chosen)
+	lost, notes, err := recovered(ctx, o.Model, m, o.form, chosen)
 	maps.Copy(e.Metrics, lost)
+	e.Notes = notes
 	return e, err
 }
 
