@@ -59,7 +59,7 @@ func (t *training) learn(b *stream.Batch, waited float64, after stream.Cursor) e
 		return fmt.Errorf("step %d: %w%s%s", t.Step+1, err, explainNonFinite(err, b), keepBatch(t.Dir, t.Step+1, err, b))
 	}
 	t.Step, t.Cursor, t.stepped = t.Step+1, after, true
-	t.Rows, t.Dropped, t.OverNorm = t.Rows+int64(len(b.Keys)), t.Dropped+int64(b.Dropped), t.OverNorm+int64(b.OverNorm)
+	t.count(b)
 	t.Seconds, t.DataWaitSeconds = t.Seconds+waited+t.Now().Sub(began).Seconds(), t.DataWaitSeconds+waited
 	if t.Step%t.Recipe.Loop.LogSteps == 0 || t.last() || t.Step == 1 {
 		t.mixing = stream.Measure(b.Keys, t.feed.data.Mixed())
@@ -67,6 +67,19 @@ func (t *training) learn(b *stream.Batch, waited float64, after stream.Cursor) e
 		return t.later(t.report("train", values, nil))
 	}
 	return nil
+}
+
+// count takes in how many rows a batch has, and how many were left out on the way to it.
+func (t *training) count(b *stream.Batch) {
+	t.Rows += int64(len(b.Keys))
+	t.Dropped, t.OverNorm, t.Sinks = t.Dropped+int64(b.Dropped), t.OverNorm+int64(b.OverNorm), t.Sinks+int64(b.Sinks)
+	t.Seen += int64(b.Dropped + b.OverNorm)
+	if t.Recipe.Data.Sinks == stream.DropSinks {
+		t.Seen += int64(b.Sinks)
+	}
+	if b.Epoch == 0 {
+		t.Seen += int64(len(b.Keys))
+	}
 }
 
 // optimize computes a batch in micro-batches and takes one optimizer step; the learner all-reduces what the batch adds up
@@ -164,7 +177,7 @@ func (f *feed) regroup(ctx context.Context) bool {
 func (f *feed) evaluate(ctx context.Context, due []*training) {
 	var cursors []evalCursor
 	for _, t := range due {
-		cursors = append(cursors, evalCursor{newMeter(t.learner), t.Recipe.Loop.EvalRows, t.Recipe.Loop.Micro})
+		cursors = append(cursors, evalCursor{&measure.Judged{Meter: newMeter(t.learner)}, t.Recipe.Loop.EvalRows, t.Recipe.Loop.Micro})
 	}
 	if f.held != nil && len(cursors) > 0 {
 		if err := evaluateOn(ctx, f.held, cursors); err != nil {
@@ -178,14 +191,14 @@ func (f *feed) evaluate(ctx context.Context, due []*training) {
 			t.eval = cursors[i].meter.Metrics()
 		}
 		if t.failed == nil {
-			t.failed = t.report(evalSplit, t.eval, densityOf(cursors[i].meter))
+			t.failed = t.report(evalSplit, t.eval, densityOf(cursors[i].meter.Meter))
 		}
 	}
 }
 
 // evalCursor is a meter of the first limit rows, micro at once.
 type evalCursor struct {
-	meter        measure.Meter
+	meter        *measure.Judged
 	limit, micro int
 }
 
@@ -194,7 +207,7 @@ func (v evalCursor) add(b *stream.Batch, before int) error {
 	n := min(b.N, v.limit-before)
 	for lo := 0; lo < n; lo += v.micro {
 		hi := min(lo+v.micro, n)
-		if err := v.meter.Add(b.X[lo*b.D:hi*b.D], hi-lo); err != nil {
+		if _, err := v.meter.AddBatch(b, lo, hi); err != nil {
 			return err
 		}
 	}

@@ -47,7 +47,9 @@ than what it reads; of a crosscoder's vectors each takes its own place in a run 
 loss_recovered@COLUMN and kl_score@COLUMN are of one. Both have 95 % intervals over the prompts, which --prompts makes
 narrower; where the model predicts the prompts better with the coder than alone, loss_recovered is above 1 and a note says so. The result is kept in DIR/eval.json, from which report draws.
 
-  fvu, ev           fraction of variance unexplained, about the mean of all rows; ev = 1 − fvu
+  sinks             rows of extreme norm, as a scan of the training rows tells them; all else but fvu_all is of the other rows,
+                    and with sinks=drop the model keeps its own vectors there
+  fvu, ev           fraction of variance unexplained, about the mean of the rows; ev = 1 − fvu; fvu_all is with sinks
   ev_legacy         mean over rows of 1 − ‖r‖²/‖x−μ_batch‖², as older tables have it
   fve_var           1 − Σ Var(r)/Σ Var(x); forgives a constant offset
   l0                active latents of a row; dead: latents that never fired; under_1e-5: on fewer rows than that share;

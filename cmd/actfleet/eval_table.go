@@ -33,11 +33,11 @@ func evalOne(ctx context.Context, dir string, o measure.EvalOptions, p *patched,
 }
 
 // columns of the table and lines of the list, in order; what else there is follows by name in the list.
-var evalColumns = []string{"rows", "fvu", "ev", "ev_legacy", "fve_var", "l0", "dead", "under_1e-6", "under_1e-5", "dense", "perplexity", "usage",
+var evalColumns = []string{"rows", "sinks", "fvu", "fvu_all", "ev", "ev_legacy", "fve_var", "l0", "dead", "under_1e-6", "under_1e-5", "dense", "perplexity", "usage",
 	"cosine", "l2_ratio", "relative_bias", "prompts", "kl_score", "loss_recovered", "kl_coder", "kl_zero", "ce_clean", "ce_coder", "ce_zero"}
 
 // wideOnly are left out of a table of several coders, which would not fit on a screen.
-var wideOnly = []string{"rows", "under_1e-6", "prompts", "ce_clean", "ce_coder", "ce_zero", "kl_coder", "kl_zero"}
+var wideOnly = []string{"rows", "sinks", "under_1e-6", "prompts", "ce_clean", "ce_coder", "ce_zero", "kl_coder", "kl_zero"}
 
 func printMeasured(out io.Writer, table []measured) error {
 	if len(table) == 1 {

@@ -23,6 +23,7 @@ func (o *trainOptions) trainShown(ctx context.Context, jobs []trainer.Job) ([]tr
 		if o.follow {
 			jobs[i].Wait = waiter(m, j.Runs[0].Plan.NumUnits())
 		}
+		jobs[i].Notice = func(text string) { fmt.Fprintln(m, "train: "+text) }
 		jobs[i].Progress = func(e coder.Event) {
 			name := j.Column
 			if len(jobs) > 1 {
@@ -101,6 +102,10 @@ func printTrained(out io.Writer, j trainer.Job, r trainer.Result) {
 		r.Steps, r.Rows, timeText(time.Duration(r.Seconds*float64(time.Second))), 100*r.DataWaitFraction)
 	if r.Dropped > 0 {
 		fmt.Fprintf(out, "  left out %d rows with values that are not finite\n", r.Dropped)
+	}
+	if r.Sinks > 0 {
+		fmt.Fprintf(out, "  sinks: %d of %d rows (%.2g %%), of extreme norm, sinks=%s; fvu is of the other rows, fvu_all of all\n",
+			r.Sinks, r.Seen, 100*float64(r.Sinks)/float64(r.Seen), j.Recipe.Data.Sinks)
 	}
 	if r.OverNorm > 0 {
 		fmt.Fprintf(out, "  left out %d rows above max_norm\n", r.OverNorm)

@@ -53,6 +53,7 @@ type Card struct {
 	Config  map[string]any `json:"config"` // effective, with every key of the kind
 	Program string         `json:"program,omitempty"`
 	Forks   []Fork         `json:"forks,omitempty"`  // changes during the training, the oldest first
+	Norms   []Norms        `json:"norms,omitempty"`  // what is ordinary in its columns, where that was looked at
 	Probes  []Fit          `json:"probes,omitempty"` // of a probe folder, in the order of its scores
 }
 
@@ -123,7 +124,7 @@ var indifferent = []string{"checkpoint_steps", "checkpoint_minutes", "checkpoint
 // flat is the coder as JSON values by key, config's keys among them. The program's
 // version is no difference, and results and past changes are none.
 func (c Card) flat() map[string]any {
-	c.Program, c.Probes, c.Forks = "", nil, nil
+	c.Program, c.Probes, c.Forks, c.Norms = "", nil, nil, nil
 	out := map[string]any{}
 	text, err := json.Marshal(c)
 	if err == nil {
