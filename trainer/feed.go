@@ -35,6 +35,7 @@ func readingOf(j Job) reading {
 type feed struct {
 	data  *stream.Stream // training rows
 	held  *stream.Stream // held-out rows; nil without a holdout
+	again *stream.Stream // training rows that are looked at again (firstRows); nil while there was no need
 	rows  int64          // training rows of an epoch
 	by    string         // column the holdout goes by, when "auto" is resolved
 	all   []*training
@@ -188,7 +189,7 @@ func (f *feed) begin(ctx context.Context) {
 func (f *feed) sample(ctx context.Context, n int) (x []float32, rows int, err error) {
 	d := f.data.Width()
 	if len(f.start) < n*d && int64(len(f.start)) < f.rows*int64(d) {
-		if f.start, err = f.head(ctx, n); err != nil {
+		if f.start, err = headOf(ctx, f.data, n); err != nil {
 			return nil, 0, err
 		}
 	}
@@ -196,26 +197,41 @@ func (f *feed) sample(ctx context.Context, n int) (x []float32, rows int, err er
 	return f.start[:rows*d], rows, nil
 }
 
-func (f *feed) head(ctx context.Context, n int) (x []float32, err error) {
-	if err := f.data.Seek(stream.Cursor{}); err != nil {
+// firstRows is the same rows while the training is somewhere else, from a reading of their own.
+func (f *feed) firstRows(ctx context.Context, j Job, n int) (x []float32, err error) {
+	if f.again == nil {
+		c := j.Recipe.Stream(j.Column, stream.Train)
+		c.Norms, c.Prefetch = f.data.Norms(), 0
+		if f.again, err = f.read(ctx, stream.First(j.Runs, j.Recipe.Data.Span), j, c); err != nil {
+			return nil, err
+		}
+	}
+	return headOf(ctx, f.again, n)
+}
+
+// headOf is the first n rows of a stream that are no sinks, or fewer where an epoch has no more. It leaves the stream at
+// its beginning.
+func headOf(ctx context.Context, s *stream.Stream, n int) (x []float32, err error) {
+	if err := s.Seek(stream.Cursor{}); err != nil {
 		return nil, err
 	}
-	x = make([]float32, 0, n*f.data.Width())
-	for len(x) < n*f.data.Width() {
-		b, err := f.data.Next(ctx)
+	d := s.Width()
+	x = make([]float32, 0, n*d)
+	for len(x) < n*d {
+		b, err := s.Next(ctx)
 		if err != nil {
 			return nil, err
 		}
 		if b.Epoch > 0 {
 			break
 		}
-		for i := 0; i < b.N && len(x) < n*b.D; i++ {
+		for i := 0; i < b.N && len(x) < n*d; i++ {
 			if b.Sink == nil || !b.Sink[i] {
-				x = append(x, b.X[i*b.D:(i+1)*b.D]...)
+				x = append(x, b.X[i*d:(i+1)*d]...)
 			}
 		}
 	}
-	return x, f.data.Seek(stream.Cursor{})
+	return x, s.Seek(stream.Cursor{})
 }
 
 // learning are the trainings that have neither ended nor failed.
@@ -237,7 +253,7 @@ func (f *feed) fail(err error) {
 
 func (f *feed) close() error {
 	var errs []error
-	for _, s := range []*stream.Stream{f.data, f.held} {
+	for _, s := range []*stream.Stream{f.data, f.held, f.again} {
 		if s != nil {
 			errs = append(errs, s.Close())
 		}

@@ -119,6 +119,7 @@ func (t *training) lr() float64 {
 func (f *feed) finishStep(ctx context.Context) {
 	var due []*training
 	all := f.learning()
+	f.fitThresholds(context.WithoutCancel(ctx))
 	for _, t := range all {
 		if t.last() && t.writes() {
 			t.failed = t.save(ctx)
@@ -138,6 +139,26 @@ func (f *feed) finishStep(ctx context.Context) {
 	}
 	for _, t := range all {
 		t.agree()
+	}
+}
+
+// fitThresholds brings the thresholds of learners that are evaluated or saved now up to date, on the rows that the
+// initialisation looked at.
+func (f *feed) fitThresholds(ctx context.Context) {
+	var x []float32
+	for _, t := range f.learning() {
+		l, ok := t.learner.(*sae.Learner)
+		if !ok || !l.FitsThreshold() || !t.writes() || !t.last() && !(t.stepped && t.evaluates()) {
+			continue
+		}
+		d, n := f.data.Width(), t.Recipe.Loop.InitRows
+		if len(x) < n*d {
+			if x, t.failed = f.firstRows(ctx, t.Job, n); t.failed != nil {
+				continue
+			}
+		}
+		n = min(n, len(x)/d)
+		t.failed = l.FitThreshold(x[:n*d], n)
 	}
 }
 

@@ -85,6 +85,7 @@ type measured struct {
 	Site  string `json:"site"`
 	Layer int    `json:"layer"`
 	Width int    `json:"width"`
+	K     string `json:"k,omitempty"` // how l0 is bound, of an autoencoder
 	coder.Evaluation
 }
 

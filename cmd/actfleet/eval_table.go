@@ -12,6 +12,8 @@ import (
 
 	"actfleet/trainer/coder"
 	"actfleet/trainer/measure"
+	"actfleet/trainer/recipe"
+	"actfleet/trainer/sae"
 	"actfleet/trainer/stream"
 	"actfleet/trainer/vq"
 )
@@ -29,7 +31,45 @@ func evalOne(ctx context.Context, dir string, o measure.EvalOptions, p *patched,
 	if err != nil {
 		return measured{}, err
 	}
-	return measured{dir, c.Kind, c.Arch, c.Site, c.Layer, c.Width, e}, coder.SaveEvaluation(dir, e)
+	return measured{dir, c.Kind, c.Arch, c.Site, c.Layer, c.Width, boundText(c), e}, coder.SaveEvaluation(dir, e)
+}
+
+// unbound marks an autoencoder whose number of active latents follows from its penalty alone.
+const unbound = "–*"
+
+// boundText is what binds the number of active latents of an autoencoder: k of every row, k on average (of a threshold
+// that is fitted to training rows), a target, or nothing.
+func boundText(c coder.Card) string {
+	cfg, err := recipe.Of(c)
+	arch := sae.Arch(c.Arch)
+	switch {
+	case c.Kind != coder.SAE || err != nil:
+		return ""
+	case arch.Activation() == sae.ThresholdActivation:
+		return fmt.Sprintf("≈%d", c.K)
+	case arch.BoundByK():
+		return fmt.Sprint(c.K)
+	case cfg.SAE.TargetL0 > 0:
+		return fmt.Sprintf("→%v", cfg.SAE.TargetL0)
+	}
+	return unbound
+}
+
+// boundNotes explain the texts of a table.
+func boundNotes(texts ...string) (notes []string) {
+	has := func(mark string) bool {
+		return slices.ContainsFunc(texts, func(t string) bool { return strings.HasPrefix(t, mark) })
+	}
+	if has("≈") {
+		notes = append(notes, "≈ one threshold, fitted so that k latents of a training row are active on average")
+	}
+	if has("→") {
+		notes = append(notes, "→ target_l0, towards which the penalty was moved")
+	}
+	if has(unbound) {
+		notes = append(notes, "* k does not bind these: l0 follows from penalty, and what they lose compares with nothing of another l0; target_l0 binds them")
+	}
+	return notes
 }
 
 // columns of the table and lines of the list, in order; what else there is follows by name in the list.
@@ -46,9 +86,11 @@ func printMeasured(out io.Writer, table []measured) error {
 	}
 	names := slices.DeleteFunc(namesOf(table), func(n string) bool { return slices.Contains(wideOnly, n) || !slices.Contains(evalColumns, n) })
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "coder\tarch\tsite\tlayer\t%s\t\n", strings.Join(names, "\t"))
+	var bound []string
+	fmt.Fprintf(w, "coder\tarch\tsite\tlayer\tk\t%s\t\n", strings.Join(names, "\t"))
 	for _, m := range table {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t", baseName(m.Dir), m.Arch, m.Site, m.Layer)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t", baseName(m.Dir), m.Arch, m.Site, m.Layer, m.K)
+		bound = append(bound, m.K)
 		for _, n := range names {
 			fmt.Fprintf(w, "%s%s\t", cell(m.Metrics, n), interval(m.Metrics, n, "%.3g"))
 		}
@@ -56,6 +98,9 @@ func printMeasured(out io.Writer, table []measured) error {
 	}
 	if err := w.Flush(); err != nil {
 		return err
+	}
+	for _, note := range boundNotes(bound...) {
+		fmt.Fprintln(out, note)
 	}
 	for _, m := range table {
 		printNotes(out, baseName(m.Dir)+": ", m)
@@ -112,6 +157,9 @@ func printOne(out io.Writer, m measured) {
 		rows = "all rows"
 	}
 	fmt.Fprintf(out, "%s: %s %s of %s at layer %d, width %d; %s\n", m.Dir, m.Kind, m.Arch, m.Site, m.Layer, m.Width, rows)
+	if m.K != "" {
+		fmt.Fprintf(out, "  k %s  %s\n", m.K, strings.Join(boundNotes(m.K), ""))
+	}
 	names, width := namesOf([]measured{m}), 0
 	for _, name := range names {
 		width = max(width, len(name))

@@ -116,6 +116,9 @@ func printTrained(out io.Writer, j trainer.Job, r trainer.Result) {
 		fmt.Fprintf(out, "  sums over the ranks took %.1f %% of the time, waiting for each other included\n", 100*r.AllReduceFraction)
 	}
 	fmt.Fprintf(out, "  held out:%s\n", metricText(r.Eval))
+	for _, note := range boundNotes(boundText(r.Card)) {
+		fmt.Fprintf(out, "  l0: %s\n", note)
+	}
 	for _, line := range vq.Alarms(r.Eval) {
 		fmt.Fprintf(out, "  alarm: %s\n", line)
 	}

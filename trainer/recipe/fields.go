@@ -20,7 +20,7 @@ type field struct {
 var renamed = map[string]string{"lloyd": "kmeans_steps", "revive": "dead_share", "penalty_rise": "penalty_warmup"}
 
 // former is what a recipe meant that has not these keys.
-var former = map[string]any{"sinks": stream.KeepSinks}
+var former = map[string]any{"sinks": stream.KeepSinks, "target_l0": 0}
 
 func (d *Data) fields() []field {
 	return []field{

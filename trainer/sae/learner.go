@@ -25,7 +25,8 @@ type Learner struct {
 	cfg     Config
 	arch    architecture
 	variant variant
-	grad    *Model // gradients, summed over the rows of the batch
+	control *control // of λ; nil without
+	grad    *Model   // gradients, summed over the rows of the batch
 	params  []optim.Param
 	opt     optim.Optimizer
 	ema     *optim.EMA // nil without
@@ -61,6 +62,7 @@ func New(d int, cfg Config) (*Learner, error) {
 		consts: make([]float64, consts), batch: newBatch(s), ranks: ranks.Alone{}}
 	l.plain = l.plain || arch.free || cfg.Untied
 	l.variant = arch.variant(l)
+	l.control = newControl(l)
 	l.params = append(l.params,
 		optim.Param{Name: "W_enc", Shape: []int{s.M, s.D}, Value: l.WEnc, Grad: l.grad.WEnc},
 		optim.Param{Name: "b_enc", Shape: []int{s.M}, Value: l.BEnc, Grad: l.grad.BEnc},
@@ -214,12 +216,16 @@ func (l *Learner) metrics(norm float64) map[string]float64 {
 		"grad": norm,
 	}
 	l.variant.metrics(m, n)
+	if l.control != nil {
+		m["lambda"] = l.cfg.Penalty * l.control.factor()
+	}
 	return m
 }
 
 // endBatch moves the dead counters on, fixes V_a for the next batch and empties the sums.
 func (l *Learner) endBatch() {
 	l.consts[constAuxVar] = l.batch.residualVariance()
+	l.control.batch(float64(l.batch.active) / float64(l.batch.n))
 	for i, fired := range l.batch.fired {
 		l.since[i] += int64(l.batch.n)
 		if fired {
