@@ -151,6 +151,17 @@ func TestSinksOverRanks(t *testing.T) {
 	sameCurve(t, events(t, dir), events(t, one))
 }
 
+// A threshold for all latents lets k of them through after a training of sixty steps, on rows it never saw.
+func TestThresholdIsFitted(t *testing.T) {
+	src := made(t)
+	for _, arch := range []string{"batchtopk", "matryoshka"} {
+		res, err := Train(t.Context(), archJob(t, arch, filepath.Join(t.TempDir(), arch), src))
+		if err != nil || math.Abs(res.Eval["l0"]-3) > 0.15 {
+			t.Errorf("%s: l0 %v, want about 3: %v", arch, res.Eval["l0"], err)
+		}
+	}
+}
+
 // A coder from before sinks were looked for kept them.
 func TestFormerCoderKeptSinks(t *testing.T) {
 	r := recipe.Default(coder.SAE)

@@ -152,6 +152,24 @@ func (l *Learner) averaged() *Model {
 	return m
 }
 
+// FitThreshold sets the threshold of what Export gives, with BatchTopK and Matryoshka, so that on n training rows
+// x [n, Row] the mean number of active latents is K. The moving average of training lags behind: after a hundred steps it
+// lets through half as many latents again. Others have nothing to fit.
+func (l *Learner) FitThreshold(x []float32, n int) error {
+	v, ok := l.variant.(fitted)
+	if !ok || n == 0 {
+		return nil
+	}
+	theta, err := threshold(l.averaged(), x, n)
+	if err == nil {
+		v.setTheta(float64(theta))
+	}
+	return err
+}
+
+// FitsThreshold tells whether FitThreshold does something.
+func (l *Learner) FitsThreshold() bool { _, ok := l.variant.(fitted); return ok }
+
 // Micro adds the gradients of n rows x [n, Row] to the batch. BatchTopK and Matryoshka only keep the rows: what they
 // choose depends on all rows of the batch, and Step computes.
 func (l *Learner) Micro(x []float32, n int) error { return l.variant.micro(x, n) }

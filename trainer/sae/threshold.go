@@ -8,30 +8,12 @@ import (
 // fitted is a variant with one threshold for all latents, which is fitted to rows.
 type fitted interface{ setTheta(theta float64) }
 
-// FitThreshold sets the threshold of what Export gives, with BatchTopK and Matryoshka, so that on n training rows
-// x [n, Row] the mean number of active latents is K. The moving average of training lags behind: after a hundred steps it
-// lets through half as many latents again. Others have nothing to fit.
-func (l *Learner) FitThreshold(x []float32, n int) error {
-	v, ok := l.variant.(fitted)
-	if !ok || n == 0 {
-		return nil
-	}
-	theta, err := l.averaged().threshold(x, n)
-	if err == nil {
-		v.setTheta(float64(theta))
-	}
-	return err
-}
-
-// FitsThreshold tells whether FitThreshold does something.
-func (l *Learner) FitsThreshold() bool { _, ok := l.variant.(fitted); return ok }
-
 // slack is the share of K·n by which the number of active latents may differ, so that the threshold can lie in a gap:
 // between two values that are nearly alike, rounding would decide.
 const slack = 0.005
 
-// threshold is what K·n pre-activations of n rows are above, up to slack; 0 where fewer are positive.
-func (m *Model) threshold(x []float32, n int) (float32, error) {
+// threshold is what K·n pre-activations of n rows x [n, Row] are above, up to slack; 0 where fewer are positive.
+func threshold(m *Model, x []float32, n int) (float32, error) {
 	n = min(n, math.MaxUint32/m.M)
 	around := max(int(slack*float64(m.K*n)), 1)
 	s := newSelector(m.K*n + around + 1)
@@ -66,9 +48,4 @@ func widestGap(sorted []uint64, k, around int) (theta float32) {
 		}
 	}
 	return theta
-}
-
-func (v *batchTopK) setTheta(theta float64) {
-	v.l.consts[constOwn] = theta
-	v.sync()
 }

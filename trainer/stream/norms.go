@@ -29,18 +29,14 @@ const (
 	positionRows = 8
 )
 
-// Norms are those of the columns, in the order of a row; nil unless the Config asks what is ordinary.
-func (s *Stream) Norms() []coder.Norms { return s.cfg.Norms }
-
 // judges tells whether rows are judged by their norms.
 func (c Config) judges() bool { return c.Sinks != "" || c.MaxNorm > 0 }
 
 // scan looks at row groups of the first span, in an order that is always the same, until it has seen enough rows that
 // the filter keeps. So the answer is the same for all who read the runs, also while they grow.
-func (s *Stream) scan(ctx context.Context) ([]coder.Norms, error) {
+func scan(ctx context.Context, groups []group, columns []string) ([]coder.Norms, error) {
 	var at slot
-	groups := listGroups(s.span(0, 0))
-	norms, pos := make([][]float64, len(s.first)), []int32(nil)
+	norms, pos := make([][]float64, len(columns)), []int32(nil)
 	for _, g := range Shuffled(0, len(groups)) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -59,7 +55,7 @@ func (s *Stream) scan(ctx context.Context) ([]coder.Norms, error) {
 		}
 	}
 	var out []coder.Norms
-	for c, name := range s.cfg.names() {
+	for c, name := range columns {
 		out = append(out, normsOf(name, norms[c], pos))
 	}
 	return out, nil

@@ -126,6 +126,12 @@ func (s *Stream) fill(ctx context.Context, p *pipe, w *shuffleWindow, at *Cursor
 	return nil
 }
 
+// share is the places in a full batch of the rows that are handed out.
+func (s *Stream) share() (lo, hi int) { return Part(s.cfg.Batch, s.part, max(s.of, 1)) }
+
+// Part is the places lo to hi in a full batch of the rows of part i of n.
+func Part(batch, i, n int) (lo, hi int) { return i * batch / n, (i + 1) * batch / n }
+
 // put decodes a row, as what becomes of sinks says.
 func (s *Stream) put(b *Batch, x []float32, from *slot, row int32) {
 	from.decode(x, row)

@@ -109,7 +109,7 @@ func Open(ctx context.Context, runs []Source, cfg Config) (s *Stream, err error)
 		err = fmt.Errorf("stream of %s: the runs have no rows", cfg.Column)
 	}
 	if err == nil && cfg.judges() && cfg.Norms == nil {
-		s.cfg.Norms, err = s.scan(ctx)
+		s.cfg.Norms, err = scan(ctx, listGroups(s.span(0, 0)), cfg.names())
 	}
 	if err == nil && cfg.judges() && len(s.cfg.Norms) != len(s.first) {
 		err = fmt.Errorf("stream of %s: norms of %d columns for rows of %d", cfg.Column, len(s.cfg.Norms), len(s.first))
@@ -161,6 +161,9 @@ func (s *Stream) Rows() (n int64) {
 	return n
 }
 
+// Norms are those of the columns, in the order of a row; nil unless the Config asks what is ordinary.
+func (s *Stream) Norms() []coder.Norms { return s.cfg.Norms }
+
 // Units is the number of units the stream reads.
 func (s *Stream) Units() int { return len(s.parts) }
 
@@ -188,12 +191,6 @@ func (s *Stream) Share(i, n int) error {
 	s.part, s.of = i, n
 	return err
 }
-
-// share is the places in a full batch of the rows that are handed out.
-func (s *Stream) share() (lo, hi int) { return Part(s.cfg.Batch, s.part, max(s.of, 1)) }
-
-// Part is the places lo to hi in a full batch of the rows of part i of n.
-func Part(batch, i, n int) (lo, hi int) { return i * batch / n, (i + 1) * batch / n }
 
 // Next returns the next batch, or io.EOF after the last epoch. It waits for data
 // or for ctx.
