@@ -7,20 +7,18 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"actfleet/shard"
-	"actfleet/shard/store/mem"
+	"actfleet/shard/shardtest"
 	"actfleet/trainer/coder"
 	"actfleet/trainer/measure"
 	"actfleet/trainer/recipe"
-	"actfleet/trainer/runtest"
 	"actfleet/trainer/stream"
 )
 
 // withSinks is a run of sparse sums whose first tokens, and one of prompt 7, are two hundred times as long.
 func withSinks(t testing.TB) stream.Source {
-	r := runtest.Run{Tokens: "all", Units: 4, Rows: make([]runtest.Row, 600), Vectors: []shard.Vector{{Name: "fc2_3", Width: width, Dtype: shard.F32}},
+	r := shardtest.Run{Tokens: "all", Units: 4, Rows: make([]shardtest.Row, 600), Vectors: []shard.Vector{{Name: "fc2_3", Width: width, Dtype: shard.F32}},
 		Fill: func(_ int, row int64, pos int32, dst []float32) {
 			for a := range 2 {
 				i := (int(row)*int(row) + int(pos)*13 + a*5*int(row%7)) % 24
@@ -35,9 +33,9 @@ func withSinks(t testing.TB) stream.Source {
 			}
 		}}
 	for i := range r.Rows {
-		r.Rows[i] = runtest.Row{Tokens: 2 + i%9, Group: string(rune('a' + i%50)), Split: "train"}
+		r.Rows[i] = shardtest.Row{Tokens: 2 + i%9, Group: string(rune('a' + i%50)), Split: "train"}
 	}
-	return r.Write(t, mem.New(time.Now))
+	return source(t, r)
 }
 
 // Attention sinks neither decide what is learned nor hide in the numbers, which stand beside those of all rows.

@@ -83,11 +83,11 @@ func (r *saeCodeLength) Add(x []float32, n int) error {
 }
 
 // Sums are those that the reconstruction's metrics are of.
-func (r *saeRate) Sums() *recon.Sums { return &r.sums }
+func (r *saeCodeLength) Sums() *recon.Sums { return &r.sums }
 
 // Aside adds n rows x [n, D] and their reconstructions to other sums, and measures nothing else of them.
-func (r *saeRate) Aside(x []float32, n int, to *recon.Sums) error {
-	other := saeRate{model: r.model, coefBits: r.coefBits}
+func (r *saeCodeLength) Aside(x []float32, n int, to *recon.Sums) error {
+	other := saeCodeLength{model: r.model, coefBits: r.coefBits}
 	err := other.Add(x, n)
 	to.Join(&other.sums)
 	return err

@@ -31,7 +31,7 @@ func withSinks(t testing.TB, prompts, units int) stream.Source {
 			}
 		}
 	}
-	return r.Write(t, mem.New(time.Now))
+	return source(t, r)
 }
 
 // tally reads a stream to its end and counts what it says.
@@ -102,7 +102,7 @@ func TestSinks(t *testing.T) {
 
 // Without rows of extreme norm nothing is left out and nothing comes in another order.
 func TestNoSinks(t *testing.T) {
-	src := made(300, 5, 3, 4).Write(t, mem.New(time.Now))
+	src := source(t, made(300, 5, 3, 4))
 	cfg := stream.Config{Column: "fc2_3", Batch: 50, ShuffleWindow: 2, Epochs: 1}
 	want, _, err := keys(t, src, cfg)
 	if err != nil {
@@ -173,7 +173,7 @@ func TestLeftOutOfEmptyWindows(t *testing.T) {
 			dst[0] = float32(math.Inf(1))
 		}
 	}
-	s, err := stream.Open(t.Context(), []stream.Source{r.Write(t, mem.New(time.Now))}, stream.Config{Column: "fc2_3", Batch: 100, ShuffleWindow: 1, Span: 1, Epochs: 3})
+	s, err := stream.Open(t.Context(), []stream.Source{source(t, r)}, stream.Config{Column: "fc2_3", Batch: 100, ShuffleWindow: 1, Span: 1, Epochs: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
