@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -10,20 +9,13 @@ import (
 	"actfleet/trainer/recipe"
 )
 
-func cardOf(t *testing.T, sets ...string) (c coder.Card) {
+func cardOf(t *testing.T, sets ...string) coder.Card {
 	t.Helper()
 	r, err := recipe.Load(coder.SAE, "", sets)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := json.Marshal(r.Card("fc2_1", nil, []int{8}, ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(text, &c); err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return r.Card("fc2_1", nil, []int{8}, "")
 }
 
 // A table of coders says of each what binds its l0, and explains the marks that occur.
