@@ -44,6 +44,8 @@ type progress struct {
 	AllReduceSeconds float64       `json:"summed_seconds,omitempty"`
 	Dropped          int64         `json:"dropped"` // rows left out because a value was not finite
 	OverNorm         int64         `json:"loud"`    // rows left out because of max_norm
+	Sinks            int64         `json:"sinks,omitempty"`
+	Seen             int64         `json:"seen,omitempty"` // rows of the first epoch
 	Cursor           stream.Cursor `json:"cursor"`
 	Card             coder.Card    `json:"coder"`
 	SHA256           string        `json:"state_sha256"` // of step-N.safetensors

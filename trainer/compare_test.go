@@ -1,7 +1,9 @@
 package trainer
 
 import (
+	"errors"
 	"math"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -62,5 +64,26 @@ func TestCompare(t *testing.T) {
 	}
 	if _, err := measure.Compare(t.Context(), dirs, last.Runs, measure.CompareOptions{CoefBits: 5}); err == nil {
 		t.Error("coefficients without a mantissa are accepted")
+	}
+}
+
+// What cannot be measured is named, and the others are.
+func TestCompareGoesOnPastUnfinishedCoders(t *testing.T) {
+	src := made(t)
+	j := archJob(t, coder.VQ, filepath.Join(t.TempDir(), "whole"), src)
+	j.Recipe.Loop.Steps = 3
+	if _, err := Train(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	unfinished := filepath.Join(t.TempDir(), "unfinished")
+	c, err := coder.ReadCard(j.Dir)
+	if err := errors.Join(err, os.Mkdir(unfinished, 0o755), coder.WriteCard(unfinished, c)); err != nil {
+		t.Fatal(err)
+	}
+	for _, dirs := range [][]string{{unfinished, j.Dir}, {filepath.Join(unfinished, "none"), j.Dir}} {
+		points, err := measure.Compare(t.Context(), dirs, j.Runs, measure.CompareOptions{CoefBits: 8})
+		if len(points) != 1 || err == nil || !strings.Contains(err.Error(), dirs[0]) {
+			t.Errorf("%d points, %v", len(points), err)
+		}
 	}
 }

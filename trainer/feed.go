@@ -21,20 +21,21 @@ type reading struct {
 	window, batch, span               int
 	seed                              uint64
 	maxNorm                           float64
-	nonFinite                         string
+	sinks, nonFinite                  string
 	follows                           bool
 }
 
 func readingOf(j Job) reading {
 	c := j.Recipe
 	return reading{column: j.Column, beside: strings.Join(c.Beside(), "\x00"), tokens: c.Data.Tokens, where: strings.Join(c.Data.Where, "\x00"), by: c.Data.HoldoutBy, holdout: c.Data.Holdout,
-		window: c.Data.ShuffleWindow, batch: c.Loop.Batch, span: c.Data.Span, seed: c.Data.Seed, maxNorm: c.Data.MaxNorm, nonFinite: c.Data.NonFinite, follows: j.Wait != nil}
+		window: c.Data.ShuffleWindow, batch: c.Loop.Batch, span: c.Data.Span, seed: c.Data.Seed, maxNorm: c.Data.MaxNorm, sinks: c.Data.Sinks, nonFinite: c.Data.NonFinite, follows: j.Wait != nil}
 }
 
 // feed is one reading of the shards and the trainings that learn from it.
 type feed struct {
 	data  *stream.Stream // training rows
 	held  *stream.Stream // held-out rows; nil without a holdout
+	again *stream.Stream // training rows that are looked at again (firstRows); nil while there was no need
 	rows  int64          // training rows of an epoch
 	by    string         // column the holdout goes by, when "auto" is resolved
 	all   []*training
@@ -44,16 +45,19 @@ type feed struct {
 
 // open opens the data as a job says.
 func (f *feed) open(ctx context.Context, j Job) error {
-	if err := f.openHeldout(ctx, j); err != nil {
+	if err := f.chooseHoldout(ctx, j); err != nil {
 		return err
 	}
 	j.Recipe.Data.HoldoutBy = f.by
-	data, err := f.read(ctx, j.Runs, j, stream.Train)
-	if err != nil {
+	var err error
+	if f.data, err = f.read(ctx, j.Runs, j, j.Recipe.Stream(j.Column, stream.Train)); err != nil {
 		return err
 	}
-	f.data = data
-	if f.rows, err = data.Count(ctx); err != nil || j.Wait != nil {
+	if err := f.openHeldout(ctx, j); err != nil {
+		return err
+	}
+	f.tellSinks(j)
+	if f.rows, err = f.data.Count(ctx); err != nil || j.Wait != nil {
 		return err
 	}
 	if f.rows == 0 {
@@ -65,17 +69,41 @@ func (f *feed) open(ctx context.Context, j Job) error {
 	return nil
 }
 
-// read opens a side of the holdout.
-func (f *feed) read(ctx context.Context, runs []stream.Source, j Job, side stream.Side) (*stream.Stream, error) {
-	c := j.Recipe.Stream(j.Column, side)
+// read opens runs.
+func (f *feed) read(ctx context.Context, runs []stream.Source, j Job, c stream.Config) (*stream.Stream, error) {
 	c.Wait = j.Wait
 	return stream.Open(ctx, runs, c)
 }
 
-// openHeldout opens the held-out rows. By "auto" whole groups are held out where
-// every run has the column and the first span has some, else whole prompts. While a
-// collection is followed they are those of the first span.
-func (f *feed) openHeldout(ctx context.Context, j Job) error {
+// tellSinks says once which rows are of extreme norm, if any are.
+func (f *feed) tellSinks(j Job) {
+	for _, n := range f.data.Norms() {
+		if n.Sinks == 0 || j.Notice == nil || ranksOf(j).Rank() != 0 {
+			continue
+		}
+		what := map[string]string{stream.DropSinks: "left out", stream.ClipSinks: "clipped to the median", stream.KeepSinks: "kept"}[j.Recipe.Data.Sinks]
+		j.Notice(fmt.Sprintf("%s; they are %s (sinks=%s)", n, what, j.Recipe.Data.Sinks))
+	}
+}
+
+// openHeldout opens the held-out rows: while a collection is followed those of the first span.
+func (f *feed) openHeldout(ctx context.Context, j Job) (err error) {
+	if j.Recipe.Data.Holdout == 0 {
+		return nil
+	}
+	runs := j.Runs
+	if j.Wait != nil {
+		runs = stream.First(j.Runs, j.Recipe.Data.Span)
+	}
+	c := j.Recipe.Stream(j.Column, stream.Heldout)
+	c.Norms = f.data.Norms()
+	f.held, err = f.read(ctx, runs, j, c)
+	return err
+}
+
+// chooseHoldout decides by which column rows are held out. By "auto" whole groups are held out where every run has the
+// column and the first span has some, else whole prompts.
+func (f *feed) chooseHoldout(ctx context.Context, j Job) error {
 	choices := []string{j.Recipe.Data.HoldoutBy}
 	if choices[0] == "auto" {
 		choices = []string{"row"}
@@ -83,30 +111,28 @@ func (f *feed) openHeldout(ctx context.Context, j Job) error {
 			choices = []string{"group", "row"}
 		}
 	}
-	first := stream.First(j.Runs, j.Recipe.Data.Span)
 	for _, f.by = range choices {
 		if j.Recipe.Data.Holdout == 0 {
 			return nil
 		}
 		j.Recipe.Data.HoldoutBy = f.by
-		held, err := f.read(ctx, first, j, stream.Heldout)
-		if err != nil {
-			return err
-		}
-		n, err := held.Count(ctx)
-		if err == nil && n > 0 && j.Wait != nil {
-			f.held = held
-			return nil
-		}
-		if err = errors.Join(err, held.Close()); err == nil && n > 0 {
-			f.held, err = f.read(ctx, j.Runs, j, stream.Heldout)
-			return err
-		}
-		if err != nil {
+		if n, err := f.countHeldout(ctx, j); err != nil || n > 0 {
 			return err
 		}
 	}
 	return fmt.Errorf("holdout %v by %s holds no row out of %s: raise holdout, or choose another holdout_by", j.Recipe.Data.Holdout, f.by, j.Column)
+}
+
+// countHeldout is how many rows of the first span are held out.
+func (f *feed) countHeldout(ctx context.Context, j Job) (int64, error) {
+	c := j.Recipe.Stream(j.Column, stream.Heldout)
+	c.Sinks, c.MaxNorm = "", 0
+	s, err := f.read(ctx, stream.First(j.Runs, j.Recipe.Data.Span), j, c)
+	if err != nil {
+		return 0, err
+	}
+	n, err := s.Count(ctx)
+	return n, errors.Join(err, s.Close())
 }
 
 // allHave tells whether every run has a scalar column.
@@ -126,6 +152,7 @@ func (f *feed) add(j Job) (*training, error) {
 	widths := f.data.Widths()
 	t.Recipe.Resolve(widths[0], f.rows)
 	t.card = t.Recipe.Card(t.Column, t.Runs, widths, t.Program)
+	t.card.Norms = f.data.Norms()
 	var err error
 	t.learner, err = newLearner(widths, t.Recipe)
 	if err != nil {
@@ -157,12 +184,12 @@ func (f *feed) begin(ctx context.Context) {
 	f.finishStep(ctx) // those that had ended before
 }
 
-// sample is the first n training rows, or fewer where an epoch has no more. It leaves
-// the stream at its beginning.
+// sample is the first n training rows that are no sinks, or fewer where an epoch has no more. It leaves the stream at its
+// beginning.
 func (f *feed) sample(ctx context.Context, n int) (x []float32, rows int, err error) {
 	d := f.data.Width()
 	if len(f.start) < n*d && int64(len(f.start)) < f.rows*int64(d) {
-		if f.start, err = f.head(ctx, n); err != nil {
+		if f.start, err = headOf(ctx, f.data, n); err != nil {
 			return nil, 0, err
 		}
 	}
@@ -170,23 +197,41 @@ func (f *feed) sample(ctx context.Context, n int) (x []float32, rows int, err er
 	return f.start[:rows*d], rows, nil
 }
 
-func (f *feed) head(ctx context.Context, n int) (x []float32, err error) {
-	if err := f.data.Seek(stream.Cursor{}); err != nil {
+// firstRows is the same rows while the training is somewhere else, from a reading of their own.
+func (f *feed) firstRows(ctx context.Context, j Job, n int) (x []float32, err error) {
+	if f.again == nil {
+		c := j.Recipe.Stream(j.Column, stream.Train)
+		c.Norms, c.Prefetch = f.data.Norms(), 0
+		if f.again, err = f.read(ctx, stream.First(j.Runs, j.Recipe.Data.Span), j, c); err != nil {
+			return nil, err
+		}
+	}
+	return headOf(ctx, f.again, n)
+}
+
+// headOf is the first n rows of a stream that are no sinks, or fewer where an epoch has no more. It leaves the stream at
+// its beginning.
+func headOf(ctx context.Context, s *stream.Stream, n int) (x []float32, err error) {
+	if err := s.Seek(stream.Cursor{}); err != nil {
 		return nil, err
 	}
-	x = make([]float32, 0, n*f.data.Width())
-	for rows := 0; rows < n; {
-		b, err := f.data.Next(ctx)
+	d := s.Width()
+	x = make([]float32, 0, n*d)
+	for len(x) < n*d {
+		b, err := s.Next(ctx)
 		if err != nil {
 			return nil, err
 		}
 		if b.Epoch > 0 {
 			break
 		}
-		take := min(b.N, n-rows)
-		x, rows = append(x, b.X[:take*b.D]...), rows+take
+		for i := 0; i < b.N && len(x) < n*d; i++ {
+			if b.Sink == nil || !b.Sink[i] {
+				x = append(x, b.X[i*d:(i+1)*d]...)
+			}
+		}
 	}
-	return x, f.data.Seek(stream.Cursor{})
+	return x, s.Seek(stream.Cursor{})
 }
 
 // learning are the trainings that have neither ended nor failed.
@@ -208,7 +253,7 @@ func (f *feed) fail(err error) {
 
 func (f *feed) close() error {
 	var errs []error
-	for _, s := range []*stream.Stream{f.data, f.held} {
+	for _, s := range []*stream.Stream{f.data, f.held, f.again} {
 		if s != nil {
 			errs = append(errs, s.Close())
 		}

@@ -12,6 +12,7 @@ import (
 	"actfleet/trainer/folder"
 	"actfleet/trainer/recipe"
 	"actfleet/trainer/sae"
+	"actfleet/trainer/stream"
 )
 
 // Import is what a coder's folder says of an autoencoder that was trained elsewhere.
@@ -40,6 +41,7 @@ func SaveSAE(dir string, m *sae.Model, from Import) error {
 		c.SAE.K = m.K
 	}
 	c.SAE.Tied = m.Out == 0
+	c.Data.Sinks = stream.KeepSinks // nobody knows
 	c.Resolve(m.D, 0)
 	widths := []int{m.D}
 	if m.Out > 0 {

@@ -6,12 +6,9 @@ import (
 	"fmt"
 
 	"actfleet/trainer/coder"
-	"actfleet/trainer/measure"
 	"actfleet/trainer/optim"
 	"actfleet/trainer/ranks"
-	"actfleet/trainer/sae"
 	"actfleet/trainer/stream"
-	"actfleet/trainer/vq"
 )
 
 // step gives the next batch to the trainings of a feed: gradients, step, report,
@@ -59,7 +56,7 @@ func (t *training) learn(b *stream.Batch, waited float64, after stream.Cursor) e
 		return fmt.Errorf("step %d: %w%s%s", t.Step+1, err, explainNonFinite(err, b), keepBatch(t.Dir, t.Step+1, err, b))
 	}
 	t.Step, t.Cursor, t.stepped = t.Step+1, after, true
-	t.Rows, t.Dropped, t.OverNorm = t.Rows+int64(len(b.Keys)), t.Dropped+int64(b.Dropped), t.OverNorm+int64(b.OverNorm)
+	t.count(b)
 	t.Seconds, t.DataWaitSeconds = t.Seconds+waited+t.Now().Sub(began).Seconds(), t.DataWaitSeconds+waited
 	if t.Step%t.Recipe.Loop.LogSteps == 0 || t.last() || t.Step == 1 {
 		t.mixing = stream.Measure(b.Keys, t.feed.data.Mixed())
@@ -67,6 +64,19 @@ func (t *training) learn(b *stream.Batch, waited float64, after stream.Cursor) e
 		return t.later(t.report("train", values, nil))
 	}
 	return nil
+}
+
+// count takes in how many rows a batch has, and how many were left out on the way to it.
+func (t *training) count(b *stream.Batch) {
+	t.Rows += int64(len(b.Keys))
+	t.Dropped, t.OverNorm, t.Sinks = t.Dropped+int64(b.Dropped), t.OverNorm+int64(b.OverNorm), t.Sinks+int64(b.Sinks)
+	t.Seen += int64(b.Dropped + b.OverNorm)
+	if t.Recipe.Data.Sinks == stream.DropSinks {
+		t.Seen += int64(b.Sinks)
+	}
+	if b.Epoch == 0 {
+		t.Seen += int64(len(b.Keys))
+	}
 }
 
 // optimize computes a batch in micro-batches and takes one optimizer step; the learner all-reduces what the batch adds up
@@ -106,6 +116,7 @@ func (t *training) lr() float64 {
 func (f *feed) finishStep(ctx context.Context) {
 	var due []*training
 	all := f.learning()
+	f.fitThresholds(context.WithoutCancel(ctx))
 	for _, t := range all {
 		if t.last() && t.writes() {
 			t.failed = t.save(ctx)
@@ -159,64 +170,6 @@ func (f *feed) regroup(ctx context.Context) bool {
 	return true
 }
 
-// evaluate measures trainings on the first held-out rows, always the same ones, which
-// are read once for all of them.
-func (f *feed) evaluate(ctx context.Context, due []*training) {
-	var cursors []evalCursor
-	for _, t := range due {
-		cursors = append(cursors, evalCursor{newMeter(t.learner), t.Recipe.Loop.EvalRows, t.Recipe.Loop.Micro})
-	}
-	if f.held != nil && len(cursors) > 0 {
-		if err := evaluateOn(ctx, f.held, cursors); err != nil {
-			f.fail(err)
-			return
-		}
-	}
-	for i, t := range due {
-		t.eval = map[string]float64{}
-		if f.held != nil {
-			t.eval = cursors[i].meter.Metrics()
-		}
-		if t.failed == nil {
-			t.failed = t.report(evalSplit, t.eval, densityOf(cursors[i].meter))
-		}
-	}
-}
-
-// evalCursor is a meter of the first limit rows, micro at once.
-type evalCursor struct {
-	meter        measure.Meter
-	limit, micro int
-}
-
-// add gives a meter its part of n rows of which others came before.
-func (v evalCursor) add(b *stream.Batch, before int) error {
-	n := min(b.N, v.limit-before)
-	for lo := 0; lo < n; lo += v.micro {
-		hi := min(lo+v.micro, n)
-		if err := v.meter.Add(b.X[lo*b.D:hi*b.D], hi-lo); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// evaluateOn gives the rows from the beginning of a stream to meters.
-func evaluateOn(ctx context.Context, s *stream.Stream, cursors []evalCursor) error {
-	limit := 0
-	for _, v := range cursors {
-		limit = max(limit, v.limit)
-	}
-	return s.Head(ctx, limit, func(b *stream.Batch, before int) error {
-		for _, v := range cursors {
-			if err := v.add(b, before); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
 // report adds a line to metrics.jsonl and an event for TensorBoard, and tells Progress.
 func (t *training) report(split string, values map[string]float64, density *coder.Histogram) error {
 	e := coder.Event{Step: t.Step, Total: t.Recipe.Loop.Steps, Rows: t.Rows, Seconds: t.Seconds, DataWaitFraction: t.fraction(t.DataWaitSeconds), AllReduceFraction: t.fraction(t.AllReduceSeconds), Split: split, Values: values, Density: density}
@@ -249,28 +202,6 @@ func (t *training) write(e coder.Event) error {
 		return fmt.Errorf("step %d: %w", t.Step, err)
 	}
 	return nil
-}
-
-// newMeter measures a learner as it is now.
-func newMeter(l Learner) measure.Meter {
-	switch l := l.(type) {
-	case *sae.Learner:
-		return &sae.Eval{Model: l.Export()}
-	case vq.Learner:
-		return &vq.Eval{Coder: l.Export()}
-	}
-	return nil
-}
-
-// densityOf are the latents by how often they fired on the rows a meter saw; nil of what
-// has none.
-func densityOf(m measure.Meter) *coder.Histogram {
-	e, ok := m.(*sae.Eval)
-	if !ok || e.Firing().N == 0 {
-		return nil
-	}
-	h := e.Firing().Histogram()
-	return &h
 }
 
 // later keeps an error that the other ranks do not know of until they agree.

@@ -47,6 +47,7 @@ type Job struct {
 	Program  string            // version of the program, for cfg.json
 	Host     string            // name of this machine, for the names of event files
 	Progress func(coder.Event) // called after every line of metrics.jsonl; may be nil
+	Notice   func(string)      // told what was found in the data before the first step; may be nil
 	Now      func() time.Time  // the clock, for rates, checkpoint_minutes and event files only
 }
 
@@ -61,6 +62,8 @@ type Result struct {
 	AllReduceFraction float64            // share of Seconds spent in all-reduces over several ranks
 	Dropped           int64              // rows left out because a value was not finite
 	OverNorm          int64              // rows left out because of max_norm
+	Sinks             int64              // rows of extreme norm, of which the recipe says what became
+	Seen              int64              // different rows that were met, those left out among them
 	Mixing            stream.Mixing      // of the last batch that was reported
 	Eval              map[string]float64 // metrics on held-out rows
 	Failed            string             `json:",omitempty"` // why it did not end
@@ -220,5 +223,5 @@ func hint(t *training, err error) error {
 // resultOf is where a training has come to.
 func resultOf(t *training) Result {
 	return Result{Dir: t.Dir, Card: t.card, Steps: t.Step, Rows: t.Rows, Seconds: t.Seconds, DataWaitFraction: t.fraction(t.DataWaitSeconds), AllReduceFraction: t.fraction(t.AllReduceSeconds),
-		Dropped: t.Dropped, OverNorm: t.OverNorm, Mixing: t.mixing, Eval: t.eval}
+		Dropped: t.Dropped, OverNorm: t.OverNorm, Sinks: t.Sinks, Seen: t.Seen, Mixing: t.mixing, Eval: t.eval}
 }

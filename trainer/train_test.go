@@ -100,7 +100,7 @@ var families = map[string]string{
 	"group":               "arch=relu sparsity=group",
 	"group_hoyer":         "arch=relu sparsity=group_hoyer group_size=4",
 	"gated":               "arch=gated resample_steps=5 dead_tokens=300",
-	"jumprelu":            "arch=jumprelu ema=0.9",
+	"jumprelu":            "arch=jumprelu ema=0.9 target_l0=4",
 	"jumprelu_tanh":       "arch=jumprelu_tanh",
 	"transcoder":          "target=resid_4 optimizer=adafactor lr=0.05",
 	"transcoder and skip": "arch=batchtopk target=resid_4 skip=true",

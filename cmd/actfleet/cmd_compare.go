@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -29,8 +30,8 @@ func newCompare() *cobra.Command {
             before evaluation; where the number of active latents varies, ⌈log₂(width+1)⌉ more to encode it,
             averaged over the rows
   carried   bits that a tokenizer's ids carry, the sum of their entropies
-  fvu, ev   fraction of variance unexplained; ev = 1 − fvu
-  usage     fraction of the id values, or of the latents, that are used on these rows
+  fvu, ev   fraction of variance unexplained, of ordinary rows; ev = 1 − fvu; fvu_all: with rows of extreme norm
+  usage     share of the values that ids take, or of the latents that are active, on these rows
 ` + exitCodes,
 		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -57,18 +58,18 @@ func runCompare(ctx context.Context, args []string, o compareOptions, out io.Wri
 		return err
 	}
 	points, err := measure.Compare(ctx, dirs, runs, measure.CompareOptions{Rows: o.rows, CoefBits: o.coefBits})
-	if err != nil {
+	if len(points) == 0 {
 		return err
 	}
 	if o.jsonOut {
-		return printJSON(out, points)
+		return errors.Join(printJSON(out, points), err)
 	}
-	return printPoints(out, points)
+	return errors.Join(printPoints(out, points), err)
 }
 
 func printPoints(out io.Writer, points []measure.Point) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "coder\tarch\tids\tvalues\tbits\tcarried\tfvu\tev\tcosine\tperplexity\tusage\t\t")
+	fmt.Fprintln(w, "coder\tarch\tids\tvalues\tbits\tcarried\tfvu\tfvu_all\tev\tcosine\tperplexity\tusage\t\t")
 	for _, p := range points {
 		carried, front := "–", ""
 		if p.Carried > 0 {
@@ -77,8 +78,8 @@ func printPoints(out io.Writer, points []measure.Point) error {
 		if p.Front {
 			front = "*"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.4g\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", baseName(p.Dir), p.Arch, p.Ids, p.Values, p.Bits, carried,
-			cell(p.Metrics, "fvu"), cell(p.Metrics, "ev"), cell(p.Metrics, "cosine"), cell(p.Metrics, "perplexity"), cell(p.Metrics, "usage"), front)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.4g\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", baseName(p.Dir), p.Arch, p.Ids, p.Values, p.Bits, carried,
+			cell(p.Metrics, "fvu"), cell(p.Metrics, "fvu_all"), cell(p.Metrics, "ev"), cell(p.Metrics, "cosine"), cell(p.Metrics, "perplexity"), cell(p.Metrics, "usage"), front)
 	}
 	return w.Flush()
 }

@@ -14,6 +14,7 @@ import (
 
 	"actfleet/trainer/coder"
 	"actfleet/trainer/measure"
+	"actfleet/trainer/stream"
 )
 
 // metricText lists metrics by name.
@@ -37,22 +38,25 @@ func newEval() *cobra.Command {
 	var o evalOptions
 	c := &cobra.Command{
 		Use:   "eval DIR… --from RUN",
-		Short: "Evaluate SAEs and tokenizers on held-out rows",
-		Long: `A folder of several coders, as train writes for several taps, stands for all of them.
-On a run that was not trained on, every row is held out. With --model the model itself runs held-out prompts with the
-reconstructions substituted for its own vectors: loss_recovered and kl_score are 1 if that changes nothing and 0 if
-it is no better than zero ablation. A transcoder's prediction replaces its target, which the model must compute after
-the transcoder's input; a crosscoder's vectors are replaced one at a time: the numbers are means over all of them, and
-loss_recovered@COLUMN and kl_score@COLUMN are for one. The result is written to DIR/eval.json, which report reads.
+		Short: "Measure SAEs and tokenizers on the rows their training never saw",
+		Long: `A folder of several coders, as train leaves it for several taps, stands for all of them.
+On a run that was not trained on, every row counts. With --model the model itself runs held-out prompts with the
+reconstructions in place of its own vectors: loss_recovered and kl_score are 1 where that changes nothing and 0 where
+it is no better than zeros. A transcoder's prediction takes the place of its target, which the model must compute later
+than what it reads; of a crosscoder's vectors each takes its own place in a run of its own: the means are over all, and
+loss_recovered@COLUMN and kl_score@COLUMN are of one. Both have 95 % intervals over the prompts, which --prompts makes
+narrower; where the model predicts the prompts better with the coder than alone, loss_recovered is above 1 and a note says so. The result is kept in DIR/eval.json, from which report draws.
 
-  fvu, ev           fraction of variance unexplained, relative to the mean of all rows; ev = 1 − fvu
-  ev_legacy         mean over rows of 1 − ‖r‖²/‖x−μ_batch‖², as in older tables
-  fve_var           1 − Σ Var(r)/Σ Var(x); ignores a constant offset
-  l0                active latents per row; dead: latents that never fired; under_1e-5: latents with a lower firing rate;
-                    dense: latents that fire on more than a tenth of the rows
-  bits              per row of a tokenizer, ids · log₂ values; entropy: bits that an id carries, perplexity = 2^entropy;
-                    usage: fraction of the values that occur; diversity: the smallest fraction of its bits that an id
-                    carries; alike: the largest fraction of rows in which two ids are equal
+  sinks             rows of extreme norm, as a scan of the training rows tells them; all else but fvu_all is of the other rows,
+                    and with sinks=drop the model keeps its own vectors there
+  fvu, ev           fraction of variance unexplained, about the mean of the rows; ev = 1 − fvu; fvu_all is with sinks
+  ev_legacy         mean over rows of 1 − ‖r‖²/‖x−μ_batch‖², as older tables have it
+  fve_var           1 − Σ Var(r)/Σ Var(x); forgives a constant offset
+  l0                active latents of a row; dead: latents that never fired; under_1e-5: on fewer rows than that share;
+                    dense: on more than a tenth of the rows
+  bits              of a tokenizer's row, ids · log₂ values; entropy: bits that an id carries, perplexity = 2^entropy;
+                    usage: share of the values that occur; diversity: the least share of its bits that an id carries;
+                    alike: the greatest share of rows in which two ids are equal
   cosine, l2_ratio, relative_bias     direction, length and shrinkage of the reconstructions
   ce_clean, ce_coder, ce_zero         next-token cross entropy of the unchanged model, with the coder, with zeros
   kl_coder, kl_zero                   KL divergence from the unchanged model's prediction
@@ -81,6 +85,7 @@ type measured struct {
 	Site  string `json:"site"`
 	Layer int    `json:"layer"`
 	Width int    `json:"width"`
+	K     string `json:"k,omitempty"` // how l0 is bound, of an autoencoder
 	coder.Evaluation
 }
 
@@ -99,25 +104,40 @@ func runEval(ctx context.Context, args []string, o evalOptions, out io.Writer) e
 		if patched, err = openPatched(ctx, o.model, runs); err != nil {
 			return err
 		}
+		defer patched.free()
 	}
-	m := newMeter(os.Stderr)
-	var table []measured
-	for i, dir := range dirs {
-		m.show(fmt.Sprintf("measuring %s, %d of %d", dir, i+1, len(dirs)))
-		line, err := evalOne(ctx, dir, measure.EvalOptions{All: o.all, Rows: o.rows, Prompts: o.prompts}, patched, runs)
-		if err != nil {
-			return err
-		}
-		table = append(table, line)
-	}
-	m.last(fmt.Sprintf("measured %d coders", len(dirs)))
-	if o.jsonOut {
+	table, failed, err := evalAll(ctx, dirs, measure.EvalOptions{All: o.all, Rows: o.rows, Prompts: o.prompts}, patched, runs)
+	switch {
+	case err != nil:
+		return err
+	case len(table) == 0:
+		return failed
+	case o.jsonOut:
 		for i := range table {
 			table[i].Latents = nil // they are in eval.json
 		}
-		return printJSON(out, table)
+		return errors.Join(printJSON(out, table), failed)
 	}
-	return printMeasured(out, table)
+	return errors.Join(printMeasured(out, table), failed)
+}
+
+// evalAll measures one coder after another. Those that cannot be, as a training that has not ended, are named in failed.
+func evalAll(ctx context.Context, dirs []string, o measure.EvalOptions, p *patched, runs []stream.Source) (table []measured, failed, err error) {
+	m := newMeter(os.Stderr)
+	for i, dir := range dirs {
+		m.show(fmt.Sprintf("measuring %s, %d of %d", dir, i+1, len(dirs)))
+		line, err := evalOne(ctx, dir, o, p, runs)
+		switch {
+		case ctx.Err() != nil:
+			return nil, nil, ctx.Err()
+		case err != nil:
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", baseName(dir), err))
+		default:
+			table = append(table, line)
+		}
+	}
+	m.last(fmt.Sprintf("measured %d of %d coders", len(table), len(dirs)))
+	return table, failed, nil
 }
 
 // coderDirs replaces folders that hold coders but are none by what they hold.

@@ -18,6 +18,7 @@ import (
 type patched struct {
 	model  *model.Model
 	inputs []*dataset.Input // of each run
+	shared *model.Prefix    // of the prompts that ran last; nil while none shared one
 }
 
 // openPatched refuses a model that is not the one that made the runs.
@@ -79,28 +80,68 @@ func (p patchedTaps) Prompt(run int, row int64) ([]int32, error) {
 	return in.IDs[row], nil
 }
 
-// Run is the logits of every position.
-func (p patchedTaps) Run(ctx context.Context, ids []int32, at func(column int, x []float32) error) ([]float32, error) {
+// Run takes prompts through the model together, those of what they share that were not computed before.
+func (p patchedTaps) Run(ctx context.Context, prompts [][]int32, shared int, at func(column, prompt int, x []float32) error) ([][]float32, error) {
 	last := tap.Tap{Site: tap.Resid, Layer: p.model.Info().Layers - 1}
-	r := model.Request{IDs: [][]int32{ids}, Taps: slices.Clone(p.taps)}
+	r := model.Request{Taps: slices.Clone(p.taps)}
 	if !slices.Contains(p.taps, last) {
 		r.Taps = append(r.Taps, last)
 	}
-	r.Replace = func(i int, v model.View) error {
-		if at == nil || i >= len(p.taps) {
-			return nil
-		}
-		return at(i, v.Data)
+	var err error
+	if r.After, err = p.prefix(ctx, prompts[0][:shared], r.Taps); err != nil {
+		return nil, err
 	}
-	var states []float32
-	r.Emit = func(i int, v model.View) error {
-		if r.Taps[i] == last {
-			states = slices.Clone(v.Data)
+	for _, ids := range prompts {
+		r.IDs = append(r.IDs, ids[shared:])
+	}
+	own := func(v model.View, prompt int) []float32 {
+		from := prompt * v.T * v.D
+		return v.Data[from : from+len(r.IDs[prompt])*v.D]
+	}
+	r.Replace = func(i int, v model.View) error {
+		for prompt := range prompts {
+			if i >= len(p.taps) {
+				break
+			}
+			if err := at(i, prompt, own(v, prompt)); err != nil {
+				return err
+			}
 		}
 		return nil
 	}
-	if _, err := p.model.Forward(ctx, r); err != nil {
+	states := make([][]float32, len(prompts))
+	r.Emit = func(i int, v model.View) error {
+		for prompt := range prompts {
+			if r.Taps[i] == last {
+				states[prompt] = slices.Clone(own(v, prompt))
+			}
+		}
+		return nil
+	}
+	_, err = p.model.Forward(ctx, r)
+	return states, err
+}
+
+// prefix takes the tokens that prompts share through the model, unless they were the last ones; nil of none.
+func (p *patched) prefix(ctx context.Context, ids []int32, taps []tap.Tap) (*model.Prefix, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	if p.shared != nil && slices.Equal(p.shared.IDs, ids) {
+		return p.shared, nil
+	}
+	fresh, err := p.model.Prefix(ctx, model.Request{IDs: [][]int32{ids}, Taps: taps})
+	if err != nil {
 		return nil, err
 	}
-	return p.model.Readout(states, len(ids))
+	p.shared.Free()
+	p.shared = fresh
+	return fresh, nil
+}
+
+func (p *patched) free() { p.shared.Free() }
+
+// Readout is the next-token logits of states of the last block.
+func (p patchedTaps) Readout(states []float32, n int) ([]float32, error) {
+	return p.model.Readout(states, n)
 }

@@ -18,14 +18,23 @@ import (
 func (o *trainOptions) trainShown(ctx context.Context, jobs []trainer.Job) ([]trainer.Result, error) {
 	m := newMeter(os.Stderr)
 	last, began := "", time.Now()
+	p := pace{now: time.Now, jobs: len(jobs)}
 	for i, j := range jobs {
 		if o.follow {
 			jobs[i].Wait = waiter(m, j.Runs[0].Plan.NumUnits())
 		}
+		jobs[i].Notice = func(text string) { fmt.Fprintln(m, "train: "+text) }
 		jobs[i].Progress = func(e coder.Event) {
-			last = eventLine(j.Column, e)
+			name := j.Column
 			if len(jobs) > 1 {
-				last = fmt.Sprintf("%s  (%d coders, %s)", eventLine(filepath.Base(j.Dir), e), len(jobs), timeText(time.Since(began)))
+				name = filepath.Base(j.Dir)
+			}
+			last = eventLine(name, e)
+			if left, ok := p.left(j.Dir, e); ok {
+				last += "  ETA " + timeText(left)
+			}
+			if len(jobs) > 1 {
+				last += fmt.Sprintf("  (%d coders, %s)", len(jobs), timeText(time.Since(began)))
 			}
 			m.show(last)
 		}
@@ -35,6 +44,36 @@ func (o *trainOptions) trainShown(ctx context.Context, jobs []trainer.Job) ([]tr
 		m.last(last)
 	}
 	return results, err
+}
+
+// pace tells how long trainings that go side by side will take: the time on the wall since they were first heard of, by
+// the share of the work that was done in it. A coder's work is the seconds that its own steps take.
+type pace struct {
+	now         func() time.Time
+	jobs        int
+	began       time.Time
+	first, last map[string]coder.Event // by folder
+}
+
+// left takes in an event, and says how long all trainings still need once two of one of them are known.
+func (p *pace) left(dir string, e coder.Event) (time.Duration, bool) {
+	if p.first == nil {
+		p.began, p.first, p.last = p.now(), map[string]coder.Event{}, map[string]coder.Event{}
+	}
+	if _, known := p.first[dir]; !known {
+		p.first[dir] = e
+	}
+	p.last[dir] = e
+	var done, rest float64
+	for dir, e := range p.last {
+		each := e.Seconds / float64(max(e.Step, 1))
+		done += each * float64(e.Step-p.first[dir].Step)
+		rest += each * float64(e.Total-e.Step)
+	}
+	if rest *= float64(p.jobs) / float64(len(p.last)); done <= 0 { // those not heard of are like the others
+		return 0, false
+	}
+	return time.Duration(float64(p.now().Sub(p.began)) * rest / done), true
 }
 
 // shown are the metrics of a progress line, in order, as far as a kind has them.
@@ -50,12 +89,10 @@ func eventLine(name string, e coder.Event) string {
 	}
 	if e.Step > 0 && e.Seconds > 0 {
 		rate := float64(e.Rows) / e.Seconds
-		left := time.Duration(e.Seconds / float64(e.Step) * float64(e.Total-e.Step) * float64(time.Second))
 		fmt.Fprintf(&b, "  %.3g rows/s  waiting %.1f %%", rate, 100*e.DataWaitFraction)
 		if e.AllReduceFraction > 0 {
 			fmt.Fprintf(&b, "  sums %.1f %%", 100*e.AllReduceFraction)
 		}
-		fmt.Fprintf(&b, "  ETA %s", timeText(left))
 	}
 	return b.String()
 }
@@ -66,6 +103,10 @@ func printTrained(out io.Writer, j trainer.Job, r trainer.Result) {
 	if r.Dropped > 0 {
 		fmt.Fprintf(out, "  left out %d rows with values that are not finite\n", r.Dropped)
 	}
+	if r.Sinks > 0 {
+		fmt.Fprintf(out, "  sinks: %d of %d rows (%.2g %%), of extreme norm, sinks=%s; fvu is of the other rows, fvu_all of all\n",
+			r.Sinks, r.Seen, 100*float64(r.Sinks)/float64(r.Seen), j.Recipe.Data.Sinks)
+	}
 	if r.OverNorm > 0 {
 		fmt.Fprintf(out, "  left out %d rows above max_norm\n", r.OverNorm)
 	}
@@ -75,6 +116,9 @@ func printTrained(out io.Writer, j trainer.Job, r trainer.Result) {
 		fmt.Fprintf(out, "  sums over the ranks took %.1f %% of the time, waiting for each other included\n", 100*r.AllReduceFraction)
 	}
 	fmt.Fprintf(out, "  held out:%s\n", metricText(r.Eval))
+	for _, note := range boundNotes(boundText(r.Card)) {
+		fmt.Fprintf(out, "  l0: %s\n", note)
+	}
 	for _, line := range vq.Alarms(r.Eval) {
 		fmt.Fprintf(out, "  alarm: %s\n", line)
 	}

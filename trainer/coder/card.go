@@ -53,6 +53,7 @@ type Card struct {
 	Config  map[string]any `json:"config"` // effective, with every key of the kind
 	Program string         `json:"program,omitempty"`
 	Forks   []Fork         `json:"forks,omitempty"`  // changes during the training, the oldest first
+	Norms   []Norms        `json:"norms,omitempty"`  // what is ordinary in its columns, where that was looked at
 	Probes  []Fit          `json:"probes,omitempty"` // of a probe folder, in the order of its scores
 }
 
@@ -123,7 +124,7 @@ var indifferent = []string{"checkpoint_steps", "checkpoint_minutes", "checkpoint
 // flat is the coder as JSON values by key, config's keys among them. The program's
 // version is no difference, and results and past changes are none.
 func (c Card) flat() map[string]any {
-	c.Program, c.Probes, c.Forks = "", nil, nil
+	c.Program, c.Probes, c.Forks, c.Norms = "", nil, nil, nil
 	out := map[string]any{}
 	text, err := json.Marshal(c)
 	if err == nil {
@@ -171,10 +172,10 @@ func ID(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	sum, err := HashFile(filepath.Join(dir, WeightsFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("%s holds no %s: the training has not ended; add --resume to go on", dir, WeightsFile)
+	if err := Trained(dir); err != nil {
+		return "", err
 	}
+	sum, err := HashFile(filepath.Join(dir, WeightsFile))
 	if err != nil {
 		return "", err
 	}
@@ -183,6 +184,15 @@ func ID(dir string) (string, error) {
 		name += "_" + c.Column
 	}
 	return name + "_" + sum[:8], nil
+}
+
+// Trained says what is wrong with a folder whose training has not ended; nil of one that holds weights.
+func Trained(dir string) error {
+	_, err := os.Stat(filepath.Join(dir, WeightsFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s holds no %s: the training has not ended; add --resume to go on", dir, WeightsFile)
+	}
+	return err
 }
 
 // HashFile is the SHA-256 of a file, in hex.

@@ -17,6 +17,7 @@ type Evaluation struct {
 	PlanIDs   []string           `json:"plan_ids"` // of the runs whose rows were measured
 	Heldout   bool               `json:"heldout"`  // rows that training never saw
 	Metrics   map[string]float64 `json:"metrics"`
+	Notes     map[string]string  `json:"notes,omitempty"` // on a metric: why it is missing, or what it does not mean
 	Densities *Histogram         `json:"densities,omitempty"`
 	Latents   []Latent           `json:"latents,omitempty"`
 }

@@ -82,6 +82,17 @@ func (r *saeCodeLength) Add(x []float32, n int) error {
 	return nil
 }
 
+// Sums are those that the reconstruction's metrics are of.
+func (r *saeCodeLength) Sums() *recon.Sums { return &r.sums }
+
+// Aside adds n rows x [n, D] and their reconstructions to other sums, and measures nothing else of them.
+func (r *saeCodeLength) Aside(x []float32, n int, to *recon.Sums) error {
+	other := saeCodeLength{model: r.model, coefBits: r.coefBits}
+	err := other.Add(x, n)
+	to.Join(&other.sums)
+	return err
+}
+
 // row decodes one row with rounded coefficients and counts its bits.
 func (r *saeCodeLength) row(dst []float32, idx []int32, val []float32) {
 	m := r.model

@@ -33,32 +33,52 @@ type CompareOptions struct {
 	CoefBits int // of an autoencoder's coefficient, which is rounded to them; see RoundCoefficient
 }
 
-// Compare measures coders of one column on the same held-out rows, the shortest first.
+// Compare measures coders of one column on the same held-out rows, the shortest first. Those that cannot be measured,
+// as a training that has not ended, are named in the error beside the points of the others; coders that are measured on
+// other rows are refused altogether.
 func Compare(ctx context.Context, dirs []string, runs []stream.Source, o CompareOptions) ([]Point, error) {
 	if o.CoefBits < MinCoefBits || o.CoefBits > MaxCoefBits {
 		return nil, fmt.Errorf("coefficients of %d bits: want %d to %d", o.CoefBits, MinCoefBits, MaxCoefBits)
 	}
-	var first coder.Card
+	cards, errs, err := readCards(dirs)
+	if err != nil {
+		return nil, err
+	}
 	var points []Point
 	for i, dir := range dirs {
-		c, err := coder.ReadCard(dir)
+		if errs[i] != nil {
+			continue
+		}
+		p, err := comparePoint(ctx, dir, cards[i], runs, o)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		if err != nil {
-			return nil, err
-		}
-		if i == 0 {
-			first = c
-		}
-		if diff := otherRows(c, first); len(diff) > 0 {
-			return nil, fmt.Errorf("%s and %s are not measured on the same rows: %s", dirs[0], dir, strings.Join(diff, "; "))
-		}
-		p, err := comparePoint(ctx, dir, c, runs, o)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", dir, err)
+			errs[i] = fmt.Errorf("%s: %w", dir, err)
+			continue
 		}
 		points = append(points, p)
 	}
 	rank(points)
-	return points, nil
+	return points, errors.Join(errs...)
+}
+
+// readCards reads those of folders, with why one cannot be read, and refuses coders of other rows than the first's.
+func readCards(dirs []string) (cards []coder.Card, errs []error, err error) {
+	cards, errs = make([]coder.Card, len(dirs)), make([]error, len(dirs))
+	first := -1
+	for i, dir := range dirs {
+		if cards[i], errs[i] = coder.ReadCard(dir); errs[i] != nil {
+			continue
+		}
+		if first < 0 {
+			first = i
+		}
+		if diff := otherRows(cards[i], cards[first]); len(diff) > 0 {
+			return nil, nil, fmt.Errorf("%s and %s are not measured on the same rows: %s", dirs[first], dir, strings.Join(diff, "; "))
+		}
+	}
+	return cards, errs, nil
 }
 
 // rowKeys are what decides which rows are held out.
@@ -112,6 +132,9 @@ func comparePoint(ctx context.Context, dir string, c coder.Card, runs []stream.S
 
 // openCodeLength is openMeter with bits among its metrics.
 func openCodeLength(dir string, c coder.Card, coefBits int) (Meter, error) {
+	if err := coder.Trained(dir); err != nil {
+		return nil, err
+	}
 	switch c.Kind {
 	case coder.SAE:
 		if c.DOut > 0 {

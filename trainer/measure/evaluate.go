@@ -19,12 +19,14 @@ type EvalOptions struct {
 	Model   PatchedModel // runs prompts with the reconstructions patched in; nil: that is not measured
 	Prompts int          // how many prompts Model runs
 
-	form form // of the coder
+	form     form // of the coder
+	ordinary bool // Model runs with reconstructions of ordinary rows alone: the coder never saw sinks
 }
 
 // Evaluate measures a trained coder on runs: recon's metrics; l0 and densities of an autoencoder's latents with the
 // rows on which each is most active; perplexity, usage, entropy and commit of a tokenizer; with a PatchedModel what the
-// reconstructions leave of the model's loss. The rows are those of the coder's own column, token rule and conditions.
+// reconstructions leave of the model's loss. The numbers are of ordinary rows, as the training found them or else the
+// rows at hand tell, beside the fvu of all. The rows are those of the coder's own column, token rule and conditions.
 func Evaluate(ctx context.Context, dir string, runs []stream.Source, o EvalOptions) (e coder.Evaluation, c coder.Card, err error) {
 	c, err = coder.ReadCard(dir)
 	if err != nil {
@@ -53,6 +55,7 @@ func Evaluate(ctx context.Context, dir string, runs []stream.Source, o EvalOptio
 	if o.Rows == 0 {
 		o.Rows = int(s.Rows())
 	}
+	o.ordinary = cfg.Data.Sinks == stream.DropSinks
 	e, err = evaluate(ctx, s, meter, runs, o, cfg.Loop.Micro)
 	e.Heldout = !o.All
 	return e, c, err
@@ -66,25 +69,30 @@ type firing interface {
 
 func evaluate(ctx context.Context, s *stream.Stream, m Meter, runs []stream.Source, o EvalOptions, micro int) (e coder.Evaluation, err error) {
 	latents, sparse := m.(firing)
+	judged := Judged{Meter: m}
 	var best gallery
 	chosen := sampled{limit: o.Prompts}
 	err = s.Head(ctx, o.Rows, func(b *stream.Batch, before int) error {
 		for lo, end := 0, min(b.N, o.Rows-before); lo < end; lo += micro {
 			hi := min(lo+micro, end)
-			if err := m.Add(b.X[lo*b.D:hi*b.D], hi-lo); err != nil {
+			ordinary, err := judged.AddBatch(b, lo, hi)
+			if err != nil {
 				return err
 			}
 			if sparse {
-				best.add(latents, b.Keys[lo:hi])
+				best.add(latents, ordinary.Keys)
 			}
-			chosen.add(b.Keys[lo:hi])
+			if !o.ordinary {
+				ordinary.Keys = b.Keys[lo:hi]
+			}
+			chosen.add(ordinary.Keys)
 		}
 		return nil
 	})
 	if err != nil {
 		return e, err
 	}
-	e.Metrics = m.Metrics()
+	e.Metrics = judged.Metrics()
 	e.PlanIDs = planIDs(runs)
 	if sparse {
 		h := latents.Firing().Histogram()
@@ -96,8 +104,9 @@ func evaluate(ctx context.Context, s *stream.Stream, m Meter, runs []stream.Sour
 	if o.Model == nil {
 		return e, nil
 	}
-	lost, err := recovered(ctx, o.Model, m, o.form, chosen)
+	lost, notes, err := recovered(ctx, o.Model, m, o.form, chosen)
 	maps.Copy(e.Metrics, lost)
+	e.Notes = notes
 	return e, err
 }
 
@@ -106,7 +115,9 @@ func evalStream(c coder.Card, cfg recipe.Recipe, o EvalOptions) stream.Config {
 	if o.All {
 		side = stream.Both
 	}
-	return cfg.Stream(c.Column, side)
+	out := cfg.Stream(c.Column, side)
+	out.Sinks, out.Norms = stream.KeepSinks, c.Norms
+	return out
 }
 
 func planIDs(runs []stream.Source) (ids []string) {

@@ -3,6 +3,7 @@ package measure
 import (
 	"context"
 	"errors"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -66,39 +67,64 @@ func TestContext(t *testing.T) {
 	}
 }
 
-// linear is a host of one linear map: logits = 2·x, x the one-hot of the token.
-type linear struct{ runs int }
+// linear is a host of one linear map: logits = 2·x, x the one-hot of the token; the states are the logits.
+type linear struct {
+	runs, prompts int
+	ids           [][]int32 // by row; nil is always the same
+}
 
-func (h *linear) Prompt(int, int64) ([]int32, error) { return []int32{0, 2, 2, 2}, nil }
+func (h *linear) Prompt(_ int, row int64) ([]int32, error) {
+	if h.ids != nil {
+		return h.ids[row], nil
+	}
+	return []int32{0, 2, 2, 2}, nil
+}
 
-func (h *linear) Run(_ context.Context, ids []int32, at func(column int, x []float32) error) ([]float32, error) {
+func (h *linear) one(ids []int32) []float32 {
 	x := make([]float32, 3*len(ids))
 	for t, id := range ids {
 		x[3*t+int(id)] = 2
 	}
-	h.runs++
-	if at == nil {
-		return x, nil
-	}
-	return x, at(0, x)
+	return x
 }
+
+func (h *linear) Run(_ context.Context, prompts [][]int32, shared int, at func(column, prompt int, x []float32) error) (out [][]float32, err error) {
+	h.runs++
+	for i, ids := range prompts {
+		h.prompts++
+		x := h.one(ids[shared:])
+		out, err = append(out, x), errors.Join(err, at(0, i, x))
+	}
+	return out, err
+}
+
+func (h *linear) Readout(states []float32, n int) ([]float32, error) { return states, nil }
 
 var oneColumn = form{columns: []string{"resid_0"}, widths: []int{3}, out: []int{0}}
 
 // twice is a host of two columns, 2·x and 3·x, whose sum is the logits.
 type twice struct{ linear }
 
-func (h *twice) Run(ctx context.Context, ids []int32, at func(column int, x []float32) error) ([]float32, error) {
-	a, _ := h.linear.Run(ctx, ids, nil)
-	b := make([]float32, len(a))
-	for i, v := range a {
-		b[i] = v * 3 / 2
+func (h *twice) Run(_ context.Context, prompts [][]int32, shared int, at func(column, prompt int, x []float32) error) (out [][]float32, err error) {
+	h.runs++
+	var a, b [][]float32
+	for i, ids := range prompts {
+		a, b = append(a, h.one(ids[shared:])), append(b, h.one(ids[shared:]))
+		for j := range b[i] {
+			b[i][j] *= 1.5
+		}
 	}
-	if err := errors.Join(at(0, a), at(1, b)); err != nil {
-		return nil, err
+	for column, x := range [][][]float32{a, b} {
+		for i := range prompts {
+			if err := at(column, i, x[i]); err != nil {
+				return nil, err
+			}
+		}
 	}
-	for i, v := range b {
-		a[i] += v
+	for i := range prompts {
+		for j, v := range b[i] {
+			a[i][j] += v
+		}
 	}
 	return a, nil
 }
@@ -116,7 +142,7 @@ func (halved) Reconstruct(x, xhat []float32, n int) error {
 // The numbers are those of the definitions, computed by hand for logits (2,0,0), (1,0,0) and 0.
 func TestRecovered(t *testing.T) {
 	h := &linear{}
-	m, err := recovered(t.Context(), h, halved{}, oneColumn, sampled{order: []promptOf{{0, 4}}, at: map[promptOf][]int32{{0, 4}: {2, 1}}})
+	m, _, err := recovered(t.Context(), h, halved{}, oneColumn, sampled{order: []promptOf{{0, 4}}, at: map[promptOf][]int32{{0, 4}: {2, 1}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +162,7 @@ func TestRecovered(t *testing.T) {
 	}
 	// (8 − 3.5)/(8 − 3.2) is the vector of the definition.
 	l := losses{tokens: 1, positions: 1, zero: 8, coder: 3.5, clean: 3.2}
-	if got := l.metrics(1)["loss_recovered"]; math.Abs(got-.9375) > 1e-12 {
+	if got := l.lossRecovered(); math.Abs(got-.9375) > 1e-12 {
 		t.Errorf("loss recovered %v, want .9375", got)
 	}
 }
@@ -145,7 +171,7 @@ func TestRecovered(t *testing.T) {
 func TestRecoveredOfCrosscoder(t *testing.T) {
 	h := &twice{}
 	two := form{columns: []string{"fc1_0", "fc2_0"}, widths: []int{3, 3}, out: []int{0, 1}}
-	m, err := recovered(t.Context(), h, halved{}, two, sampled{order: []promptOf{{}}, at: map[promptOf][]int32{{}: {1, 2}}})
+	m, _, err := recovered(t.Context(), h, halved{}, two, sampled{order: []promptOf{{}}, at: map[promptOf][]int32{{}: {1, 2}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,23 +201,115 @@ func (threefold) Reconstruct(x, xhat []float32, n int) error {
 	return nil
 }
 
-// A transcoder's prediction takes the promptOf of its target, if the model computes that later.
+// A transcoder's prediction takes the place of its target, if the model computes that later.
 func TestRecoveredOfTranscoder(t *testing.T) {
 	f := form{columns: []string{"resid_0", "fc2_1"}, widths: []int{3, 3}, out: []int{1}}
-	m, err := recovered(t.Context(), &twice{}, threefold{}, f, sampled{order: []promptOf{{}}, at: map[promptOf][]int32{{}: {1}}})
+	m, _, err := recovered(t.Context(), &twice{}, threefold{}, f, sampled{order: []promptOf{{}}, at: map[promptOf][]int32{{}: {1}}})
 	if err != nil || m["loss_recovered"] != 1 || m["kl_coder"] != 0 || len(m) != 8 {
 		t.Errorf("%v, %v", m, err)
 	}
 	f.out = []int{0} // as if the target came first
-	if _, err = recovered(t.Context(), &twice{}, threefold{}, f, sampled{order: []promptOf{{}}, at: map[promptOf][]int32{{}: {1}}}); err == nil || !strings.Contains(err.Error(), "computes resid_0 before fc2_1") {
+	if _, _, err = recovered(t.Context(), &twice{}, threefold{}, f, sampled{order: []promptOf{{}}, at: map[promptOf][]int32{{}: {1}}}); err == nil || !strings.Contains(err.Error(), "computes resid_0 before fc2_1") {
 		t.Errorf("a target that is computed first: %v", err)
 	}
 }
 
 // A prompt that is shorter than what the run holds of it is another prompt.
 func TestRecoveredRefusesOtherPrompts(t *testing.T) {
-	_, err := recovered(t.Context(), &linear{}, halved{}, oneColumn, sampled{order: []promptOf{{}}, at: map[promptOf][]int32{{}: {4}}})
+	_, _, err := recovered(t.Context(), &linear{}, halved{}, oneColumn, sampled{order: []promptOf{{}}, at: map[promptOf][]int32{{}: {4}}})
 	if err == nil {
 		t.Error("accepted")
+	}
+}
+
+// Prompts that go through the model together give what they give one by one.
+func TestRecoveredOfBatches(t *testing.T) {
+	long := func(n int) (ids []int32) {
+		for i := range n {
+			ids = append(ids, int32(i*i%3))
+		}
+		return ids
+	}
+	h := &linear{ids: [][]int32{long(300), long(12), long(700), long(40), long(41), long(9)}}
+	s := sampled{at: map[promptOf][]int32{}}
+	for row := range h.ids {
+		p := promptOf{prompt: int64(row)}
+		s.order = append(s.order, p)
+		s.at[p] = []int32{8}
+		if n := len(h.ids[row]); n > 20 {
+			s.at[p] = append(s.at[p], int32(n-1), 14)
+		}
+	}
+	together, _, err := recovered(t.Context(), h, halved{}, oneColumn, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.runs != 9 || h.prompts != 18 { // 700; 300, 41, 40; 12, 9: three times each
+		t.Errorf("%d runs of %d prompts", h.runs, h.prompts)
+	}
+	var parts []losses
+	for _, p := range s.order {
+		alone := sampled{order: []promptOf{p}, at: s.at}
+		prompts, _ := alone.prompts(h)
+		if err := oneColumn.patch(t.Context(), h, halved{}, patchBatch{prompts: prompts}); err != nil {
+			t.Fatal(err)
+		}
+		parts = append(parts, prompts[0].lost[0])
+	}
+	want, _ := total(parts).metrics()
+	for name, v := range shares(parts) {
+		want[name] = v
+	}
+	for name, v := range want {
+		if math.Abs(together[name]-v) > 1e-9 {
+			t.Errorf("%s: %v together, %v one by one", name, together[name], v)
+		}
+	}
+	if b := batches(mustPrompts(t, s, h)); b[1].shared != 8 {
+		t.Errorf("the prompts share %d tokens", b[1].shared)
+	}
+}
+
+func mustPrompts(t *testing.T, s sampled, h PatchedModel) []*patchedPrompt {
+	p, err := s.prompts(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// The interval holds the value, is wider for fewer prompts, and is the same every time; a share above 1 and one that is
+// not defined are explained.
+func TestSharesOfPrompts(t *testing.T) {
+	var few, many []losses
+	for i := range 400 {
+		l := losses{tokens: 1, positions: 1, clean: 1, coder: 1 + float64(i%10)/10, zero: 3, divergedCoder: float64(i % 7), divergedZero: 20}
+		many = append(many, l)
+		if i < 20 {
+			few = append(few, l)
+		}
+	}
+	a, b := shares(few), shares(many)
+	for _, name := range []string{"loss_recovered", "kl_score"} {
+		for _, m := range []map[string]float64{a, b} {
+			if !(m[name+"_low"] < m[name] && m[name] < m[name+"_high"]) {
+				t.Errorf("%s %v is not between %v and %v", name, m[name], m[name+"_low"], m[name+"_high"])
+			}
+		}
+		if !(b[name+"_high"]-b[name+"_low"] < a[name+"_high"]-a[name+"_low"]) {
+			t.Errorf("%s: %v of 400 prompts, %v of 20", name, b, a)
+		}
+	}
+	if again := shares(few); !maps.Equal(a, again) {
+		t.Errorf("%v, then %v", a, again)
+	}
+	if alone := shares(few[:1]); len(alone) != 2 {
+		t.Errorf("an interval of one prompt: %v", alone)
+	}
+	if m, notes := (losses{tokens: 1, positions: 1, clean: 3, coder: 2, zero: 4, divergedZero: 1}).metrics(); m["loss_recovered"] != 2 || notes["loss_recovered"] == "" {
+		t.Errorf("%v, %v", m, notes)
+	}
+	if m, notes := (losses{tokens: 1, positions: 1, clean: 3, coder: 3.5, zero: 2, divergedZero: 1}).metrics(); len(m) != 6 || notes["loss_recovered"] == "" {
+		t.Errorf("%v, %v", m, notes)
 	}
 }

@@ -48,51 +48,66 @@ func (f form) outputs() (n int) {
 	return n
 }
 
-// rowsOf are rows of a form that columns are put into as the model computes them.
+// rowsOf are the rows of a batch of prompts, prompt after prompt, which columns are put into as the model computes them.
 type rowsOf struct {
 	form
-	x    []float32
-	seen []int // numbers of the columns, in their order
+	patchBatch
+	x     []float32
+	first []int // row of each prompt's first position; behind the last, their number
+	seen  []int // numbers of the columns, in their order
 }
 
-func (f form) rows(n int) *rowsOf {
-	row := 0
+func (f form) rows(b patchBatch) *rowsOf {
+	r := &rowsOf{form: f, patchBatch: b, first: []int{0}}
+	for i, p := range b.prompts {
+		r.first = append(r.first, r.first[i]+len(p.at))
+	}
+	r.x = make([]float32, r.first[len(b.prompts)]*r.row())
+	return r
+}
+
+// row is the length of a row.
+func (f form) row() (n int) {
 	for _, w := range f.widths {
-		row += w
+		n += w
 	}
-	return &rowsOf{form: f, x: make([]float32, n*row)}
+	return n
 }
 
-// gather copies the vectors at some positions. What replaces a vector cannot depend on one that is computed later.
-func (r *rowsOf) gather(at []int32) func(column int, x []float32) error {
-	return func(column int, x []float32) error {
-		if len(r.out) == 1 && slices.Contains(r.seen, r.out[0]) {
-			return fmt.Errorf("the model computes %s before %s: what is predicted of it cannot take its place", r.columns[r.out[0]], r.columns[column])
-		}
+// each hands over the positions of a prompt that the coder reads: the vector in x, which begins behind what is shared,
+// and the number of the row.
+func (r *rowsOf) each(prompt int, x []float32, d int, use func(x []float32, row int)) {
+	for i, pos := range r.prompts[prompt].at {
+		at := (int(pos) - r.shared) * d
+		use(x[at:at+d], r.first[prompt]+i)
+	}
+}
+
+// gather copies the vectors of a prompt. What replaces a vector cannot depend on one that is computed later.
+func (r *rowsOf) gather(column, prompt int, x []float32) error {
+	if len(r.out) == 1 && !slices.Contains(r.seen, column) && slices.Contains(r.seen, r.out[0]) {
+		return fmt.Errorf("the model computes %s before %s: what is predicted of it cannot take its place", r.columns[r.out[0]], r.columns[column])
+	}
+	if !slices.Contains(r.seen, column) {
 		r.seen = append(r.seen, column)
-		d, from, row := r.widths[column], 0, len(r.x)/len(at)
-		for _, w := range r.widths[:column] {
-			from += w
-		}
-		for i, pos := range at {
-			copy(r.x[i*row+from:i*row+from+d], x[int(pos)*d:(int(pos)+1)*d])
-		}
-		return nil
 	}
+	d, from, all := r.widths[column], 0, r.row()
+	for _, w := range r.widths[:column] {
+		from += w
+	}
+	r.each(prompt, x, d, func(x []float32, row int) { copy(r.x[row*all+from:row*all+from+d], x) })
+	return nil
 }
 
-// put replaces the column out[i] at some positions by its part of the reconstructions.
-func (f form) put(i int, at []int32, xhat []float32) func(column int, x []float32) error {
-	from, all, d := 0, f.outputs(), f.widths[f.out[i]]
-	for _, j := range f.out[:i] {
-		from += f.widths[j]
+// put replaces the column out[i] of every prompt by its part of the reconstructions.
+func (r *rowsOf) put(i int, xhat []float32) func(column, prompt int, x []float32) error {
+	from, all, d := 0, r.outputs(), r.widths[r.out[i]]
+	for _, j := range r.out[:i] {
+		from += r.widths[j]
 	}
-	return func(column int, x []float32) error {
-		if column != f.out[i] {
-			return nil
-		}
-		for b, pos := range at {
-			copy(x[int(pos)*d:(int(pos)+1)*d], xhat[b*all+from:b*all+from+d])
+	return func(column, prompt int, x []float32) error {
+		if column == r.out[i] {
+			r.each(prompt, x, d, func(x []float32, row int) { copy(x, xhat[row*all+from:row*all+from+d]) })
 		}
 		return nil
 	}

@@ -1,12 +1,12 @@
 package measure
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"math"
+	"maps"
 	"slices"
 
-	"actfleet/trainer/parallel"
 	"actfleet/trainer/stream"
 )
 
@@ -14,10 +14,13 @@ import (
 type PatchedModel interface {
 	// Prompt is the token ids of a data-set row of a run.
 	Prompt(run int, row int64) ([]int32, error)
-	// Run returns the next-token logits [T, V] of a prompt of T tokens. At, if not nil, is given the vectors x [T, D]
-	// of each of the coder's columns, by its number in Coder.Columns, in the order the model computes them; what it
-	// leaves there is what the model goes on with.
-	Run(ctx context.Context, ids []int32, at func(column int, x []float32) error) (logits []float32, err error)
+	// Run takes prompts through the model together. All begin with the same shared tokens, which may be computed once.
+	// At is given the vectors x [T−shared, D] of each prompt, by its place in prompts, at each of the coder's columns, by
+	// its number in Coder.Columns, in the order the model computes them; what it leaves there is what the model goes on
+	// with. States are what the last block puts out for each prompt, [T−shared, H].
+	Run(ctx context.Context, prompts [][]int32, shared int, at func(column, prompt int, x []float32) error) (states [][]float32, err error)
+	// Readout is the next-token logits [n, V] of n states [n, H].
+	Readout(states []float32, n int) (logits []float32, err error)
 }
 
 // reconstructor is a meter's coder: rows x [n, Row] to reconstructions [n, out].
@@ -48,165 +51,186 @@ func (s *sampled) add(rows []stream.Key) {
 	}
 }
 
-// losses sums over positions. The model is run as it is (clean), with x̂ for x (coder) and with 0 for x (zero).
-type losses struct {
-	tokens, positions           float64
-	clean, coder, zero          float64   // cross entropy of the next token, in nats
-	divergedCoder, divergedZero float64   // KL from the clean prediction
-	cleanLog, coderLog, zeroLog []float64 // of one position
-}
-
 // recovered measures what putting the reconstructions into the model costs, where the coder reads: ce_clean, ce_coder
 // and ce_zero, the mean cross entropy of the next token; loss_recovered = (zero − coder)/(zero − clean), where
 // zeros cost something; kl_coder and kl_zero, the mean KL divergence of the prediction from the clean one; kl_score =
 // 1 − kl_coder/kl_zero. Positions before the first that is replaced do not count, and the last token of a prompt has no
 // next one. Of a crosscoder each column is replaced by itself: the means are over the columns too, and the two shares
-// of each column stand beside them under its name.
-func recovered(ctx context.Context, h PatchedModel, m Meter, f form, s sampled) (map[string]float64, error) {
+// of each column stand beside them under its name. The shares have 95 % intervals over the prompts (see spread). Notes
+// say of a metric why it is missing or means little.
+func recovered(ctx context.Context, h PatchedModel, m Meter, f form, s sampled) (metrics map[string]float64, notes map[string]string, err error) {
 	r, ok := m.(reconstructor)
 	if !ok {
-		return nil, fmt.Errorf("a coder of type %T cannot be put into a model", m)
+		return nil, nil, fmt.Errorf("a coder of type %T cannot be put into a model", m)
 	}
-	l := make([]losses, len(f.out))
+	prompts, err := s.prompts(h)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, b := range batches(prompts) {
+		if err := f.patch(ctx, h, r, b); err != nil {
+			return nil, nil, fmt.Errorf("run row %d with the reconstructions: %w", b.prompts[0].row, err)
+		}
+	}
+	metrics, notes = f.metrics(prompts)
+	return metrics, notes, nil
+}
+
+// patchedPrompt is one prompt and what it costs to put the coder into it.
+type patchedPrompt struct {
+	row  int64
+	ids  []int32
+	at   []int32  // positions that the coder reads, rising
+	lost []losses // of each column that is replaced
+}
+
+// prompts are those that were sampled, in their order.
+func (s *sampled) prompts(h PatchedModel) (out []*patchedPrompt, err error) {
 	for _, p := range s.order {
 		ids, err := h.Prompt(int(p.run), p.prompt)
 		if err != nil {
 			return nil, err
 		}
 		at := slices.Sorted(slices.Values(s.at[p]))
+		if len(at) == 0 {
+			continue
+		}
 		if last := at[len(at)-1]; int(last) >= len(ids) {
 			return nil, fmt.Errorf("row %d has %d tokens, the run holds its position %d: the input is not the run's", p.prompt, len(ids), last)
 		}
-		if err := f.prompt(ctx, h, r, ids, at, l); err != nil {
-			return nil, fmt.Errorf("run row %d with the reconstructions: %w", p.prompt, err)
-		}
+		out = append(out, &patchedPrompt{row: p.prompt, ids: ids, at: at})
 	}
-	return f.metrics(l, len(s.order)), nil
+	return out, nil
 }
 
-// prompt runs one prompt as it is, and twice for each column that is replaced.
-func (f form) prompt(ctx context.Context, h PatchedModel, r reconstructor, ids, at []int32, l []losses) error {
-	rows := f.rows(len(at))
-	clean, err := h.Run(ctx, ids, rows.gather(at))
+const (
+	// batchTokens bounds the tokens of a batch, those that fill it up included.
+	batchTokens = 1024
+	// leastShared is how many tokens prompts must share for it to be worth computing them on their own.
+	leastShared = 8
+	// readAtOnce is how many positions' logits are in memory at once.
+	readAtOnce = 64
+)
+
+// patchBatch is prompts that go through the model together.
+type patchBatch struct {
+	prompts []*patchedPrompt
+	shared  int // tokens that all begin with, none of which the coder reads
+}
+
+// batches puts prompts of about the same length together.
+func batches(prompts []*patchedPrompt) (out []patchBatch) {
+	byLength := slices.Clone(prompts)
+	slices.SortStableFunc(byLength, func(a, b *patchedPrompt) int { return cmp.Compare(len(b.ids), len(a.ids)) })
+	for len(byLength) > 0 {
+		n := min(len(byLength), max(1, batchTokens/len(byLength[0].ids)))
+		b := patchBatch{prompts: byLength[:n]}
+		if n > 1 {
+			b.shared = sharedBeginning(b.prompts)
+		}
+		out, byLength = append(out, b), byLength[n:]
+	}
+	return out
+}
+
+// sharedBeginning is how many tokens all prompts begin with before the coder reads any of them.
+func sharedBeginning(prompts []*patchedPrompt) int {
+	first := prompts[0].ids
+	shared := len(first) - 1
+	for _, p := range prompts {
+		shared = min(shared, int(p.at[0]), len(p.ids)-1)
+		n := 0
+		for n < shared && p.ids[n] == first[n] {
+			n++
+		}
+		shared = n
+	}
+	if shared < leastShared {
+		return 0
+	}
+	return shared
+}
+
+func (b patchBatch) ids() (out [][]int32) {
+	for _, p := range b.prompts {
+		out = append(out, p.ids)
+	}
+	return out
+}
+
+// patch runs a batch as it is, and twice for each column that is replaced, and leaves the losses in its prompts.
+func (f form) patch(ctx context.Context, h PatchedModel, r reconstructor, b patchBatch) error {
+	rows := f.rows(b)
+	clean, err := h.Run(ctx, b.ids(), b.shared, rows.gather)
 	if err != nil {
 		return err
 	}
-	xhat := make([]float32, len(at)*f.outputs())
-	if err := r.Reconstruct(rows.x, xhat, len(at)); err != nil {
+	n := rows.first[len(b.prompts)]
+	xhat := make([]float32, n*f.outputs())
+	if err := r.Reconstruct(rows.x, xhat, n); err != nil {
 		return err
 	}
 	zeros := make([]float32, len(xhat))
 	for i := range f.out {
-		coded, err := h.Run(ctx, ids, f.put(i, at, xhat))
+		coded, err := h.Run(ctx, b.ids(), b.shared, rows.put(i, xhat))
 		if err != nil {
 			return err
 		}
-		zero, err := h.Run(ctx, ids, f.put(i, at, zeros))
+		zero, err := h.Run(ctx, b.ids(), b.shared, rows.put(i, zeros))
 		if err != nil {
 			return err
 		}
-		l[i].prompt(clean, coded, zero, ids, int(at[0]))
+		if err := b.lose(h, clean, coded, zero); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// metrics are those of all columns together, and of each where there are several.
-func (f form) metrics(l []losses, prompts int) map[string]float64 {
-	var all losses
-	for _, one := range l {
-		all.join(one)
-	}
-	out := all.metrics(prompts)
-	for i, column := range f.out {
-		if len(f.out) == 1 {
-			break
+// lose adds to every prompt its losses from the states of a batch in three runs.
+func (b patchBatch) lose(h PatchedModel, clean, coded, zero [][]float32) error {
+	var todo []position
+	for i, p := range b.prompts {
+		p.lost = append(p.lost, losses{})
+		for t := int(p.at[0]); t < len(p.ids); t++ {
+			next := int32(-1)
+			if t+1 < len(p.ids) {
+				next = p.ids[t+1]
+			}
+			d := len(clean[i]) / (len(p.ids) - b.shared)
+			lo, hi := (t-b.shared)*d, (t-b.shared+1)*d
+			todo = append(todo, position{p, next, [3][]float32{clean[i][lo:hi], coded[i][lo:hi], zero[i][lo:hi]}})
 		}
-		for name, v := range l[i].metrics(prompts) {
-			if name == "loss_recovered" || name == "kl_score" {
-				out[name+"@"+f.columns[column]] = v
+	}
+	for part := range slices.Chunk(todo, readAtOnce) {
+		if err := lose(h, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// metrics are those of all columns together, and the shares of each where there are several.
+func (f form) metrics(prompts []*patchedPrompt) (out map[string]float64, notes map[string]string) {
+	all := make([]losses, len(prompts))
+	byColumn := map[string]map[string]float64{}
+	for i, c := range f.out {
+		one := make([]losses, len(prompts))
+		for j, p := range prompts {
+			one[j] = p.lost[i]
+			all[j].join(one[j])
+		}
+		byColumn["@"+f.columns[c]] = shares(one)
+	}
+	out, notes = total(all).metrics()
+	maps.Copy(out, shares(all))
+	out["prompts"] = float64(len(prompts))
+	if len(f.out) > 1 {
+		for column, share := range byColumn {
+			for name, v := range share {
+				out[name+column] = v
 			}
 		}
 	}
-	return out
-}
-
-// join adds the sums of b.
-func (l *losses) join(b losses) {
-	l.tokens, l.positions = l.tokens+b.tokens, l.positions+b.positions
-	l.clean, l.coder, l.zero = l.clean+b.clean, l.coder+b.coder, l.zero+b.zero
-	l.divergedCoder, l.divergedZero = l.divergedCoder+b.divergedCoder, l.divergedZero+b.divergedZero
-}
-
-// prompt adds the positions of a prompt from the first that was replaced on.
-func (l *losses) prompt(clean, coded, zero []float32, ids []int32, first int) {
-	v := len(clean) / len(ids)
-	for t := first; t < len(ids); t++ {
-		next := int32(-1)
-		if t+1 < len(ids) {
-			next = ids[t+1]
-		}
-		l.add(clean[t*v:(t+1)*v], coded[t*v:(t+1)*v], zero[t*v:(t+1)*v], next)
-	}
-}
-
-// add counts one position; next is the token that follows, −1 at the end.
-func (l *losses) add(clean, coder, zero []float32, next int32) {
-	logs := []*[]float64{&l.cleanLog, &l.coderLog, &l.zeroLog}
-	logits := [][]float32{clean, coder, zero}
-	parallel.For(len(logs), 1, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			*logs[i] = logSoftmax(*logs[i], logits[i])
-		}
-	})
-	l.positions++
-	l.divergedCoder += divergence(l.cleanLog, l.coderLog)
-	l.divergedZero += divergence(l.cleanLog, l.zeroLog)
-	if next < 0 {
-		return
-	}
-	l.tokens++
-	l.clean, l.coder, l.zero = l.clean-l.cleanLog[next], l.coder-l.coderLog[next], l.zero-l.zeroLog[next]
-}
-
-// logSoftmax writes the log of the probabilities to dst.
-func logSoftmax(dst []float64, logits []float32) []float64 {
-	most := slices.Max(logits)
-	var sum float64
-	dst = dst[:0]
-	for _, v := range logits {
-		dst = append(dst, float64(v)-float64(most))
-		sum += math.Exp(float64(v) - float64(most))
-	}
-	log := math.Log(sum)
-	for i := range dst {
-		dst[i] -= log
-	}
-	return dst
-}
-
-// divergence is KL(p‖q) of log probabilities, in nats.
-func divergence(p, q []float64) (sum float64) {
-	for i, v := range p {
-		sum += math.Exp(v) * (v - q[i])
-	}
-	return sum
-}
-
-func (l *losses) metrics(prompts int) map[string]float64 {
-	out := map[string]float64{"prompts": float64(prompts)}
-	put := func(name string, v float64) {
-		if !math.IsNaN(v) && !math.IsInf(v, 0) {
-			out[name] = v
-		}
-	}
-	put("ce_clean", l.clean/l.tokens)
-	put("ce_coder", l.coder/l.tokens)
-	put("ce_zero", l.zero/l.tokens)
-	if l.zero > l.clean {
-		put("loss_recovered", (l.zero-l.coder)/(l.zero-l.clean))
-	}
-	put("kl_coder", l.divergedCoder/l.positions)
-	put("kl_zero", l.divergedZero/l.positions)
-	put("kl_score", 1-l.divergedCoder/l.divergedZero)
-	return out
+	return out, notes
 }

@@ -42,17 +42,23 @@ func (r Recipe) Card(column string, runs []stream.Source, widths []int, program 
 func Of(c coder.Card) (Recipe, error) {
 	r := Default(c.Kind)
 	var errs []error
-	for _, key := range slices.Sorted(maps.Keys(c.Config)) {
-		errs = append(errs, r.set(key, c.Config[key]))
+	config := Renamed(c).Config
+	for _, key := range slices.Sorted(maps.Keys(config)) {
+		errs = append(errs, r.set(key, config[key]))
 	}
 	errs = append(errs, r.Validate())
 	return r, errors.Join(errs...)
 }
 
-// Renamed is a card with its recipe under the keys of today.
+// Renamed is a card with its recipe under the keys of today, with what it meant by not having one.
 func Renamed(c coder.Card) coder.Card {
 	r := Default(c.Kind)
 	config := map[string]any{}
+	for key, v := range former {
+		if r.find(key) != nil && len(c.Config) > 0 {
+			config[key] = v
+		}
+	}
 	for key, v := range c.Config {
 		if f := r.find(key); f != nil {
 			key = f.key

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"actfleet/trainer/stream"
 )
 
 // field is one key of a Recipe.
@@ -17,6 +19,9 @@ type field struct {
 // renamed are keys of before by those of today.
 var renamed = map[string]string{"lloyd": "kmeans_steps", "revive": "dead_share", "penalty_rise": "penalty_warmup"}
 
+// former is what a recipe meant that has not these keys.
+var former = map[string]any{"sinks": stream.KeepSinks, "target_l0": 0}
+
 func (d *Data) fields() []field {
 	return []field{
 		{"data_seed", &d.Seed, nil, "random seed of the order of rows; seed is for everything else"},
@@ -24,7 +29,8 @@ func (d *Data) fields() []field {
 		{"holdout_by", &d.HoldoutBy, nil, "column whose equal values are held out together; auto is group if there is one, else row (the prompt)"},
 		{"window", &d.ShuffleWindow, atLeast(&d.ShuffleWindow, 1), "shuffle window: row groups (of 512 rows) mixed together"},
 		{"span", &d.Span, atLeast(&d.Span, 0), "units mixed with each other, and that --follow waits for; 0 is all"},
-		{"max_norm", &d.MaxNorm, within(&d.MaxNorm, 0, 1e9), "drops rows whose norm exceeds this multiple of their unit's root mean square norm; 0 keeps all"},
+		{"sinks", &d.Sinks, oneOf(&d.Sinks, stream.DropSinks, stream.ClipSinks, stream.KeepSinks), "rows of extreme norm (attention sinks; a scan before the training finds them): drop, clip to the median norm, keep"},
+		{"max_norm", &d.MaxNorm, within(&d.MaxNorm, 0, 1e9), "also drops rows whose norm exceeds this multiple of the median norm; 0 keeps all"},
 		{"non_finite", &d.NonFinite, oneOf(&d.NonFinite, dropRows, failAtRows), "rows with NaN or infinite values: drop (and count) or fail"},
 	}
 }

@@ -32,7 +32,8 @@ type Data struct {
 	HoldoutBy     string   // column whose equal values stay together
 	ShuffleWindow int      // row groups mixed together
 	Span          int      // units mixed with each other; 0 is all
-	MaxNorm       float64  // in root mean square norms; 0 is none
+	MaxNorm       float64  // in median norms; 0 is none
+	Sinks         string   // stream.DropSinks, ClipSinks or KeepSinks
 	NonFinite     string   // drop or fail
 	Seed          uint64   // of the order of rows
 }
@@ -68,7 +69,7 @@ var kinds = []string{coder.SAE, coder.VQ, coder.Probe}
 // two cores at width 256.
 func Default(kind string) Recipe {
 	r := Recipe{Kind: kind,
-		Data: Data{Tokens: "all", Holdout: 0.05, HoldoutBy: "auto", ShuffleWindow: 64, Span: 64, NonFinite: dropRows},
+		Data: Data{Tokens: "all", Holdout: 0.05, HoldoutBy: "auto", ShuffleWindow: 64, Span: 64, Sinks: stream.DropSinks, NonFinite: dropRows},
 		Loop: Loop{Batch: 2048, Micro: 1024, Steps: 500, Warmup: 0.05, Cooldown: 0.2, Clip: 1,
 			InitRows: 8192, EvalRows: 16384, EvalSteps: 100, LogSteps: 10, CheckpointSteps: 100, CheckpointKeep: 2},
 		SAE: defaultSAE(), VQ: defaultVQ(), Probe: defaultProbe()}
@@ -155,11 +156,14 @@ func (r *Recipe) Resolve(d int, rows int64) {
 // Prefetch is the number of batches read ahead.
 const Prefetch = 2
 
-// Stream is how a column is read for one side of the holdout.
+// Stream is how a column is read for one side of the holdout. Held-out sinks are kept, and marked.
 func (r Recipe) Stream(column string, side stream.Side) stream.Config {
 	d := r.Data
+	if side == stream.Heldout {
+		d.Sinks = stream.KeepSinks // an evaluation tells them from ordinary rows
+	}
 	return stream.Config{Column: column, Beside: r.Beside(), Batch: r.Loop.Batch, ShuffleWindow: d.ShuffleWindow, Span: d.Span, Seed: d.Seed, Prefetch: Prefetch,
-		MaxNorm: d.MaxNorm, FailNonFinite: d.NonFinite == failAtRows,
+		MaxNorm: d.MaxNorm, Sinks: d.Sinks, FailNonFinite: d.NonFinite == failAtRows,
 		Filter: stream.Filter{Tokens: d.Tokens, Where: d.Where, Side: side,
 			Holdout: stream.Holdout{Fraction: d.Holdout, By: d.HoldoutBy}}}
 }

@@ -18,6 +18,7 @@ type SAE struct {
 	Scale, Tied    bool
 
 	Penalty, Warmup float64 // λ, and over which fraction of the steps it rises
+	TargetL0        float64 // that λ is moved towards; 0 is none
 	Sparsity        string  // sae.Sparsity
 	GroupSize       int     // of group sparsity
 	PEnd, PFrom     float64
@@ -59,6 +60,7 @@ func (s *SAE) fields(l *Loop) []field {
 		{"tied_bias", &s.Tied, nil, "subtract the decoder bias from the encoder's input; never for relu_april, jumprelu_tanh and transcoders"},
 		{"penalty", &s.Penalty, within(&s.Penalty, Auto, 1e6), "sparsity coefficient λ, of L0 for jumprelu, otherwise of the activations, with errors summed over a vector of mean square 1; -1 is 5 for relu_april, else 1"},
 		{"penalty_warmup", &s.Warmup, within(&s.Warmup, Auto, 1), "fraction of the steps over which λ rises to its value; -1 is 1 for jumprelu_tanh, else 0.05"},
+		{"target_l0", &s.TargetL0, within(&s.TargetL0, 0, 1e9), "active latents of a row, towards which penalty is moved, with relu, relu_april, gated, jumprelu and jumprelu_tanh, which k does not bind; 0 leaves penalty as it is"},
 		{"sparsity", &s.Sparsity, nil, "sparsity loss of relu: l1, p_anneal, hoyer, group, group_hoyer"},
 		{"group_size", &s.GroupSize, atLeast(&s.GroupSize, 1), "neighbouring latents that form a group (group, group_hoyer)"},
 		{"p_end", &s.PEnd, within(&s.PEnd, 0, 1), "final exponent p of p_anneal"},
@@ -90,6 +92,12 @@ func (s SAE) problems() (errs []error) {
 	}
 	if s.K > s.Width {
 		errs = append(errs, fmt.Errorf("k is %d, but width is only %d", s.K, s.Width))
+	}
+	if s.TargetL0 > 0 && sae.Arch(s.Arch).BoundByK() {
+		errs = append(errs, fmt.Errorf("target_l0 is for architectures with a penalty: of %s k is the number of active latents", s.Arch))
+	}
+	if s.TargetL0 > float64(s.Width) || s.TargetL0 > 0 && s.Penalty == 0 {
+		errs = append(errs, fmt.Errorf("target_l0 is %v: it must be at most width (%d), and needs a penalty above 0", s.TargetL0, s.Width))
 	}
 	if s.Skip && s.Target == "" {
 		errs = append(errs, errors.New("skip is for transcoders: set target"))
@@ -159,7 +167,7 @@ func (s SAE) Learner(l Loop, seed uint64, widths []int) (sae.Config, error) {
 	steps := func(share float64) int { return int(share * float64(l.Steps)) }
 	out := sae.Config{Arch: sae.Arch(s.Arch), Width: s.Width, K: s.K, AuxK: s.AuxK, AuxCoef: s.AuxCoef, DeadTokens: s.DeadTokens,
 		Clip: l.Clip, Scale: s.Scale, Untied: !s.Tied, Steps: l.Steps, Seed: seed,
-		Penalty: s.Penalty, Warmup: steps(s.Warmup), Sparsity: sae.Sparsity(s.Sparsity), GroupSize: s.GroupSize, PEnd: s.PEnd, PFrom: steps(s.PFrom),
+		Penalty: s.Penalty, Warmup: steps(s.Warmup), TargetL0: s.TargetL0, Sparsity: sae.Sparsity(s.Sparsity), GroupSize: s.GroupSize, PEnd: s.PEnd, PFrom: steps(s.PFrom),
 		Bandwidth: s.Band, Theta: s.Theta, Preact: s.Preact, Prefixes: s.Groups, Sampled: s.Sampled,
 		Optimizer: optim.Config{Name: optim.Name(s.Optimizer), Beta1: s.Beta1, Beta2: s.Beta2, Decay: s.WeightDecay}, EMA: s.EMA,
 		DataInit: s.DataInit, Resample: s.Resample, Skip: s.Skip}

@@ -184,6 +184,10 @@ func assignTexts(p *[]string, v any) bool {
 		*p = slices.DeleteFunc(splitList(s), func(s string) bool { return s == "" })
 		return true
 	}
+	if texts, ok := v.([]string); ok { // of a card that was never written
+		*p = slices.Clone(texts)
+		return true
+	}
 	list, ok := v.([]any)
 	if !ok {
 		return false
@@ -230,6 +234,9 @@ func assignNumbers(p *[]float64, v any) bool {
 		ok = true
 	} else if n, single := number(v); single {
 		list, ok = []any{n}, true
+	} else if numbers, typed := v.([]float64); typed { // of a card that was never written
+		*p = slices.Clone(numbers)
+		return true
 	}
 	if !ok {
 		return false

@@ -28,7 +28,7 @@ const maxLearners = 4096
 //	  - {kind: sae, site: fc2, layers: 3, width: [1024, 4096], k: [16, 32], seed: [0, 1]}
 //	  - {kind: tokenizer, site: resid, layers: all, codes: 512, name: small}
 //
-// A list under a key that takes one value stands for a learner with each; several are
+// A list under a key that takes one value, here or in common, stands for a learner with each; several are
 // crossed. Keys of common, and the settings "key=value" which win over the file, go to
 // the kinds that have them. All problems are reported at once.
 func LoadSweep(path string, sets []string) ([]Planned, error) {
@@ -105,25 +105,26 @@ func joined(v any) string {
 	return strings.Join(parts, ",")
 }
 
-// cross applies an entry's values to the plan; a list under a key that takes one value
-// multiplies the plans.
+// cross applies an entry's values and those of common that it does not replace to the plan; a list under a key that
+// takes one value multiplies the plans.
 func (p Planned) cross(values, common map[string]any, sets []string) ([]Planned, error) {
 	var errs []error
+	plans := []Planned{p}
+	own := maps.Clone(values)
+	for _, key := range []string{"kind", "name", "site", "layers"} {
+		delete(own, key)
+	}
 	for _, key := range slices.Sorted(maps.Keys(common)) {
-		if p.Recipe.find(key) != nil {
-			errs = append(errs, p.Recipe.set(key, common[key]))
+		if _, replaced := own[key]; !replaced && p.Recipe.find(key) != nil {
+			own[key] = common[key]
 		}
 	}
-	plans := []Planned{p}
-	for _, key := range slices.Sorted(maps.Keys(values)) {
-		if slices.Contains([]string{"kind", "name", "site", "layers"}, key) {
-			continue
-		}
+	for _, key := range slices.Sorted(maps.Keys(own)) {
 		var err error
-		plans, err = times(plans, key, values[key])
-		if errs = append(errs, err); len(plans) > maxLearners {
-			return nil, fmt.Errorf("more than %d learners", maxLearners)
+		if plans, err = times(plans, key, own[key]); len(plans) == 0 {
+			return nil, err
 		}
+		errs = append(errs, err)
 	}
 	for i := range plans {
 		for _, s := range sets {
@@ -149,6 +150,12 @@ func times(plans []Planned, key string, value any) (out []Planned, err error) {
 	}
 	if !many {
 		list = []any{value}
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("%s: an empty list", key)
+	}
+	if len(list) > maxLearners/len(plans) {
+		return nil, fmt.Errorf("more than %d learners", maxLearners)
 	}
 	var errs []error
 	for _, p := range plans {

@@ -67,6 +67,23 @@ func (s *Sums) addRow(x, xhat []float32, mean []float64) {
 	}
 }
 
+// Join adds the rows of b.
+func (s *Sums) Join(b *Sums) {
+	if b.N == 0 {
+		return
+	}
+	if s.N == 0 {
+		s.sumX, s.sumR = make([]float64, len(b.sumX)), make([]float64, len(b.sumR))
+	}
+	s.N, s.nonzero, s.legacyRows = s.N+b.N, s.nonzero+b.nonzero, s.legacyRows+b.legacyRows
+	s.xx, s.rr, s.hh, s.xh = s.xx+b.xx, s.rr+b.rr, s.hh+b.hh, s.xh+b.xh
+	s.cosine, s.l2, s.legacy = s.cosine+b.cosine, s.l2+b.l2, s.legacy+b.legacy
+	for j, v := range b.sumX {
+		s.sumX[j] += v
+		s.sumR[j] += b.sumR[j]
+	}
+}
+
 // FVU is Σ‖r‖² / Σ‖x−μ‖².
 func (s *Sums) FVU() float64 { return s.rr / s.variance(s.xx, s.sumX) }
 

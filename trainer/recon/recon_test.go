@@ -49,6 +49,13 @@ func TestSplits(t *testing.T) {
 		whole.Add(x, h, n)
 		parts.Add(x[:3*cut], h[:3*cut], cut)
 		parts.Add(x[3*cut:], h[3*cut:], n-cut)
+		var joined, rest Sums
+		joined.Add(x[:3*cut], h[:3*cut], cut)
+		rest.Add(x[3*cut:], h[3*cut:], n-cut)
+		joined.Join(&rest)
+		if j, p := joined.FVU(), parts.FVU(); j != p && !math.IsNaN(j) && math.Abs(j-p) > 1e-9*(1+math.Abs(p)) {
+			t.Fatalf("fvu: joined %v, in parts %v", j, p)
+		}
 		a, b := whole.Metrics(), parts.Metrics()
 		for _, name := range []string{"fvu", "ev", "fve_var", "cosine", "l2_ratio", "relative_bias"} {
 			if math.Abs(a[name]-b[name]) > 1e-9*(1+math.Abs(a[name])) {

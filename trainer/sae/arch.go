@@ -90,6 +90,12 @@ func (a Arch) Activation() Activation {
 	return found.activation
 }
 
+// BoundByK tells whether a row has k active latents, at least on average; else the penalty decides how many.
+func (a Arch) BoundByK() bool {
+	v := a.Activation()
+	return v == TopKActivation || v == ThresholdActivation
+}
+
 // Defaults are the settings of an architecture that its authors or our measurements chose.
 type Defaults struct {
 	AuxK      int     // latents of the auxiliary loss; 0 where the architecture has none

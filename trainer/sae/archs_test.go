@@ -71,6 +71,10 @@ var families = []family{
 	{"group", func(c *Config) { c.Arch, c.Sparsity, c.GroupSize = ReLU, Group, 3 }},
 	{"group_hoyer", func(c *Config) { c.Arch, c.Sparsity, c.GroupSize = ReLU, GroupHoyer, 3 }},
 	{"gated", func(c *Config) { c.Arch = Gated }},
+	{"gated with a target", func(c *Config) { c.Arch, c.TargetL0 = Gated, 3 }},
+	{"p_anneal with a target", func(c *Config) {
+		c.Arch, c.Sparsity, c.Steps, c.PFrom, c.PEnd, c.TargetL0 = ReLU, PAnneal, 1000, -200, 0.2, 3
+	}},
 	{"jumprelu", func(c *Config) { c.Arch = JumpReLU }},
 	{"jumprelu_tanh", func(c *Config) { c.Arch, c.Preact, c.Theta = JumpReLUTanh, 0.5, 0.53 }},
 	{"transcoder", func(c *Config) { c.Arch, c.Target = TopK, 2 }},

@@ -45,6 +45,11 @@ func (v *batchTopK) sync() {
 	}
 }
 
+func (v *batchTopK) setTheta(theta float64) {
+	v.l.consts[constOwn] = theta
+	v.sync()
+}
+
 func (v *batchTopK) beginBatch() { v.aux.sum = 0 }
 
 func (v *batchTopK) micro(x []float32, n int) error {

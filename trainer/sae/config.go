@@ -25,6 +25,7 @@ type Config struct {
 
 	Penalty   float64  // λ, the sparsity coefficient
 	Warmup    int      // steps over which λ rises from 0
+	TargetL0  float64  // active latents of a row that λ is moved towards; 0 leaves λ as it is
 	Sparsity  Sparsity // form of the penalty of ReLU; "" is L1
 	GroupSize int      // latents of a group
 	PEnd      float64  // exponent that PAnneal ends with
@@ -54,6 +55,10 @@ func (c Config) check(a architecture, s Shape) error {
 	switch {
 	case c.AuxK < 0 || c.Resample < 0:
 		return errors.New("aux_k and resample must not be negative")
+	case c.TargetL0 != 0 && a.arch.BoundByK():
+		return errors.New("target_l0 is for architectures with a penalty; k is the number of latents of this one")
+	case c.TargetL0 < 0 || c.TargetL0 > float64(c.Width) || c.TargetL0 > 0 && !(c.Penalty > 0):
+		return errors.New("target_l0 must be between 0 and width, and needs a penalty to begin with")
 	case !(c.EMA >= 0 && c.EMA < 1):
 		return errors.New("ema must be at least 0 and below 1")
 	case c.Importance != nil && len(c.Importance) != s.Outputs():

@@ -50,6 +50,19 @@ func (e *Eval) Metrics() map[string]float64 {
 	return m
 }
 
+// Sums are those that the reconstruction's metrics are of.
+func (e *Eval) Sums() *recon.Sums { return &e.sums }
+
+// Aside adds n rows x [n, Row] and their reconstructions to other sums, and measures nothing else of them.
+func (e *Eval) Aside(x []float32, n int, to *recon.Sums) error {
+	xhat := make([]float32, n*e.Model.Outputs())
+	if err := e.Reconstruct(x, xhat, n); err != nil {
+		return err
+	}
+	to.Add(e.Model.Target(x, n), xhat, n)
+	return nil
+}
+
 // Firing is on how many of the rows each latent was active.
 func (e *Eval) Firing() recon.Firing { return recon.Firing{N: e.sums.N, Count: e.fires} }
 

@@ -149,7 +149,7 @@ func (l *Learner) addBiasGrad(r []float32, n int, share float64) error {
 
 // lambda is λ/V of the step that is being prepared.
 func (l *Learner) lambda() float64 {
-	f := l.cfg.Penalty / l.consts[constVariance]
+	f := l.cfg.Penalty * l.control.factor() / l.consts[constVariance]
 	if t := l.steps(); t < l.cfg.Warmup {
 		f *= float64(t+1) / float64(l.cfg.Warmup)
 	}

@@ -25,7 +25,8 @@ type Learner struct {
 	cfg     Config
 	arch    architecture
 	variant variant
-	grad    *Model // gradients, summed over the rows of the batch
+	control *control // of λ; nil without
+	grad    *Model   // gradients, summed over the rows of the batch
 	params  []optim.Param
 	opt     optim.Optimizer
 	ema     *optim.EMA // nil without
@@ -61,6 +62,7 @@ func New(d int, cfg Config) (*Learner, error) {
 		consts: make([]float64, consts), batch: newBatch(s), ranks: ranks.Alone{}}
 	l.plain = l.plain || arch.free || cfg.Untied
 	l.variant = arch.variant(l)
+	l.control = newControl(l)
 	l.params = append(l.params,
 		optim.Param{Name: "W_enc", Shape: []int{s.M, s.D}, Value: l.WEnc, Grad: l.grad.WEnc},
 		optim.Param{Name: "b_enc", Shape: []int{s.M}, Value: l.BEnc, Grad: l.grad.BEnc},
@@ -150,6 +152,24 @@ func (l *Learner) averaged() *Model {
 	return m
 }
 
+// FitThreshold sets the threshold of what Export gives, with BatchTopK and Matryoshka, so that on n training rows
+// x [n, Row] the mean number of active latents is K. The moving average of training lags behind: after a hundred steps it
+// lets through half as many latents again. Others have nothing to fit.
+func (l *Learner) FitThreshold(x []float32, n int) error {
+	v, ok := l.variant.(fitted)
+	if !ok || n == 0 {
+		return nil
+	}
+	theta, err := threshold(l.averaged(), x, n)
+	if err == nil {
+		v.setTheta(float64(theta))
+	}
+	return err
+}
+
+// FitsThreshold tells whether FitThreshold does something.
+func (l *Learner) FitsThreshold() bool { _, ok := l.variant.(fitted); return ok }
+
 // Micro adds the gradients of n rows x [n, Row] to the batch. BatchTopK and Matryoshka only keep the rows: what they
 // choose depends on all rows of the batch, and Step computes.
 func (l *Learner) Micro(x []float32, n int) error { return l.variant.micro(x, n) }
@@ -214,12 +234,16 @@ func (l *Learner) metrics(norm float64) map[string]float64 {
 		"grad": norm,
 	}
 	l.variant.metrics(m, n)
+	if l.control != nil {
+		m["lambda"] = l.cfg.Penalty * l.control.factor()
+	}
 	return m
 }
 
 // endBatch moves the dead counters on, fixes V_a for the next batch and empties the sums.
 func (l *Learner) endBatch() {
 	l.consts[constAuxVar] = l.batch.residualVariance()
+	l.control.batch(float64(l.batch.active) / float64(l.batch.n))
 	for i, fired := range l.batch.fired {
 		l.since[i] += int64(l.batch.n)
 		if fired {

@@ -75,6 +75,9 @@ func (s *Stream) packer(ctx context.Context, p *pipe, from Cursor) error {
 			return fmt.Errorf("read %s: %w", s.cfg.Column, ErrCursor)
 		}
 		at.Window = w.index
+		if w.epoch == 0 && at.Offset == 0 {
+			p.leftOut.add(w.leftOut)
+		}
 		for at.Offset < len(w.refs) {
 			if err := s.fill(ctx, p, w, &at); err != nil {
 				return err
@@ -98,20 +101,19 @@ func (s *Stream) fill(ctx context.Context, p *pipe, w *shuffleWindow, at *Cursor
 		if err != nil {
 			return err
 		}
-		b.X, b.Keys, b.N, b.Dropped, b.OverNorm = b.X[:0], b.Keys[:0], 0, 0, 0
+		b.X, b.Keys, b.Sink, b.N, b.Dropped, b.OverNorm, b.Sinks = b.X[:0], b.Keys[:0], b.Sink[:0], 0, 0, 0, 0
 		p.current = b
 	}
 	b := p.current
-	if at.Offset == 0 {
-		b.Dropped, b.OverNorm = b.Dropped+w.dropped, b.OverNorm+w.overNorm
-	}
+	b.Dropped, b.OverNorm, b.Sinks = b.Dropped+p.leftOut.dropped, b.OverNorm+p.leftOut.overNorm, b.Sinks+p.leftOut.sinks
+	p.leftOut = leftOut{}
 	first, past := s.share()
 	end := min(len(w.refs), at.Offset+s.cfg.Batch-len(b.Keys))
 	for _, r := range w.refs[at.Offset:end] {
 		if place := len(b.Keys); place >= first && place < past {
 			lo := b.N * b.D
 			b.X = b.X[:lo+b.D]
-			w.slots[r.slot].decode(b.X[lo:], r.row)
+			s.put(b, b.X[lo:], &w.slots[r.slot], r.row)
 			b.N++
 		}
 		b.Keys = append(b.Keys, w.key(r))
@@ -122,6 +124,25 @@ func (s *Stream) fill(ctx context.Context, p *pipe, w *shuffleWindow, at *Cursor
 		return p.flush(ctx)
 	}
 	return nil
+}
+
+// share is the places in a full batch of the rows that are handed out.
+func (s *Stream) share() (lo, hi int) { return Part(s.cfg.Batch, s.part, max(s.of, 1)) }
+
+// Part is the places lo to hi in a full batch of the rows of part i of n.
+func Part(batch, i, n int) (lo, hi int) { return i * batch / n, (i + 1) * batch / n }
+
+// put decodes a row, as what becomes of sinks says.
+func (s *Stream) put(b *Batch, x []float32, from *slot, row int32) {
+	from.decode(x, row)
+	switch s.cfg.Sinks {
+	case ClipSinks:
+		if from.sink[row] {
+			from.clip(x, s.cfg.Norms)
+		}
+	case KeepSinks:
+		b.Sink = append(b.Sink, from.sink[row])
+	}
 }
 
 // flush hands the current batch on, if there is one.

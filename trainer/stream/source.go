@@ -41,8 +41,7 @@ type part struct {
 	columns     []column
 	width       int // of all columns
 	match       *matcher
-	checkFinite bool      // the footer counts values that are not finite
-	overNorm    []float64 // squares of the norms that are too great, by column; nil without MaxNorm
+	checkFinite bool // the footer counts values that are not finite
 }
 
 // column is a vector column of a unit.
@@ -129,11 +128,7 @@ func (p *part) resolve(cfg Config) error {
 		v := s.Vectors[col]
 		p.columns = append(p.columns, column{col, v.Width, v.Dtype})
 		p.width += v.Width
-		stats := p.Stats(col)
-		p.checkFinite = p.checkFinite || stats.NonFinite > 0
-		if cfg.MaxNorm > 0 {
-			p.overNorm = append(p.overNorm, cfg.MaxNorm*cfg.MaxNorm*stats.SumSq/max(1, float64(stats.Count)))
-		}
+		p.checkFinite = p.checkFinite || p.Stats(col).NonFinite > 0
 	}
 	var err error
 	p.match, err = cfg.Filter.compile(s)

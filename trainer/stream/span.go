@@ -136,11 +136,11 @@ func (s *Stream) open(ctx context.Context, p *part) error {
 }
 
 // Count is the number of rows of an epoch, from the scalar columns alone: rows that
-// are left out for their vectors are still in it. While units are waited for it counts
+// are left out for their vectors are still in it, but for those of positions that sinks are at. While units are waited for it counts
 // those that are open.
 func (s *Stream) Count(ctx context.Context) (int64, error) {
 	here := s.here()
-	if len(here[0].match.preds) == 0 {
+	if len(here[0].match.preds) == 0 && !s.cfg.leavesSome() {
 		return s.Rows(), nil
 	}
 	var total atomic.Int64
@@ -151,7 +151,7 @@ func (s *Stream) Count(ctx context.Context) (int64, error) {
 			m, err := s.cfg.Filter.compile(p.Schema()) // a matcher remembers lengths: one for each goroutine
 			for i := 0; i < p.NumGroups() && err == nil; i++ {
 				var n int64
-				n, err = p.count(m, i)
+				n, err = p.count(m, i, s.cfg)
 				total.Add(n)
 				if ctx.Err() != nil {
 					return ctx.Err()
@@ -164,13 +164,13 @@ func (s *Stream) Count(ctx context.Context) (int64, error) {
 	return total.Load(), err
 }
 
-func (p *part) count(m *matcher, g int) (n int64, err error) {
+func (p *part) count(m *matcher, g int, cfg Config) (n int64, err error) {
 	cols, err := p.Scalars(g, m.columns...)
 	if err != nil {
 		return 0, err
 	}
 	for i := range p.GroupRows(g) {
-		if m.keep(cols, i) {
+		if m.keep(cols, i) && !cfg.leaves(cols[colPos].([]int32)[i]) {
 			n++
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+
+	"actfleet/trainer/coder"
 )
 
 // Config says what a Stream reads and in which order.
@@ -21,9 +23,13 @@ type Config struct {
 	Epochs        int // passes over the data; 0 is without end
 	Filter        Filter
 
-	// MaxNorm leaves out rows whose norm is above so many times the root mean square
-	// norm of their unit's rows; 0 leaves out none.
+	// MaxNorm leaves out rows whose norm is above so many times the median norm; 0 leaves out none.
 	MaxNorm float64
+	// Sinks is what becomes of rows with an extreme norm: DropSinks, ClipSinks or KeepSinks. Without it no row is one.
+	Sinks string
+	// Norms are what is ordinary in each column. Where MaxNorm or Sinks need them and they are nil, Open looks at a
+	// sample of the first span.
+	Norms []coder.Norms
 	// FailNonFinite ends the stream at a row with a value that is not finite; without it
 	// such rows are left out.
 	FailNonFinite bool
@@ -51,9 +57,11 @@ type Batch struct {
 	From  int
 	Epoch int
 
-	// Rows left out before or within it: Dropped because a value was not finite,
-	// OverNorm because of MaxNorm.
-	Dropped, OverNorm int
+	Sink []bool // [N] whether a row is a sink, with KeepSinks; else nil
+
+	// Rows met before or within it, each once and so in the first epoch alone: Dropped because a value was not finite,
+	// OverNorm because of MaxNorm, and Sinks, which are left out too unless the Config has another way with them.
+	Dropped, OverNorm, Sinks int
 
 	end Cursor
 }
@@ -100,6 +108,12 @@ func Open(ctx context.Context, runs []Source, cfg Config) (s *Stream, err error)
 	if err = s.ensure(ctx, need); err == nil && s.Rows() == 0 {
 		err = fmt.Errorf("stream of %s: the runs have no rows", cfg.Column)
 	}
+	if err == nil && cfg.judges() && cfg.Norms == nil {
+		s.cfg.Norms, err = scan(ctx, listGroups(s.span(0, 0)), cfg.names())
+	}
+	if err == nil && cfg.judges() && len(s.cfg.Norms) != len(s.first) {
+		err = fmt.Errorf("stream of %s: norms of %d columns for rows of %d", cfg.Column, len(s.cfg.Norms), len(s.first))
+	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -113,6 +127,9 @@ func (c Config) check() error {
 	if c.Batch < 1 || c.ShuffleWindow < 1 || c.Epochs < 0 || c.Prefetch < 0 || c.Span < 0 || !(c.MaxNorm >= 0) {
 		return fmt.Errorf("stream: batch %d and window %d must be at least 1, span %d, epochs %d, prefetch %d and max norm %v at least 0",
 			c.Batch, c.ShuffleWindow, c.Span, c.Epochs, c.Prefetch, c.MaxNorm)
+	}
+	if c.Sinks != "" && c.Sinks != DropSinks && c.Sinks != ClipSinks && c.Sinks != KeepSinks {
+		return fmt.Errorf("stream: sinks %q is none of %s, %s, %s", c.Sinks, DropSinks, ClipSinks, KeepSinks)
 	}
 	if f := c.Filter.Holdout.Fraction; !(f >= 0 && f < 1) {
 		return fmt.Errorf("stream: holdout fraction %v is not in [0, 1)", f)
@@ -144,6 +161,9 @@ func (s *Stream) Rows() (n int64) {
 	return n
 }
 
+// Norms are those of the columns, in the order of a row; nil unless the Config asks what is ordinary.
+func (s *Stream) Norms() []coder.Norms { return s.cfg.Norms }
+
 // Units is the number of units the stream reads.
 func (s *Stream) Units() int { return len(s.parts) }
 
@@ -171,12 +191,6 @@ func (s *Stream) Share(i, n int) error {
 	s.part, s.of = i, n
 	return err
 }
-
-// share is the places in a full batch of the rows that are handed out.
-func (s *Stream) share() (lo, hi int) { return Part(s.cfg.Batch, s.part, max(s.of, 1)) }
-
-// Part is the places lo to hi in a full batch of the rows of part i of n.
-func Part(batch, i, n int) (lo, hi int) { return i * batch / n, (i + 1) * batch / n }
 
 // Next returns the next batch, or io.EOF after the last epoch. It waits for data
 // or for ctx.
@@ -236,6 +250,7 @@ type pipe struct {
 	full    chan *Batch         // packer → Next
 	free    chan *Batch         // Next → packer
 	current *Batch              // being packed
+	leftOut leftOut             // in the first epoch, of windows since a batch was begun
 	failed  bool                // the loader ended early; read after loaded is closed
 }
 

@@ -24,8 +24,18 @@ type shuffleWindow struct {
 	epoch, index int
 	slots        []slot
 	refs         []ref
-	dropped      int // rows left out because a value is not finite
-	overNorm     int // rows left out because they are too great
+	leftOut
+}
+
+// leftOut counts rows that are not handed out as they are.
+type leftOut struct {
+	dropped  int // because a value is not finite
+	overNorm int // because they are longer than MaxNorm says
+	sinks    int // because they are sinks, or would be if these were not clipped or kept
+}
+
+func (l *leftOut) add(b leftOut) {
+	l.dropped, l.overNorm, l.sinks = l.dropped+b.dropped, l.overNorm+b.overNorm, l.sinks+b.sinks
 }
 
 // slot is one group of a window.
@@ -36,8 +46,9 @@ type slot struct {
 	rows []int64
 	pos  []int32
 
-	kept              []int32 // rows that are handed out
-	dropped, overNorm int
+	kept []int32 // rows that are handed out
+	sink []bool  // of every row that was judged
+	leftOut
 }
 
 // ref names a row of a window.
@@ -49,7 +60,7 @@ const loaders = 8
 
 // load reads the groups into w and permutes their kept rows.
 func (w *shuffleWindow) load(ctx context.Context, groups []group, which []int, cfg Config, epoch, index int) error {
-	w.epoch, w.index, w.refs, w.dropped, w.overNorm = epoch, index, w.refs[:0], 0, 0
+	w.epoch, w.index, w.refs, w.leftOut = epoch, index, w.refs[:0], leftOut{}
 	for len(w.slots) < len(which) {
 		w.slots = append(w.slots, slot{})
 	}
@@ -60,7 +71,7 @@ func (w *shuffleWindow) load(ctx context.Context, groups []group, which []int, c
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			if err := w.slots[i].load(groups[at], cfg.FailNonFinite); err != nil {
+			if err := w.slots[i].load(groups[at], cfg); err != nil {
 				return fmt.Errorf("unit %d row group %d: %w", groups[at].part.number, groups[at].index, err)
 			}
 			return nil
@@ -74,15 +85,15 @@ func (w *shuffleWindow) load(ctx context.Context, groups []group, which []int, c
 		for _, row := range s.kept {
 			w.refs = append(w.refs, ref{int32(i), row})
 		}
-		w.dropped, w.overNorm = w.dropped+s.dropped, w.overNorm+s.overNorm
+		w.add(s.leftOut)
 	}
 	shuffle(rng(cfg.Seed, epoch, index), w.refs)
 	return nil
 }
 
 // load reads a group's kept rows.
-func (s *slot) load(g group, failNonFinite bool) error {
-	s.kept, s.dropped, s.overNorm = s.kept[:0], 0, 0
+func (s *slot) load(g group, cfg Config) error {
+	s.kept, s.leftOut = s.kept[:0], leftOut{}
 	p := g.part
 	cols, err := p.Scalars(g.index, p.match.columns...)
 	if err != nil {
@@ -105,40 +116,22 @@ func (s *slot) load(g group, failNonFinite bool) error {
 			return err
 		}
 	}
-	return s.leaveOut(failNonFinite)
+	return s.leaveOut(cfg)
 }
 
-// leaveOut removes the kept rows whose vectors are not finite or too great.
-func (s *slot) leaveOut(failNonFinite bool) error {
+// leaveOut removes the kept rows whose vectors are not finite, or of a length that is to be left out.
+func (s *slot) leaveOut(cfg Config) error {
 	if s.part.checkFinite {
 		all := len(s.kept)
 		s.kept = slices.DeleteFunc(s.kept, func(row int32) bool { return !s.finite(row) })
-		if s.dropped = all - len(s.kept); s.dropped > 0 && failNonFinite {
+		if s.dropped = all - len(s.kept); s.dropped > 0 && cfg.FailNonFinite {
 			return fmt.Errorf("%d rows: %w", s.dropped, ErrNonFinite)
 		}
 	}
-	if s.part.overNorm != nil {
-		all, x := len(s.kept), make([]float32, s.part.width)
-		s.kept = slices.DeleteFunc(s.kept, func(row int32) bool { return s.exceedsNorm(row, x) })
-		s.overNorm = all - len(s.kept)
+	if cfg.judges() {
+		s.judge(cfg)
 	}
 	return nil
-}
-
-// exceedsNorm tells whether a vector of a row is too great; x is memory for a row.
-func (s *slot) exceedsNorm(row int32, x []float32) bool {
-	s.decode(x, row)
-	for c, col := range s.part.columns {
-		var square float64
-		for _, v := range x[:col.width] {
-			square += float64(v) * float64(v)
-		}
-		if square > s.part.overNorm[c] {
-			return true
-		}
-		x = x[col.width:]
-	}
-	return false
 }
 
 // read fetches a column of a group: a view where the shard is mapped, else into buf.

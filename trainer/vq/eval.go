@@ -44,6 +44,19 @@ func (e *Eval) Metrics() map[string]float64 {
 	return m
 }
 
+// Sums are those that the reconstruction's metrics are of.
+func (e *Eval) Sums() *recon.Sums { return &e.sums }
+
+// Aside adds n rows x [n, D] and their reconstructions to other sums, and measures nothing else of them.
+func (e *Eval) Aside(x []float32, n int, to *recon.Sums) error {
+	xhat := make([]float32, len(x))
+	if err := e.Reconstruct(x, xhat, n); err != nil {
+		return err
+	}
+	to.Add(x, xhat, n)
+	return nil
+}
+
 // Reconstruct writes the reconstructions of n rows x [n, D] to xhat and measures nothing.
 func (e *Eval) Reconstruct(x, xhat []float32, n int) error {
 	e.ids = grow(e.ids, n*e.Coder.Dims().Ids)

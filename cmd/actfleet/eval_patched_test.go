@@ -1,0 +1,74 @@
+package main
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"actfleet/collector/model"
+	"actfleet/shard/tap"
+)
+
+// Prompts that go through the model together, after what they share, give the states that each gives alone, also where
+// vectors are replaced.
+func TestPatchedRunOfBatches(t *testing.T) {
+	m, err := model.Load(tinyModel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := patchedTaps{patched: &patched{model: m}, taps: []tap.Tap{{Site: tap.FC2, Layer: 1}, {Site: tap.Resid, Layer: 2}}}
+	defer p.free()
+	begin := []int32{5, 9, 3, 17, 11, 2, 8, 30, 21}
+	var prompts [][]int32
+	for _, tail := range [][]int32{{4}, {7, 7, 12, 40, 1, 13}, {6, 22, 19}} {
+		prompts = append(prompts, append(append([]int32(nil), begin...), tail...))
+	}
+	halve := func(shared int) func(column, prompt int, x []float32) error { // the last two columns of every prompt's last token
+		return func(column, _ int, x []float32) error {
+			d := m.Width(p.taps[column])
+			for i := len(x) - d; i < len(x); i++ {
+				x[i] /= 2
+			}
+			return nil
+		}
+	}
+	for _, shared := range []int{0, len(begin)} {
+		together, err := p.Run(t.Context(), prompts, shared, halve(shared))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, ids := range prompts {
+			alone, err := p.Run(t.Context(), [][]int32{ids}, 0, halve(0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			from := shared * m.Info().Hidden
+			if len(together[i]) != len(alone[0])-from {
+				t.Fatalf("prompt %d has %d values, alone %d", i, len(together[i]), len(alone[0]))
+			}
+			for j, v := range together[i] {
+				if d := math.Abs(float64(v - alone[0][from+j])); d > 1e-5*(1+math.Abs(float64(v))) {
+					t.Fatalf("shared %d, prompt %d, value %d: %v together, %v alone", shared, i, j, v, alone[0][from+j])
+				}
+			}
+		}
+	}
+}
+
+// A coder without weights is named, and the others are measured.
+func TestEvalGoesOnPastUnfinishedCoders(t *testing.T) {
+	run, dir := small(t), t.TempDir()
+	wantOK(t, "train", "tokenizer", "--from", run, "--site", "fc2", "--layers", "1,3", "--out", dir,
+		"--set", "steps=2", "--set", "codes=8", "--set", "batch=64", "--set", "init_rows=64")
+	if err := os.Remove(filepath.Join(dir, "fc2_1", "coder.safetensors")); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range [][]string{{"eval"}, {"eval", "--json"}} {
+		code, out, errs := actfleet(t, append(command, dir, "--from", run)...)
+		if code != exitError || !strings.Contains(out, "fc2_3") || !strings.Contains(errs, "fc2_1") || !strings.Contains(errs, "has not ended") {
+			t.Errorf("%v: exit code %d\n%s%s", command, code, out, errs)
+		}
+	}
+}
