@@ -97,7 +97,7 @@ func (t Table) Notes() (notes []string) {
 		notes = append(notes, "near duplicates: "+l.String())
 	}
 	for _, b := range t.Baselines {
-		if c := b.Caution(); c != "" {
+		if c := b.Caution(); c != "" && b.Split != "train" && b.Split != "val" {
 			notes = append(notes, fmt.Sprintf("%s on %s: %s", b.Name, b.Split, c))
 		}
 	}
