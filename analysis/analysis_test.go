@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,10 +89,10 @@ func TestCoderNames(t *testing.T) {
 		must(t, os.MkdirAll(filepath.Join(dir, "codes", coder), 0o755))
 		data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(run.UnitKey(0))))
 		must(t, err)
-		must(t, os.WriteFile(filepath.Join(dir, "codes", coder, unitName(0)), data, 0o644))
+		must(t, os.WriteFile(filepath.Join(dir, "codes", coder, "unit-000000.parquet"), data, 0o644))
 	}
 	must(t, os.MkdirAll(filepath.Join(dir, "codes", "broken"), 0o755))
-	must(t, os.WriteFile(filepath.Join(dir, "codes", "broken", unitName(0)), []byte("PAR1 not really PAR1"), 0o644))
+	must(t, os.WriteFile(filepath.Join(dir, "codes", "broken", "unit-000000.parquet"), []byte("PAR1 not really PAR1"), 0o644))
 	db := openDirs(t, dir)
 	expect(t, db, "select string_agg(table_name, ' ' order by table_name) from information_schema.tables where table_name like 'codes%'", "codes_it_s_ codes_sae_1 codes_sae_1_2")
 	if len(db.Notes) != 1 || !strings.Contains(db.Notes[0], `codes of "broken" are left out`) || strings.Contains(db.Notes[0], "\n") {
@@ -154,6 +155,15 @@ func TestOwnColumnsWin(t *testing.T) {
 	expect(t, db, `select unit || ', ' || unit_ || ', ' || filename from acts where row = 0`, "unit 0, 0, filename 0")
 }
 
+// No name of a data set's column is taken from it.
+func TestEveryColumnNameIsTheDataSets(t *testing.T) {
+	extra := []shard.Scalar{{Name: "__file", Type: shard.String}, {Name: "run", Type: shard.String}, {Name: `a "quoted" 'name'`, Type: shard.String}, {Name: "file" + strings.Repeat("_", shard.MaxName-4), Type: shard.String}}
+	db := openRun(t, fixture{plan: true, units: 2, write: 2, extra: extra}, "run")
+	for _, c := range extra {
+		expect(t, db, "select count(distinct "+ident(c.Name)+") from acts where unit = 1", "300")
+	}
+}
+
 func TestHalfFinishedRun(t *testing.T) {
 	f := whole()
 	f.write, f.manifest = 2, false
@@ -185,7 +195,43 @@ func TestStrayFilesAreNotRead(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(dir, "manifest.json"), []byte("{"), 0o644))
 	db := openDirs(t, dir)
 	expect(t, db, "select count(*) from acts", "600")
-	if len(db.Notes) != 1 || !strings.HasPrefix(db.Notes[0], "the manifest of run is not used") {
+	want := "run: of no unit of the plan and left out: acts/copy of unit-000000.parquet, acts/notes.txt, acts/unit-000000.parquet.tmp, acts/unit-1.parquet"
+	if len(db.Notes) != 2 || !strings.HasPrefix(db.Notes[0], "the manifest of run is not used") || db.Notes[1] != want {
+		t.Errorf("notes %q", db.Notes)
+	}
+}
+
+// A whole shard under the name of a unit that the plan does not have is no part of the run, nor are codes of one.
+func TestOnlyThePlansUnitsAreRead(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	whole().build(t, dir)
+	for _, folder := range []string{"acts", "codes/lr-fc1"} {
+		data, err := os.ReadFile(filepath.Join(dir, folder, "unit-000001.parquet"))
+		must(t, err)
+		must(t, os.WriteFile(filepath.Join(dir, folder, "unit-000999.parquet"), data, 0o644))
+	}
+	db := openDirs(t, dir)
+	expect(t, db, "select count(*) from acts", "1800")
+	expect(t, db, "select count(*) from codes_lr_fc1", "1800")
+	expect(t, db, "select count(*) from units", "3")
+	want := []string{"run: of no unit of the plan and left out: acts/unit-000999.parquet", `run, codes of "lr-fc1": of no unit of the plan and left out: unit-000999.parquet`}
+	if !slices.Equal(db.Notes, want) {
+		t.Errorf("notes %q", db.Notes)
+	}
+}
+
+// A shard that cannot be one, by its size, is left out and named; the others can be asked.
+func TestDamagedShardsAreLeftOut(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	whole().build(t, dir)
+	at := filepath.Join(dir, "acts", "unit-000001.parquet")
+	info, err := os.Stat(at)
+	must(t, err)
+	must(t, os.Truncate(at, info.Size()-100))
+	db := openDirs(t, dir)
+	expect(t, db, "select count(*) from acts", "1200")
+	expect(t, db, "select string_agg(outcome, ' ' order by unit) from units", "committed damaged committed")
+	if len(db.Notes) != 1 || !strings.HasPrefix(db.Notes[0], "run: left out, acts/unit-000001.parquet: ") {
 		t.Errorf("notes %q", db.Notes)
 	}
 }
@@ -196,7 +242,7 @@ func TestOpenRefuses(t *testing.T) {
 	must(t, os.WriteFile(file, nil, 0o644))
 	must(t, os.MkdirAll(filepath.Join(broken, "acts"), 0o755))
 	must(t, os.MkdirAll(empty, 0o755))
-	must(t, os.WriteFile(filepath.Join(broken, "acts", unitName(0)), []byte("not a shard"), 0o644))
+	must(t, os.WriteFile(filepath.Join(broken, "acts", "unit-000000.parquet"), []byte("not a shard"), 0o644))
 	for name, c := range map[string]struct {
 		dirs []string
 		want string
@@ -211,7 +257,7 @@ func TestOpenRefuses(t *testing.T) {
 		for _, dir := range c.dirs {
 			runs = append(runs, Run{Name: dir})
 		}
-		db, err := Open(context.Background(), runs)
+		db, err := Open(context.Background(), runs, Options{})
 		if err == nil {
 			db.Close()
 			t.Errorf("%s: opened", name)
@@ -219,10 +265,10 @@ func TestOpenRefuses(t *testing.T) {
 			t.Errorf("%s: %q does not say %q on one line", name, err, c.want)
 		}
 	}
-	if _, err := Open(context.Background(), []Run{{Name: empty}}); !errors.Is(err, ErrEmpty) {
+	if _, err := Open(context.Background(), []Run{{Name: empty}}, Options{}); !errors.Is(err, ErrEmpty) {
 		t.Errorf("an empty run: %v", err)
 	}
-	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "actfleet-sql-*")); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "actfleet-db-*")); len(left) > 0 {
 		t.Logf("scratch directories there, perhaps of others: %d", len(left))
 	}
 }

@@ -19,8 +19,11 @@
 // lack its manifest, logs or plan, and have any name; what could not be read is
 // in Notes. Errors are one line.
 //
+// Units are those of the plan: a shard that cannot be one by its size, and what
+// else lies among them, is left out and named.
+//
 // Not guaranteed. Units committed later are not seen; open the run again. Rows
-// have no order without ORDER BY. A query that is refused by no rule may still
-// take more memory or time than there is: half of the memory is the limit, and
-// cancelling the context ends a query.
+// have no order without ORDER BY. A query may take more memory than Options.Memory
+// where DuckDB does not count, and cancelling the context does not end every one:
+// package worker answers in a process that the system bounds.
 package analysis

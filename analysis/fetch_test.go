@@ -46,7 +46,7 @@ func both(t testing.TB, f fixture) (here, there *DB, st *counted) {
 	inner, err := local.New(dir)
 	must(t, err)
 	st = &counted{Store: inner}
-	there, err = Open(t.Context(), []Run{{Name: "s3://fleet/night-1", Store: st}})
+	there, err = Open(t.Context(), []Run{{Name: "s3://fleet/night-1", Store: st}}, Options{})
 	must(t, err)
 	t.Cleanup(func() { must(t, there.Close()) })
 	return openDirs(t, dir), there, st

@@ -2,15 +2,15 @@ package analysis
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
 	"actfleet/shard"
 	"actfleet/shard/run"
+	"actfleet/shard/shardtest"
 	"actfleet/shard/store"
 	"actfleet/shard/store/local"
 	"actfleet/shard/tap"
@@ -45,126 +45,97 @@ func (f fixture) schema() shard.Schema {
 
 func (f fixture) planOf() run.Plan {
 	s := f.schema()
-	p := run.Plan{Format: run.PlanFormat, Model: run.ModelRef{Name: "tiny", Arch: "PhiForCausalLM", Layers: 12}, Data: run.DataRef{Name: "truth's.jsonl", Rows: int64(f.units * rowsPerUnit)},
-		Sites: []tap.Site{tap.FC1, tap.Resid}, Layers: []int{0, 10}, Tokens: "last", Dtype: "auto", Scalars: s.Scalars, Vectors: s.Vectors}
-	for u := range f.units + 1 {
-		p.Units = append(p.Units, int64(u*rowsPerUnit))
-	}
-	return p
+	return shardtest.Plan(run.Plan{Model: run.ModelRef{Name: "tiny", Arch: "PhiForCausalLM", Layers: 12}, Data: run.DataRef{Name: "truth's.jsonl", Rows: int64(f.units * rowsPerUnit)},
+		Sites: []tap.Site{tap.FC1, tap.Resid}, Layers: []int{0, 10}, Tokens: "last", Dtype: "auto", Scalars: s.Scalars, Vectors: s.Vectors}, f.units)
 }
+
+// fill makes the values that fixture describes.
+func (f fixture) fill() shardtest.Fill {
+	return shardtest.Fill{Tokens: func(row int64) int { return 5 + int(row%3) }, Scalar: f.scalar, Vector: func(column string, k shard.RowKey, dst []float32) {
+		if column == "resid_10" {
+			copy(dst, []float32{3, 4, 12})
+			return
+		}
+		dst[0], dst[1] = 3*float32(1+k.Row%2), 4*float32(1+k.Row%2)
+	}}
+}
+
+func (f fixture) scalar(column string, k shard.RowKey) any {
+	switch column {
+	case "label":
+		return int32(k.Row % 2)
+	case "code_0":
+		return int32(k.Row % 4)
+	case "code_1":
+		return int32(0)
+	case "score", "err":
+		return 0.25 + 0.5*float32(k.Row%2)
+	}
+	if column == "group" || slices.ContainsFunc(f.extra, func(c shard.Scalar) bool { return c.Name == column && c.Type == shard.String }) {
+		return fmt.Sprintf("%s %d", column, k.Row/2)
+	}
+	return nil
+}
+
+// codesOf are the columns of a coder's shards after row and pos.
+func codesOf(columns ...shard.Scalar) shard.Schema {
+	return shard.Schema{Scalars: append([]shard.Scalar{{Name: "row", Type: shard.Int64}, {Name: "pos", Type: shard.Int32}}, columns...)}
+}
+
+var (
+	scores = codesOf(shard.Scalar{Name: "score", Type: shard.Float32})
+	ids    = codesOf(shard.Scalar{Name: "code_0", Type: shard.Int32}, shard.Scalar{Name: "code_1", Type: shard.Int32}, shard.Scalar{Name: "err", Type: shard.Float32})
+)
 
 // build writes the run into dir.
 func (f fixture) build(t testing.TB, dir string) {
 	t.Helper()
-	ctx := context.Background()
 	st, err := local.New(dir)
 	must(t, err)
-	p := f.planOf()
+	p, fill := f.planOf(), f.fill()
 	if f.plan {
-		_, err := run.CreatePlan(ctx, st, p)
+		_, err := run.CreatePlan(t.Context(), st, p)
 		must(t, err)
 	}
 	for u := range f.write {
-		f.writeUnit(t, st, run.UnitKey(u), f.schema(), p.ID(), u)
+		fill.PutUnit(t, st, p, u)
 		if f.probe != "" {
-			s := shard.Schema{Scalars: []shard.Scalar{{Name: "row", Type: shard.Int64}, {Name: "pos", Type: shard.Int32}, {Name: "score", Type: shard.Float32}}}
-			f.writeUnit(t, st, run.CodesKey(f.probe, u), s, p.ID(), u)
+			fill.PutCodes(t, st, p, f.probe, scores, u)
 		}
 		for _, id := range f.ids {
-			f.writeUnit(t, st, run.CodesKey(id, u), tokenizerSchema, p.ID(), u)
+			fill.PutCodes(t, st, p, id, ids, u)
 		}
 	}
 	if f.manifest {
-		_, done, err := run.Finish(ctx, st, p)
+		_, done, err := run.Finish(t.Context(), st, p)
 		must(t, err)
 		if !done {
 			t.Fatal("no manifest")
 		}
 	}
 	if f.logs {
-		f.writeLogs(t, dir)
-	}
-}
-
-var tokenizerSchema = shard.Schema{Scalars: []shard.Scalar{{Name: "row", Type: shard.Int64}, {Name: "pos", Type: shard.Int32},
-	{Name: "code_0", Type: shard.Int32}, {Name: "code_1", Type: shard.Int32}, {Name: "err", Type: shard.Float32}}}
-
-func (f fixture) writeUnit(t testing.TB, st store.Store, key string, s shard.Schema, planID string, u int) {
-	t.Helper()
-	pending, err := st.Create(context.Background(), key)
-	must(t, err)
-	w, err := shard.NewWriter(pending, s, shard.Identity{PlanID: planID, Unit: u})
-	must(t, err)
-	for first := 0; first < rowsPerUnit; first += shard.RowGroupRows {
-		must(t, w.WriteBlock(block(s, u*rowsPerUnit+first, min(shard.RowGroupRows, rowsPerUnit-first))))
-	}
-	_, err = w.Close()
-	must(t, err)
-	must(t, pending.Commit(context.Background()))
-}
-
-func block(s shard.Schema, first, rows int) *shard.Block {
-	b := shard.NewBlock(s)
-	b.Rows = rows
-	for i := range rows {
-		r := first + i
-		for c := range s.Scalars {
-			setScalar(b.Scalars[c], s.Scalars[c].Name, i, r)
-		}
-		for c, v := range s.Vectors {
-			x := []float32{3 * float32(1+r%2), 4 * float32(1+r%2)}
-			pack := shard.PackF16
-			if v.Dtype == shard.F32 {
-				x, pack = []float32{3, 4, 12}, shard.PackF32
-			}
-			b.Stats[c].Merge(pack(b.Vectors[c][i*v.RowBytes():], x))
-		}
-	}
-	return b
-}
-
-func setScalar(column any, name string, i, r int) {
-	switch c := column.(type) {
-	case []int64:
-		c[i] = int64(r)
-	case []int32:
-		c[i] = map[string]int32{"n_tokens": int32(5 + r%3), "label": int32(r % 2), "code_0": int32(r % 4), "pos": 4}[name]
-	case []float32:
-		c[i] = 0.25 + 0.5*float32(r%2) // the probe's score, a tokenizer's err
-	case []string:
-		c[i] = fmt.Sprintf("%s %d", name, r/2)
+		f.writeLogs(t, st)
 	}
 }
 
 // writeLogs has node-1 commit the even units and node-2, which dies, the odd ones.
-func (f fixture) writeLogs(t testing.TB, dir string) {
+func (f fixture) writeLogs(t testing.TB, st store.Store) {
 	t.Helper()
 	start := time.Date(2025, 11, 3, 22, 0, 0, 0, time.UTC)
 	for n := range 2 {
-		name, now := fmt.Sprintf("node-%d", n+1), start
-		var data []byte
-		say := func(event string, fields map[string]any) {
-			m := map[string]any{"time": now, "event": event, "node": name}
-			for k, v := range fields {
-				m[k] = v
-			}
-			line, err := json.Marshal(m)
-			must(t, err)
-			data = append(append(data, line...), '\n')
-		}
-		say("start", map[string]any{"host": fmt.Sprintf("gpu%02d", n), "pid": 100 + n})
+		l := shardtest.Log{Node: fmt.Sprintf("node-%d", n+1), Now: start}
+		l.Say(t, "start", map[string]any{"host": fmt.Sprintf("gpu%02d", n), "pid": 100 + n})
 		for u := n; u < f.write; u += 2 {
-			say("claim", map[string]any{"unit": u})
-			now = now.Add(30 * time.Second)
-			say("commit", map[string]any{"unit": u, "rows": rowsPerUnit, "bytes": 1000, "seconds": 30.0})
+			l.Say(t, "claim", map[string]any{"unit": u})
+			l.Now = l.Now.Add(30 * time.Second)
+			l.Say(t, "commit", map[string]any{"unit": u, "rows": rowsPerUnit, "bytes": 1000, "seconds": 30.0})
 		}
 		if n == 0 {
-			say("leave", nil)
+			l.Say(t, "leave", nil)
 		} else {
-			data = append(data, `{"time":"2025-11-`...)
+			l.Tear()
 		}
-		must(t, os.MkdirAll(filepath.Join(dir, "log"), 0o755))
-		must(t, os.WriteFile(filepath.Join(dir, run.LogKey(name, start)), data, 0o644))
+		l.Put(t, st, run.LogKey(l.Node, start))
 	}
 }
 
@@ -189,7 +160,7 @@ func openDirs(t testing.TB, dirs ...string) *DB {
 	for _, dir := range dirs {
 		runs = append(runs, Run{Name: dir})
 	}
-	db, err := Open(context.Background(), runs)
+	db, err := Open(context.Background(), runs, Options{})
 	must(t, err)
 	t.Cleanup(func() { must(t, db.Close()) })
 	return db

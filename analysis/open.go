@@ -8,8 +8,9 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
+	"runtime"
 	"strconv"
+	"strings"
 
 	_ "github.com/duckdb/duckdb-go/v2" // the only importer
 
@@ -34,11 +35,13 @@ type DB struct {
 	codes   []codes
 	sql     *sql.DB
 	conn    *sql.Conn // the only connection: temporary tables live in it
+	memory  int64     // of Options
 	scratch string    // links to the runs, mirrors, and DuckDB's spilled data
 	mirrors []*mirror.Mirror
 
 	runColumn string // of acts, to tell several runs apart; "" for one run
 
+	ownScratch         bool // Close removes it
 	maxRows, maxValues int
 }
 
@@ -48,12 +51,21 @@ type Run struct {
 	Store store.Store // where it lies; nil: in the directory Name
 }
 
+// Options tune Open; the zero value is a fine choice.
+type Options struct {
+	// Memory is how many bytes DuckDB holds before it spills to the disk or gives up; 0 is its own choice, 80 % of the
+	// machine. Not every function of DuckDB keeps to it: package worker's bound holds for all.
+	Memory int64
+	// Scratch is an empty directory for links, mirrors and spilled data, which stays; "" makes one that Close removes.
+	Scratch string
+}
+
 // Open makes the views over runs. Of a run in a store it fetches footers and logs.
-func Open(ctx context.Context, runs []Run) (*DB, error) {
+func Open(ctx context.Context, runs []Run, o Options) (*DB, error) {
 	if len(runs) == 0 {
 		return nil, errors.New("open runs: none given")
 	}
-	db := &DB{maxRows: maxAnswerRows, maxValues: maxAnswerValues}
+	db := &DB{maxRows: maxAnswerRows, maxValues: maxAnswerValues, memory: o.Memory, scratch: o.Scratch}
 	if err := db.open(ctx, runs); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -61,8 +73,14 @@ func Open(ctx context.Context, runs []Run) (*DB, error) {
 }
 
 func (db *DB) open(ctx context.Context, runs []Run) (err error) {
-	if db.scratch, err = os.MkdirTemp("", "actfleet-sql-"); err != nil {
-		return fmt.Errorf("open runs: %w", err)
+	if db.scratch == "" {
+		if db.scratch, err = os.MkdirTemp("", "actfleet-db-"); err != nil {
+			return fmt.Errorf("open runs: %w", err)
+		}
+		db.ownScratch = true
+	}
+	if strings.ContainsAny(db.scratch, "*?[") { // DuckDB takes them for a pattern, in any path
+		return fmt.Errorf("open runs: scratch files would lie in %s: set TMPDIR to a path without * ? [", db.scratch)
 	}
 	for i, r := range runs {
 		if r.Store != nil {
@@ -100,7 +118,7 @@ func (db *DB) mirror(ctx context.Context, i int, r Run) (Run, error) {
 	return Run{Name: m.Dir}, nil
 }
 
-// Close ends DuckDB and removes the scratch directory.
+// Close ends DuckDB and removes the scratch directory that Open made.
 func (db *DB) Close() error {
 	var errs []error
 	if db.conn != nil {
@@ -112,127 +130,52 @@ func (db *DB) Close() error {
 	for _, m := range db.mirrors {
 		errs = append(errs, m.Close())
 	}
-	if db.scratch != "" {
+	if db.ownScratch {
 		errs = append(errs, os.RemoveAll(db.scratch)) // unlinks the links, not the runs
 	}
 	return errors.Join(errs...)
-}
-
-// runDir is what was found in one run's directory.
-type runDir struct {
-	name  string // unique among the runs
-	dir   string // absolute
-	link  string // a folder of links to its folders, under names without special characters
-	units []int  // committed
-	coded map[string]coded
-	logs  []string // file names
-}
-
-// coded is the folder of one coder.
-type coded struct {
-	link  string // its name in runDir.link
-	units []int
-}
-
-var (
-	unitFile = regexp.MustCompile(`^unit-(\d{6})\.parquet$`)
-	logFile  = regexp.MustCompile(`^[^.*?\[][^*?\[]*\.jsonl$`)
-)
-
-// discover lists a run's files. DuckDB gets them through a link with a plain
-// name: it takes the letters * ? [ in any path for a pattern.
-func (db *DB) discover(ctx context.Context, i int, dir string) (runDir, error) {
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return runDir{}, fmt.Errorf("open run %s: %w", dir, err)
-	}
-	if info, err := os.Stat(abs); err != nil {
-		return runDir{}, fmt.Errorf("open run %s: %w", dir, err)
-	} else if !info.IsDir() {
-		return runDir{}, fmt.Errorf("open run %s: it is a file, want the directory of a run", dir)
-	}
-	r := runDir{name: db.uniqueName(filepath.Base(abs)), dir: abs, link: filepath.Join(db.scratch, strconv.Itoa(i)), coded: map[string]coded{}}
-	if r.units, err = listUnits(filepath.Join(abs, "acts")); err != nil {
-		return runDir{}, fmt.Errorf("open run %s: %w", dir, err)
-	}
-	if len(r.units) == 0 {
-		return runDir{}, fmt.Errorf("open run %s: %w: acts/ holds no unit-NNNNNN.parquet yet; run collect first", dir, ErrEmpty)
-	}
-	if err := os.Mkdir(r.link, 0o700); err != nil {
-		return runDir{}, fmt.Errorf("open run %s: %w", dir, err)
-	}
-	r.logs = listNames(filepath.Join(abs, "log"), func(e os.DirEntry) bool { return e.Type().IsRegular() && logFile.MatchString(e.Name()) })
-	db.discoverCodes(&r)
-	return r, errors.Join(os.Symlink(filepath.Join(abs, "acts"), filepath.Join(r.link, "acts")), os.Symlink(filepath.Join(abs, "log"), filepath.Join(r.link, "log")), ctx.Err())
-}
-
-// discoverCodes links every coder's folder that holds units.
-func (db *DB) discoverCodes(r *runDir) {
-	dir := filepath.Join(r.dir, "codes")
-	for i, coder := range listNames(dir, func(e os.DirEntry) bool { return e.IsDir() && e.Name()[0] != '.' }) {
-		units, err := listUnits(filepath.Join(dir, coder))
-		c := coded{link: "codes" + strconv.Itoa(i), units: units}
-		if err == nil && len(units) > 0 {
-			err = os.Symlink(filepath.Join(dir, coder), filepath.Join(r.link, c.link))
-			r.coded[coder] = c
-		}
-		if err != nil {
-			db.note("codes of %q: %v", coder, err)
-		}
-	}
-}
-
-func (db *DB) uniqueName(base string) string {
-	name := base
-	for n := 2; ; n++ {
-		taken := false
-		for _, r := range db.runs {
-			taken = taken || r.name == name
-		}
-		if !taken {
-			return name
-		}
-		name = fmt.Sprintf("%s (%d)", base, n)
-	}
 }
 
 func (db *DB) note(format string, args ...any) {
 	db.Notes = append(db.Notes, fmt.Sprintf(format, args...))
 }
 
-// listUnits returns the committed units of a folder, ascending; a folder that
-// does not exist has none.
-func listUnits(dir string) ([]int, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
+// configure sets limits and says which files may be read, and that no others.
+func (db *DB) configure(ctx context.Context) error {
+	var files []string
+	for _, r := range db.runs {
+		files = append(files, r.actFiles()...)
+		for coder := range r.coded {
+			files = append(files, r.codeFiles(coder)...)
+		}
+		files = append(files, r.logFiles()...)
 	}
-	var units []int
-	for _, e := range entries {
-		if m := unitFile.FindStringSubmatch(e.Name()); m != nil && isFile(dir, e) {
-			u, _ := strconv.Atoi(m[1]) // six digits
-			units = append(units, u)
+	if db.memory > 0 {
+		if err := db.exec(ctx, fmt.Sprintf("set memory_limit = '%d B'", db.memory)); err != nil {
+			return err
 		}
 	}
-	return units, nil
+	return db.exec(ctx,
+		fmt.Sprintf("set threads = %d", runtime.GOMAXPROCS(0)),
+		"set temp_directory = "+quote(filepath.Join(db.scratch, "spill")),
+		fmt.Sprintf("set enable_external_file_cache = %t", len(db.mirrors) == 0), // their files fill up
+		"set autoinstall_known_extensions = false",
+		"set autoload_known_extensions = false",
+		"set allowed_paths = "+quoteList(files),
+		"set enable_external_access = false",
+	)
 }
 
-// isFile also accepts a link to a file: a shard may lie on another disk.
-func isFile(dir string, e os.DirEntry) bool {
-	info, err := os.Stat(filepath.Join(dir, e.Name()))
-	return err == nil && info.Mode().IsRegular()
+// lock ends the time in which settings can change.
+func (db *DB) lock(ctx context.Context) error {
+	return db.exec(ctx, "set lock_configuration = true")
 }
 
-// listNames returns the names of the entries that are kept, or none where the
-// folder cannot be read: logs and codes are extras.
-func listNames(dir string, keep func(os.DirEntry) bool) (names []string) {
-	entries, _ := os.ReadDir(dir)
-	for _, e := range entries {
-		if keep(e) {
-			names = append(names, e.Name())
+func (db *DB) exec(ctx context.Context, statements ...string) error {
+	for _, s := range statements {
+		if _, err := db.conn.ExecContext(ctx, s); err != nil {
+			return db.plainError(err)
 		}
 	}
-	return names
+	return nil
 }
-
-func unitName(u int) string { return fmt.Sprintf("unit-%06d.parquet", u) }

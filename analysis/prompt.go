@@ -33,13 +33,18 @@ type lines interface {
 
 var errAborted = errors.New("line aborted")
 
+// Answerer answers requests: a DB, or a process that has one.
+type Answerer interface {
+	Answer(ctx context.Context, w io.Writer, r Request) error
+}
+
 // Prompt reads statements from in and writes answers to out until the end of in,
 // .quit, or the end of the context. On a terminal it edits lines and keeps their
 // history in the file history, unless that is empty. Ctrl-C (SIGINT) ends the
 // running query only. An error of a statement is written to out and is not the
 // end.
-func (db *DB) Prompt(ctx context.Context, in io.Reader, out io.Writer, history string) (err error) {
-	s := session{db: db, out: out, width: TerminalWidth(out)}
+func Prompt(ctx context.Context, a Answerer, in io.Reader, out io.Writer, history string) (err error) {
+	s := session{answerer: a, out: out, width: TerminalWidth(out)}
 	reader := openLines(in, out, history)
 	defer func() { err = errors.Join(err, reader.close()) }()
 	pending := ""
@@ -70,9 +75,9 @@ func (db *DB) Prompt(ctx context.Context, in io.Reader, out io.Writer, history s
 
 // session is a prompt at work.
 type session struct {
-	db    *DB
-	out   io.Writer
-	width int
+	answerer Answerer
+	out      io.Writer
+	width    int
 }
 
 // take adds a line to what is pending, runs what is complete and returns the
@@ -93,27 +98,24 @@ func (s session) take(ctx context.Context, pending, line string, reader lines) (
 	return rest, nil
 }
 
-// run answers one statement; SIGINT ends it.
+// run answers one statement.
 func (s session) run(ctx context.Context, text string) {
-	if strings.TrimSpace(text) == "" {
-		return
+	if strings.TrimSpace(text) != "" {
+		s.answer(ctx, Request{SQL: text})
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
-	defer stop()
-	t, err := s.db.Query(ctx, text)
-	s.show(t, err)
 }
 
-func (s session) show(t *Table, err error) {
+// answer writes an answer, or why there is none; SIGINT ends it.
+func (s session) answer(ctx context.Context, r Request) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	defer stop()
+	r.Form, r.Width = Text, s.width
+	err := s.answerer.Answer(ctx, s.out, r)
 	switch {
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(s.out, "stopped")
 	case err != nil:
 		fmt.Fprintln(s.out, err)
-	default:
-		if err := t.Render(s.out, s.width); err != nil {
-			fmt.Fprintln(s.out, err)
-		}
 	}
 }
 
@@ -124,7 +126,7 @@ func (s session) command(ctx context.Context, line string) error {
 	case ".quit", ".exit", ".q":
 		return errEnd
 	case ".tables":
-		s.show(s.db.Query(ctx, "select table_name as name, table_type as kind from information_schema.tables order by name"))
+		s.run(ctx, "select table_name as name, table_type as kind from information_schema.tables order by name")
 	case ".schema":
 		s.schema(ctx, argument)
 	case ".ask":
@@ -142,14 +144,12 @@ func (s session) schema(ctx context.Context, table string) {
 	if table != "" {
 		where = " where lower(table_name) = lower(" + quote(table) + ")"
 	}
-	s.show(s.db.Query(ctx, "select table_name as view, column_name as column, data_type as type from information_schema.columns"+where+" order by table_name, ordinal_position"))
+	s.run(ctx, "select table_name as view, column_name as column, data_type as type from information_schema.columns"+where+" order by table_name, ordinal_position")
 }
 
 func (s session) ask(ctx context.Context, name string) {
 	if name != "" {
-		ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
-		defer stop()
-		s.show(s.db.Ask(ctx, name))
+		s.answer(ctx, Request{Ask: name})
 		return
 	}
 	for _, q := range Questions() {

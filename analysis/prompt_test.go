@@ -17,7 +17,7 @@ import (
 func typed(t testing.TB, db *DB, input string) string {
 	t.Helper()
 	var out strings.Builder
-	must(t, db.Prompt(context.Background(), strings.NewReader(input), &out, ""))
+	must(t, Prompt(context.Background(), db, strings.NewReader(input), &out, ""))
 	return out.String()
 }
 
@@ -50,7 +50,7 @@ func TestPromptEndsWithContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	var out strings.Builder
-	err := db.Prompt(ctx, strings.NewReader("select count(*) from range(1000000000000);\nselect 1;\n"), &out, "")
+	err := Prompt(ctx, db, strings.NewReader("select count(*) from range(1000000000000);\nselect 1;\n"), &out, "")
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("prompt ended with %v after %q", err, out.String())
 	}
@@ -94,7 +94,7 @@ func TestScoresOfSplitsStandApart(t *testing.T) {
 	f := fixture{plan: true, units: 1, write: 1, probe: "p", extra: []shard.Scalar{{Name: "split", Type: shard.Bool}}}
 	table, err := openRun(t, f, "run").Ask(context.Background(), "probe_score_by_label")
 	must(t, err)
-	if len(table.Rows) != 2 || table.Columns[1] != "split" {
+	if len(table.Rows) != 4 || table.Columns[1] != "split" {
 		t.Errorf("columns %q, %d rows", table.Columns, len(table.Rows))
 	}
 }

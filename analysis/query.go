@@ -3,6 +3,8 @@ package analysis
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"regexp"
 	"strings"
 
@@ -15,6 +17,48 @@ const (
 	maxAnswerRows   = 1_000_000
 	maxAnswerValues = 16_000_000
 )
+
+// Form is how an answer is written.
+type Form string
+
+// The forms of an answer.
+const (
+	Text Form = "text" // a table for people
+	JSON Form = "json" // an array of objects
+	CSV  Form = "csv"
+)
+
+// Request is a question and how its answer is to be written.
+type Request struct {
+	SQL   string `json:"sql,omitempty"` // statements; the answer is the last one's
+	Ask   string `json:"ask,omitempty"` // or a question that comes with the program
+	Form  Form   `json:"form"`
+	Width int    `json:"width,omitempty"` // of the terminal, for Text; 0: any
+}
+
+// Answer writes the answer to a request.
+func (db *DB) Answer(ctx context.Context, w io.Writer, r Request) (err error) {
+	var t *Table
+	if r.Ask != "" {
+		t, err = db.Ask(ctx, r.Ask)
+	} else {
+		t, err = db.Query(ctx, r.SQL)
+	}
+	switch {
+	case err != nil:
+		return err
+	case r.Form == JSON:
+		return t.JSON(w)
+	case r.Form == CSV:
+		return t.CSV(w)
+	}
+	for _, q := range Questions() {
+		if q.Name == r.Ask {
+			fmt.Fprintln(w, q.Title)
+		}
+	}
+	return t.Render(w, r.Width)
+}
 
 // Query runs the statements of a text in turn and returns the answer of the
 // last. An answer that is longer than a table in memory should be is cut, and
@@ -99,6 +143,9 @@ func (db *DB) failure(ctx context.Context, err error) error {
 	return db.plainError(err)
 }
 
+// ErrMemory says that a question needs more memory than there may be used.
+var ErrMemory = errors.New("the question needs more memory than is allowed")
+
 // sqlError is an error of DuckDB on one line.
 type sqlError struct {
 	line  string
@@ -119,6 +166,9 @@ func (db *DB) plainError(err error) error {
 	}
 	text, _, _ := strings.Cut(e.Msg, "\n\nLINE ")
 	text = strings.TrimSpace(spaces.ReplaceAllString(text, " "))
+	if e.Type == duckdb.ErrorTypeOutOfMemory {
+		return &sqlError{ErrMemory.Error() + ": ask for fewer rows or columns, or allow more", errors.Join(ErrMemory, err)}
+	}
 	text = strings.ReplaceAll(text, " Candidate bindings:", " Candidates:")
 	text = strings.ReplaceAll(text, "file system operations are disabled by configuration", "queries read the run's own files and write none; to get rows out use the command's output formats")
 	for _, r := range db.runs {

@@ -15,7 +15,6 @@ import (
 
 	"actfleet/shard"
 	"actfleet/shard/run"
-	"actfleet/shard/store"
 	"actfleet/shard/store/local"
 	"actfleet/shard/tap"
 )
@@ -50,35 +49,17 @@ left join (select run, unit, arg_min(rows, time) as rows, arg_min(node, time) as
            from log where event = 'commit' group by run, unit) l using (run, unit)
 order by f.run, f.unit`
 
-// describeRun reads plan and manifest, where they are there and whole.
+// describeRun tells of a run what its plan, its manifest and its files tell.
 func (db *DB) describeRun(ctx context.Context, r runDir) error {
-	st, err := local.New(r.dir)
-	if err != nil {
+	if r.hasPlan() {
+		if err := db.fill("plan", planRows(r.name, r.plan)); err != nil {
+			return err
+		}
+	}
+	if err := db.fill("vectors", db.vectorRows(r)); err != nil {
 		return err
 	}
-	plan, err := run.ReadPlan(ctx, st)
-	if err != nil {
-		db.noteMissing(r, "plan", err)
-		plan = run.Plan{}
-	} else if err := db.fill(ctx, "plan", planRows(r.name, plan)); err != nil {
-		return err
-	}
-	manifest, err := run.ReadManifest(ctx, st)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		db.noteMissing(r, "manifest", err)
-	}
-	if err := db.fill(ctx, "vectors", db.vectorRows(r, plan)); err != nil {
-		return err
-	}
-	return db.fill(ctx, "unit_files", db.unitRows(ctx, r, st, plan, manifest))
-}
-
-func (db *DB) noteMissing(r runDir, what string, err error) {
-	if errors.Is(err, store.ErrNotFound) {
-		db.note("%s has no %s: tables about it are empty", r.name, what)
-		return
-	}
-	db.note("the %s of %s is not used: %v", what, r.name, err)
+	return db.fill("unit_files", db.unitRows(ctx, r))
 }
 
 // planRows flattens plan.json into dotted keys.
@@ -114,8 +95,8 @@ func jsonText(v any) string {
 }
 
 // vectorRows takes the plan's columns, or those found in the files.
-func (db *DB) vectorRows(r runDir, p run.Plan) (rows [][]driver.Value) {
-	for _, v := range p.Vectors { // every column of a plan is one of acts
+func (db *DB) vectorRows(r runDir) (rows [][]driver.Value) {
+	for _, v := range r.plan.Vectors { // every column of a plan is one of acts
 		if t, variant, ok := tap.ParseColumn(v.Name); ok {
 			rows = append(rows, []driver.Value{r.name, v.Name, string(t.Site), int32(t.Layer), variant, int32(v.Width), v.Dtype.String()})
 		}
@@ -129,24 +110,27 @@ func (db *DB) vectorRows(r runDir, p run.Plan) (rows [][]driver.Value) {
 }
 
 // unitRows has every unit of the plan; without a plan, every unit that is there.
-func (db *DB) unitRows(ctx context.Context, r runDir, st store.Store, p run.Plan, m run.Manifest) (rows [][]driver.Value) {
+func (db *DB) unitRows(ctx context.Context, r runDir) (rows [][]driver.Value) {
 	listed := map[string]run.UnitFile{}
-	for _, u := range m.Units {
+	for _, u := range r.manifest.Units {
 		listed[u.Key] = u
 	}
 	units := slices.Clone(r.units)
-	for u := range p.NumUnits() {
+	for u := range r.plan.NumUnits() {
 		units = append(units, u)
 	}
 	slices.Sort(units)
 	for _, u := range slices.Compact(units) {
 		row := []driver.Value{r.name, int32(u), run.UnitKey(u), nil, nil, nil, nil, nil, "open"}
-		if u < p.NumUnits() {
-			row[6], row[7] = p.Units[u], p.Units[u+1]
+		if u < r.plan.NumUnits() {
+			row[6], row[7] = r.plan.Units[u], r.plan.Units[u+1]
 		}
 		if _, committed := slices.BinarySearch(r.units, u); committed {
 			row[8] = "committed"
-			db.describeUnit(ctx, r, st, listed[run.UnitKey(u)], row)
+			db.describeUnit(ctx, r, listed[run.UnitKey(u)], row)
+		}
+		if slices.Contains(r.damaged, u) {
+			row[8] = "damaged"
 		}
 		rows = append(rows, row)
 	}
@@ -155,7 +139,7 @@ func (db *DB) unitRows(ctx context.Context, r runDir, st store.Store, p run.Plan
 
 // describeUnit fills in rows, size and hash from the manifest, or rows and size
 // from the file itself.
-func (db *DB) describeUnit(ctx context.Context, r runDir, st store.Store, f run.UnitFile, row []driver.Value) {
+func (db *DB) describeUnit(ctx context.Context, r runDir, f run.UnitFile, row []driver.Value) {
 	key := row[2].(string)
 	if f.Key != "" {
 		row[3], row[4], row[5] = f.Rows, f.Size, f.SHA256
@@ -163,6 +147,11 @@ func (db *DB) describeUnit(ctx context.Context, r runDir, st store.Store, f run.
 	}
 	if info, err := os.Stat(filepath.Join(r.dir, filepath.FromSlash(key))); err == nil {
 		row[4] = info.Size()
+	}
+	st, err := local.New(r.dir)
+	if err != nil {
+		db.note("%s of %s: %v", key, r.name, err)
+		return
 	}
 	reader, err := shard.Open(ctx, st, key)
 	if err != nil {
@@ -199,7 +188,7 @@ func (db *DB) createLog(ctx context.Context) error {
 }
 
 // fill appends rows to a table.
-func (db *DB) fill(_ context.Context, table string, rows [][]driver.Value) error {
+func (db *DB) fill(table string, rows [][]driver.Value) error {
 	return db.conn.Raw(func(c any) (err error) {
 		a, err := duckdb.NewAppenderFromConn(c.(driver.Conn), "", table)
 		if err != nil {

@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/tap"
 )
 
@@ -34,7 +37,7 @@ func (r runDir) codeFiles(coder string) []string {
 func (r runDir) files(folder string, units []int) []string {
 	out := make([]string, len(units))
 	for i, u := range units {
-		out[i] = filepath.Join(r.link, folder, unitName(u))
+		out[i] = filepath.Join(r.link, folder, path.Base(run.UnitKey(u)))
 	}
 	return out
 }
@@ -148,8 +151,8 @@ func (db *DB) viewName(coder string) string {
 	return name
 }
 
-// fileColumn is the path of a row's file, under a name that no data set has.
-const fileColumn = "__file"
+// fileColumn is the path of a row's file, under a name that is longer than a column's may be.
+var fileColumn = "file" + strings.Repeat("_", shard.MaxName)
 
 // added are the names of the columns that views have beside the files' own.
 type added struct{ unit, run string }

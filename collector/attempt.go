@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"actfleet/collector/dataset"
 	"actfleet/collector/model"
 	"actfleet/shard"
 	"actfleet/shard/store"
@@ -20,7 +21,8 @@ type attempt struct {
 	unit     int
 	schema   shard.Schema
 	groups   *groups
-	prefix   *prefix // of the unit's prompts; nil: none
+	input    *dataset.Input // the unit's prompts
+	prefix   *prefix        // of the unit's prompts; nil: none
 	pending  store.Pending
 	writer   *shard.Writer
 	full     chan *group // to the writer, in the order of the rows
@@ -31,6 +33,10 @@ type attempt struct {
 
 // begin opens the pending object of unit u at a key and starts its writer.
 func (us *units) begin(ctx context.Context, st store.Store, key string, u int, schema shard.Schema, g *groups) (*attempt, error) {
+	in, err := us.rows(u)
+	if err != nil {
+		return nil, err
+	}
 	pending, err := st.Create(ctx, key)
 	if err != nil {
 		return nil, fmt.Errorf("create %s: %w", key, err)
@@ -39,7 +45,7 @@ func (us *units) begin(ctx context.Context, st store.Store, key string, u int, s
 	if err != nil {
 		return nil, errors.Join(err, pending.Abort())
 	}
-	a := &attempt{units: us, unit: u, schema: schema, groups: g, pending: pending, writer: w,
+	a := &attempt{units: us, unit: u, schema: schema, groups: g, input: in, pending: pending, writer: w,
 		full: make(chan *group, cap(g.free)), overflow: make([]atomic.Bool, len(schema.Vectors))}
 	a.running, a.ctx = errgroup.WithContext(ctx)
 	a.running.Go(a.write)
@@ -48,9 +54,9 @@ func (us *units) begin(ctx context.Context, st store.Store, key string, u int, s
 
 // feed hands the unit's batches to the lanes, in order, and returns when the last one has found a lane.
 func (a *attempt) feed() {
-	work := a.batches(a.unit)
+	work := a.batches(a.unit, a.input)
 	var err error
-	if a.prefix, err = a.share(a.ctx, work); err != nil {
+	if a.prefix, err = a.share(a.ctx, work, a.input); err != nil {
 		a.running.Go(func() error { return fmt.Errorf("the prompts' common beginning: %w", err) })
 		work = nil
 	}
@@ -115,11 +121,11 @@ func (a *attempt) batch(b batch, segments []segment) error {
 		}
 	}()
 	emit := func(i int, v model.View) error { return a.pack(i, v, b, segments) }
-	logits, err := a.forward(a.ctx, b, a.prefix, emit)
+	logits, err := a.forward(a.ctx, a.input, b, a.prefix, emit)
 	if err != nil {
 		return fmt.Errorf("rows %v: %w", span(b.rows), err)
 	}
-	fill := scalars{units: a.units, batch: b, odds: a.choices.odds(logits)}
+	fill := scalars{units: a.units, input: a.input, batch: b, odds: a.choices.odds(logits)}
 	for _, s := range segments {
 		fill.segment(s)
 	}

@@ -20,8 +20,12 @@ func Bare(ctx context.Context, cfg Config) error {
 	us.taps = []tap.Tap{{Site: tap.Resid, Layer: cfg.Model.Info().Layers - 1}}
 	running, ctx := errgroup.WithContext(ctx)
 	for u := range us.plan.NumUnits() {
-		work := us.batches(u)
-		p, err := us.share(ctx, work)
+		in, err := us.rows(u)
+		if err != nil {
+			return errors.Join(err, running.Wait())
+		}
+		work := us.batches(u, in)
+		p, err := us.share(ctx, work, in)
 		if err != nil {
 			return errors.Join(err, running.Wait())
 		}
@@ -31,7 +35,7 @@ func Bare(ctx context.Context, cfg Config) error {
 			running.Go(func() error {
 				defer us.lanes.leave()
 				defer p.leave()
-				_, err := us.forward(ctx, b, p, nil)
+				_, err := us.forward(ctx, in, b, p, nil)
 				return err
 			})
 		}

@@ -16,12 +16,12 @@ type batch struct {
 // computed is how many positions a pass over the batch computes, pads and all.
 func (b batch) computed() int { return len(b.rows) * (b.steps - b.prefix) }
 
-// batches cuts unit u into batches. A prompt costs the tokens computed for it or the positions kept of
+// batches cuts unit u, whose prompts are in, into batches. A prompt costs the tokens computed for it or the positions kept of
 // it, whichever are more.
-func (us *units) batches(u int) []batch {
+func (us *units) batches(u int, in *dataset.Input) []batch {
 	lo, hi := us.plan.UnitRange(u)
-	prefix := sharedPrefix(us.input, int(lo), int(hi))
-	work := cutBatches(us.input, int(lo), int(hi), us.plan.BatchTokens, us.cost(prefix))
+	prefix := sharedPrefix(in, int(lo), int(hi))
+	work := cutBatches(us.lengths, int(lo), int(hi), us.plan.BatchTokens, us.cost(prefix))
 	for i := range work {
 		work[i].prefix = prefix
 	}
@@ -33,15 +33,15 @@ func (us *units) cost(prefix int) func(n int) int {
 	return func(n int) int { return max(n-prefix, len(us.rule.Positions(n))) }
 }
 
-// cutBatches cuts rows [lo, hi) of the input into batches: prompts sorted by length, shortest first and
+// cutBatches cuts rows [lo, hi) of an input of so many tokens each into batches: prompts sorted by length, shortest first and
 // stable, as many as fit the budget when each costs as much as the longest of them. A prompt that costs
 // more than the budget is a batch of its own. The result is a function of the lengths alone.
-func cutBatches(in *dataset.Input, lo, hi, budget int, cost func(n int) int) []batch {
+func cutBatches(lengths []int32, lo, hi, budget int, cost func(n int) int) []batch {
 	order := make([]int, 0, hi-lo)
 	for row := lo; row < hi; row++ {
 		order = append(order, row)
 	}
-	length := func(i int) int { return len(in.IDs[order[i]]) }
+	length := func(i int) int { return int(lengths[order[i]]) }
 	sort.SliceStable(order, func(i, j int) bool { return length(i) < length(j) })
 	var out []batch
 	for start := 0; start < len(order); {

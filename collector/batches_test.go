@@ -22,7 +22,7 @@ func TestBatches(t *testing.T) {
 		}
 		var seen []int
 		last := 0
-		for _, b := range cutBatches(in, lo, len(lengths), budget, func(n int) int { return n }) {
+		for _, b := range cutBatches(in.Lengths(), lo, len(lengths), budget, func(n int) int { return n }) {
 			if len(b.rows) > 1 && len(b.rows)*b.steps > budget {
 				t.Fatalf("%d rows of %d tokens break the budget %d", len(b.rows), b.steps, budget)
 			}

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"actfleet/collector/dataset"
 	"actfleet/coordinator"
 	"actfleet/shard"
 	"actfleet/shard/run"
@@ -27,7 +26,7 @@ type Config struct {
 	Node  string // this node's name in the run
 	Store store.Store
 	Plan  run.Plan
-	Input *dataset.Input
+	Input Prompts
 	Model Model
 	Fleet Fleet
 	// Lanes says how many batches may now go through the model side by side.
@@ -85,7 +84,7 @@ func (n *node) work(ctx context.Context) error {
 }
 
 func newUnits(cfg Config) (*units, error) {
-	us := &units{plan: cfg.Plan, planID: cfg.Plan.ID(), input: cfg.Input, model: cfg.Model, token: cfg.Token, lanes: newLanes(cfg.Lanes)}
+	us := &units{plan: cfg.Plan, planID: cfg.Plan.ID(), input: cfg.Input, lengths: cfg.Input.Lengths(), model: cfg.Model, token: cfg.Token, lanes: newLanes(cfg.Lanes)}
 	rule, err := tap.ParseRule(cfg.Plan.Tokens)
 	if err != nil {
 		return nil, err

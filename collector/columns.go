@@ -11,9 +11,9 @@ import (
 const textColumn = "text"
 
 // ownScalars are the shard columns for the data set's own ones, in its order.
-func ownScalars(in *dataset.Input, keepText bool) ([]shard.Scalar, error) {
+func ownScalars(columns []dataset.Column, keepText bool) ([]shard.Scalar, error) {
 	var out []shard.Scalar
-	for _, c := range in.Columns {
+	for _, c := range columns {
 		kind, ok := map[dataset.Type]shard.Type{dataset.Int64: shard.Int64, dataset.Float64: shard.Float64,
 			dataset.Bool: shard.Bool, dataset.String: shard.String}[c.Type]
 		if !ok {
@@ -27,14 +27,14 @@ func ownScalars(in *dataset.Input, keepText bool) ([]shard.Scalar, error) {
 	return out, nil
 }
 
-// own is the data set's values for a column of the plan, one per prompt.
-func (us *units) own(name string) any {
-	for _, c := range us.input.Columns {
+// own is an input's values for a column of the plan, one per prompt.
+func own(in *dataset.Input, name string) any {
+	for _, c := range in.Columns {
 		if c.Name == name {
 			return c.Values
 		}
 	}
-	return us.input.Text
+	return in.Text
 }
 
 // copyCell copies value row of a data-set column to place at of a block's column of the same type.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,21 +39,27 @@ func Predict(ctx context.Context, cfg Config) (Estimate, error) {
 		return Estimate{}, err
 	}
 	defer us.close()
-	e := Estimate{Prompts: len(us.input.IDs), Units: us.plan.NumUnits(), Columns: len(us.plan.Vectors)}
+	e := Estimate{Prompts: len(us.lengths), Units: us.plan.NumUnits(), Columns: len(us.plan.Vectors)}
 	var padded int64
 	var work []batch
 	for u := range e.Units {
-		for _, b := range us.batches(u) {
+		in, err := us.rows(u)
+		if err != nil {
+			return Estimate{}, err
+		}
+		for _, b := range us.batches(u, in) {
 			padded += int64(b.computed())
 			e.Rows += int64(len(us.kept(b)))
 			work = append(work, b)
 		}
 	}
-	for _, ids := range us.input.IDs {
-		e.Tokens += int64(len(ids))
+	for _, n := range us.lengths {
+		e.Tokens += int64(n)
 	}
 	e.Bytes = e.Rows * rowBytes(us.plan.Vectors)
-	e.Blocks = us.groupCount()
+	if e.Blocks, err = us.groupCount(); err != nil {
+		return Estimate{}, err
+	}
 	e.BlockBytes = rowBytes(us.plan.Vectors) * shard.RowGroupRows
 	perToken, err := us.sample(ctx, cfg.Now, work)
 	if err != nil {
@@ -81,7 +88,12 @@ func (us *units) sample(ctx context.Context, now func() time.Time, work []batch)
 
 // timed is how long a batch takes through the model and into columns, the second time: the first warms up.
 func (us *units) timed(ctx context.Context, now func() time.Time, b batch) (took time.Duration, err error) {
-	p, err := us.share(ctx, []batch{b})
+	lo, hi := slices.Min(b.rows), slices.Max(b.rows)+1
+	in, err := us.input.Rows(lo, hi)
+	if err != nil {
+		return 0, err
+	}
+	p, err := us.share(ctx, []batch{b}, in)
 	if err != nil {
 		return 0, err
 	}
@@ -99,7 +111,7 @@ func (us *units) timed(ctx context.Context, now func() time.Time, b batch) (took
 	}
 	for range 2 {
 		began := now()
-		if _, err := us.forward(ctx, b, p, emit); err != nil {
+		if _, err := us.forward(ctx, in, b, p, emit); err != nil {
 			return 0, err
 		}
 		took = now().Sub(began)

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"fmt"
 
-	"actfleet/collector/dataset"
+	"actfleet/collector/model"
 	"actfleet/shard"
 	"actfleet/shard/run"
 	"actfleet/shard/tap"
@@ -36,19 +36,23 @@ type Ask struct {
 	MaxTokens int
 	Limit     int
 	KeepText  bool
-	Compute   string // of the linear maps: f32 (also when empty), bf16 or f16
-	Device    string // kind of device: cpu (also when empty) or cuda
+	Compute   string      // of the linear maps: f32 (also when empty), bf16 or f16
+	Device    string      // kind of device: cpu (also when empty) or cuda
+	Corpus    *run.Corpus // how documents became prompts; nil: every row is one
 }
 
 // NewPlan describes the run that does what was asked with this model and input. It is a function of
 // its arguments alone, so every node of a fleet makes the same plan. dataName and inputKey are the
 // data set's base name and the key its tokenised rows have in the run.
-func NewPlan(a Ask, m Model, in *dataset.Input, dataName, inputKey string) (run.Plan, error) {
-	info := m.Info()
+func NewPlan(a Ask, m Model, in Prompts, dataName, inputKey string) (run.Plan, error) {
+	info, head, lengths := m.Info(), in.Head(), in.Lengths()
+	if len(a.Choices) > 0 && info.NoHead {
+		return run.Plan{}, fmt.Errorf("--choices: %s: %w", info.Name, model.ErrNoHead)
+	}
 	p := run.Plan{
 		Format: run.PlanFormat,
-		Model:  run.ModelRef{Name: info.Name, Arch: info.Arch, Digest: info.Digest, Layers: info.Layers, Hidden: info.Hidden, MaxPositions: info.MaxPositions},
-		Data:   run.DataRef{Name: dataName, Digest: in.Digest, Rows: int64(len(in.IDs)), Input: inputKey},
+		Model:  run.ModelRef{Name: info.Name, Arch: info.Arch, Digest: info.Digest, Layers: info.Layers, Hidden: info.Hidden, MaxPositions: info.MaxPositions, Accept: info.Accept},
+		Data:   run.DataRef{Name: dataName, Digest: head.Digest, Rows: int64(len(lengths)), Input: inputKey, Corpus: a.Corpus},
 		Sites:  a.Sites, Layers: a.Layers, Tokens: a.Tokens.String(), Dtype: a.Dtype,
 		Template: a.Template, Choices: a.Choices, MaxTokens: a.MaxTokens, Limit: int64(a.Limit), KeepText: a.KeepText,
 		Compute: cmp.Or(a.Compute, "f32"), Device: cmp.Or(a.Device, "cpu"), BatchTokens: batchTokens,
@@ -60,12 +64,12 @@ func NewPlan(a Ask, m Model, in *dataset.Input, dataName, inputKey string) (run.
 	for _, t := range tap.Cross(a.Sites, a.Layers) {
 		p.Vectors = append(p.Vectors, shard.Vector{Name: t.Column(""), Width: m.Width(t), Dtype: dtype})
 	}
-	own, err := ownScalars(in, a.KeepText)
+	own, err := ownScalars(head.Columns, a.KeepText)
 	if err != nil {
 		return p, err
 	}
 	p.Scalars = append(append(shard.BaseScalars(), own...), choiceScalars(a.Choices)...)
-	if p.Units = cutUnits(in, a.Tokens, rowBytes(p.Vectors)); p.Units == nil {
+	if p.Units = cutUnits(lengths, a.Tokens, rowBytes(p.Vectors)); p.Units == nil {
 		return p, fmt.Errorf("the token rule %s keeps no position of any prompt", a.Tokens)
 	}
 	return p, nil
@@ -88,25 +92,24 @@ func rowBytes(vectors []shard.Vector) (total int64) {
 
 // cutUnits returns the boundaries of the units in data-set rows: consecutive rows, about equally many
 // bytes each; nil when no position is kept at all.
-func cutUnits(in *dataset.Input, rule tap.Rule, perRow int64) []int64 {
-	sizes := make([]int64, len(in.IDs))
+func cutUnits(lengths []int32, rule tap.Rule, perRow int64) []int64 {
+	size := func(n int32) int64 { return int64(len(rule.Positions(int(n)))) * perRow }
 	var total int64
-	for i, ids := range in.IDs {
-		sizes[i] = int64(len(rule.Positions(len(ids)))) * perRow
-		total += sizes[i]
+	for _, n := range lengths {
+		total += size(n)
 	}
 	if total == 0 {
 		return nil
 	}
-	least := total / int64(len(sizes)) * minUnitPrompts
+	least := total / int64(len(lengths)) * minUnitPrompts
 	target := min(max(total/unitsPerRun, minUnitBytes, least), maxUnitBytes)
 	cuts := []int64{0}
 	var filled int64
-	for i, size := range sizes {
-		filled += size
-		if filled >= target && i+1 < len(sizes) {
+	for i, n := range lengths {
+		filled += size(n)
+		if filled >= target && i+1 < len(lengths) {
 			cuts, filled = append(cuts, int64(i+1)), 0
 		}
 	}
-	return append(cuts, int64(len(sizes)))
+	return append(cuts, int64(len(lengths)))
 }

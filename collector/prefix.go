@@ -20,9 +20,9 @@ func sharedPrefix(in *dataset.Input, lo, hi int) int {
 	if hi-lo < 2 {
 		return 0
 	}
-	first := in.IDs[lo]
+	first := in.IDs[lo-in.First]
 	shared := len(first) - 1
-	for _, ids := range in.IDs[lo+1 : hi] {
+	for _, ids := range in.IDs[lo+1-in.First : hi-in.First] {
 		n := 0
 		for n < min(shared, len(ids)-1) && ids[n] == first[n] {
 			n++
@@ -69,11 +69,11 @@ type prefixes struct {
 }
 
 // share is the prefix of a unit's batches, nil where they have none. The caller leaves it when done.
-func (us *units) share(ctx context.Context, work []batch) (*prefix, error) {
+func (us *units) share(ctx context.Context, work []batch, in *dataset.Input) (*prefix, error) {
 	if len(work) == 0 || work[0].prefix == 0 {
 		return nil, nil
 	}
-	ids := us.input.IDs[work[0].rows[0]][:work[0].prefix]
+	ids := in.IDs[work[0].rows[0]-in.First][:work[0].prefix]
 	kept := slices.ContainsFunc(work, us.keepsPrefix)
 	us.prefixes.mu.Lock()
 	defer us.prefixes.mu.Unlock()
@@ -92,7 +92,7 @@ func (us *units) share(ctx context.Context, work []batch) (*prefix, error) {
 // keepsPrefix says whether a position of the prefix becomes a row for some prompt of b.
 func (us *units) keepsPrefix(b batch) bool {
 	return slices.ContainsFunc(b.rows, func(row int) bool {
-		kept := us.rule.Positions(len(us.input.IDs[row]))
+		kept := us.rule.Positions(int(us.lengths[row]))
 		return len(kept) > 0 && kept[0] < b.prefix
 	})
 }

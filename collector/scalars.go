@@ -1,12 +1,14 @@
 package collector
 
 import (
+	"actfleet/collector/dataset"
 	"actfleet/shard"
 )
 
 // scalars fills the scalar columns of a batch's rows.
 type scalars struct {
 	*units
+	input *dataset.Input // the unit's prompts
 	batch batch
 	odds  []odds // per prompt of the batch; empty without choices
 }
@@ -21,7 +23,7 @@ func (f scalars) segment(s segment) {
 }
 
 func (f scalars) row(b *shard.Block, at, row, pos, prompt int) {
-	ids := f.input.IDs[row]
+	ids := f.input.IDs[row-f.input.First]
 	for c, column := range f.plan.Scalars {
 		switch column.Name {
 		case "row":
@@ -41,7 +43,7 @@ func (f scalars) row(b *shard.Block, at, row, pos, prompt int) {
 		case "choice_cov":
 			b.Scalars[c].([]float32)[at] = f.odds[prompt].cov
 		default:
-			copyCell(b.Scalars[c], at, f.own(column.Name), row)
+			copyCell(b.Scalars[c], at, own(f.input, column.Name), row-f.input.First)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package collector
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"actfleet/collector/dataset"
 	"actfleet/collector/model"
@@ -26,11 +27,21 @@ var ErrNonFinite = errors.New("activation is not finite")
 // ErrOverflow says that a value does not fit fp16 and the plan insists on it.
 var ErrOverflow = errors.New("activation does not fit fp16")
 
+// Prompts are the prompts of a run, read by ranges: those of the units being computed are in memory.
+type Prompts interface {
+	Head() dataset.Head
+	// Lengths is the number of tokens of each prompt.
+	Lengths() []int32
+	// Rows is the prompts lo ≤ row < hi. Neither it nor Lengths may be changed.
+	Rows(lo, hi int) (*dataset.Input, error)
+}
+
 // units computes the units of one plan.
 type units struct {
 	plan     run.Plan
 	planID   string
-	input    *dataset.Input
+	input    Prompts
+	lengths  []int32 // tokens of each prompt
 	model    Model
 	taps     []tap.Tap // of plan.Vectors, in order
 	rule     tap.Rule
@@ -38,6 +49,7 @@ type units struct {
 	token    func(id int32) string
 	lanes    *lanes
 	prefixes prefixes
+	mostRows int     // of a batch, over all units; 0: not known yet
 	groups   *groups // for the plan's own schema, made by the first unit and used by all: fresh memory costs more than packing
 }
 
@@ -51,14 +63,22 @@ type written struct {
 // for the writer. A column that overflows fp16 under dtype auto makes it start again with that column in fp32.
 func (us *units) compute(ctx context.Context, st store.Store, u int) (finish func() (written, error), err error) {
 	if us.groups == nil {
-		us.groups = newGroups(us.plan.Schema(), us.groupCount())
+		count, err := us.groupCount()
+		if err != nil {
+			return nil, err
+		}
+		us.groups = newGroups(us.plan.Schema(), count)
 	}
 	return us.try(ctx, st, run.UnitKey(u), u, us.groups)
 }
 
 // again computes unit u into an object of its own, beside whatever else is computed.
 func (us *units) again(ctx context.Context, st store.Store, key string, u int) (written, error) {
-	finish, err := us.try(ctx, st, key, u, newGroups(us.plan.Schema(), us.groupCount()))
+	count, err := us.groupCount()
+	if err != nil {
+		return written{}, err
+	}
+	finish, err := us.try(ctx, st, key, u, newGroups(us.plan.Schema(), count))
 	if err != nil {
 		return written{}, err
 	}
@@ -87,7 +107,11 @@ func (us *units) widened(ctx context.Context, st store.Store, key string, u int,
 	for _, i := range columns {
 		schema.Vectors[i].Dtype = shard.F32
 	}
-	a, err := us.begin(ctx, st, key, u, schema, newGroups(schema, us.groupCount()))
+	count, err := us.groupCount()
+	if err != nil {
+		return written{}, err
+	}
+	a, err := us.begin(ctx, st, key, u, schema, newGroups(schema, count))
 	if err != nil {
 		return written{}, err
 	}
@@ -98,24 +122,38 @@ func (us *units) widened(ctx context.Context, st store.Store, key string, u int,
 
 // groupCount is how many row groups the node needs in memory: those that the batches in the lanes can
 // touch, one being written and one on its way to the writer.
-func (us *units) groupCount() int {
-	most := 0 // rows of a batch
-	for u := range us.plan.NumUnits() {
-		lo, hi := us.plan.UnitRange(u)
-		cost := us.cost(sharedPrefix(us.input, int(lo), int(hi)))
-		for _, ids := range us.input.IDs[lo:hi] {
-			n := len(ids)
-			most = max(most, max(1, us.plan.BatchTokens/cost(n))*len(us.rule.Positions(n)))
+func (us *units) groupCount() (int, error) {
+	if us.mostRows == 0 {
+		for u := range us.plan.NumUnits() {
+			in, err := us.rows(u)
+			if err != nil {
+				return 0, err
+			}
+			lo, hi := us.plan.UnitRange(u)
+			cost := us.cost(sharedPrefix(in, int(lo), int(hi)))
+			for _, n := range us.lengths[lo:hi] {
+				us.mostRows = max(us.mostRows, max(1, us.plan.BatchTokens/cost(int(n)))*len(us.rule.Positions(int(n))))
+			}
 		}
 	}
-	return groupsTouched(us.lanes.count()*most) + 2
+	return groupsTouched(us.lanes.count()*us.mostRows) + 2, nil
+}
+
+// rows is the prompts of unit u.
+func (us *units) rows(u int) (*dataset.Input, error) {
+	lo, hi := us.plan.UnitRange(u)
+	in, err := us.input.Rows(int(lo), int(hi))
+	if err != nil {
+		return nil, fmt.Errorf("the prompts of unit %d: %w", u, err)
+	}
+	return in, nil
 }
 
 // kept is where a batch's rows stand in [B, T], flattened, prompts in order and positions ascending.
 func (us *units) kept(b batch) []int32 {
 	var flat []int32
 	for i, row := range b.rows {
-		for _, pos := range us.rule.Positions(len(us.input.IDs[row])) {
+		for _, pos := range us.rule.Positions(int(us.lengths[row])) {
 			flat = append(flat, int32(i*b.steps+pos))
 		}
 	}
@@ -123,15 +161,15 @@ func (us *units) kept(b batch) []int32 {
 }
 
 // forward takes a batch through the model, after its unit's prefix.
-func (us *units) forward(ctx context.Context, b batch, p *prefix, emit func(i int, v model.View) error) ([][]float32, error) {
-	return us.model.Forward(ctx, model.Request{IDs: us.ids(b), After: p.model(), Taps: us.taps, Emit: emit, Logits: us.choices != nil})
+func (us *units) forward(ctx context.Context, in *dataset.Input, b batch, p *prefix, emit func(i int, v model.View) error) ([][]float32, error) {
+	return us.model.Forward(ctx, model.Request{IDs: idsOf(in, b), After: p.model(), Taps: us.taps, Emit: emit, Logits: us.choices != nil})
 }
 
-// ids is the token ids of a batch's prompts, after the prefix.
-func (us *units) ids(b batch) [][]int32 {
+// idsOf is the token ids of a batch's prompts, after the prefix.
+func idsOf(in *dataset.Input, b batch) [][]int32 {
 	ids := make([][]int32, len(b.rows))
 	for i, row := range b.rows {
-		ids[i] = us.input.IDs[row][b.prefix:]
+		ids[i] = in.IDs[row-in.First][b.prefix:]
 	}
 	return ids
 }

@@ -177,8 +177,8 @@ func TestSeveralWorkers(t *testing.T) {
 		if d := time.Since(start); d != 100*time.Second {
 			t.Errorf("took %v", d)
 		}
-		if p := c.Progress(); p.Rate < 0.3 || p.Rate > 0.4 || p.Nodes[0].UnitTime != 10*time.Second {
-			t.Errorf("rate %v, unit time %v", p.Rate, p.Nodes[0].UnitTime)
+		if p := c.Progress(); p.Throughput < 0.3 || p.Throughput > 0.4 || p.Nodes[0].UnitTime != 10*time.Second {
+			t.Errorf("rate %v, unit time %v", p.Throughput, p.Nodes[0].UnitTime)
 		}
 	})
 }
@@ -348,7 +348,7 @@ func TestProgress(t *testing.T) {
 		{Node: "a", Speed: 0.5, Done: 3, Beat: t0}, {Node: "b", Speed: 1.5, Done: 1}, {Node: "dead", Speed: 9},
 	}})
 	p := Summarize(s, []Member{{Node: "a"}, {Node: "b"}}, "a", t0.Add(time.Second))
-	if p.Rate != 2 || p.ETA != 48*time.Second || p.Nodes[0].Share != 0.75 || p.Nodes[0].Age != time.Second || p.Nodes[2].Live {
+	if p.Throughput != 2 || p.ETA != 48*time.Second || p.Nodes[0].Share != 0.75 || p.Nodes[0].Age != time.Second || p.Nodes[2].Live {
 		t.Errorf("%+v", p)
 	}
 	if p := Summarize(NewState("plan", 1), nil, "", t0); p.ETA >= 0 {

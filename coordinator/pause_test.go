@@ -26,7 +26,7 @@ func TestPause(t *testing.T) {
 			t.Errorf("a paused node with a unit in hand is shown as %+v", n)
 		}
 		c.Done(u, time.Second, l.commit(u))
-		if p := c.Progress(); p.Rate != 0 || p.Own != 1 {
+		if p := c.Progress(); p.Throughput != 0 || p.Own != 1 {
 			t.Errorf("%+v: want one unit, and no speed of a paused node", p)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -12,9 +12,9 @@ type Progress struct {
 	// Own counts the units this node was first to commit, Lost those where another
 	// one was.
 	Own, Lost int
-	// Rate is the measured speed of the live nodes that are not paused together, in units per second; 0
+	// Throughput is the measured speed of the live nodes that are not paused together, in units per second; 0
 	// while nothing is measured.
-	Rate float64
+	Throughput float64
 	// ETA is the time left at this rate, negative while unknown.
 	ETA time.Duration
 	// Nodes are all nodes ever seen, by node id.
@@ -75,7 +75,7 @@ func Summarize(s *State, members []Member, self NodeID, now time.Time) Progress 
 		sum += n.Done
 		alive := live[n.Node] && !n.Left
 		if alive && !n.Paused {
-			p.Rate += n.Speed
+			p.Throughput += n.Speed
 		}
 		p.Nodes = append(p.Nodes, NodeProgress{NodeState: n, Self: n.Node == self, Live: alive, Age: max(0, now.Sub(n.Beat)), Silent: silent[n.Node]})
 	}
@@ -90,10 +90,10 @@ func eta(p Progress) time.Duration {
 	switch {
 	case p.Done >= p.Total:
 		return 0
-	case p.Rate <= 0:
+	case p.Throughput <= 0:
 		return -1
 	}
-	return seconds(float64(p.Total-p.Done) / p.Rate)
+	return seconds(float64(p.Total-p.Done) / p.Throughput)
 }
 
 // SameHost counts the members on one machine, for sharing its cores.

@@ -37,7 +37,7 @@ type RowKey struct {
 // IsDamage holds is about the file; the rest of the file is hashed all the same.
 func CheckFile(ctx context.Context, o store.Object, want FileCheck) (FileReport, error) {
 	var f FileReport
-	p := newPassage(o, want.Hash, want.Progress)
+	p := newOnePass(o, want.Hash, want.Progress)
 	found := f.read(ctx, o, p, want)
 	if found != nil && !IsDamage(found) {
 		return f, found
@@ -50,12 +50,12 @@ func CheckFile(ctx context.Context, o store.Object, want FileCheck) (FileReport,
 }
 
 // read checks what a shard says, reading it through p.
-func (f *FileReport) read(ctx context.Context, o store.Object, p *passage, want FileCheck) error {
+func (f *FileReport) read(ctx context.Context, o store.Object, p *onePass, want FileCheck) error {
 	r, err := NewReader(o, o.Size())
 	if err != nil {
 		return err
 	}
-	r.src, r.need = p, func(int64, int64) {} // the passage has read it
+	r.src, r.need = p, func(int64, int64) {} // p has read it
 	if err := checkHead(p); err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (f *FileReport) read(ctx context.Context, o store.Object, p *passage, want 
 }
 
 // groups reads the row groups in the order of the file and compares the statistics of every column.
-func (f *FileReport) groups(ctx context.Context, r *Reader, p *passage) error {
+func (f *FileReport) groups(ctx context.Context, r *Reader, p *onePass) error {
 	sums := make([]VectorStats, len(r.Schema().Vectors))
 	for g := range r.NumGroups() {
 		if err := f.keys(r, g); err != nil {
@@ -136,5 +136,5 @@ func ObjectDigest(ctx context.Context, o store.Object) (string, error) {
 	if s, ok := o.(store.Summed); ok && s.SHA256() != "" {
 		return s.SHA256(), nil
 	}
-	return newPassage(o, true, nil).sum(ctx)
+	return newOnePass(o, true, nil).sum(ctx)
 }

@@ -90,14 +90,6 @@ func (c *cursor) text(t byte) string {
 	return string(c.take(c.uvarint()))
 }
 
-// boolean reads a field whose value is its type.
-func (c *cursor) boolean(t byte) bool {
-	if t != thriftTrue && t != thriftFalse {
-		c.fail("expected a truth value")
-	}
-	return t == thriftTrue
-}
-
 // structure calls field for each field of a struct; field reads the value or skips it.
 func (c *cursor) structure(t byte, field func(id int16, t byte)) {
 	if t != thriftStruct {

@@ -19,18 +19,6 @@ const (
 	splitPage = 512 << 10
 )
 
-// pageRowsFor is the number of rows of every page but a chunk's last: a power of two, so that it divides RowGroupRows.
-func pageRowsFor(rowBytes int) int {
-	rows := RowGroupRows
-	if rows*rowBytes <= onePage {
-		return rows
-	}
-	for rows > 1 && rows*rowBytes > splitPage {
-		rows /= 2
-	}
-	return rows
-}
-
 // layout places the values of one vector column.
 type layout struct {
 	width    int

@@ -131,3 +131,11 @@ func (c *cursor) pageField(p *rawPage, id int16, t byte) {
 		c.skip(t)
 	}
 }
+
+// boolean reads a field whose value is its type.
+func (c *cursor) boolean(t byte) bool {
+	if t != thriftTrue && t != thriftFalse {
+		c.fail("expected a truth value")
+	}
+	return t == thriftTrue
+}

@@ -175,3 +175,15 @@ func (w *Writer) fail(err error) error {
 	}
 	return err
 }
+
+// pageRowsFor is the number of rows of every page but a chunk's last: a power of two, so that it divides RowGroupRows.
+func pageRowsFor(rowBytes int) int {
+	rows := RowGroupRows
+	if rows*rowBytes <= onePage {
+		return rows
+	}
+	for rows > 1 && rows*rowBytes > splitPage {
+		rows /= 2
+	}
+	return rows
+}

@@ -33,7 +33,7 @@ func TestCompare(t *testing.T) {
 		}
 		switch p.Arch {
 		case "topk":
-			if p.Bits != measure.RateBits(48, 3, 8) {
+			if p.Bits != measure.CodeBits(48, 3, 8) {
 				t.Errorf("topk takes %v bits", p.Bits)
 			}
 		case "residual":

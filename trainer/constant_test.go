@@ -6,12 +6,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"actfleet/shard"
-	"actfleet/shard/store/mem"
+	"actfleet/shard/shardtest"
 	"actfleet/trainer/coder"
-	"actfleet/trainer/runtest"
 	"actfleet/trainer/stream"
 	"actfleet/trainer/vq"
 )
@@ -19,7 +17,7 @@ import (
 // still is a run in which some columns, or all, have one value.
 func still(t *testing.T, constant func(j int) bool) stream.Source {
 	t.Helper()
-	r := runtest.Run{Tokens: "last", Units: 2, Rows: make([]runtest.Row, 800),
+	r := shardtest.Run{Tokens: "last", Units: 2, Rows: make([]shardtest.Row, 800),
 		Vectors: []shard.Vector{{Name: "fc2_3", Width: width, Dtype: shard.F16}, {Name: "resid_4", Width: 10, Dtype: shard.F32}},
 		Fill: func(_ int, row int64, _ int32, dst []float32) {
 			for j := range dst {
@@ -29,9 +27,9 @@ func still(t *testing.T, constant func(j int) bool) stream.Source {
 			}
 		}}
 	for i := range r.Rows {
-		r.Rows[i] = runtest.Row{Tokens: 1}
+		r.Rows[i] = shardtest.Row{Tokens: 1}
 	}
-	return r.Write(t, mem.New(time.Now))
+	return source(t, r)
 }
 
 // Columns without variance harm no kind of coder; rows that are all the same are refused in one line.

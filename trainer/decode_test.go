@@ -5,14 +5,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"actfleet/shard"
-	"actfleet/shard/store/mem"
+	"actfleet/shard/shardtest"
 	"actfleet/trainer/coder"
 	"actfleet/trainer/codes"
 	"actfleet/trainer/measure"
-	"actfleet/trainer/runtest"
 	"actfleet/trainer/vq"
 )
 
@@ -74,7 +72,7 @@ func TestDecodeNonFinite(t *testing.T) {
 	if _, err := Train(t.Context(), j); err != nil {
 		t.Fatal(err)
 	}
-	src := runtest.Run{Tokens: "all", Units: 1, Rows: make([]runtest.Row, 40), Vectors: []shard.Vector{{Name: "fc2_3", Width: width, Dtype: shard.F32}},
+	src := shardtest.Run{Tokens: "all", Units: 1, Rows: make([]shardtest.Row, 40), Vectors: []shard.Vector{{Name: "fc2_3", Width: width, Dtype: shard.F32}},
 		Fill: func(_ int, row int64, pos int32, dst []float32) {
 			for j := range dst {
 				dst[j] = float32(math.Sin(float64(row*31 + int64(pos) + int64(j))))
@@ -86,7 +84,7 @@ func TestDecodeNonFinite(t *testing.T) {
 	for i := range src.Rows {
 		src.Rows[i].Tokens = 2
 	}
-	run := src.Write(t, mem.New(time.Now))
+	run := source(t, src)
 	id, err := codes.Encode(t.Context(), j.Dir, run, nil)
 	if err != nil {
 		t.Fatal(err)

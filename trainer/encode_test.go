@@ -5,16 +5,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"actfleet/shard"
 	"actfleet/shard/run"
-	"actfleet/shard/store/mem"
+	"actfleet/shard/shardtest"
 	"actfleet/trainer/coder"
 	"actfleet/trainer/codes"
 	"actfleet/trainer/measure"
 	"actfleet/trainer/recipe"
-	"actfleet/trainer/runtest"
 	"actfleet/trainer/stream"
 	"actfleet/trainer/vq"
 )
@@ -112,7 +110,7 @@ func TestEncode(t *testing.T) {
 }
 
 func TestFitProbes(t *testing.T) {
-	run := runtest.Run{Tokens: "all", Units: 2, Rows: make([]runtest.Row, 300),
+	run := shardtest.Run{Tokens: "all", Units: 2, Rows: make([]shardtest.Row, 300),
 		Vectors: []shard.Vector{{Name: "resid_0", Width: 8, Dtype: shard.F16}, {Name: "resid_1", Width: 8, Dtype: shard.F16}},
 		Fill: func(c int, row int64, pos int32, dst []float32) {
 			for j := range dst {
@@ -121,9 +119,9 @@ func TestFitProbes(t *testing.T) {
 			dst[2] += float32(c) * 3 * float32(row%2)
 		}}
 	for i := range run.Rows {
-		run.Rows[i] = runtest.Row{Tokens: 2 + i%5, Label: int32(i % 2), Group: string(rune('A' + i/6)), Split: []string{"train", "train", "val", "test", "train"}[i/6%5]}
+		run.Rows[i] = shardtest.Row{Tokens: 2 + i%5, Label: int32(i % 2), Group: string(rune('A' + i/6)), Split: []string{"train", "train", "val", "test", "train"}[i/6%5]}
 	}
-	src := run.Write(t, mem.New(time.Now))
+	src := source(t, run)
 	j := ProbeJob{Dir: filepath.Join(t.TempDir(), "probes"), Runs: []stream.Source{src}, Columns: []string{"resid_0", "resid_1"}, Recipe: recipe.Default(coder.Probe)}
 	rep, c, err := FitProbes(t.Context(), j)
 	if err != nil {
@@ -166,8 +164,8 @@ func TestEncodeOtherWidth(t *testing.T) {
 	if _, err := Train(t.Context(), j); err != nil {
 		t.Fatal(err)
 	}
-	other := runtest.Run{Tokens: "all", Units: 1, Rows: []runtest.Row{{Tokens: 3}}, Vectors: []shard.Vector{{Name: "fc2_3", Width: 8, Dtype: shard.F16}},
-		Fill: func(_ int, _ int64, _ int32, dst []float32) { dst[0] = 1 }}.Write(t, mem.New(time.Now))
+	other := source(t, shardtest.Run{Tokens: "all", Units: 1, Rows: []shardtest.Row{{Tokens: 3}}, Vectors: []shard.Vector{{Name: "fc2_3", Width: 8, Dtype: shard.F16}},
+		Fill: func(_ int, _ int64, _ int32, dst []float32) { dst[0] = 1 }})
 	want := "column fc2_3 has vectors of 8, the tokenizer was trained on vectors of 16"
 	if _, err := codes.Encode(t.Context(), j.Dir, other, nil); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("encode: %v", err)

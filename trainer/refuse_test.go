@@ -8,13 +8,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"actfleet/shard"
 	"actfleet/shard/run"
-	"actfleet/shard/store/mem"
+	"actfleet/shard/shardtest"
 	"actfleet/trainer/coder"
-	"actfleet/trainer/runtest"
 	"actfleet/trainer/stream"
 )
 
@@ -47,15 +45,15 @@ func TestRefusesData(t *testing.T) {
 
 // narrow is a run with shorter vectors.
 func narrow(t testing.TB) stream.Source {
-	r := runtest.Run{Tokens: "all", Units: 2, Rows: []runtest.Row{{Tokens: 3}, {Tokens: 4}},
+	r := shardtest.Run{Tokens: "all", Units: 2, Rows: []shardtest.Row{{Tokens: 3}, {Tokens: 4}},
 		Vectors: []shard.Vector{{Name: "fc2_3", Width: 8, Dtype: shard.F16}}, Fill: func(int, int64, int32, []float32) {}}
-	return r.Write(t, mem.New(time.Now))
+	return source(t, r)
 }
 
 // Rows that are not finite are left out and counted, also over an interruption; or they
 // end the training, as asked.
 func TestNonFiniteRows(t *testing.T) {
-	r := runtest.Run{Tokens: "all", Units: 3, Rows: make([]runtest.Row, 300), Vectors: []shard.Vector{{Name: "fc2_3", Width: width, Dtype: shard.F16}},
+	r := shardtest.Run{Tokens: "all", Units: 3, Rows: make([]shardtest.Row, 300), Vectors: []shard.Vector{{Name: "fc2_3", Width: width, Dtype: shard.F16}},
 		Fill: func(_ int, row int64, pos int32, dst []float32) {
 			for j := range dst {
 				dst[j] = float32(math.Sin(float64(int(row)*7 + int(pos)*3 + j*j)))
@@ -65,9 +63,9 @@ func TestNonFiniteRows(t *testing.T) {
 			}
 		}}
 	for i := range r.Rows {
-		r.Rows[i] = runtest.Row{Tokens: 1 + i%5}
+		r.Rows[i] = shardtest.Row{Tokens: 1 + i%5}
 	}
-	src := r.Write(t, mem.New(time.Now))
+	src := source(t, r)
 	j := job(t, coder.SAE, t.TempDir(), src)
 	j.Recipe.Data.Holdout, j.Recipe.Loop.Steps, j.Recipe.Loop.Epochs, j.Recipe.Loop.Batch = 0, 0, 2, 60
 	res, err := Train(t.Context(), j)

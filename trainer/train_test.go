@@ -17,13 +17,13 @@ import (
 	"go.uber.org/goleak"
 
 	"actfleet/shard"
+	"actfleet/shard/shardtest"
 	"actfleet/shard/store/local"
 	"actfleet/shard/store/mem"
 	"actfleet/trainer/coder"
 	"actfleet/trainer/codes"
 	"actfleet/trainer/measure"
 	"actfleet/trainer/recipe"
-	"actfleet/trainer/runtest"
 	"actfleet/trainer/stream"
 	"actfleet/trainer/vq"
 )
@@ -32,9 +32,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const width = 16
 
+// source commits a run to a store in memory.
+func source(tb testing.TB, r shardtest.Run) stream.Source {
+	st := mem.New(time.Now)
+	return stream.Source{Store: st, Plan: r.Write(tb, st)}
+}
+
 // made is a run of sparse sums of directions, in four units.
 func made(t testing.TB) stream.Source {
-	r := runtest.Run{Tokens: "all", Units: 4, Rows: make([]runtest.Row, 600),
+	r := shardtest.Run{Tokens: "all", Units: 4, Rows: make([]shardtest.Row, 600),
 		Vectors: []shard.Vector{{Name: "fc2_3", Width: width, Dtype: shard.F16}, {Name: "resid_4", Width: 10, Dtype: shard.F32}},
 		Fill: func(column int, row int64, pos int32, dst []float32) {
 			for j := range dst {
@@ -48,9 +54,9 @@ func made(t testing.TB) stream.Source {
 			}
 		}}
 	for i := range r.Rows {
-		r.Rows[i] = runtest.Row{Tokens: 2 + i%9, Group: string(rune('a' + i%50)), Split: "train"}
+		r.Rows[i] = shardtest.Row{Tokens: 2 + i%9, Group: string(rune('a' + i%50)), Split: "train"}
 	}
-	return r.Write(t, mem.New(time.Now))
+	return source(t, r)
 }
 
 func job(t testing.TB, kind, dir string, src stream.Source) Job {

@@ -211,5 +211,3 @@ func span(d time.Duration) string {
 	}
 	return fmt.Sprintf("%d\u00a0d\u00a0%d\u00a0h", int(s)/86400, int(s)/3600%24)
 }
-
-func secondsOf(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -104,7 +104,7 @@ func drawPanel(coders []Coder, m metric) *canvas {
 func allHaveTokens(coders []Coder) bool {
 	for _, c := range coders {
 		for _, p := range c.Points {
-			if p.Tokens <= 0 && p.Step > 0 {
+			if p.Rows <= 0 && p.Step > 0 {
 				return false
 			}
 		}
@@ -120,12 +120,12 @@ func curvesOf(coders []Coder, key string, byTokens bool) []curve {
 			k := curve{coder: i, eval: eval}
 			for _, p := range coder.Points {
 				v, ok := p.Values[key]
-				if p.Eval != eval || !ok || math.Abs(v) > drawable {
+				if (p.Split == "eval") != eval || !ok || math.Abs(v) > drawable {
 					continue
 				}
 				x := float64(p.Step)
 				if byTokens {
-					x = float64(p.Tokens)
+					x = float64(p.Rows)
 				}
 				k.xs, k.ys = append(k.xs, x), append(k.ys, v)
 			}

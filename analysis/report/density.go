@@ -23,6 +23,9 @@ func densities(coders []Coder) (v densityView) {
 	return v
 }
 
+// count is a number of latents or rows; none is below zero or beyond 2⁵³.
+func count(v float64) int64 { return int64(min(max(v, 0), 1<<53)) }
+
 func drawDensity(coder Coder, series int) *canvas {
 	const width, height, left, right, top, bottom = 350.0, 190.0, 46.0, 12.0, 44.0, 36.0
 	h := coder.Eval.Densities

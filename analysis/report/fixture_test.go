@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"actfleet/analysis/evaluate"
+	"actfleet/shard/shardtest"
 	"actfleet/shard/store"
 	"actfleet/shard/store/mem"
 	"actfleet/shard/tap"
@@ -52,7 +54,7 @@ func fixture(t testing.TB, d dims) Report {
 			dir := filepath.Join(t.TempDir(), fmt.Sprintf("%s-fc2-%d", kind, 1024<<j))
 			writeCoder(t, dir, kind, j, d, rng)
 			writeEvaluation(t, dir, kind, j, d, rng)
-			c, err := LoadCurves(dir)
+			c, err := LoadCoder(dir)
 			must(t, err)
 			r.Coders = append(r.Coders, c)
 		}
@@ -71,16 +73,11 @@ func writeLogs(t testing.TB, run store.Store, d dims, rng *rand.Rand) {
 	t.Helper()
 	unit := 0
 	for n := range d.nodes {
-		var data []byte
-		now := logStart.Add(time.Duration(n*9) * time.Second)
+		l := shardtest.Log{Node: fmt.Sprintf("node-%d", n+1), Now: logStart.Add(time.Duration(n*9) * time.Second)}
 		say := func(event string, fields map[string]any) {
-			m := map[string]any{"time": now, "event": event, "node": fmt.Sprintf("node-%d", n+1), "host": fmt.Sprintf("gpu%02d", n/2), "pid": 4000 + n}
-			for k, v := range fields {
-				m[k] = v
-			}
-			line, err := json.Marshal(m)
-			must(t, err)
-			data = append(append(data, line...), '\n')
+			m := map[string]any{"host": fmt.Sprintf("gpu%02d", n/2), "pid": 4000 + n}
+			maps.Copy(m, fields)
+			l.Say(t, event, m)
 		}
 		say("start", nil)
 		last := d.units / d.nodes
@@ -90,13 +87,13 @@ func writeLogs(t testing.TB, run store.Store, d dims, rng *rand.Rand) {
 		for i := range last {
 			if n == 2 && i == last/2 { // this one goes to sleep and comes back in the morning
 				say("leave", nil)
-				must(t, store.Put(context.Background(), run, fmt.Sprintf("log/node-%d-a.jsonl", n+1), data))
-				data, now = nil, now.Add(9*time.Hour)
+				l.Put(t, run, fmt.Sprintf("log/node-%d-a.jsonl", n+1))
+				l.Now = l.Now.Add(9 * time.Hour)
 				say("start", nil)
 			}
 			say("claim", map[string]any{"unit": unit})
 			seconds := 8 + 20*rng.Float64()*rng.Float64()
-			now = now.Add(time.Duration(seconds * float64(time.Second)))
+			l.Now = l.Now.Add(time.Duration(seconds * float64(time.Second)))
 			event, msg := "commit", ""
 			switch roll := rng.IntN(40); {
 			case roll == 0:
@@ -111,13 +108,13 @@ func writeLogs(t testing.TB, run store.Store, d dims, rng *rand.Rand) {
 		}
 		if n == 1 {
 			say("claim", map[string]any{"unit": unit})
-			now = now.Add(7 * time.Second)
+			l.Now = l.Now.Add(7 * time.Second)
 			say("error", map[string]any{"msg": "CUDA out of memory"})
-			data = append(data, `{"time":"2025-11-0`...)
+			l.Tear()
 		} else {
 			say("leave", nil)
 		}
-		must(t, store.Put(context.Background(), run, fmt.Sprintf("log/node-%d-b.jsonl", n+1), data))
+		l.Put(t, run, fmt.Sprintf("log/node-%d-b.jsonl", n+1))
 	}
 }
 

@@ -4,6 +4,14 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"actfleet/trainer/coder"
+)
+
+// Bounds of what is shown of a latent.
+const (
+	maxContexts  = 8
+	maxTextRunes = 240
 )
 
 // maxLatents is how many latents a page shows, shared by its coders.
@@ -60,10 +68,10 @@ func browserOf(c Coder, n int) browserView {
 	return v
 }
 
-func latentOf(l Latent) latentView {
+func latentOf(l coder.Latent) latentView {
 	v := latentView{Index: l.Index, Density: short(100*l.Density) + " %"}
 	for i, c := range l.Top[:min(len(l.Top), maxContexts)] {
-		shown := contextView{Value: short(c.Value), Before: visible(c.Before), Token: visible(c.Token), After: visible(c.After), Where: fmt.Sprintf("row %d, %d", c.Row, c.Pos)}
+		shown := contextView{Value: short(float64(c.Value)), Before: visible(c.Before), Token: visible(c.Token), After: visible(c.After), Where: fmt.Sprintf("row %d, %d", c.Row, c.Pos)}
 		if most := l.Top[0].Value; most > 0 && c.Value > 0 {
 			shown.Share = int(min(100, 100*c.Value/most))
 		}

@@ -34,14 +34,19 @@ func (r *Report) AddRun(ctx context.Context, st store.Store) error {
 	if err != nil {
 		return fmt.Errorf("report on %s: %w", st, err)
 	}
-	units, damaged, err := readUnits(ctx, st, plan)
+	units, damaged, stray, err := readUnits(ctx, st, plan)
 	if err != nil {
 		return fmt.Errorf("report on %s: %w", st, err)
 	}
 	if len(damaged) > 0 {
-		r.Notes = append(r.Notes, fmt.Sprintf("%s: %d units cannot be read and are left out, the first: %v. Run check.", runName(st), len(damaged), damaged[0]))
+		r.Notes = append(r.Notes, fmt.Sprintf("%s: damaged and left out: %d. %s. Run check.", runName(st), len(damaged), briefly(damaged)))
 	}
-	r.Runs = append(r.Runs, runOf(st, plan, units, fleet))
+	if len(stray) > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%s: of no unit of the plan and left out: %s.", runName(st), briefly(stray)))
+	}
+	header := runOf(st, plan, units, fleet)
+	header.Damaged = len(damaged)
+	r.Runs = append(r.Runs, header)
 	r.Timelines = append(r.Timelines, fleet)
 	r.Norms = append(r.Norms, Norms{Name: runName(st), Columns: normsFrom(plan, units)})
 	return nil
@@ -57,9 +62,9 @@ func (r *Report) AddProbes(dir string) error {
 	return nil
 }
 
-// AddCoder appends the training curves of a coder's folder.
+// AddCoder appends the training curves of a coder's folder and what was measured of it.
 func (r *Report) AddCoder(dir string) error {
-	c, err := LoadCurves(dir)
+	c, err := LoadCoder(dir)
 	if err != nil {
 		return err
 	}
@@ -75,35 +80,42 @@ type unitFacts struct {
 	stats []shard.VectorStats // per vector of the plan
 }
 
-// readUnits reads the footers of the committed units, several at a time.
-func readUnits(ctx context.Context, st store.Store, plan run.Plan) (units []unitFacts, damaged []error, err error) {
-	infos, err := st.List(ctx, "acts/")
+// briefly joins lines, the first few of many.
+func briefly(lines []string) string {
+	const most = 8
+	if n := len(lines); n > most {
+		lines = append(slices.Clone(lines[:most]), fmt.Sprintf("and %d more", n-most))
+	}
+	return strings.Join(lines, "; ")
+}
+
+// readUnits reads the footers of the committed units, several at a time. What is damaged by its size or its footer, and
+// what lies among the shards and is none, comes back in lines.
+func readUnits(ctx context.Context, st store.Store, plan run.Plan) (units []unitFacts, damaged, stray []string, err error) {
+	s, err := run.Look(ctx, st, plan)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	sizes := map[string]int64{}
-	for _, info := range infos {
-		sizes[info.Key] = info.Size
-	}
-	done, err := run.Committed(ctx, st, plan)
-	if err != nil {
-		return nil, nil, err
-	}
-	units = make([]unitFacts, len(done))
-	failed := make([]error, len(done))
+	units = make([]unitFacts, len(s.Units))
+	failed := make([]error, len(s.Units))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	for u, committed := range done {
-		if committed {
+	for u, state := range s.Units {
+		if state == run.Present {
 			g.Go(func() error {
 				units[u], failed[u] = readUnit(ctx, st, plan, u)
-				units[u].bytes = sizes[run.UnitKey(u)]
+				units[u].bytes = s.Bytes[u]
 				return ctx.Err()
 			})
 		}
 	}
 	err = g.Wait()
-	return units, slices.DeleteFunc(failed, func(e error) bool { return e == nil }), err
+	for u, err := range failed {
+		if err != nil {
+			s.Damaged = append(s.Damaged, fmt.Sprintf("%s: %v", run.UnitKey(u), err))
+		}
+	}
+	return units, s.Damaged, s.Stray, err
 }
 
 func readUnit(ctx context.Context, st store.Store, plan run.Plan, u int) (unitFacts, error) {
@@ -112,8 +124,11 @@ func readUnit(ctx context.Context, st store.Store, plan run.Plan, u int) (unitFa
 		return unitFacts{}, err
 	}
 	defer s.Close()
-	if !s.Schema().Equal(plan.Schema()) {
-		return unitFacts{}, fmt.Errorf("%s has other columns than the plan", run.UnitKey(u))
+	if id := s.Identity(); id != plan.Identity(u) {
+		return unitFacts{}, fmt.Errorf("it says it is unit %d of plan %.12s", id.Unit, id.PlanID)
+	}
+	if !plan.Fits(s.Schema()) {
+		return unitFacts{}, errors.New("it has other columns than the plan")
 	}
 	f := unitFacts{read: true, rows: s.NumRows()}
 	for c := range plan.Vectors {

@@ -14,9 +14,11 @@ import (
 
 	"actfleet/shard"
 	"actfleet/shard/run"
+	"actfleet/shard/shardtest"
 	"actfleet/shard/store"
 	"actfleet/shard/store/mem"
 	"actfleet/shard/tap"
+	"actfleet/trainer/coder"
 )
 
 func memoryRun(t testing.TB, files map[string]string) *mem.Store {
@@ -105,10 +107,10 @@ func FuzzParseLog(f *testing.F) {
 	})
 }
 
-func TestLoadCurves(t *testing.T) {
+func TestLoadCoder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "sae-1")
 	writeJSON(t, filepath.Join(dir, "cfg.json"), map[string]any{"kind": "sae", "arch": "topk", "site": "fc2", "layer": 3, "width": 64, "d_in": 8, "config": map[string]any{"k": 4}})
-	c, err := LoadCurves(dir)
+	c, err := LoadCoder(dir)
 	must(t, err)
 	if c.Name != "sae-1" || c.Arch != "topk" || c.Layer != 3 || c.Width != 64 || len(c.Points) != 0 {
 		t.Errorf("%+v", c)
@@ -122,16 +124,16 @@ broken
 {"step":3,"tokens":30,"split":"train","loss":null}
 {"step":4,`
 	must(t, os.WriteFile(filepath.Join(dir, "metrics.jsonl"), []byte(lines), 0o644))
-	c, err = LoadCurves(dir)
+	c, err = LoadCoder(dir)
 	must(t, err)
-	if len(c.Points) != 3 || c.Points[1].Values["loss"] != 1.5 || c.Points[1].Eval || len(c.Points[2].Values) != 0 {
+	if len(c.Points) != 3 || c.Points[1].Values["loss"] != 1.5 || c.Points[1].Split != "train" || len(c.Points[2].Values) != 0 {
 		t.Errorf("resumed at step 2: %+v", c.Points)
 	}
-	if _, err := LoadCurves(filepath.Join(dir, "nowhere")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := LoadCoder(filepath.Join(dir, "nowhere")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing folder: %v", err)
 	}
 	must(t, os.WriteFile(filepath.Join(dir, "cfg.json"), []byte("{"), 0o644))
-	if _, err := LoadCurves(dir); err == nil || !strings.Contains(err.Error(), "cfg.json: ") {
+	if _, err := LoadCoder(dir); err == nil || !strings.Contains(err.Error(), "cfg.json: ") {
 		t.Errorf("broken cfg.json: %v", err)
 	}
 }
@@ -140,7 +142,7 @@ func FuzzMetrics(f *testing.F) {
 	f.Add([]byte(`{"step":1,"tokens":10,"loss":3}` + "\n" + `{"step":2,"tokens":1e300,"loss":-1e308}` + "\n" + `{"step":-5,"loss":1e308}`))
 	f.Add([]byte(`{"step":1,"loss":1e-320}` + "\n" + `{"step":2,"loss":1e300}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		coders := []Coder{{Name: "x", Points: parseMetrics(data)}}
+		coders := []Coder{{Name: "x", Points: coder.ParseEvents(data)}}
 		for _, m := range metricsOf(coders) {
 			page := string(drawPanel(coders, m).svg())
 			if strings.Contains(page, `"NaN`) || strings.Contains(page, "Inf") {
@@ -153,16 +155,13 @@ func FuzzMetrics(f *testing.F) {
 func TestAddRun(t *testing.T) {
 	ctx := context.Background()
 	st := memoryRun(t, map[string]string{"log/n1-x.jsonl": nodeLog})
-	p := run.Plan{Format: run.PlanFormat, Model: run.ModelRef{Name: "tiny", Arch: "PhiForCausalLM"}, Data: run.DataRef{Name: "d", Rows: 30}, Sites: []tap.Site{tap.FC1}, Layers: []int{0, 1, 2, 5, 7, 8}, Tokens: "last", Dtype: "f16",
-		Compute: "f32", Device: "cpu", Scalars: shard.BaseScalars(), Vectors: []shard.Vector{{Name: "fc1_0", Width: 2, Dtype: shard.F16}, {Name: "fc1_8__ia3", Width: 2, Dtype: shard.F16}}, Units: []int64{0, 10, 20, 30}}
+	p := shardtest.Plan(run.Plan{Model: run.ModelRef{Name: "tiny", Arch: "PhiForCausalLM"}, Data: run.DataRef{Name: "d", Rows: 30}, Sites: []tap.Site{tap.FC1}, Layers: []int{0, 1, 2, 5, 7, 8}, Tokens: "last", Dtype: "f16",
+		Compute: "f32", Device: "cpu", Scalars: shard.BaseScalars(), Vectors: []shard.Vector{{Name: "fc1_0", Width: 2, Dtype: shard.F16}, {Name: "fc1_8__ia3", Width: 2, Dtype: shard.F16}}}, 3)
 	if err := (&Report{}).AddRun(ctx, st); err == nil || !strings.Contains(err.Error(), "no plan.json there") {
 		t.Errorf("without a plan: %v", err)
 	}
-	_, err := run.CreatePlan(ctx, st, p)
-	must(t, err)
-	for u := range 2 {
-		writeUnit(t, st, p, u)
-	}
+	fill := shardtest.Fill{Vector: func(_ string, _ shard.RowKey, dst []float32) { copy(dst, []float32{3, 4}) }}
+	fill.PutRun(t, st, p, 2)
 	must(t, store.Put(ctx, st, run.UnitKey(2), []byte("damaged")))
 	var r Report
 	must(t, r.AddRun(ctx, st))
@@ -170,34 +169,34 @@ func TestAddRun(t *testing.T) {
 	if got.Committed != 2 || got.Units != 3 || got.Rows != 20 || got.Bytes < 100 || got.Layers != "0–2, 5, 7–8" || got.Compute != "f32 on cpu" || got.Model != "tiny (PhiForCausalLM)" || got.Started.Second() != 0 || got.Ended.Second() != 30 {
 		t.Errorf("%+v", got)
 	}
-	if len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "1 units cannot be read") {
+	if len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "damaged and left out: 1. acts/unit-000002.parquet: 7 bytes") {
 		t.Errorf("notes %q", r.Notes)
 	}
 	if n := r.Norms[0].Columns; len(n) != 2 || math.Abs(n[0].RMS-5) > 1e-9 || n[1].Variant != "ia3" || n[1].MaxAbs != 4 {
 		t.Errorf("norms %+v", n)
 	}
-	if page := render(t, r); !strings.Contains(page, "2 of 3 committed") || !strings.Contains(page, "disk full") {
+	if page := render(t, r); !strings.Contains(page, "2 of 3 committed, damaged: 1") || !strings.Contains(page, "disk full") {
 		t.Error("the page lacks what was read")
 	}
 }
 
-func writeUnit(t testing.TB, st store.Store, p run.Plan, u int) {
-	t.Helper()
-	pending, err := st.Create(context.Background(), run.UnitKey(u))
-	must(t, err)
-	w, err := shard.NewWriter(pending, p.Schema(), p.Identity(u))
-	must(t, err)
-	b := shard.NewBlock(p.Schema())
-	b.Rows = 10
-	for c, v := range p.Vectors {
-		for i := range b.Rows {
-			b.Stats[c].Merge(shard.PackF16(b.Vectors[c][i*v.RowBytes():], []float32{3, 4}))
+// What a name and a size do not tell, a footer does: the shard of another unit, or of another plan.
+func TestAddRunNamesSwappedShards(t *testing.T) {
+	plan := func(name string) run.Plan {
+		return shardtest.Plan(run.Plan{Data: run.DataRef{Name: name, Rows: 30}, Tokens: "last", Scalars: shard.BaseScalars(), Vectors: []shard.Vector{{Name: "fc1_0", Width: 2, Dtype: shard.F16}}}, 3)
+	}
+	p, other := plan("d"), plan("e")
+	for name, foreign := range map[string]shard.Identity{"another unit's": p.Identity(2), "another run's": other.Identity(1)} {
+		st := memoryRun(t, nil)
+		shardtest.Fill{}.PutRun(t, st, p, 1)
+		shardtest.Put(t, st, run.UnitKey(1), p.Schema(), foreign, shardtest.Fill{}.Blocks(p.Schema(), shardtest.Fill{}.Keys(t, p, 1)))
+		must(t, store.Put(t.Context(), st, run.UnitKey(999), []byte("PAR1")))
+		var r Report
+		must(t, r.AddRun(t.Context(), st))
+		if r.Runs[0].Damaged != 1 || r.Runs[0].Committed != 2 || len(r.Notes) != 2 || !strings.Contains(r.Notes[0], "acts/unit-000001.parquet: it says it is unit") || !strings.Contains(r.Notes[1], "unit-000999") {
+			t.Errorf("%s: %+v, %q", name, r.Runs[0], r.Notes)
 		}
 	}
-	must(t, w.WriteBlock(b))
-	_, err = w.Close()
-	must(t, err)
-	must(t, pending.Commit(context.Background()))
 }
 
 func TestNatural(t *testing.T) {

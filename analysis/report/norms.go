@@ -81,3 +81,25 @@ func normName(n Norm) string {
 	}
 	return n.Site + " " + n.Variant
 }
+
+type normsView struct {
+	ID, Name string
+	Legend   []entry
+	SVG      template.HTML
+	Rows     []normRow
+	Open     bool
+}
+
+type normRow struct{ Site, Layer, Width, RMS, Value, Max, Bad string }
+
+func normsOf(n Norms, id string) normsView {
+	v := normsView{ID: id, Name: n.Name, SVG: normsChart(n), Open: len(n.Columns) <= openRows}
+	_, names := normCurves(n)
+	for i, name := range names {
+		v.Legend = append(v.Legend, entry{seriesClass(i), name})
+	}
+	for _, c := range n.Columns {
+		v.Rows = append(v.Rows, normRow{normName(c), fmt.Sprint(c.Layer), whole(int64(c.Width)), short(c.RMS), short(c.RMS / math.Sqrt(float64(c.Width))), short(c.MaxAbs), whole(c.Bad)})
+	}
+	return v
+}

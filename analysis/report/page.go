@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"cmp"
 	"embed"
 	"fmt"
@@ -48,6 +49,12 @@ type fact struct {
 
 // entry is one item of a legend.
 type entry struct{ Class, Name string }
+
+// generator is how a page says who wrote it.
+const generator = `<meta name="generator" content="actfleet report">`
+
+// IsPage tells from the first bytes of a file whether Write wrote it.
+func IsPage(head []byte) bool { return bytes.Contains(head, []byte(generator)) }
 
 // Write renders the report as one HTML page that needs nothing else: no file, no
 // network, no script. Equal reports give equal bytes.
@@ -180,6 +187,9 @@ func joined(a, b string) string {
 }
 
 func unitsOf(r Run) string {
+	if r.Damaged > 0 {
+		return fmt.Sprintf("%s of %s committed, damaged: %s", whole(int64(r.Committed)), whole(int64(r.Units)), whole(int64(r.Damaged)))
+	}
 	if r.Committed == r.Units {
 		return fmt.Sprintf("%s, all committed", whole(int64(r.Units)))
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"actfleet/analysis/evaluate"
+	"actfleet/trainer/coder"
 )
 
 // Report is everything a page shows. Empty parts are left out of the page.
@@ -35,6 +36,7 @@ type Run struct {
 	Rows      int64 // kept token positions, in committed units
 	Units     int   // of the plan
 	Committed int
+	Damaged   int   // units whose object is no shard of the plan
 	Bytes     int64 // of the committed units
 	Started   time.Time
 	Ended     time.Time
@@ -55,17 +57,8 @@ type Coder struct {
 	Layer  int
 	Width  int // latents, or codes of the codebook
 	DIn    int
-	Points []Point
-	Eval   *Evaluation // nil: never evaluated
-}
-
-// Point is one line of metrics.jsonl: the metrics of one split after a step.
-type Point struct {
-	Step    int64
-	Tokens  int64
-	Seconds float64
-	Eval    bool
-	Values  map[string]float64 // loss, fvu, l0, dead, perplexity, usage, revived, …
+	Points []coder.Event
+	Eval   *coder.Evaluation // nil: never evaluated
 }
 
 // Fleet is who did what, and when.

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"actfleet/analysis/evaluate"
+	"actfleet/trainer/coder"
 )
 
 var (
@@ -37,6 +38,17 @@ func TestGolden(t *testing.T) {
 	must(t, err)
 	if got != string(want) {
 		t.Errorf("the page differs from %s; look at it and run with -update\n%s", golden, firstDifference(got, string(want)))
+	}
+}
+
+func TestIsPage(t *testing.T) {
+	if page := render(t, fixture(t, smallDims)); !IsPage([]byte(page[:1024])) || !IsPage([]byte(render(t, Report{})[:1024])) {
+		t.Error("a page is not recognised by its first bytes")
+	}
+	for _, other := range []string{"", "PAR1", "<!doctype html><title>actfleet report</title>"} {
+		if IsPage([]byte(other)) {
+			t.Errorf("%q counts as a page", other)
+		}
 	}
 }
 
@@ -72,7 +84,7 @@ func TestHostileTextIsEscaped(t *testing.T) {
 	r.Probes[0].Probes[0].Kind, r.Probes[0].Probes[0].Site = evil, evil
 	r.Norms[0].Columns[0].Site = evil
 	r.Coders[1].Site, r.Coders[2].Site = evil, evil
-	r.Coders[0].Eval.Latents[0].Top[0] = Context{Value: 1, Before: evil, Token: evil, After: evil}
+	r.Coders[0].Eval.Latents[0].Top[0] = coder.Context{Value: 1, Before: evil, Token: evil, After: evil}
 	if strings.Contains(render(t, r), "<script>alert") {
 		t.Error("a name became markup")
 	}

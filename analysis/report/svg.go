@@ -51,11 +51,6 @@ func (c *canvas) line(x0, y0, x1, y1 float64, class string) {
 	c.printf(`<line x1="%s" y1="%s" x2="%s" y2="%s" class="%s"/>`, num(x0), num(y0), num(x1), num(y1), class)
 }
 
-func (c *canvas) cross(x, y, r float64, class, tip string) {
-	c.printf(`<path d="M%s %sl%s %sm0 -%sl-%s %s" class="%s"`, num(x-r), num(y-r), num(2*r), num(2*r), num(2*r), num(2*r), num(2*r), class)
-	c.closeWith("path", tip)
-}
-
 // closeWith ends a tag, with a tooltip when there is one.
 func (c *canvas) closeWith(tag, tip string) {
 	if tip == "" {

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"math"
@@ -163,4 +164,57 @@ func digits(s string) int {
 		n++
 	}
 	return n
+}
+
+type fleetView struct {
+	ID, Name string
+	Legend   []entry
+	SVG      template.HTML
+	Outcomes []Outcome
+	Rows     []nodeRow
+	Skipped  int
+}
+
+type nodeRow struct {
+	Node, Host, PID, Alive string
+	Counts                 []int
+	Rows, Bytes, Rate, End string
+}
+
+func fleetOf(f Fleet, id string) fleetView {
+	v := fleetView{ID: id, Name: f.Name, SVG: timeline(f), Outcomes: Outcomes, Skipped: f.Skipped}
+	for _, o := range Outcomes {
+		v.Legend = append(v.Legend, entry{string(o), string(o)})
+	}
+	for _, n := range f.Nodes {
+		v.Rows = append(v.Rows, nodeRowOf(n))
+	}
+	return v
+}
+
+func nodeRowOf(n Node) nodeRow {
+	r := nodeRow{Node: n.Name, Host: n.Host, PID: fmt.Sprint(n.PID), Alive: span(n.End.Sub(n.Start)), Counts: make([]int, len(Outcomes)), Rate: "–", End: "left"}
+	if !n.Left {
+		r.End = "no leave, last word " + n.End.UTC().Format("15:04:05")
+	}
+	if n.Error != "" {
+		r.End += ": " + n.Error
+	}
+	rows, bytes, seconds := int64(0), int64(0), 0.0
+	for _, s := range n.Spans {
+		r.Counts[slices.Index(Outcomes, s.Outcome)]++
+		if s.Outcome == Won {
+			rows, bytes, seconds = rows+s.Rows, bytes+s.Bytes, seconds+cmp.Or(s.Seconds, s.End.Sub(s.Start).Seconds())
+		}
+	}
+	r.Rows, r.Bytes = whole(rows), size(bytes)
+	if seconds > 0 && rows > 0 {
+		r.Rate = short(float64(rows) / seconds)
+	}
+	return r
+}
+
+func (c *canvas) cross(x, y, r float64, class, tip string) {
+	c.printf(`<path d="M%s %sl%s %sm0 -%sl-%s %s" class="%s"`, num(x-r), num(y-r), num(2*r), num(2*r), num(2*r), num(2*r), num(2*r), class)
+	c.closeWith("path", tip)
 }

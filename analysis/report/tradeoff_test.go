@@ -5,10 +5,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"actfleet/trainer/coder"
 )
 
 func coderAt(name, kind string, layer int, metrics map[string]float64) Coder {
-	return Coder{Name: name, Kind: kind, Site: "fc2", Layer: layer, Width: 1024, Eval: &Evaluation{Metrics: metrics}}
+	return Coder{Name: name, Kind: kind, Site: "fc2", Layer: layer, Width: 1024, Eval: &coder.Evaluation{Metrics: metrics}}
 }
 
 // Only coders that no sparser one beats are on the frontier, and equal sparsity is decided by the score.
@@ -49,9 +51,9 @@ func TestRate(t *testing.T) {
 func TestBrowserIsBounded(t *testing.T) {
 	c := coderAt("s", "sae", 0, map[string]float64{})
 	for i := range 5000 {
-		l := Latent{Index: i}
+		l := coder.Latent{Index: i}
 		for range 50 {
-			l.Top = append(l.Top, Context{Value: math.NaN(), Before: strings.Repeat("x", 10_000), Token: "a\nb\u202ec\x00"})
+			l.Top = append(l.Top, coder.Context{Value: float32(math.NaN()), Before: strings.Repeat("x", 10_000), Token: "a\nb\u202ec\x00"})
 		}
 		c.Eval.Latents = append(c.Eval.Latents, l)
 	}

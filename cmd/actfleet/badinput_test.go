@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,7 +26,7 @@ func TestBadInput(t *testing.T) {
 		{"unknown flag", exitUsage, []string{"--frobnicate"}, func(t *testing.T) []string { return []string{"--frobnicate"} }},
 		{"unknown site", exitUsage, []string{"--sites", "fc9"}, with("--sites", "fc9")},
 		{"layer out of range", exitUsage, []string{"--layers", "7"}, with("--layers", "0,7")},
-		{"unknown template", exitError, []string{"template", "latin"}, with("--template", "latin")},
+		{"unknown template", exitUsage, []string{"template", "latin"}, with("--template", "latin")},
 		{"no model", exitError, []string{"nowhere"}, with("--model", "nowhere")},
 		{"unknown model type", exitError, []string{"model_type", "mamba"}, spoiled("config.json", `"phi"`, `"mamba"`)},
 		{"config against weights", exitError, []string{"fc1.weight", "config.json"}, spoiled("config.json", `"intermediate_size": 1024`, `"intermediate_size": 1000`)},
@@ -52,9 +53,16 @@ func TestBadInput(t *testing.T) {
 		}},
 		{"malformed line", exitError, []string{"bad.jsonl", "3"}, data("bad.jsonl", "{\"text\":\"a\"}\n{\"text\":\"b\"}\n{\"text\":\n")},
 		{"empty data set", exitError, []string{"empty.jsonl"}, data("empty.jsonl", "")},
-		{"empty prompt", exitError, []string{"blank.jsonl", "2"}, data("blank.jsonl", "{\"text\":\"a\"}\n{\"text\":\"\"}\n")},
-		{"long prompt", exitError, []string{"long.jsonl", "128"}, data("long.jsonl", fmt.Sprintf("{\"text\":%q}\n", strings.Repeat("one two ", 100)))},
-		{"reserved column", exitError, []string{"n_tokens"}, data("r.jsonl", "{\"text\":\"a\",\"n_tokens\":1}\n")},
+		{"empty prompt", exitError, []string{"blank.jsonl", "2", "--empty skip"}, func(t *testing.T) []string {
+			return append(data("blank.jsonl", "{\"text\":\"a\"}\n{\"text\":\"\"}\n")(t), "--empty", "refuse")
+		}},
+		{"nothing but empty prompts", exitError, []string{"no rows", "1 are empty"}, data("blank.jsonl", "{\"text\":\"\"}\n")},
+		{"conversations without a template", exitUsage, []string{"messages", "chat template", "--text"}, data("m.jsonl", `{"messages":[{"role":"user","content":"a"}]}`)},
+		{"a data set of the hub", exitError, []string{"someone/data", "download"}, func(*testing.T) []string { return []string{"--data", "someone/data"} }},
+		{"long prompt", exitError, []string{"long.jsonl:1", "128", "--long skip", "--context"}, data("long.jsonl", fmt.Sprintf("{\"text\":%q}\n", strings.Repeat("one two ", 100)))},
+		{"column that is not there", exitUsage, []string{"--drop nothing", "text, label"}, func(t *testing.T) []string {
+			return append(data("r.jsonl", "{\"text\":\"a\",\"label\":1}\n")(t), "--drop", "nothing")
+		}},
 		{"bad secret", exitError, []string{"16, 24 or 32"}, func(t *testing.T) []string {
 			return []string{"--bind", "127.0.0.1:0", "--secret-file", write(t, "key", "short\n")}
 		}},
@@ -67,7 +75,7 @@ func TestBadInput(t *testing.T) {
 				return
 			}
 			out := filepath.Join(t.TempDir(), "run")
-			wantRefusal(t, c.code, c.says, append([]string{"collect", "--model", tinyModel, "--data", tinyData, "--limit", "40", "--out", out}, args...)...)
+			wantRefusal(t, c.code, c.says, append([]string{"collect", "--model", tinyModel, "--limit", "40", "--out", out}, withData(args)...)...)
 			wantNothing(t, out)
 		})
 	}
@@ -75,6 +83,14 @@ func TestBadInput(t *testing.T) {
 
 func with(args ...string) func(*testing.T) []string {
 	return func(*testing.T) []string { return args }
+}
+
+// withData adds the tiny model's data where no other is given.
+func withData(args []string) []string {
+	if slices.Contains(args, "--data") {
+		return args
+	}
+	return append([]string{"--data", tinyData}, args...)
 }
 
 func data(name, text string) func(*testing.T) []string {

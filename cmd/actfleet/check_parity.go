@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ var errDiffers = errors.New("not Hugging Face's activations")
 // parityOptions are the flags of check --parity.
 type parityOptions struct {
 	model, python, data string
+	accept              []string // keys of config.json that are passed over
 	prompts             int
 	jsonOut             bool
 }
@@ -43,8 +45,11 @@ func runParity(ctx context.Context, o parityOptions, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if o.model, err = fetchModel(ctx, o.model); err != nil {
+		return err
+	}
 	began := time.Now()
-	m, err := model.Load(o.model)
+	m, err := model.Load(o.model, o.accept...)
 	if err != nil {
 		return err
 	}
@@ -77,11 +82,15 @@ func (o parityOptions) read(info model.Info) ([][]int32, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := dataset.Open(o.data, dataset.Options{Limit: o.prompts})
+	set, err := dataset.Open([]string{o.data}, dataset.Options{Limit: o.prompts})
 	if err != nil {
 		return nil, err
 	}
-	in, err := dataset.Tokenize(set, text, dataset.TokenizeOptions{MaxTokens: info.MaxPositions, Vocab: info.Vocab})
+	var file bytes.Buffer
+	if _, err := set.Tokenize(&file, text, dataset.Limits{MaxTokens: info.MaxPositions, Vocab: info.Vocab}); err != nil {
+		return nil, err
+	}
+	in, err := dataset.ReadInput(bytes.NewReader(file.Bytes()), int64(file.Len()))
 	if err != nil {
 		return nil, err
 	}

@@ -60,17 +60,17 @@ func newBenchCollect() *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVar(&o.model, "model", "examples/tiny-phi", "directory of the model")
-	f.StringVar(&o.data, "data", "examples/tiny-phi/statements.jsonl", "prompts")
+	f.StringArrayVar(&o.data.paths, "data", []string{"examples/tiny-phi/statements.jsonl"}, "prompts")
 	f.StringVar(&o.out, "dir", os.TempDir(), "where to write meanwhile")
 	f.StringVar(&o.sites, "sites", "all", "as of collect")
 	f.StringVar(&o.layers, "layers", "all", "as of collect")
 	f.StringVar(&o.tokens, "tokens", "all", "as of collect")
-	f.IntVar(&o.limit, "limit", 1500, "prompts")
+	f.IntVar(&o.data.opt.Limit, "limit", 1500, "prompts")
 	f.IntVar(&o.threads, "threads", 0, "batches side by side, one thread each (0: all cores)")
 	f.IntVar(&rounds, "rounds", 5, "how often each side runs")
 	f.BoolVar(&o.jsonOut, "json", false, "print JSON")
 	o.target.flags(f)
-	o.template, o.dtype = "none", "auto"
+	o.data.opt.Template, o.dtype = "none", "auto"
 	return c
 }
 

@@ -42,6 +42,7 @@ A window of more than 96 tokens is only tested by prompts of --data that are lon
 	f.StringVar(&o.model, "parity", "", "checkpoint to compare with Hugging Face: a directory or a .gguf file")
 	f.StringVar(&o.python, "python", "", "with --parity: virtual environment (or its python) with torch, transformers, safetensors")
 	f.StringVar(&o.data, "data", "", "with --parity: prompts, as in collect (default: random token ids)")
+	f.StringSliceVar(&o.accept, "accept", nil, "with --parity: keys of config.json to pass over though they are not understood")
 	f.IntVar(&o.prompts, "prompts", 6, "with --parity: how many prompts")
 	f.BoolVar(&o.jsonOut, "json", false, "print the report as JSON")
 	return c

@@ -23,12 +23,13 @@ import (
 
 // collectOptions are the flags of collect.
 type collectOptions struct {
-	model, data, out          string
+	model, out                string
 	sites, layers, tokens     string
-	template, dtype           string
-	choices                   []string
-	maxTokens, limit, threads int
+	dtype                     string
+	choices, accept           []string
+	maxTokens, threads        int
 	keepText, dryRun, jsonOut bool
+	data                      dataOptions
 	fleet                     fleetOptions
 	node                      nodeOptions
 	target                    targetOptions
@@ -37,7 +38,7 @@ type collectOptions struct {
 func newCollect() *cobra.Command {
 	var o collectOptions
 	c := &cobra.Command{
-		Use:   "collect --model DIR --data FILE --out RUN",
+		Use:   "collect --model DIR --data FILES --out RUN",
 		Short: "Run prompts through a model and keep its activations",
 		Long: `Runs every prompt of a data set through a model and writes the chosen activations to RUN as Parquet.
 Every node of a fleet runs the same command, with --join and --bind; a joining node may give --model,
@@ -49,19 +50,18 @@ SIGUSR1: start nothing new; SIGUSR2: go on.
 		RunE: func(c *cobra.Command, _ []string) error { return runCollect(c.Context(), o, c.OutOrStdout()) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.model, "model", "", "directory with config.json, tokenizer.json and *.safetensors, or a .gguf file")
-	f.StringVar(&o.data, "data", "", "prompts: JSONL, CSV or Parquet with a column text (or input_ids)")
+	f.StringVar(&o.model, "model", "", "directory with config.json, tokenizer.json and *.safetensors, a .gguf file, or ORG/NAME[@REVISION] of the hub")
+	f.StringSliceVar(&o.accept, "accept", nil, "keys of config.json to pass over though they are not understood (see check --parity)")
 	f.StringVar(&o.out, "out", "", "the run: a directory all nodes share, or s3://bucket/prefix")
 	f.StringVar(&o.sites, "sites", "all", "where to read: Wqkv,out_proj,fc1,fc2,resid or all")
 	f.StringVar(&o.layers, "layers", "all", "which layers: all, 0,5,10-20 or -1 (from the end)")
 	f.StringVar(&o.tokens, "tokens", "last", "which positions: last, all, every:N or pos:N")
-	f.StringVar(&o.template, "template", "none", "named template the text is put into")
 	f.StringSliceVar(&o.choices, "choices", nil, "two words, no first (no,yes): adds the model's own answer as p_no, p_yes, choice_cov")
 	f.StringVar(&o.dtype, "dtype", "auto", "of the stored vectors: auto (f16, or f32 where a value overflows), f16 or f32")
 	f.IntVar(&o.maxTokens, "max-tokens", 0, "refuse prompts with more tokens than this (0: the model's positions)")
-	f.IntVar(&o.limit, "limit", 0, "only the first N prompts (0: all)")
 	f.IntVar(&o.threads, "threads", 0, "batches computed side by side, one thread each (0: the cores, shared among the nodes on this host)")
 	f.BoolVar(&o.keepText, "keep-text", false, "keep the rendered prompt as a column")
+	o.data.flags(f)
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be collected, how large, how long and in how much memory; write nothing")
 	f.BoolVar(&o.jsonOut, "json", false, "print the summary as JSON")
 	o.fleet.flags(f)
@@ -74,13 +74,13 @@ func (o collectOptions) check() error {
 	switch {
 	case o.model == "" || o.out == "":
 		return fmt.Errorf("%w: collect needs --model and --out", errUsage)
-	case o.data == "" && len(o.fleet.join) == 0:
+	case o.data.none() && len(o.fleet.join) == 0:
 		return fmt.Errorf("%w: collect needs --data, or --join to take the plan of a running fleet", errUsage)
-	case o.dryRun && o.data == "":
+	case o.dryRun && o.data.none():
 		return fmt.Errorf("%w: --dry-run needs --data", errUsage)
 	case o.dtype != "auto" && o.dtype != "f16" && o.dtype != "f32":
 		return fmt.Errorf("%w: --dtype %s: want auto, f16 or f32", errUsage, o.dtype)
-	case o.maxTokens < 0 || o.limit < 0 || o.threads < 0:
+	case o.maxTokens < 0 || o.data.opt.Limit < 0 || o.threads < 0:
 		return fmt.Errorf("%w: --max-tokens, --limit and --threads cannot be negative", errUsage)
 	}
 	return o.node.check()
@@ -95,6 +95,9 @@ func runCollect(ctx context.Context, o collectOptions, out io.Writer) error {
 		return err
 	}
 	j, err := newJob(ctx, o)
+	for _, note := range j.notes {
+		c.Info(note)
+	}
 	switch {
 	case err != nil:
 	case o.dryRun:
@@ -109,26 +112,41 @@ func runCollect(ctx context.Context, o collectOptions, out io.Writer) error {
 type job struct {
 	o       collectOptions
 	started time.Time
-	text    *bpe.BPE
+	text    *bpe.BPE // nil without a tokenizer
+	noText  error    // why there is none
 	model   collector.Model
-	input   *dataset.Input
-	encoded []byte // input as it lies in the run, until it lies there
+	input   *dataset.File
+	spool   *os.File // input as it lies in the run, until it lies there; nil: it does
+	notes   []string // what was decided about the data, in words
+	data    *dataSummary
 	plan    run.Plan
 	store   store.Store
 }
 
-// newJob loads what the flags name and has a plan: its own, or the run's.
+// newJob loads what the flags name and has a plan: its own, or the run's. The job is there even after an error, with
+// the notes so far.
 func newJob(ctx context.Context, o collectOptions) (*job, error) {
-	text, err := model.LoadTokenizer(o.model)
-	if err != nil {
-		return nil, err
+	j := &job{o: o, started: time.Now()}
+	var err error
+	if j.o.model, err = fetchModel(ctx, o.model); err != nil {
+		return j, err
+	}
+	j.text, j.noText = model.LoadTokenizer(j.o.model)
+	if j.noText != nil && (!errors.Is(j.noText, model.ErrNoTokenizer) || len(o.choices) > 0) {
+		return j, j.noText
 	}
 	torch.SetThreads(1) // of each lane
-	j := &job{o: o, text: text, started: time.Now()}
-	if o.data == "" {
+	if o.data.none() {
 		return j, j.follow(ctx)
 	}
 	return j, j.prepare()
+}
+
+// fetchModel is model.Fetch with a line on stderr for each file.
+func fetchModel(ctx context.Context, name string) (string, error) {
+	return model.Fetch(ctx, name, func(file string, size int64) {
+		fmt.Fprintf(os.Stderr, "fetching %s of %s (%s)\n", file, name, bytesText(float64(size)))
+	})
 }
 
 // prepare reads the data set and the model and makes the plan from the flags.
@@ -142,38 +160,25 @@ func (j *job) prepare() error {
 		return fmt.Errorf("%w: --tokens: %w", errUsage, err)
 	}
 	var device string
-	if j.model, device, err = j.o.target.load(j.o.model); err != nil {
+	if j.model, device, err = j.o.target.load(j.o.model, j.o.accept...); err != nil {
 		return err
 	}
 	info := j.model.Info()
+	for _, note := range append(info.Notes, j.text.Notes()...) {
+		fmt.Fprintln(os.Stderr, note)
+	}
 	layers, err := tap.ParseLayers(j.o.layers, info.Layers)
 	if err != nil {
 		return fmt.Errorf("%w: --layers: %w", errUsage, err)
 	}
-	if err := j.tokenize(info); err != nil {
-		return err
-	}
-	key, err := j.encode()
+	corpus, key, err := j.tokenize(info)
 	if err != nil {
 		return err
 	}
-	ask := collector.Ask{Sites: sites, Layers: layers, Tokens: rule, Dtype: j.o.dtype, Template: j.o.template,
-		Choices: j.o.choices, MaxTokens: j.o.maxTokens, Limit: j.o.limit, KeepText: j.o.keepText,
-		Compute: j.o.target.compute, Device: device}
-	j.plan, err = collector.NewPlan(ask, j.model, j.input, baseName(j.o.data), key)
-	return err
-}
-
-func (j *job) tokenize(info model.Info) (err error) {
-	most := info.MaxPositions
-	if j.o.maxTokens > 0 {
-		most = min(most, j.o.maxTokens)
-	}
-	set, err := dataset.Open(j.o.data, dataset.Options{Template: j.o.template, Limit: j.o.limit})
-	if err != nil {
-		return err
-	}
-	j.input, err = dataset.Tokenize(set, j.text, dataset.TokenizeOptions{MaxTokens: most, Vocab: info.Vocab})
+	ask := collector.Ask{Sites: sites, Layers: layers, Tokens: rule, Dtype: j.o.dtype, Template: j.o.data.opt.Template,
+		Choices: j.o.choices, MaxTokens: j.o.maxTokens, Limit: j.o.data.opt.Limit, KeepText: j.o.keepText,
+		Compute: j.o.target.compute, Device: device, Corpus: corpus}
+	j.plan, err = collector.NewPlan(ask, j.model, j.input, j.o.data.name(), key)
 	return err
 }
 

@@ -39,7 +39,7 @@ few bits.
 		},
 	}
 	f := c.Flags()
-	f.StringSliceVar(&o.from, "from", nil, "runs to read")
+	f.Var((*pathList)(&o.from), "from", "runs to read")
 	f.IntVar(&o.rows, "rows", 0, "measure at most so many rows (0: all that are held out)")
 	f.IntVar(&o.coefBits, "coef-bits", 8, fmt.Sprintf("bits of an SAE's coefficient, %d to %d", measure.MinCoefBits, measure.MaxCoefBits))
 	f.IntVar(&o.threads, "threads", 0, "compute threads (0: all cores)")

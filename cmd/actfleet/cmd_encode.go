@@ -31,7 +31,7 @@ the column code, or code_0, code_1, … where a row has several.
 			return runEncode(c.Context(), args[0], o, c.OutOrStdout())
 		},
 	}
-	c.Flags().StringSliceVar(&o.from, "from", nil, "runs to encode")
+	c.Flags().Var((*pathList)(&o.from), "from", "runs to encode")
 	return c
 }
 
@@ -92,7 +92,7 @@ under the name of the column they stand for, and are a view in SQL.
 			return runDecode(c.Context(), args[0], o, c.OutOrStdout())
 		},
 	}
-	c.Flags().StringSliceVar(&o.from, "from", nil, "runs to decode")
+	c.Flags().Var((*pathList)(&o.from), "from", "runs to decode")
 	c.Flags().BoolVar(&o.jsonOut, "json", false, "print JSON")
 	return c
 }

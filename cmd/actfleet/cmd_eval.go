@@ -63,7 +63,7 @@ loss_recovered@COLUMN and kl_score@COLUMN are of one. The result is kept in DIR/
 		},
 	}
 	f := c.Flags()
-	f.StringSliceVar(&o.from, "from", nil, "runs to read")
+	f.Var((*pathList)(&o.from), "from", "runs to read")
 	f.StringVar(&o.model, "model", "", "checkpoint of the run, to measure what the reconstructions leave of its loss")
 	f.IntVar(&o.prompts, "prompts", 64, "with --model: how many held-out prompts it runs, three times each")
 	f.IntVar(&o.rows, "rows", 0, "measure at most so many rows (0: all that are held out)")

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"actfleet/internal/outfile"
 	"actfleet/trainer"
 	"actfleet/trainer/export"
 )
@@ -20,7 +21,9 @@ func newImport() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "import DIR --out CODER",
 		Short: "Take an SAE of another program over, to eval, encode and export it",
-		Long: "Reads what SAELens, sparsify, dictionary_learning and openai wrote, and npz. Nothing in a pickle is executed.\n" +
+		Long: "Reads what SAELens of any version, sparsify, dictionary_learning, openai and circuit-tracer wrote, Gemma Scope 1 and 2,\n" +
+			"Llama Scope, Qwen Scope, Goodfire and npz, from a folder or, where the layout is one, a file. Nothing in a pickle is\n" +
+			"executed; a key or an array that is not understood is refused by name.\n" +
 			exitCodes,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -39,11 +42,14 @@ func runImport(dir string, o importOptions, out io.Writer) error {
 	if o.out == "" {
 		return fmt.Errorf("%w: import needs --out", errUsage)
 	}
+	if err := outfile.CheckFolder(o.out); err != nil {
+		return err
+	}
 	f, err := o.layout(dir)
 	if err != nil {
 		return err
 	}
-	m, err := export.Read(dir, f)
+	m, err := export.Read(dir, f, o.target != "")
 	if err != nil {
 		return err
 	}
@@ -61,7 +67,7 @@ func (o importOptions) layout(dir string) (export.Format, error) {
 	if o.format == "" {
 		return export.Detect(dir)
 	}
-	f, err := export.ParseFormat(o.format)
+	f, err := export.ParseFormat(o.format, export.Readable)
 	if err != nil {
 		err = fmt.Errorf("%w: --format: %w", errUsage, err)
 	}

@@ -2,20 +2,20 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"actfleet/analysis/report"
+	"actfleet/internal/outfile"
 )
 
 type reportOptions struct {
 	probes, coders []string
 	out, title     string
+	force          bool
 }
 
 func newReport() *cobra.Command {
@@ -33,14 +33,19 @@ which it is most active, with their text.
 		},
 	}
 	f := c.Flags()
-	f.StringSliceVar(&o.probes, "probes", nil, "probe folders, as train probe leaves them")
-	f.StringSliceVar(&o.coders, "coders", nil, "folders of SAEs and tokenizers, or of several of them")
+	f.Var((*pathList)(&o.probes), "probes", "probe folders, as train probe leaves them")
+	f.Var((*pathList)(&o.coders), "coders", "folders of SAEs and tokenizers, or of several of them")
 	f.StringVar(&o.out, "out", "report.html", "where to write the page")
 	f.StringVar(&o.title, "title", "", "its heading")
+	f.BoolVar(&o.force, "force", false, "replace a report that is there; nothing else is ever replaced")
 	return c
 }
 
 func runReport(ctx context.Context, runs []string, o reportOptions, out io.Writer) error {
+	at, err := outfile.Place(o.out, report.IsPage, o.force)
+	if err != nil {
+		return err
+	}
 	r := report.Report{Title: o.title}
 	for _, run := range runs {
 		st, _, err := openRun(ctx, run)
@@ -59,14 +64,10 @@ func runReport(ctx context.Context, runs []string, o reportOptions, out io.Write
 	if err := addCoders(&r, o.coders); err != nil {
 		return err
 	}
-	if err := writeReport(r, o.out); err != nil {
+	if err := outfile.Write(at, func(f *os.File) error { return report.Write(f, r) }); err != nil {
 		return err
 	}
-	abs, err := filepath.Abs(o.out)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "the report is at %s\n", abs)
+	fmt.Fprintf(out, "the report is at %s\n", at)
 	return nil
 }
 
@@ -84,21 +85,4 @@ func addCoders(r *report.Report, args []string) error {
 		}
 	}
 	return nil
-}
-
-// writeReport puts the page in place whole: nobody ever opens half of it.
-func writeReport(r report.Report, path string) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".report-*")
-	if err != nil {
-		return fmt.Errorf("write the report: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	if err := errors.Join(report.Write(f, r), f.Chmod(0o644), f.Close()); err != nil {
-		return fmt.Errorf("write the report: %w", err)
-	}
-	return os.Rename(f.Name(), path)
 }

@@ -7,18 +7,22 @@ import (
 	"io"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"actfleet/analysis"
+	"actfleet/analysis/worker"
 )
 
 type sqlOptions struct {
 	ask             string
-	fetch           string
+	fetch, memory   string
+	timeout         time.Duration
 	jsonOut, csvOut bool
 }
 
@@ -29,7 +33,8 @@ func newSQL() *cobra.Command {
 		Short: "Ask a run in SQL: one question, or a prompt with history",
 		Long: `Views: acts (every kept position with its vectors), codes_<coder>; tables: units, log, plan, vectors.
 Macros: l2(v), dot(a, b), cos(a, b). Of a run in a bucket only the columns that a question names are fetched, once,
-into sparse files below TMPDIR that are removed at the end; where unit = … keeps to some shards. --ask answers a question that comes with actfleet:
+into sparse files below TMPDIR that are removed at the end; where unit = … keeps to some shards. Answers come from a
+process of its own, which --memory and --timeout bound; what exceeds them ends with one line. --ask answers a question that comes with actfleet:
 ` + questionList() + exitCodes,
 		Args: usage(cobra.RangeArgs(1, 2)),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -39,6 +44,8 @@ into sparse files below TMPDIR that are removed at the end; where unit = … kee
 	f := c.Flags()
 	f.StringVar(&o.ask, "ask", "", "name of a question that comes with actfleet")
 	f.StringVar(&o.fetch, "fetch", "8GB", "of a run in a bucket, the most that one question may fetch")
+	f.StringVar(&o.memory, "memory", "", "the most memory that a question may take, such as 4GB (half of the machine's)")
+	f.DurationVar(&o.timeout, "timeout", 0, "the longest that a question may take, such as 30s (no end)")
 	f.BoolVar(&o.jsonOut, "json", false, "print the answer as JSON")
 	f.BoolVar(&o.csvOut, "csv", false, "print the answer as CSV")
 	return c
@@ -53,57 +60,113 @@ func questionList() string {
 }
 
 func runSQL(ctx context.Context, args []string, o sqlOptions, in io.Reader, out io.Writer) (err error) {
-	db, err := openSQL(ctx, strings.Split(args[0], ","), o.fetch)
+	w, err := o.start(ctx, splitPaths(args[0]))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	for _, note := range db.Notes {
-		fmt.Fprintln(os.Stderr, "note:", note)
+	defer func() { err = errors.Join(err, w.Close()) }()
+	r := analysis.Request{Ask: o.ask, Form: o.form(), Width: analysis.TerminalWidth(out)}
+	if len(args) == 2 {
+		r.SQL = args[1]
+	} else if o.ask == "" {
+		// From here Ctrl-C belongs to the prompt: it ends a question, not the program.
+		return analysis.Prompt(releaseSignals(ctx), w, in, out, historyFile())
 	}
-	switch {
-	case o.ask != "":
-		t, err := db.Ask(ctx, o.ask)
-		return o.print(out, t, err)
-	case len(args) == 2:
-		t, err := db.Query(ctx, args[1])
-		return o.print(out, t, err)
-	}
-	// From here Ctrl-C belongs to the prompt: it ends a query, not the program.
-	return db.Prompt(releaseSignals(ctx), in, out, historyFile())
+	return w.Answer(ctx, out, r)
 }
 
-// openSQL opens runs for questions, those in buckets with a bound on what a question may fetch.
-func openSQL(ctx context.Context, names []string, bound string) (*analysis.DB, error) {
-	most, err := parseBytes(bound)
+func (o sqlOptions) form() analysis.Form {
+	switch {
+	case o.jsonOut:
+		return analysis.JSON
+	case o.csvOut:
+		return analysis.CSV
+	}
+	return analysis.Text
+}
+
+// start starts the process that answers.
+func (o sqlOptions) start(ctx context.Context, runs []string) (*worker.Worker, error) {
+	fetch, err := parseBytes(o.fetch)
 	if err != nil {
 		return nil, fmt.Errorf("%w: --fetch: %w", errUsage, err)
 	}
+	memory := halfOfMemory()
+	if o.memory != "" {
+		if memory, err = parseBytes(o.memory); err != nil {
+			return nil, fmt.Errorf("%w: --memory: %w", errUsage, err)
+		}
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find the program itself: %w", err)
+	}
+	m := newMeter(os.Stderr)
+	return worker.Start(ctx, worker.Config{
+		Command: func(scratch string) *exec.Cmd {
+			args := []string{"sql-worker", "--memory", strconv.FormatInt(memory, 10), "--fetch", strconv.FormatInt(fetch, 10), "--", scratch}
+			return exec.Command(exe, append(args, runs...)...)
+		},
+		Timeout: o.timeout,
+		Memory:  bytesText(float64(memory)),
+		Note:    func(note string) { fmt.Fprintln(os.Stderr, "note:", note) },
+		Progress: func(done, total, held, size int64) {
+			line := fmt.Sprintf("fetched %s of %s", bytesText(float64(done)), bytesText(float64(total)))
+			if done < total {
+				m.show(line)
+				return
+			}
+			m.last(fmt.Sprintf("%s; %s of the %s that the shards have so far", line, bytesText(float64(held)), bytesText(float64(size))))
+		},
+	})
+}
+
+// newSQLWorker is the process that answers for sql.
+func newSQLWorker() *cobra.Command {
+	var memory, fetch int64
+	c := &cobra.Command{
+		Use:    "sql-worker SCRATCH RUN…",
+		Short:  "Answer for sql, which starts it",
+		Hidden: true,
+		Args:   usage(cobra.MinimumNArgs(2)),
+		RunE: func(c *cobra.Command, args []string) error {
+			return worker.Serve(c.InOrStdin(), c.OutOrStdout(), memory, args[0], func(ctx context.Context) (*analysis.DB, error) {
+				db, err := openSQL(ctx, args[1:], analysis.Options{Memory: memory / 5 * 4, Scratch: args[0]})
+				if err == nil {
+					db.MaxFetch = fetch
+				}
+				return db, err
+			})
+		},
+	}
+	c.Flags().Int64Var(&memory, "memory", 0, "bytes that a question may take; 0 is no bound")
+	c.Flags().Int64Var(&fetch, "fetch", 0, "bytes that a question may fetch; 0 is no bound")
+	return c
+}
+
+// openSQL opens runs, those in buckets through their stores.
+func openSQL(ctx context.Context, names []string, o analysis.Options) (*analysis.DB, error) {
 	var runs []analysis.Run
 	for _, name := range names {
 		r := analysis.Run{Name: name}
 		if inBucket(name) {
+			var err error
 			if r.Store, err = openStore(ctx, name, false); err != nil {
 				return nil, err
 			}
 		}
 		runs = append(runs, r)
 	}
-	db, err := analysis.Open(ctx, runs)
-	if err != nil {
-		return nil, err
+	return analysis.Open(ctx, runs, o)
+}
+
+// halfOfMemory is half of what the machine and its control group have; 0 where neither tells.
+func halfOfMemory() int64 {
+	total := 1024 * fileNumber("/proc/meminfo", "MemTotal:")
+	if limit := fileNumber("/sys/fs/cgroup/memory.max", ""); limit > 0 && (total == 0 || limit < total) {
+		total = limit
 	}
-	db.MaxFetch = most
-	m := newMeter(os.Stderr)
-	db.Progress = func(done, total int64) {
-		line := fmt.Sprintf("fetched %s of %s", bytesText(float64(done)), bytesText(float64(total)))
-		if done < total {
-			m.show(line)
-			return
-		}
-		m.last(fmt.Sprintf("%s; %s of the %s that the shards have so far", line, bytesText(float64(db.Fetched())), bytesText(float64(db.Size()))))
-	}
-	return db, nil
+	return int64(total / 2)
 }
 
 // parseBytes reads a size such as 500MB, 8GB or 1TB.
@@ -115,25 +178,6 @@ func parseBytes(text string) (int64, error) {
 		}
 	}
 	return 0, fmt.Errorf("%q is no size: want 500MB, 8GB or 1TB", text)
-}
-
-func (o sqlOptions) print(out io.Writer, t *analysis.Table, err error) error {
-	switch {
-	case err != nil:
-		return err
-	case o.jsonOut:
-		return t.JSON(out)
-	case o.csvOut:
-		return t.CSV(out)
-	}
-	if o.ask != "" {
-		for _, q := range analysis.Questions() {
-			if q.Name == o.ask {
-				fmt.Fprintln(out, q.Title)
-			}
-		}
-	}
-	return t.Render(out, analysis.TerminalWidth(out))
 }
 
 // historyFile is where the prompt keeps its lines; none when there is no home.

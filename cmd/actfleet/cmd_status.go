@@ -68,48 +68,51 @@ func runStatus(ctx context.Context, o statusOptions, out io.Writer) error {
 	}
 }
 
+// progress is what status shows: of a run also the shards that cannot be any, a line each.
+type progress struct {
+	coordinator.Progress
+	damaged []string
+}
+
 // status asks the fleet, or lists the run.
-func status(ctx context.Context, o statusOptions) (coordinator.Progress, error) {
+func status(ctx context.Context, o statusOptions) (p progress, err error) {
 	if o.run == "" {
 		secret, err := o.fleet.secret()
 		if err != nil {
-			return coordinator.Progress{}, err
+			return p, err
 		}
 		seen, err := gossip.Peek(ctx, o.fleet.join, secret)
 		if err != nil {
-			return coordinator.Progress{}, err
+			return p, err
 		}
-		return seen.Progress(time.Now()), nil
+		return progress{Progress: seen.Progress(time.Now())}, nil
 	}
 	st, plan, err := openRun(ctx, o.run)
 	if err != nil {
-		return coordinator.Progress{}, err
+		return p, err
 	}
-	units, err := run.Committed(ctx, st, plan)
-	if err != nil {
-		return coordinator.Progress{}, err
-	}
-	p := coordinator.Progress{Total: len(units), ETA: -1}
-	for _, done := range units {
-		if done {
-			p.Done++
-		}
-	}
-	return p, nil
+	s, err := run.Look(ctx, st, plan)
+	return progress{coordinator.Progress{Done: s.Count(run.Present), Total: len(s.Units), ETA: -1}, s.Damaged}, err
 }
 
-func printStatus(out io.Writer, o statusOptions, p coordinator.Progress) error {
+func printStatus(out io.Writer, o statusOptions, p progress) error {
 	if o.jsonOut {
 		return printJSON(out, statusView(p))
 	}
 	line := fmt.Sprintf("%d of %d units committed", p.Done, p.Total)
-	if p.Rate > 0 {
-		line += fmt.Sprintf(", %.3g units/s", p.Rate)
+	if p.Throughput > 0 {
+		line += fmt.Sprintf(", %.3g units/s", p.Throughput)
 	}
 	if p.ETA > 0 {
 		line += ", ETA " + timeText(p.ETA)
 	}
+	if n := len(p.damaged); n > 0 {
+		line += fmt.Sprintf(", damaged: %d", n)
+	}
 	fmt.Fprintln(out, line)
+	for _, d := range p.damaged {
+		fmt.Fprintln(out, "damaged:", d)
+	}
 	if len(p.Nodes) == 0 {
 		return nil
 	}
@@ -131,6 +134,7 @@ func printStatus(out io.Writer, o statusOptions, p coordinator.Progress) error {
 type statusJSON struct {
 	Done           int        `json:"done"`
 	Total          int        `json:"total"`
+	Damaged        []string   `json:"damaged"` // a line each; of a run, not of a fleet
 	UnitsPerSecond float64    `json:"units_per_second"`
 	ETASeconds     *float64   `json:"eta_seconds"`
 	Nodes          []nodeJSON `json:"nodes"`
@@ -148,8 +152,8 @@ type nodeJSON struct {
 	SilentSeconds   float64 `json:"silent_seconds"` // 0 for a node that answers
 }
 
-func statusView(p coordinator.Progress) statusJSON {
-	v := statusJSON{Done: p.Done, Total: p.Total, UnitsPerSecond: p.Rate, Nodes: []nodeJSON{}, BadMessages: p.Bad}
+func statusView(p progress) statusJSON {
+	v := statusJSON{Done: p.Done, Total: p.Total, Damaged: append([]string{}, p.damaged...), UnitsPerSecond: p.Throughput, Nodes: []nodeJSON{}, BadMessages: p.Bad}
 	if p.ETA >= 0 {
 		left := p.ETA.Seconds()
 		v.ETASeconds = &left

@@ -39,7 +39,10 @@ func statusSource(ctx context.Context, o statusOptions) (next watch.Source, end 
 	if err != nil {
 		return nil, nil, err
 	}
-	list := func(ctx context.Context) ([]bool, error) { return run.Committed(ctx, st, plan) }
+	list := func(ctx context.Context) ([]bool, error) {
+		s, err := run.Look(ctx, st, plan)
+		return s.Done(), err
+	}
 	l := &watch.Listing{Name: o.run, List: list, Now: time.Now}
 	return l.Frame, func() error { return nil }, nil
 }

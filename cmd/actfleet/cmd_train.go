@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"actfleet/internal/outfile"
 	"actfleet/internal/torch"
 	"actfleet/shard/tap"
 	"actfleet/trainer"
@@ -78,7 +79,7 @@ func newTrainCoder(name, kind, what string) *cobra.Command {
 }
 
 func (o *trainOptions) flags(f *pflag.FlagSet) {
-	f.StringSliceVar(&o.from, "from", nil, "runs to read")
+	f.Var((*pathList)(&o.from), "from", "runs to read")
 	f.StringVar(&o.site, "site", "", "site, or several: Wqkv,out_proj,fc1,fc2,resid or all")
 	f.StringVar(&o.layers, "layers", "all", "layers: all, 0,5,10-20 or -1")
 	f.StringVar(&o.out, "out", "", "folder of the coder; with several coders, one folder each below it")
@@ -112,6 +113,9 @@ func (o *trainOptions) sources(ctx context.Context) ([]stream.Source, error) {
 	}
 	if len(o.from) == 0 || o.out == "" {
 		return nil, fmt.Errorf("%w: train needs --from and --out", errUsage)
+	}
+	if err := outfile.CheckFolder(o.out); err != nil {
+		return nil, err
 	}
 	var runs []stream.Source
 	for _, run := range o.from {

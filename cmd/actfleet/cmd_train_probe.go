@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"actfleet/analysis/evaluate"
+	"actfleet/internal/outfile"
 	"actfleet/trainer"
 	"actfleet/trainer/coder"
 	"actfleet/trainer/probe"
@@ -101,11 +102,7 @@ func writeTable(dir string, t evaluate.Table) error {
 	if err != nil {
 		return fmt.Errorf("encode the probes' results: %w", err)
 	}
-	path := filepath.Join(dir, evaluate.ResultsFile)
-	if err := os.WriteFile(path+".tmp", append(data, '\n'), 0o644); err != nil {
-		return fmt.Errorf("write the probes' results: %w", err)
-	}
-	return os.Rename(path+".tmp", path)
+	return outfile.Replace(filepath.Join(dir, evaluate.ResultsFile), append(data, '\n'))
 }
 
 // randomBaseline measures random directions on every column, for every split but train.

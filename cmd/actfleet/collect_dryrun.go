@@ -19,8 +19,12 @@ func (j *job) dryRun(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	if j.o.jsonOut {
-		return printJSON(out, e)
+		return printJSON(out, struct {
+			collector.Estimate
+			Data *dataSummary `json:"data"`
+		}{e, j.data})
 	}
+	fmt.Fprintf(out, "documents %s\n", j.data)
 	fmt.Fprintf(out, "prompts   %d, %d tokens\n", e.Prompts, e.Tokens)
 	fmt.Fprintf(out, "rows      %d kept positions (%s) × %d vector columns\n", e.Rows, j.plan.Tokens, e.Columns)
 	fmt.Fprintf(out, "disk      %s in %d units\n", bytesText(float64(e.Bytes)), e.Units)

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"time"
 
@@ -17,17 +15,6 @@ import (
 	"actfleet/shard/store"
 )
 
-// encode makes the run's object of the tokenised rows and returns its key.
-func (j *job) encode() (key string, err error) {
-	var b bytes.Buffer
-	if err := dataset.WriteInput(&b, j.input); err != nil {
-		return "", fmt.Errorf("encode the tokenised rows: %w", err)
-	}
-	j.encoded = b.Bytes()
-	sum := sha256.Sum256(j.encoded)
-	return run.InputKey(hex.EncodeToString(sum[:])), nil
-}
-
 // publish puts the tokenised rows and then the plan into the run. A run that another plan made is
 // refused with the differences.
 func (j *job) publish(ctx context.Context) (err error) {
@@ -36,7 +23,7 @@ func (j *job) publish(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if j.o.data == "" {
+	if j.o.data.none() {
 		return nil
 	}
 	if old, err := run.ReadPlan(ctx, j.store); err == nil && old.ID() != j.plan.ID() {
@@ -51,9 +38,11 @@ func (j *job) publish(ctx context.Context) (err error) {
 }
 
 func (j *job) putInput(ctx context.Context) error {
-	b := j.encoded
-	j.encoded = nil
-	if err := store.Put(ctx, j.store, j.plan.Data.Input, b); err != nil && !errors.Is(err, store.ErrExists) {
+	err := store.PutFrom(ctx, j.store, j.plan.Data.Input, func(w io.Writer) error {
+		_, err := io.Copy(w, io.NewSectionReader(j.spool, 0, math.MaxInt64))
+		return err
+	})
+	if err != nil && !errors.Is(err, store.ErrExists) {
 		return fmt.Errorf("write the tokenised rows: %w", err)
 	}
 	return nil
@@ -72,14 +61,14 @@ func (j *job) follow(ctx context.Context) (err error) {
 	if j.plan, err = waitPlan(ctx, j.store, j.o.out, say); err != nil {
 		return err
 	}
-	if j.input, err = readInput(ctx, j.store, j.plan.Data.Input); err != nil {
+	if j.input, err = openInput(ctx, j.store, j.plan.Data.Input); err != nil {
 		return err
 	}
 	target, err := j.o.target.as(j.plan.Device, j.plan.Compute)
 	if err != nil {
 		return err
 	}
-	if j.model, _, err = target.load(j.o.model); err != nil {
+	if j.model, _, err = target.load(j.o.model, j.plan.Model.Accept...); err != nil {
 		return err
 	}
 	if have := j.model.Info().Digest; have != j.plan.Model.Digest {
@@ -112,6 +101,15 @@ func waitPlan(ctx context.Context, st store.Store, out string, say func(line str
 	}
 }
 
+// openInput opens a run's tokenised rows; they stay open as long as the process lives.
+func openInput(ctx context.Context, st store.Store, key string) (*dataset.File, error) {
+	o, err := st.Open(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("read the tokenised rows %s: %w", key, err)
+	}
+	return dataset.OpenInput(o, o.Size())
+}
+
 func readInput(ctx context.Context, st store.Store, key string) (*dataset.Input, error) {
 	o, err := st.Open(ctx, key)
 	if err != nil {
@@ -131,6 +129,8 @@ type collectResult struct {
 	Rows    int64   `json:"rows"`
 	Bytes   int64   `json:"bytes"`
 	Seconds float64 `json:"seconds"`
+	// Data says what became of the documents; absent on a node that took the plan from the run.
+	Data *dataSummary `json:"data,omitempty"`
 }
 
 func (j *job) end(out io.Writer, sum collector.Summary, errs ...error) error {
@@ -138,7 +138,7 @@ func (j *job) end(out io.Writer, sum collector.Summary, errs ...error) error {
 		return err
 	}
 	r := collectResult{Run: j.o.out, Plan: j.plan.ID(), Units: j.plan.NumUnits(), Won: sum.Won, Lost: sum.Lost,
-		Rows: sum.Rows, Bytes: sum.Bytes, Seconds: time.Since(j.started).Seconds()}
+		Rows: sum.Rows, Bytes: sum.Bytes, Seconds: time.Since(j.started).Seconds(), Data: j.data}
 	if j.o.jsonOut {
 		return printJSON(out, r)
 	}

@@ -136,8 +136,8 @@ func (n *thisNode) count(e collector.Event) {
 func (n *thisNode) line() string {
 	p := n.coordinator.Progress()
 	line := fmt.Sprintf("%d of %d units", p.Done, p.Total)
-	if p.Rate > 0 {
-		line += fmt.Sprintf(", %.3g units/s, ETA %s", p.Rate, timeText(p.ETA))
+	if p.Throughput > 0 {
+		line += fmt.Sprintf(", %.3g units/s, ETA %s", p.Throughput, timeText(p.ETA))
 	}
 	return line
 }

@@ -50,8 +50,8 @@ func (o targetOptions) groups() (groups [][]torch.Device, kind string, err error
 	return groups, kind, nil
 }
 
-// load loads a model for the devices and says their kind.
-func (o targetOptions) load(dir string) (collector.Model, string, error) {
+// load loads a model for the devices, passing over the named keys of its config.json, and says their kind.
+func (o targetOptions) load(dir string, accept ...string) (collector.Model, string, error) {
 	compute, ok := computes[o.compute]
 	if !ok {
 		return nil, "", fmt.Errorf("%w: --compute %s: want f32, bf16 or f16", errUsage, o.compute)
@@ -65,10 +65,10 @@ func (o targetOptions) load(dir string) (collector.Model, string, error) {
 		targets = append(targets, model.Target{Compute: compute, Devices: g})
 	}
 	if kind == "cpu" && len(targets) == 1 { // any number of passes at a time
-		m, err := model.LoadOn(dir, targets[0])
+		m, err := model.LoadOn(dir, targets[0], accept...)
 		return m, kind, err
 	}
-	m, err := model.LoadCopies(dir, targets)
+	m, err := model.LoadCopies(dir, targets, accept...)
 	return m, kind, err
 }
 

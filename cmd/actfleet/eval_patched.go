@@ -21,7 +21,11 @@ type patched struct {
 
 // openPatched refuses a model that is not the one that made the runs.
 func openPatched(ctx context.Context, dir string, runs []stream.Source) (*patched, error) {
-	m, err := model.Load(dir)
+	var accept []string
+	if len(runs) > 0 {
+		accept = runs[0].Plan.Model.Accept
+	}
+	m, err := model.Load(dir, accept...)
 	if err != nil {
 		return nil, err
 	}

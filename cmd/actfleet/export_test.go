@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -38,6 +39,31 @@ func TestExport(t *testing.T) {
 		t.Errorf("%v, %v, or the weights changed on the way", errA, errB)
 	}
 	wantOK(t, "eval", back, "--from", run)
+	placed := filepath.Join(dir, "placed")
+	wantOK(t, "export", topk, "--format", "saelens", "--out", placed, "--from", run)
+	page := filepath.Join(dir, "page")
+	wantRefusal(t, exitUsage, []string{"needs --from RUN"}, "export", topk, "--format", "neuronpedia", "--out", page)
+	wantOK(t, "export", topk, "--format", "neuronpedia", "--out", page, "--from", run)
+	if got, err := filepath.Glob(filepath.Join(page, "*", "1-fc2-64", "activations", "batch-0.jsonl.gz")); err != nil || len(got) != 1 {
+		t.Errorf("%v, %v", got, err)
+	}
+	var cfg struct {
+		Metadata map[string]any `json:"metadata"`
+	}
+	text, err := os.ReadFile(filepath.Join(placed, "cfg.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &cfg)
+	}
+	for key, want := range map[string]any{"hook_name": "blocks.1.hook_mlp_out", "hf_hook_name": "model.layers.1.mlp.fc2", "prepend_bos": false} {
+		if cfg.Metadata[key] != want {
+			t.Errorf("%s is %v, want %v (%v)", key, cfg.Metadata[key], want, err)
+		}
+	}
+	for _, key := range []string{"sae_lens_version", "model_name", "dataset_path", "context_size"} {
+		if v := cfg.Metadata[key]; v == nil || v == "" || v == 0. {
+			t.Errorf("%s is %v", key, v)
+		}
+	}
 	wantRefusal(t, exitError, []string{"holds a training already"}, "import", out, "--out", back)
 	wantRefusal(t, exitError, []string{"holds none of"}, "import", dir, "--out", filepath.Join(dir, "none"))
 }

@@ -60,7 +60,7 @@ func kindOf(name, keys string) string {
 // checkOf writes rows x, their codes f and reconstructions xhat beside a folder.
 func checkOf(t *testing.T, dir string, format export.Format) string {
 	t.Helper()
-	m, err := export.Read(dir, format)
+	m, err := export.Read(dir, format, false)
 	if err != nil {
 		t.Fatal(err)
 	}

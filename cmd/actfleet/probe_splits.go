@@ -49,23 +49,39 @@ func (c *splitCheck) say(rows *probe.Rows) {
 func (c *splitCheck) addTexts(ctx context.Context, rows *probe.Rows) error {
 	texts := make([]string, rows.Len())
 	copy(texts, rows.Texts)
-	inputs := make([]*dataset.Input, len(c.runs))
+	missing := make([]map[int][]int, len(c.runs)) // of each run, by the prompt's row
 	for i, run := range rows.Run {
 		if texts[i] != "" {
 			continue
 		}
-		if inputs[run] == nil {
-			in, err := readPrompts(ctx, c.runs[run])
-			if err != nil {
-				return err
-			}
-			inputs[run] = in
+		if missing[run] == nil {
+			missing[run] = map[int][]int{}
 		}
-		if rows.Row[i] < 0 || rows.Row[i] >= int64(len(inputs[run].IDs)) {
-			return fmt.Errorf("%s has no prompt of row %d", c.runs[run].Store, rows.Row[i])
+		row := int(rows.Row[i])
+		missing[run][row] = append(missing[run][row], i)
+	}
+	for run, of := range missing {
+		if of == nil {
+			continue
 		}
-		texts[i] = promptText(inputs[run], int(rows.Row[i]))
+		if err := eachPrompt(ctx, c.runs[run], func(in *dataset.Input) { fillTexts(texts, of, in) }); err != nil {
+			return err
+		}
 	}
 	rows.Texts = texts
 	return nil
+}
+
+// fillTexts takes the texts of some prompts for the rows that lack them.
+func fillTexts(texts []string, missing map[int][]int, in *dataset.Input) {
+	for k := range in.IDs {
+		at := missing[in.First+k]
+		if len(at) == 0 {
+			continue
+		}
+		text := promptText(in, k)
+		for _, i := range at {
+			texts[i] = text
+		}
+	}
 }

@@ -9,30 +9,38 @@ import (
 	"actfleet/trainer/stream"
 )
 
-// maxPrompts is the size of a run's prompts from which on they are not read to be compared.
-const maxPrompts = 512 << 20
+// promptsAtOnce is how many prompts are in memory while they are read one after the other.
+const promptsAtOnce = 4096
 
-// readPrompts reads the prompts of a run, whose texts it may not keep in its shards.
-func readPrompts(ctx context.Context, src stream.Source) (*dataset.Input, error) {
+// eachPrompt reads the prompts of a run, whose texts it may not keep in its shards, some at a time in their order.
+func eachPrompt(ctx context.Context, src stream.Source, use func(in *dataset.Input)) error {
 	o, err := src.Store.Open(ctx, src.Plan.Data.Input)
 	if err != nil {
-		return nil, fmt.Errorf("read the prompts of %s: %w", src.Store, err)
+		return fmt.Errorf("read the prompts of %s: %w", src.Store, err)
 	}
 	defer o.Close()
-	if o.Size() > maxPrompts {
-		return nil, fmt.Errorf("read the prompts of %s: %s are too many to compare", src.Store, bytesText(float64(o.Size())))
+	f, err := dataset.OpenInput(o, o.Size())
+	if err != nil {
+		return fmt.Errorf("read the prompts of %s: %w", src.Store, err)
 	}
-	return dataset.ReadInput(o, o.Size())
+	for lo := 0; lo < f.NumRows() && ctx.Err() == nil; lo += promptsAtOnce {
+		in, err := f.Rows(lo, min(lo+promptsAtOnce, f.NumRows()))
+		if err != nil {
+			return fmt.Errorf("read the prompts of %s: %w", src.Store, err)
+		}
+		use(in)
+	}
+	return ctx.Err()
 }
 
-// promptText is what a prompt says: its text, or where the data set had ids alone, these as words.
-func promptText(in *dataset.Input, row int) string {
-	if in.Text[row] != "" {
-		return in.Text[row]
+// promptText is what the i-th of some prompts says: its text, or where the data set had ids alone, these as words.
+func promptText(in *dataset.Input, i int) string {
+	if in.Text[i] != "" {
+		return strings.Clone(in.Text[i]) // the others may go
 	}
-	words := make([]string, len(in.IDs[row]))
-	for i, id := range in.IDs[row] {
-		words[i] = fmt.Sprint(id)
+	words := make([]string, len(in.IDs[i]))
+	for k, id := range in.IDs[i] {
+		words[k] = fmt.Sprint(id)
 	}
 	return strings.Join(words, " ")
 }

@@ -36,8 +36,8 @@ func wideRun(t *testing.T, dir string, units, open int) {
 	t.Helper()
 	ctx := t.Context()
 	data := write(t, "prompts.jsonl", strings.Repeat("{\"text\": \"Snow is white.\"}\n", units))
-	j, err := newJob(ctx, collectOptions{model: tinyModel, data: data, out: dir, sites: "fc2", layers: "0", tokens: "last",
-		dtype: "auto", template: "none", target: targetOptions{device: "cpu", compute: "f32"}})
+	j, err := newJob(ctx, collectOptions{model: tinyModel, data: dataOptions{paths: []string{data}}, out: dir, sites: "fc2", layers: "0", tokens: "last",
+		dtype: "auto", target: targetOptions{device: "cpu", compute: "f32"}})
 	if err != nil {
 		t.Fatal(err)
 	}

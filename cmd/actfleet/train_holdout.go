@@ -15,29 +15,25 @@ import (
 	"actfleet/trainer/stream"
 )
 
-// heldLooked and trainLooked are how many prompts of each side of a holdout are compared at most, evenly out of all.
-const heldLooked, trainLooked = 20_000, 200_000
+// promptsLooked is how many bytes of prompts are compared; of a greater data set it is every n-th prompt.
+const promptsLooked = 256 << 20
 
 // sayNear warns of held-out prompts that nearly are prompts of the training, once for every holdout of the jobs: what is
 // measured on them is not of unseen data.
 func sayNear(ctx context.Context, jobs []trainer.Job, warn io.Writer) {
 	said := map[stream.Holdout]bool{}
-	var inputs []*dataset.Input
 	for _, j := range jobs {
 		h := stream.Holdout{Fraction: j.Recipe.Data.Holdout, By: holdoutColumn(j)}
 		if said[h] || h.Fraction == 0 {
 			continue
 		}
 		said[h] = true
-		var err error
-		if inputs == nil {
-			inputs, err = readInputs(ctx, j.Runs)
-		}
+		s, err := cutPrompts(ctx, j.Runs, h)
 		if err != nil {
 			fmt.Fprintf(warn, "warning: held-out prompts are not compared with those of the training: %v\n", err)
 			return
 		}
-		cutPrompts(inputs, h).say(ctx, h.By, warn)
+		s.say(ctx, h.By, warn)
 	}
 }
 
@@ -54,36 +50,50 @@ func holdoutColumn(j trainer.Job) string {
 	return "group"
 }
 
-func readInputs(ctx context.Context, runs []stream.Source) (out []*dataset.Input, err error) {
-	for _, r := range runs {
-		in, err := readPrompts(ctx, r)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, in)
-	}
-	return out, nil
-}
-
 // sides are the texts of both sides of a holdout.
 type sides struct{ train, held []string }
 
 // cutPrompts divides prompts as a holdout does. A holdout by a column that is not one of prompts gives no sides.
-func cutPrompts(inputs []*dataset.Input, h stream.Holdout) (s sides) {
-	for _, in := range inputs {
-		values := columnOf(in, h.By)
-		if values == nil {
-			return sides{}
-		}
-		for row := range in.IDs {
-			side := &s.train
-			if h.HeldAt(values, row) {
-				side = &s.held
-			}
-			*side = append(*side, promptText(in, row))
+func cutPrompts(ctx context.Context, runs []stream.Source, h stream.Holdout) (s sides, err error) {
+	step, err := promptStep(ctx, runs)
+	if err != nil {
+		return s, err
+	}
+	for _, r := range runs {
+		if err := eachPrompt(ctx, r, func(in *dataset.Input) { s.add(in, h, step) }); err != nil {
+			return s, err
 		}
 	}
-	return s
+	return s, nil
+}
+
+// promptStep is 1 where all prompts are looked at, n where every n-th is.
+func promptStep(ctx context.Context, runs []stream.Source) (int, error) {
+	var size int64
+	for _, r := range runs {
+		o, err := r.Store.Open(ctx, r.Plan.Data.Input)
+		if err != nil {
+			return 0, fmt.Errorf("read the prompts of %s: %w", r.Store, err)
+		}
+		size += o.Size()
+		o.Close()
+	}
+	return int(1 + size/promptsLooked), nil
+}
+
+// add takes every step-th of some prompts to its side.
+func (s *sides) add(in *dataset.Input, h stream.Holdout, step int) {
+	values := columnOf(in, h.By)
+	for i := range in.IDs {
+		if values == nil || (in.First+i)%step != 0 {
+			continue
+		}
+		side := &s.train
+		if h.HeldAt(values, i) {
+			side = &s.held
+		}
+		*side = append(*side, promptText(in, i))
+	}
 }
 
 // columnOf is a column of the prompts; nil if there is none of that name.
@@ -91,7 +101,7 @@ func columnOf(in *dataset.Input, name string) any {
 	if name == "row" {
 		rows := make([]int64, len(in.IDs))
 		for i := range rows {
-			rows[i] = int64(i)
+			rows[i] = int64(in.First + i)
 		}
 		return rows
 	}
@@ -105,13 +115,12 @@ func columnOf(in *dataset.Input, name string) any {
 
 // say warns with a count and examples.
 func (s sides) say(ctx context.Context, by string, warn io.Writer) {
-	held, train := evenly(s.held, heldLooked), evenly(s.train, trainLooked)
-	near, pairs := nearHeld(ctx, train, held)
+	near, pairs := nearHeld(ctx, s.train, s.held)
 	if near == 0 || ctx.Err() != nil {
 		return
 	}
 	fmt.Fprintf(warn, "warning: %d of %d held-out prompts nearly are prompts of the training (held out by %s): %s; hold out by a column whose equal values cover both, with --set holdout_by=COLUMN\n",
-		near, len(held), by, evaluate.ShowPairs(pairs))
+		near, len(s.held), by, evaluate.ShowPairs(pairs))
 }
 
 // nearHeld counts the held-out texts that are near duplicates of texts of the training, with the first two pairs.
@@ -150,16 +159,4 @@ func setLeast(a *atomic.Int64, v int64) {
 			return
 		}
 	}
-}
-
-// evenly takes at most n of the texts, at even steps.
-func evenly(texts []string, n int) []string {
-	if len(texts) <= n {
-		return texts
-	}
-	out := make([]string, n)
-	for i := range out {
-		out[i] = texts[i*len(texts)/n]
-	}
-	return out
 }

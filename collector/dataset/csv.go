@@ -2,177 +2,138 @@ package dataset
 
 import (
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// csvTable collects the fields of every column as text, because a column's type
-// is known only at the end.
-type csvTable struct {
-	*table
+// csvReader reads a header and records; quotes follow RFC 4180. Every record has as many fields as the header.
+type csvReader struct {
+	in     *csv.Reader
+	bound  *bound
 	header []string
-	fields [][]string // per own column; nil for text and input_ids
 }
 
-// readCSV reads a header and rows until limit (0 for all). Every row has as many
-// fields as the header; quotes follow RFC 4180.
-func readCSV(r io.Reader, path string, limit int) (*table, error) {
-	in := csv.NewReader(r)
-	in.ReuseRecord = true
-	t := &csvTable{table: newTable()}
-	if err := t.readHeader(in); errors.Is(err, io.EOF) {
-		return t.table, nil
-	} else if err != nil {
-		return nil, csvError(path, 1, err)
+// bound ends the reading of a record that is too long, such as one whose quote is never closed.
+type bound struct {
+	r    io.Reader
+	left int
+}
+
+func (b *bound) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errTooLong
 	}
-	for limit == 0 || len(t.text) < limit {
-		record, err := in.Read()
+	n, err := b.r.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
+}
+
+// newCSVReader reads the header; a file without one has no rows.
+func newCSVReader(in io.Reader, comma rune) (*csvReader, error) {
+	b := &bound{in, maxLine}
+	r := &csvReader{in: csv.NewReader(b), bound: b}
+	r.in.Comma = comma
+	header, err := r.in.Read()
+	if errors.Is(err, io.EOF) {
+		return r, nil
+	}
+	if err != nil {
+		return nil, csvError(1, err)
+	}
+	for i, name := range header {
+		if err := checkUTF8(name); err != nil {
+			return nil, &rowError{1, err}
+		}
+		if slices.Contains(header[:i], name) {
+			return nil, &rowError{1, fmt.Errorf("column %q is there twice", brief(name))}
+		}
+	}
+	r.header = header
+	return r, nil
+}
+
+func (r *csvReader) next(most int) (chunk, error) {
+	var records [][]string
+	var at []int
+	for size := 0; r.header != nil && size < chunkBytes && len(records) < min(chunkRows, most); {
+		r.bound.left = maxLine
+		record, err := r.in.Read()
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		line := 0
-		if err == nil {
-			line, _ = in.FieldPos(0)
-			err = t.row(record)
-		}
 		if err != nil {
-			return nil, csvError(path, line, err)
+			return chunk{}, csvError(0, err)
 		}
-		t.lines = append(t.lines, line)
+		line, _ := r.in.FieldPos(0)
+		records, at = append(records, record), append(at, line)
+		for _, f := range record {
+			size += len(f) + 1
+		}
 	}
-	if err := t.infer(); err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", path, ErrFormat, err)
+	if len(records) == 0 {
+		return chunk{}, io.EOF
 	}
-	return t.table, nil
+	return chunk{len(records), func() ([]row, error) { return r.rows(records, at) }}, nil
 }
 
-// csvError puts path and line in front; the reader's own errors know their line.
-func csvError(path string, line int, err error) error {
+func (r *csvReader) rows(records [][]string, at []int) ([]row, error) {
+	rows := make([]row, len(records))
+	for i, record := range records {
+		rows[i] = row{at[i], make([]named, len(record))}
+		for k, f := range record {
+			if err := checkUTF8(f); err != nil {
+				return nil, &rowError{at[i], err}
+			}
+			c := cell{kind: field, text: f}
+			if f == "" {
+				c = cell{}
+			}
+			rows[i].cells[k] = named{r.header[k], c}
+		}
+	}
+	return rows, nil
+}
+
+// csvError puts the line in front; the reader's own errors know theirs.
+func csvError(line int, err error) error {
 	var p *csv.ParseError
 	switch {
 	case errors.As(err, &p) && errors.Is(p.Err, csv.ErrFieldCount):
-		return fmt.Errorf("%s:%d: %w: not as many fields as the header has", path, p.StartLine, ErrFormat)
+		return &rowError{p.StartLine, errors.New("not as many fields as the header has")}
 	case errors.As(err, &p):
-		return fmt.Errorf("%s:%d: %w: %w", path, p.Line, ErrFormat, p.Err)
+		return &rowError{p.Line, p.Err}
 	}
-	return fmt.Errorf("%s:%d: %w: %w", path, line, ErrFormat, err)
+	return &rowError{line, err}
 }
 
-func (t *csvTable) readHeader(in *csv.Reader) error {
-	record, err := in.Read()
-	if err != nil {
-		return err
+// isNumber says whether a field is a number as CSV files write it. Leading zeros ("007") make it a name.
+func isNumber(f string) bool {
+	digits, rest := cutDigits(strings.TrimPrefix(f, "-"))
+	if digits == "" || len(digits) > 1 && digits[0] == '0' {
+		return false
 	}
-	t.header = append(t.header, record...)
-	t.fields = make([][]string, len(t.header))
-	seen := map[string]bool{}
-	for _, name := range t.header {
-		if seen[name] {
-			return fmt.Errorf("column %q is there twice", name)
-		}
-		seen[name] = true
-		if name == textColumn || name == idsColumn {
-			continue
-		}
-		if _, err := t.builder(name); err != nil {
-			return err
+	if after, ok := strings.CutPrefix(rest, "."); ok {
+		if digits, rest = cutDigits(after); digits == "" {
+			return false
 		}
 	}
-	if !seen[textColumn] && !seen[idsColumn] {
-		return t.end()
+	if rest != "" && (rest[0] == 'e' || rest[0] == 'E') {
+		digits, rest = cutDigits(strings.TrimLeft(rest[1:], "+-"))
+		return digits != "" && rest == ""
 	}
-	return nil
+	return rest == ""
 }
 
-// row takes the fields of one record.
-func (t *csvTable) row(record []string) error {
-	t.begin()
-	for i, field := range record {
-		if err := checkUTF8(field); err != nil {
-			return err
-		}
-		switch t.header[i] {
-		case textColumn:
-			if err := t.setText(cell{kind: text, text: field}); err != nil {
-				return err
-			}
-		case idsColumn:
-			if err := t.csvIDs(field); err != nil {
-				return err
-			}
-		default:
-			t.fields[i] = append(t.fields[i], field)
-		}
+func cutDigits(s string) (digits, rest string) {
+	n := 0
+	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
+		n++
 	}
-	return nil
-}
-
-// csvIDs reads a list like [1, 2]; an empty field is no list.
-func (t *csvTable) csvIDs(field string) error {
-	if field == "" {
-		return nil
-	}
-	var ids []int64
-	if err := json.Unmarshal([]byte(field), &ids); err != nil || ids == nil {
-		return fmt.Errorf("column %q: want a list like [1, 2]", idsColumn)
-	}
-	return t.setIDs(ids)
-}
-
-// infer gives each column its type and its cells.
-func (t *csvTable) infer() error {
-	for i, name := range t.header {
-		if name == textColumn || name == idsColumn {
-			continue
-		}
-		b, err := t.builder(name)
-		if err != nil {
-			return err
-		}
-		as := csvKind(t.fields[i])
-		for _, field := range t.fields[i] {
-			if err := b.add(csvCell(field, as)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// A number as CSV files write it. Leading zeros ("007") make it a name.
-var csvNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$`)
-
-// csvKind is the narrowest kind that all non-empty fields read as without loss. A
-// column of true and false with an empty field stays text, and so do whole numbers
-// with one if they are too large for the floats that they would become.
-func csvKind(fields []string) kind {
-	ints, floats, bools, gaps, values := true, true, true, false, false
-	for _, f := range fields {
-		if f == "" {
-			gaps = true
-			continue
-		}
-		values = true
-		ints = ints && isInt(f)
-		floats = floats && isFloat(f)
-		bools = bools && isBool(f)
-	}
-	switch {
-	case !values:
-		return missing
-	case ints && (floats || !gaps):
-		return integer
-	case floats:
-		return fraction
-	case bools && !gaps:
-		return boolean
-	}
-	return text
+	return s[:n], s[n:]
 }
 
 func isInt(f string) bool {
@@ -180,8 +141,12 @@ func isInt(f string) bool {
 	return err == nil && strconv.FormatInt(v, 10) == f
 }
 
+// exact is the greatest whole number up to which a float64 holds every one.
+const exact = 1 << 53
+
+// isFloat says whether a float64 holds what a field says.
 func isFloat(f string) bool {
-	if !csvNumber.MatchString(f) {
+	if !isNumber(f) {
 		return false
 	}
 	if strings.ContainsAny(f, ".eE") {
@@ -193,20 +158,3 @@ func isFloat(f string) bool {
 }
 
 func isBool(f string) bool { return strings.EqualFold(f, "true") || strings.EqualFold(f, "false") }
-
-// csvCell reads a field that csvKind has judged.
-func csvCell(field string, as kind) cell {
-	if field == "" && as != text {
-		return cell{}
-	}
-	c := cell{kind: as, text: field}
-	switch as {
-	case integer:
-		c.int, _ = strconv.ParseInt(field, 10, 64)
-	case fraction:
-		c.float, _ = strconv.ParseFloat(field, 64)
-	case boolean:
-		c.bool = strings.EqualFold(field, "true")
-	}
-	return c
-}

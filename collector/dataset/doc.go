@@ -1,24 +1,25 @@
-// Package dataset reads prompts in a stable order, with everything that belongs to
-// them, and turns them into token ids.
+// Package dataset reads documents in a stable order, with everything that belongs to them, and turns them into
+// prompts of token ids.
 //
-// A source is a JSONL, CSV or Parquet file of rows; a row has a text (or, instead,
-// input_ids: token ids used as they are; a text beside them is only kept) and any
-// number of scalar columns (label, group, id, or anything else), which are carried
-// along under their own names. A template wraps the text. A set is a source in memory; an input is a set as token
-// ids, and the file that carries it to the nodes of a fleet.
+// A source is files of rows as they are found: JSON Lines, a JSON array, CSV, TSV, Parquet, Arrow IPC; plain or in
+// gzip, zstd, brotli or bzip2; told apart by their content. A row is a document: a text, a conversation (a list of
+// messages, rendered by the checkpoint's own template) or token ids, and any number of single values (label, group,
+// id, or anything else), which are carried along under their own names. A template wraps a text. A prompt is what one
+// pass of the model reads: a document, or a window of one that is too long; packed documents are prompts of their own
+// that share a window's number. An input is the prompts, and the file that carries them to the nodes of a fleet.
 //
-// Guaranteed: rows keep the order of the source and count from 0; a column has one
-// type; what cannot be used (a malformed line, a column of mixed types, an empty
-// or too long prompt, a reserved name) is an error that names file and line, never
-// a row left out; an input file's bytes are a function of the input alone, and
-// reading one back gives an equal input or an error.
+// Guaranteed: documents keep the order of the source and count from 0; a column has one type; no row is left out
+// without being counted; what cannot be used (a malformed line, a column of mixed types, an id outside of the
+// vocabulary) is an error that names file and line; an input file's bytes are a function of the source and the
+// options alone, on any number of cores; a source is read in bounded memory, however large it is; reading an input
+// back gives an equal one or an error.
 // Not guaranteed: that labels mean anything, or that prompts differ.
 //
-// Types: int64, float64, bool and string. A column of whole and fractional numbers
-// is float64; every other mixture is refused. A missing or null value is "" in a
-// string column and NaN in a column of numbers, which becomes float64 for it; in a
-// bool column it is refused, because there is no value to stand for it. A column
-// without any value is a string column of "". In CSV every field is text: a column
-// is int64, float64 or bool when every non-empty field reads as one, and an empty
-// field is a missing value.
+// Types: int64, float64, bool and string. A column of whole and fractional numbers is float64. A missing or null
+// value is "" in a string column and NaN in a column of numbers, which becomes float64 for it. Numbers that would
+// lose digits so, and true and false with a gap, become strings. Times are strings in ISO 8601; decimals are float64
+// up to 15 digits and strings beyond. Text among numbers is refused. A column without any value is a string column of
+// "". In CSV every field is text: a column is int64, float64 or bool when every non-empty field reads as one, and an
+// empty field is a missing value. Lists, records and bytes are left out, and named. A column whose name a run has
+// itself is stored under data_ and its name.
 package dataset

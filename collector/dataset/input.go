@@ -9,9 +9,58 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
-// An input file is Parquet with the columns row (int64, 0 to N−1), ids (list of
-// int32), text, then the data set's own, all required, PLAIN and uncompressed,
-// and the source's digest under digestKey. Its bytes are a function of the input.
+// Head is what an input says of itself.
+type Head struct {
+	Digest  string   // hex SHA-256 of the source, see Source.Digest
+	Columns []Column // the data set's own columns, in the source's order, without values
+}
+
+// Input is prompts in memory, all of a data set or a run of them. IDs[i], Text[i] and every column's value i belong
+// to prompt First+i.
+type Input struct {
+	First   int
+	Digest  string // see Head
+	IDs     [][]int32
+	Text    []string // as tokenised, template applied; "" where the source gave ids only
+	Columns []Column // the data set's own columns, in the source's order
+}
+
+// NumRows is the number of prompts.
+func (in *Input) NumRows() int { return len(in.IDs) }
+
+// Head is the input without its prompts.
+func (in *Input) Head() Head {
+	h := Head{Digest: in.Digest}
+	for _, c := range in.Columns {
+		h.Columns = append(h.Columns, Column{Name: c.Name, Type: c.Type})
+	}
+	return h
+}
+
+// Lengths is the number of tokens of each prompt.
+func (in *Input) Lengths() []int32 {
+	lengths := make([]int32, len(in.IDs))
+	for i, ids := range in.IDs {
+		lengths[i] = int32(len(ids))
+	}
+	return lengths
+}
+
+// Rows is the prompts lo ≤ row < hi; it shares the memory of in. The error is always nil.
+func (in *Input) Rows(lo, hi int) (*Input, error) {
+	out := &Input{First: lo, Digest: in.Digest, IDs: in.IDs[lo-in.First : hi-in.First]}
+	if in.Text != nil {
+		out.Text = in.Text[lo-in.First : hi-in.First]
+	}
+	for _, c := range in.Columns {
+		out.Columns = append(out.Columns, c.slice(lo-in.First, hi-in.First))
+	}
+	return out, nil
+}
+
+// An input file is Parquet with the columns row (int64, 0 to N−1), ids (list of int32), text, then the data set's
+// own, all required, PLAIN and uncompressed, and the source's digest under digestKey. A row group ends after
+// rowsPerGroup rows, or when their ids and texts fill groupBytes. Its bytes are a function of the input.
 const (
 	rowColumn     = "row"
 	inputIDs      = "ids"
@@ -19,6 +68,7 @@ const (
 	formatVersion = "1"
 	digestKey     = "actfleet.data"
 	rowsPerGroup  = 1 << 16
+	groupBytes    = 64 << 20
 )
 
 // ordered is a group of columns in the order given, where parquet.Group has them
@@ -68,25 +118,98 @@ func inputSchema(columns []Column) *parquet.Schema {
 	return parquet.NewSchema("input", o)
 }
 
-// WriteInput writes the input file. Equal inputs give equal bytes.
+// inputWriter writes an input file, a row at a time.
+type inputWriter struct {
+	w     *parquet.GenericWriter[any]
+	rows  int
+	group int // bytes of ids and text in the row group
+	row   parquet.Row
+}
+
+func newInputWriter(w io.Writer, digest string, columns []Column) (*inputWriter, error) {
+	for _, c := range columns {
+		if err := checkName(c.Name); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrFormat, err)
+		}
+	}
+	return &inputWriter{w: parquet.NewGenericWriter[any](w, inputSchema(columns), parquet.CreatedBy("actfleet", formatVersion, ""),
+		parquet.KeyValueMetadata(formatKey, formatVersion), parquet.KeyValueMetadata(digestKey, digest),
+		parquet.MaxRowsPerRowGroup(rowsPerGroup))}, nil
+}
+
+// write appends a row: values has one of the right type for each column.
+func (w *inputWriter) write(ids []int32, text string, values []any) error {
+	row := append(w.row[:0], parquet.Int64Value(int64(w.rows)).Level(0, 0, 0))
+	for k, id := range ids {
+		row = append(row, parquet.Int32Value(id).Level(min(k, 1), 1, 1))
+	}
+	if len(ids) == 0 {
+		row = append(row, parquet.NullValue().Level(0, 0, 1))
+	}
+	row = append(row, parquet.ByteArrayValue([]byte(text)).Level(0, 0, 2))
+	for k, v := range values {
+		row = append(row, parquetValue(v).Level(0, 0, 3+k))
+	}
+	w.row = row
+	size := 4*len(ids) + len(text)
+	if w.group > 0 && w.group+size > groupBytes {
+		if err := w.w.Flush(); err != nil {
+			return fmt.Errorf("write input: %w", err)
+		}
+		w.group = 0
+	}
+	w.group += size
+	w.rows++
+	if w.rows%rowsPerGroup == 0 {
+		w.group = 0
+	}
+	if _, err := w.w.WriteRows([]parquet.Row{row}); err != nil {
+		return fmt.Errorf("write input: %w", err)
+	}
+	return nil
+}
+
+func (w *inputWriter) close() error {
+	if err := w.w.Close(); err != nil {
+		return fmt.Errorf("write input: %w", err)
+	}
+	return nil
+}
+
+func parquetValue(v any) parquet.Value {
+	switch v := v.(type) {
+	case int64:
+		return parquet.Int64Value(v)
+	case float64:
+		if math.IsNaN(v) {
+			return parquet.DoubleValue(math.NaN()) // one NaN of the many, for equal bytes
+		}
+		return parquet.DoubleValue(v)
+	case bool:
+		return parquet.BooleanValue(v)
+	}
+	return parquet.ByteArrayValue([]byte(v.(string)))
+}
+
+// WriteInput writes the input file of prompts in memory. Equal inputs give equal bytes.
 func WriteInput(w io.Writer, in *Input) error {
 	if err := in.check(); err != nil {
 		return fmt.Errorf("write input: %w", err)
 	}
-	pw := parquet.NewWriter(w, inputSchema(in.Columns), parquet.CreatedBy("actfleet", formatVersion, ""),
-		parquet.KeyValueMetadata(formatKey, formatVersion), parquet.KeyValueMetadata(digestKey, in.Digest),
-		parquet.MaxRowsPerRowGroup(rowsPerGroup))
-	var row parquet.Row
-	for i := range in.IDs {
-		row = in.parquetRow(row[:0], i)
-		if _, err := pw.WriteRows([]parquet.Row{row}); err != nil {
-			return fmt.Errorf("write input: %w", err)
-		}
-	}
-	if err := pw.Close(); err != nil {
+	out, err := newInputWriter(w, in.Digest, in.Columns)
+	if err != nil {
 		return fmt.Errorf("write input: %w", err)
 	}
-	return nil
+	values := make([]any, len(in.Columns))
+	for i := range in.IDs {
+		for k, c := range in.Columns {
+			values[k] = c.at(i)
+		}
+		if err := out.write(in.IDs[i], in.Text[i], values); err != nil {
+			return err
+		}
+	}
+	return out.close()
 }
 
 // check makes sure that an input made by hand can be written.
@@ -98,66 +221,9 @@ func (in *Input) check() error {
 		return fmt.Errorf("%w: %d texts for %d rows", ErrFormat, len(in.Text), len(in.IDs))
 	}
 	for _, c := range in.Columns {
-		if err := checkName(c.Name); err != nil {
-			return fmt.Errorf("%w: %w", ErrFormat, err)
-		}
 		if n := c.length(); n != len(in.IDs) {
 			return fmt.Errorf("%w: column %q of type %s has %d values for %d rows", ErrFormat, c.Name, c.Type, n, len(in.IDs))
 		}
 	}
 	return nil
-}
-
-// length is the number of values, -1 when they are not of the column's type.
-func (c Column) length() int {
-	switch v := c.Values.(type) {
-	case []int64:
-		if c.Type == Int64 {
-			return len(v)
-		}
-	case []float64:
-		if c.Type == Float64 {
-			return len(v)
-		}
-	case []bool:
-		if c.Type == Bool {
-			return len(v)
-		}
-	case []string:
-		if c.Type == String {
-			return len(v)
-		}
-	}
-	return -1
-}
-
-// parquetRow appends row i as Parquet values.
-func (in *Input) parquetRow(row parquet.Row, i int) parquet.Row {
-	row = append(row, parquet.Int64Value(int64(i)).Level(0, 0, 0))
-	for k, id := range in.IDs[i] {
-		row = append(row, parquet.Int32Value(id).Level(min(k, 1), 1, 1))
-	}
-	if len(in.IDs[i]) == 0 {
-		row = append(row, parquet.NullValue().Level(0, 0, 1))
-	}
-	row = append(row, parquet.ByteArrayValue([]byte(in.Text[i])).Level(0, 0, 2))
-	for k, c := range in.Columns {
-		row = append(row, c.value(i).Level(0, 0, 3+k))
-	}
-	return row
-}
-
-func (c Column) value(i int) parquet.Value {
-	switch v := c.Values.(type) {
-	case []int64:
-		return parquet.Int64Value(v[i])
-	case []float64:
-		if math.IsNaN(v[i]) {
-			return parquet.DoubleValue(math.NaN()) // one NaN of the many, for equal bytes
-		}
-		return parquet.DoubleValue(v[i])
-	case []bool:
-		return parquet.BooleanValue(v[i])
-	}
-	return parquet.ByteArrayValue([]byte(c.Values.([]string)[i]))
 }

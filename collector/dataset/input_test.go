@@ -2,6 +2,8 @@ package dataset
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -74,6 +76,42 @@ func TestInputRoundTrip(t *testing.T) {
 			t.Fatalf("%+v came back as %+v", in, got)
 		}
 	})
+}
+
+// TestInputBytes holds the bytes of an input file: a plan names its SHA-256, so half-finished runs depend on it.
+func TestInputBytes(t *testing.T) {
+	const want = "a7efacc5b6ad3657ad16a36d296dcd33a0294a12ec7223e198acc98427c32984"
+	if sum := sha256.Sum256(encode(t, someInput())); hex.EncodeToString(sum[:]) != want {
+		t.Errorf("SHA-256 %x, want %s", sum, want)
+	}
+}
+
+// TestFileReadsRanges reads an input by ranges that lie within row groups and across them.
+func TestFileReadsRanges(t *testing.T) {
+	in := &Input{Columns: []Column{{"n", Int64, []int64(nil)}}}
+	for i := range 2*rowsPerGroup + 10 {
+		in.IDs, in.Text = append(in.IDs, []int32{int32(i)}), append(in.Text, "t")
+		in.Columns[0].add(int64(i))
+	}
+	b := encode(t, in)
+	f, err := OpenInput(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.NumRows() != len(in.IDs) || len(f.Lengths()) != len(in.IDs) || f.Head().Columns[0].Name != "n" {
+		t.Fatalf("%d rows, %+v", f.NumRows(), f.Head())
+	}
+	for _, r := range [][2]int{{0, 5}, {rowsPerGroup - 2, rowsPerGroup + 2}, {rowsPerGroup, 2 * rowsPerGroup}, {3, 2*rowsPerGroup + 10}} {
+		part, err := f.Rows(r[0], r[1])
+		if err != nil || part.First != r[0] || len(part.IDs) != r[1]-r[0] || len(part.Text) != r[1]-r[0] {
+			t.Fatalf("%v: %v", r, err)
+		}
+		for i, ids := range part.IDs {
+			if ids[0] != int32(r[0]+i) || part.Columns[0].Values.([]int64)[i] != int64(r[0]+i) {
+				t.Fatalf("%v: row %d is %d", r, r[0]+i, ids[0])
+			}
+		}
+	}
 }
 
 func TestInputNaN(t *testing.T) {

@@ -1,195 +1,256 @@
 package dataset
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// leaf is one column of a Parquet file that is read.
+// leaf is one column of values in a Parquet file.
 type leaf struct {
 	name       string
+	path       []string
 	index      int
 	kind       kind
 	parquet    parquet.Kind
-	signed     bool
+	logical    any // the annotation, such as *format.DecimalType; nil: none
+	unsigned   bool
 	list       bool
-	emptyLevel int // definition level of an empty list
+	defined    int // definition level of a value that is there
+	emptyLevel int // of a list without elements
 }
 
-// leavesOf lists the columns: plain ones, and the one of name list as a list.
-func leavesOf(f *parquet.File, list string) (out []leaf, err error) {
-	defer rescue(&err)
-	for _, path := range f.Schema().Columns() {
-		col, ok := f.Schema().Lookup(path...)
-		if !ok {
-			return nil, fmt.Errorf("column %q cannot be found", strings.Join(path, "."))
-		}
-		l := leaf{name: path[0], index: col.ColumnIndex, list: col.MaxRepetitionLevel > 0}
-		if l.list != (l.name == list) || col.MaxRepetitionLevel > 1 || !l.list && len(path) > 1 {
-			return nil, fmt.Errorf("column %q is a list or a record; only single values are carried along, and %s as a list", strings.Join(path, "."), list)
-		}
-		l.emptyLevel = emptyLevel(col)
-		if err := l.setType(col.Node.Type()); err != nil {
-			return nil, err
-		}
-		out = append(out, l)
+// leafOf describes a column; kind is nested where its values are none that a shard holds.
+func leafOf(f *parquet.File, path []string) (leaf, error) {
+	col, ok := f.Schema().Lookup(path...)
+	if !ok {
+		return leaf{}, fmt.Errorf("column %q cannot be found", strings.Join(path, "."))
 	}
-	return out, nil
-}
-
-// emptyLevel is the definition level of a list without elements: one less than
-// that of an element that is there.
-func emptyLevel(col parquet.LeafColumn) int {
+	l := leaf{name: path[0], path: path, index: col.ColumnIndex, list: col.MaxRepetitionLevel > 0, defined: col.MaxDefinitionLevel}
+	l.emptyLevel = col.MaxDefinitionLevel - 1
 	if col.Node.Optional() {
-		return col.MaxDefinitionLevel - 2
+		l.emptyLevel--
 	}
-	return col.MaxDefinitionLevel - 1
+	t := col.Node.Type()
+	l.parquet = t.Kind()
+	if logical := t.LogicalType(); logical != nil {
+		l.logical = logical.Value
+	} else if isHalf(f, l.index) {
+		l.logical = &format.Float16Type{}
+	}
+	if n, ok := l.logical.(*format.IntType); ok {
+		l.unsigned = !n.IsSigned
+	}
+	l.kind = l.valueKind()
+	return l, nil
 }
 
-// setType finds what the column's cells hold, or refuses it.
-func (l *leaf) setType(t parquet.Type) error {
-	l.parquet = t.Kind()
-	logical := t.LogicalType()
-	l.signed = isSigned(logical)
-	var as any
-	if logical != nil {
-		as = logical.Value
+// isHalf says whether the file's own schema has a column as float16, which the library's passes over.
+func isHalf(f *parquet.File, index int) bool {
+	at := 0
+	for _, e := range f.Metadata().Schema {
+		if !e.Type.Valid {
+			continue
+		}
+		if at == index {
+			_, ok := e.LogicalType.Value.(*format.Float16Type)
+			return ok && e.TypeLength.V == 2
+		}
+		at++
 	}
-	switch as.(type) {
-	case nil, *format.IntType, *format.StringType, *format.EnumType, *format.JsonType, *format.NullType:
-	default:
-		return fmt.Errorf("column %q has type %s; cast it to a number or to text", l.name, logical)
+	return false
+}
+
+// valueKind is what the column's cells hold.
+func (l *leaf) valueKind() kind {
+	switch as := l.logical.(type) {
+	case *format.DecimalType:
+		switch {
+		case as.Scale < 0 || as.Scale > maxDecimal || as.Precision > maxDecimal:
+			return nested
+		case as.Precision <= decimalDigits:
+			return fraction
+		}
+		return digits
+	case *format.TimestampType, *format.DateType, *format.TimeType, *format.UUIDType:
+		return text
+	case *format.Float16Type:
+		return fraction
+	case *format.BsonType:
+		return nested
 	}
 	switch l.parquet {
 	case parquet.Boolean:
-		l.kind = boolean
+		return boolean
 	case parquet.Int32, parquet.Int64:
-		l.kind = integer
+		return integer
 	case parquet.Float, parquet.Double:
-		l.kind = fraction
-	case parquet.ByteArray:
-		l.kind = text
-	default:
-		return fmt.Errorf("column %q has type %s; cast it to a number or to text", l.name, l.parquet)
+		return fraction
+	case parquet.ByteArray, parquet.Int96:
+		return text
 	}
-	return nil
+	return nested
 }
+
+// decimalDigits is how many digits of a decimal every float64 gives back; maxDecimal is how many one may have at all.
+const decimalDigits, maxDecimal = 15, 76
 
 // cell is a value as a cell; null is a missing one.
 func (l *leaf) cell(v parquet.Value) (cell, error) {
-	if v.IsNull() {
+	switch {
+	case v.IsNull():
 		return cell{}, nil
+	case l.kind == nested:
+		return cell{kind: nested, what: "bytes"}, nil
 	}
+	switch as := l.logical.(type) {
+	case *format.DecimalType:
+		return decimal(l.unscaled(v), int(as.Scale), l.kind), nil
+	case *format.TimestampType:
+		return cell{kind: text, text: timestamp(v.Int64(), unitOf(as.Unit), as.IsAdjustedToUTC)}, nil
+	case *format.DateType:
+		return cell{kind: text, text: time.Unix(int64(v.Int32())*86400, 0).UTC().Format(time.DateOnly)}, nil
+	case *format.TimeType:
+		n := v.Int64()
+		if l.parquet == parquet.Int32 {
+			n = int64(v.Int32())
+		}
+		return cell{kind: text, text: clock(n, unitOf(as.Unit))}, nil
+	case *format.UUIDType:
+		return cell{kind: text, text: uuid(v.ByteArray())}, nil
+	case *format.Float16Type:
+		return cell{kind: fraction, float: half(v.ByteArray())}, nil
+	}
+	return l.plain(v)
+}
+
+// plain is a value of a column without an annotation that changes what it is.
+func (l *leaf) plain(v parquet.Value) (cell, error) {
 	c := cell{kind: l.kind}
 	switch l.parquet {
 	case parquet.Boolean:
 		c.bool = v.Boolean()
 	case parquet.Int32:
 		c.int = int64(v.Int32())
-		if !l.signed {
+		if l.unsigned {
 			c.int = int64(uint32(v.Int32()))
 		}
 	case parquet.Int64:
 		c.int = v.Int64()
-		if !l.signed && c.int < 0 {
-			return c, fmt.Errorf("column %q: %d is no int64", l.name, uint64(c.int))
+		if l.unsigned && c.int < 0 {
+			return cell{kind: digits, text: strconv.FormatUint(uint64(c.int), 10)}, nil
 		}
 	case parquet.Float:
 		c.float = float64(v.Float())
 	case parquet.Double:
 		c.float = v.Double()
-	default:
+	case parquet.Int96:
+		c.text = int96(v.Int96())
+	case parquet.ByteArray:
 		c.text = string(v.ByteArray())
-		return c, checkUTF8(c.text)
+		if err := checkUTF8(c.text); err != nil {
+			if l.logical == nil {
+				return cell{kind: nested, what: "bytes"}, nil
+			}
+			return c, err
+		}
+	default:
+		return cell{kind: nested, what: "bytes"}, nil
 	}
 	return c, nil
 }
 
-// each calls take for every value of the first rows, in order. A file whose
-// columns differ in length is an error.
-func (l *leaf) each(f *parquet.File, path string, rows int, take func(row int, v parquet.Value) error) (err error) {
-	defer func() {
-		if err != nil && !errors.Is(err, ErrFormat) {
-			err = fmt.Errorf("%s: %w: %w", path, ErrFormat, err)
-		}
-	}()
-	defer rescue(&err)
-	row := -1
-	for _, g := range f.RowGroups() {
-		if row+1 >= rows && !l.list {
-			break
-		}
-		err := l.eachPage(g.ColumnChunks()[l.index].Pages(), func(v parquet.Value) error {
-			if v.RepetitionLevel() == 0 {
-				row++
+// unscaled is a decimal's digits as a number.
+func (l *leaf) unscaled(v parquet.Value) *big.Int {
+	switch l.parquet {
+	case parquet.Int32:
+		return big.NewInt(int64(v.Int32()))
+	case parquet.Int64:
+		return big.NewInt(v.Int64())
+	}
+	return twosComplement(v.ByteArray())
+}
+
+// cursor goes through the values of one column of a row group, row by row.
+type cursor struct {
+	pages  parquet.Pages
+	values parquet.ValueReader
+	buf    [256]parquet.Value
+	have   []parquet.Value // of buf, not taken yet
+}
+
+// peek is the next value; io.EOF at the end of the row group.
+func (c *cursor) peek() (*parquet.Value, error) {
+	for len(c.have) == 0 {
+		if c.values == nil {
+			page, err := c.pages.ReadPage()
+			if err != nil {
+				return nil, err
 			}
-			if row < 0 {
+			c.values = page.Values()
+		}
+		n, err := c.values.ReadValues(c.buf[:])
+		c.have = c.buf[:n]
+		switch {
+		case errors.Is(err, io.EOF):
+			c.values = nil
+		case err != nil:
+			return nil, err
+		case n == 0:
+			return nil, io.ErrNoProgress
+		}
+	}
+	return &c.have[0], nil
+}
+
+// row calls take for every value of the next row.
+func (c *cursor) row(take func(v parquet.Value) error) error {
+	for first := true; ; first = false {
+		v, err := c.peek()
+		if errors.Is(err, io.EOF) && !first {
+			return nil
+		}
+		if errors.Is(err, io.EOF) {
+			return errors.New("the file's columns differ in length")
+		}
+		if err != nil {
+			return err
+		}
+		if first != (v.RepetitionLevel() == 0) {
+			if first {
 				return errors.New("a list that does not begin")
 			}
-			if row >= rows {
-				return errEnough
-			}
-			if err := take(row, v); err != nil {
-				return fmt.Errorf("%s row %d: %w: %w", path, row, ErrFormat, err)
-			}
-			return nil
-		})
-		if errors.Is(err, errEnough) {
 			return nil
 		}
-		if err != nil {
+		if err := take(*v); err != nil {
 			return err
 		}
-	}
-	if row+1 != rows {
-		return fmt.Errorf("column %q has %d rows of %d", l.name, row+1, rows)
-	}
-	return nil
-}
-
-// errEnough ends the reading of a column before its end.
-var errEnough = errors.New("enough rows")
-
-func (l *leaf) eachPage(pages parquet.Pages, take func(parquet.Value) error) (err error) {
-	defer func() { err = errors.Join(err, pages.Close()) }()
-	var buf [512]parquet.Value
-	for {
-		page, err := pages.ReadPage()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		err = eachValue(page.Values(), buf[:], take)
-		parquet.Release(page)
-		if err != nil {
-			return err
-		}
+		c.have = c.have[1:]
 	}
 }
 
-func eachValue(values parquet.ValueReader, buf []parquet.Value, take func(parquet.Value) error) error {
-	for {
-		n, err := values.ReadValues(buf)
-		for _, v := range buf[:n] {
-			if err := take(v); err != nil {
-				return err
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return io.ErrNoProgress
-		}
+func (c *cursor) close() error {
+	if c.pages == nil {
+		return nil
 	}
+	pages := c.pages
+	c.pages, c.values, c.have = nil, nil, nil
+	return pages.Close()
+}
+
+// uuid is the usual spelling of 16 bytes.
+func uuid(b []byte) string {
+	s := hex.EncodeToString(b)
+	if len(s) != 32 {
+		return s
+	}
+	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
 }

@@ -13,30 +13,46 @@ import (
 const (
 	textColumn = "text"
 	idsColumn  = "input_ids"
+	maskColumn = "attention_mask"
 )
 
-// reserved are the columns that a shard or an input file has of its own, some of
-// them also with "__" and the name of an adapter behind, and other spellings of
-// the two above.
+// The columns of windows and of packed windows.
+const (
+	docColumn       = "doc"
+	docPosColumn    = "doc_pos"
+	windowColumn    = "window"
+	windowPosColumn = "window_pos"
+)
+
+// reserved are the columns that a shard or an input file has of its own, some of them also with "__" and the name of
+// an adapter behind, and other spellings of text and input_ids.
 var reserved = []string{"row", "pos", "n_tokens", "token_id", "token", "ids", "p_no", "p_yes", "choice_cov", textColumn, idsColumn}
 
 // maxNameLen bounds a column name in bytes.
 const maxNameLen = 200
 
-// checkName refuses a name that a shard or an SQL engine could not tell apart from
-// another: engines compare names without case.
+// ownPrefix stands in front of a column of the source whose name is one of ours.
+const ownPrefix = "data_"
+
+// checkName refuses a name that a shard or an SQL engine could not tell apart from another: engines compare names
+// without case.
 func checkName(name string) error {
-	if name == "" || len(name) > maxNameLen || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+	switch {
+	case name == "" || len(name) > maxNameLen || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
 		return fmt.Errorf("column name %.40q: want 1 to %d bytes of text", name, maxNameLen)
-	}
-	base, _, _ := strings.Cut(name, "__")
-	for _, r := range reserved {
-		if strings.EqualFold(base, r) {
-			return fmt.Errorf("column %q: the name is that of our own column %s; rename it", name, r)
-		}
-	}
-	if _, _, ok := tap.ParseColumn(name); ok {
-		return fmt.Errorf("column %q: the name is that of an activation column; rename it", name)
+	case isOwn(name):
+		return fmt.Errorf("column %q: the name is that of a column of our own", name)
 	}
 	return nil
+}
+
+// isOwn says whether a shard or a reader of shards gives a name another meaning: a column of its own, an activation
+// column, or one with two underscores in front, such as __file, which tells a reader where a row came from.
+func isOwn(name string) bool {
+	base, _, _ := strings.Cut(name, "__")
+	if base == "" || foldedIndex(reserved, base) >= 0 {
+		return true
+	}
+	_, _, ok := tap.ParseColumn(name)
+	return ok
 }

@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/format"
 )
 
 // openParquet opens a Parquet file after checking what the library takes on
@@ -26,7 +24,7 @@ func openParquet(r io.ReaderAt, size int64) (f *parquet.File, err error) {
 	if n := int64(binary.LittleEndian.Uint32(tail[:])); n > size-12 {
 		return nil, fmt.Errorf("%w: a Parquet footer of %d bytes in a file of %d", ErrFormat, n, size)
 	}
-	f, err = parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	f, err = parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(1<<18))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
@@ -40,168 +38,113 @@ func rescue(err *error) {
 	}
 }
 
-// readParquet reads the columns of a source one after the other.
-func readParquet(file *os.File, path string, limit int) (*table, error) {
-	st, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	f, err := openParquet(file, st.Size())
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	t := newTable()
-	rows := int(f.NumRows())
-	if limit > 0 {
-		rows = min(rows, limit)
-	}
-	if err := t.parquetColumns(f, path, rows); err != nil {
-		return nil, err
-	}
-	return t, nil
+// parquetReader gives the rows of a Parquet file, all columns side by side.
+type parquetReader struct {
+	file    *parquet.File
+	columns []column
+	group   int // the row group being read, -1 before the first
+	left    int64
+	row     int
 }
 
-// parquetColumns reads the prompts first, so that every row is there when the
-// other columns are filled.
-func (t *table) parquetColumns(f *parquet.File, path string, rows int) error {
-	leaves, err := leavesOf(f, idsColumn)
+func newParquetReader(f *os.File) (*parquetReader, error) {
+	st, err := f.Stat()
 	if err != nil {
-		return fmt.Errorf("%s: %w: %w", path, ErrFormat, err)
+		return nil, err
 	}
-	prompts, err := readPrompts(f, leaves, path, rows)
+	file, err := openParquet(f, st.Size())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for i := range prompts.n {
-		t.begin()
-		if prompts.has[i] {
-			t.text[i], t.hasText = prompts.text[i], true
+	columns, err := columnsOf(file)
+	if err != nil {
+		return nil, err
+	}
+	return &parquetReader{file: file, columns: columns, group: -1}, nil
+}
+
+// next reads rows until the chunk is full. What is read of a column that cannot be carried is nothing.
+func (r *parquetReader) next(most int) (c chunk, err error) {
+	defer func() {
+		if err != nil && err != io.EOF {
+			err = &rowError{at: r.row, err: err}
 		}
-		if ids := prompts.ids[i]; ids != nil {
-			if err := t.setIDs(ids); err != nil {
-				return fmt.Errorf("%s row %d: %w: %w", path, i, ErrFormat, err)
+	}()
+	defer rescue(&err)
+	var rows []row
+	for size := 0; size < chunkBytes && len(rows) < min(chunkRows, most); r.row++ {
+		for r.left == 0 {
+			if r.group+1 == len(r.file.RowGroups()) {
+				if len(rows) > 0 {
+					return ready(rows), nil
+				}
+				if err := r.close(); err != nil {
+					return chunk{}, err
+				}
+				return chunk{}, io.EOF
+			}
+			if err := r.enter(r.group + 1); err != nil {
+				return chunk{}, err
 			}
 		}
-		if err := t.end(); err != nil {
-			return fmt.Errorf("%s row %d: %w: %w", path, i, ErrFormat, err)
+		cells, bytes, err := r.cells()
+		if err != nil {
+			return chunk{}, err
 		}
+		rows = append(rows, row{r.row, cells})
+		size += bytes
+		r.left--
 	}
-	for _, l := range leaves {
-		if l.name == textColumn || l.name == idsColumn {
-			continue
-		}
-		if err := t.parquetColumn(f, l, path, rows); err != nil {
-			return err
-		}
+	if len(rows) == 0 {
+		return chunk{}, io.EOF
+	}
+	return ready(rows), nil
+}
+
+// ready is a chunk of rows that are parsed already.
+func ready(rows []row) chunk {
+	return chunk{len(rows), func() ([]row, error) { return rows, nil }}
+}
+
+// enter begins row group g.
+func (r *parquetReader) enter(g int) error {
+	if err := r.close(); err != nil {
+		return err
+	}
+	r.group = g
+	group := r.file.RowGroups()[g]
+	r.left = group.NumRows()
+	for i := range r.columns {
+		r.columns[i].enter(group)
 	}
 	return nil
 }
 
-// parquetColumn reads one of the source's own columns.
-func (t *table) parquetColumn(f *parquet.File, l leaf, path string, rows int) error {
-	b, err := t.builder(l.name)
-	if err != nil {
-		return fmt.Errorf("%s: %w: %w", path, ErrFormat, err)
+func (r *parquetReader) close() error {
+	var errs []error
+	for i := range r.columns {
+		errs = append(errs, r.columns[i].close())
 	}
-	return l.each(f, path, rows, func(row int, v parquet.Value) error {
-		c, err := l.cell(v)
+	return errors.Join(errs...)
+}
+
+// cells reads one row and says how large it is.
+func (r *parquetReader) cells() ([]named, int, error) {
+	cells := make([]named, len(r.columns))
+	size := 0
+	for i := range r.columns {
+		c, err := r.columns[i].next()
 		if err != nil {
-			return err
+			return nil, 0, err
 		}
-		return b.add(c)
-	})
-}
-
-// prompts are the text and ids of the rows.
-type prompts struct {
-	n    int
-	text []string
-	has  []bool // whether the row has a text
-	ids  [][]int64
-}
-
-func readPrompts(f *parquet.File, leaves []leaf, path string, rows int) (*prompts, error) {
-	p := &prompts{}
-	for _, l := range leaves {
-		var err error
-		switch l.name {
-		case textColumn:
-			err = l.each(f, path, rows, p.addText(l))
-		case idsColumn:
-			err = l.each(f, path, rows, p.addID(l))
-		}
-		if err != nil {
-			return nil, err
+		cells[i] = named{r.columns[i].name, c}
+		size += 16 + len(c.text) + 8*len(c.ints)
+		for _, m := range c.chat {
+			size += len(m.Content)
 		}
 	}
-	if rows > 0 && p.n == 0 {
-		return nil, fmt.Errorf("%s: %w: neither %s nor %s (its columns: %s)", path, ErrFormat, textColumn, idsColumn, leafNames(leaves))
+	if size > maxLine {
+		return nil, 0, errTooLong
 	}
-	return p, nil
-}
-
-// grow makes room for a row.
-func (p *prompts) grow(row int) {
-	for p.n <= row {
-		p.text, p.has, p.ids = append(p.text, ""), append(p.has, false), append(p.ids, nil)
-		p.n++
-	}
-}
-
-func (p *prompts) addText(l leaf) func(int, parquet.Value) error {
-	return func(row int, v parquet.Value) error {
-		c, err := l.cell(v)
-		if err != nil {
-			return err
-		}
-		if c.kind != missing && c.kind != text {
-			return fmt.Errorf("column %q holds %s, want text", textColumn, c.kind)
-		}
-		p.grow(row)
-		p.text[row], p.has[row] = c.text, c.kind == text
-		return nil
-	}
-}
-
-// addID takes one id of a list. A null list is no list; an empty one is an empty
-// prompt, which Tokenize refuses.
-func (p *prompts) addID(l leaf) func(int, parquet.Value) error {
-	return func(row int, v parquet.Value) error {
-		p.grow(row)
-		if v.IsNull() {
-			if v.DefinitionLevel() == l.emptyLevel {
-				p.ids[row] = []int64{}
-			}
-			if v.DefinitionLevel() > l.emptyLevel {
-				return errors.New("a null among the ids")
-			}
-			return nil
-		}
-		c, err := l.cell(v)
-		if err != nil {
-			return err
-		}
-		if c.kind != integer {
-			return fmt.Errorf("column %q holds %s, want whole numbers", idsColumn, c.kind)
-		}
-		p.ids[row] = append(p.ids[row], c.int)
-		return nil
-	}
-}
-
-func leafNames(leaves []leaf) string {
-	var names []string
-	for _, l := range leaves {
-		names = append(names, l.name)
-	}
-	return strings.Join(names, ", ")
-}
-
-// isSigned tells int64 from uint64; columns without the annotation are signed.
-func isSigned(t *format.LogicalType) bool {
-	if t == nil {
-		return true
-	}
-	i, ok := t.Value.(*format.IntType)
-	return !ok || i.IsSigned
+	return cells, size, nil
 }

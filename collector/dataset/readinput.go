@@ -1,8 +1,11 @@
 package dataset
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"sync"
 
 	"github.com/parquet-go/parquet-go"
 )
@@ -10,135 +13,206 @@ import (
 // inputName stands for the path in errors about an input file.
 const inputName = "input"
 
-// ReadInput reads an input file of size bytes. A file that WriteInput would not
-// have written is ErrFormat; what is held in memory is bounded by a small multiple
-// of size, whatever the file claims.
-func ReadInput(r io.ReaderAt, size int64) (*Input, error) {
-	f, err := openParquet(r, size)
+// File is an input file open for reading by ranges of prompts. It holds the prompts' lengths and the row groups it
+// read last. It may be used by several goroutines at once.
+type File struct {
+	file    *parquet.File
+	size    int64
+	head    Head
+	leaves  []leaf // row, ids, text, then the data set's own
+	lengths []int32
+	starts  []int // first prompt of each row group, then the number of prompts
+	mu      sync.Mutex
+	recent  []*group // read last, the latest first
+}
+
+// group is a row group in memory.
+type group struct {
+	number int
+	Input
+}
+
+// recentGroups is how many row groups a File holds.
+const recentGroups = 2
+
+// OpenInput opens an input file of size bytes and reads the lengths of its prompts. A file that WriteInput would not
+// have written is ErrFormat; what is held in memory at a time is bounded by a small multiple of size, whatever the
+// file claims.
+func OpenInput(r io.ReaderAt, size int64) (*File, error) {
+	f, err := openInput(r, size)
+	if err != nil && !errors.Is(err, ErrFormat) {
+		err = fmt.Errorf("%w: %w", ErrFormat, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", inputName, err)
 	}
-	if v, _ := f.Lookup(formatKey); v != formatVersion {
-		return nil, fmt.Errorf("%s: %w: not an input file of version %s (%s is %q)", inputName, ErrFormat, formatVersion, formatKey, v)
-	}
-	if f.NumRows() < 1 || f.NumRows() > size/8 { // a row takes at least its number
-		return nil, fmt.Errorf("%s: %w: %d rows in %d bytes", inputName, ErrFormat, f.NumRows(), size)
-	}
-	leaves, err := leavesOf(f, inputIDs)
+	return f, nil
+}
+
+func openInput(r io.ReaderAt, size int64) (*File, error) {
+	file, err := openParquet(r, size)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", inputName, ErrFormat, err)
-	}
-	in := &inputReader{file: f, rows: int(f.NumRows()), budget: size}
-	in.Digest, _ = f.Lookup(digestKey)
-	if err := in.read(leaves); err != nil {
 		return nil, err
 	}
-	return &in.Input, nil
+	if v, _ := file.Lookup(formatKey); v != formatVersion {
+		return nil, fmt.Errorf("not an input file of version %s (%s is %q)", formatVersion, formatKey, v)
+	}
+	if file.NumRows() < 1 || file.NumRows() > size/8 { // a row takes at least its number
+		return nil, fmt.Errorf("%d rows in %d bytes", file.NumRows(), size)
+	}
+	f := &File{file: file, size: size}
+	f.head.Digest, _ = file.Lookup(digestKey)
+	if err := f.setLeaves(); err != nil {
+		return nil, err
+	}
+	return f, f.measure()
 }
 
-// inputReader reads the columns of an input file.
-type inputReader struct {
-	Input
-	file   *parquet.File
-	rows   int
-	budget int64 // bytes of ids and text that the file can still hold
-}
-
-// read goes through the columns in the order that WriteInput gives them.
-func (in *inputReader) read(leaves []leaf) error {
+// setLeaves makes sure that the columns are those of an input file, in their order.
+func (f *File) setLeaves() (err error) {
+	defer rescue(&err)
 	want := []leaf{{name: rowColumn, kind: integer}, {name: inputIDs, kind: integer, list: true}, {name: textColumn, kind: text}}
-	if len(leaves) < len(want) {
-		return fmt.Errorf("%s: %w: %d columns", inputName, ErrFormat, len(leaves))
-	}
-	for i, w := range want {
-		if l := leaves[i]; l.name != w.name || l.kind != w.kind || l.list != w.list {
-			return fmt.Errorf("%s: %w: column %q stands for %q", inputName, ErrFormat, l.name, w.name)
-		}
-	}
-	if err := leaves[0].each(in.file, inputName, in.rows, in.number(leaves[0])); err != nil {
-		return err
-	}
-	if err := leaves[1].each(in.file, inputName, in.rows, in.id(leaves[1])); err != nil {
-		return err
-	}
-	if err := leaves[2].each(in.file, inputName, in.rows, in.prompt(leaves[2])); err != nil {
-		return err
-	}
-	t := newTable()
-	for _, l := range leaves[3:] {
-		if err := in.column(t, l); err != nil {
+	for i, path := range f.file.Schema().Columns() {
+		l, err := leafOf(f.file, path)
+		if err != nil {
 			return err
 		}
+		w := leaf{name: l.name, kind: l.kind}
+		if i < len(want) {
+			w = want[i]
+		}
+		if l.name != w.name || l.kind != w.kind || l.list != w.list || l.kind == nested || l.kind == digits || !w.list && len(path) > 1 {
+			return fmt.Errorf("column %q stands for %q", strings.Join(path, "."), w.name)
+		}
+		f.leaves = append(f.leaves, l)
+		if i >= len(want) {
+			f.head.Columns = append(f.head.Columns, Column{Name: l.name, Type: typeOf(l.kind)})
+		}
+	}
+	if len(f.leaves) < len(want) {
+		return fmt.Errorf("%d columns", len(f.leaves))
 	}
 	return nil
 }
 
-// number checks that the rows count from 0.
-func (in *inputReader) number(l leaf) func(int, parquet.Value) error {
-	return func(row int, v parquet.Value) error {
-		if c, err := l.cell(v); err != nil || c.int != int64(row) {
-			return fmt.Errorf("it says that it is row %d", c.int)
-		}
-		return nil
+func typeOf(k kind) Type {
+	switch k {
+	case integer:
+		return Int64
+	case fraction:
+		return Float64
+	case boolean:
+		return Bool
 	}
+	return String
 }
 
-// id takes one token id.
-func (in *inputReader) id(l leaf) func(int, parquet.Value) error {
-	return func(row int, v parquet.Value) error {
-		if row == len(in.IDs) {
-			in.IDs = append(in.IDs, nil)
-		}
-		if v.IsNull() {
+// measure reads the prompts' numbers and lengths.
+func (f *File) measure() (err error) {
+	defer rescue(&err)
+	next, budget := int64(0), f.size/4
+	for _, g := range f.file.RowGroups() {
+		f.starts = append(f.starts, int(next))
+		if err := f.column(g, 0, func(_ int, v parquet.Value) error {
+			if v.IsNull() || v.Int64() != next {
+				return fmt.Errorf("it says that it is row %d", v.Int64())
+			}
+			next++
 			return nil
-		}
-		c, err := l.cell(v)
-		if err != nil || c.int < 0 || c.int != int64(int32(c.int)) {
-			return fmt.Errorf("%d is no token id", c.int)
-		}
-		in.IDs[row] = append(in.IDs[row], int32(c.int))
-		return in.spend(4)
-	}
-}
-
-func (in *inputReader) prompt(l leaf) func(int, parquet.Value) error {
-	return func(_ int, v parquet.Value) error {
-		c, err := l.cell(v)
-		if err != nil {
+		}); err != nil {
 			return err
 		}
-		in.Text = append(in.Text, c.text)
-		return in.spend(len(c.text))
+		first := len(f.lengths)
+		if err := f.column(g, 1, func(row int, v parquet.Value) error {
+			if first+row == len(f.lengths) {
+				f.lengths = append(f.lengths, 0)
+			}
+			if v.IsNull() {
+				return nil
+			}
+			if budget--; budget < 0 {
+				return errMoreContent
+			}
+			f.lengths[first+row]++
+			return nil
+		}); err != nil {
+			return err
+		}
 	}
-}
-
-func (in *inputReader) spend(bytes int) error {
-	in.budget -= int64(bytes)
-	if in.budget < 0 {
-		return fmt.Errorf("more content than the file has bytes")
+	f.starts = append(f.starts, int(next))
+	if next != f.file.NumRows() {
+		return fmt.Errorf("column %q has %d rows of %d", rowColumn, next, f.file.NumRows())
 	}
 	return nil
 }
 
-// column reads one of the data set's own columns.
-func (in *inputReader) column(t *table, l leaf) error {
-	b, err := t.builder(l.name)
-	if err != nil {
-		return fmt.Errorf("%s: %w: %w", inputName, ErrFormat, err)
+var errMoreContent = errors.New("more content than the file has bytes")
+
+// column calls take for every value of one column of a row group; row counts from 0.
+func (f *File) column(g parquet.RowGroup, i int, take func(row int, v parquet.Value) error) (err error) {
+	c := cursor{pages: g.ColumnChunks()[f.leaves[i].index].Pages()}
+	defer func() { err = errors.Join(err, c.close()) }()
+	for row := range int(g.NumRows()) {
+		if err := c.row(func(v parquet.Value) error { return take(row, v) }); err != nil {
+			return fmt.Errorf("row %d: %w", row, err)
+		}
 	}
-	err = l.each(in.file, inputName, in.rows, func(_ int, v parquet.Value) error {
-		if v.IsNull() {
-			return fmt.Errorf("column %q: no value", l.name)
+	if _, err := c.peek(); !errors.Is(err, io.EOF) {
+		return errors.Join(fmt.Errorf("column %q has more than %d rows", f.leaves[i].name, g.NumRows()), err)
+	}
+	return nil
+}
+
+// Head is what the file says of itself.
+func (f *File) Head() Head { return f.head }
+
+// NumRows is the number of prompts.
+func (f *File) NumRows() int { return len(f.lengths) }
+
+// Lengths is the number of tokens of each prompt; it must not be changed.
+func (f *File) Lengths() []int32 { return f.lengths }
+
+// Rows reads the prompts lo ≤ row < hi; what it returns must not be changed.
+func (f *File) Rows(lo, hi int) (*Input, error) {
+	out := &Input{First: lo, Digest: f.head.Digest}
+	for n := range len(f.starts) - 1 {
+		from, to := max(lo, f.starts[n]), min(hi, f.starts[n+1])
+		if from >= to {
+			continue
 		}
-		c, err := l.cell(v)
+		g, err := f.group(n)
 		if err != nil {
-			return err
+			return nil, fmt.Errorf("%s: %w", inputName, err)
 		}
-		if err := in.spend(len(c.text)); err != nil {
-			return err
+		part, _ := g.Rows(from, to) // in memory
+		if from == lo && to == hi {
+			return part, nil
 		}
-		return b.add(c)
-	})
-	in.Columns = append(in.Columns, b.column())
-	return err
+		out.append(part)
+	}
+	return out, nil
+}
+
+// append adds the prompts of another input with the same columns.
+func (in *Input) append(part *Input) {
+	in.IDs, in.Text = append(in.IDs, part.IDs...), append(in.Text, part.Text...)
+	if in.Columns == nil {
+		for _, c := range part.Columns {
+			in.Columns = append(in.Columns, newColumn(c.Name, c.Type))
+		}
+	}
+	for k, c := range part.Columns {
+		for i := range part.IDs {
+			in.Columns[k].add(c.at(i))
+		}
+	}
+}
+
+// ReadInput reads a whole input file into memory, see OpenInput.
+func ReadInput(r io.ReaderAt, size int64) (*Input, error) {
+	f, err := OpenInput(r, size)
+	if err != nil {
+		return nil, err
+	}
+	return f.Rows(0, f.NumRows())
 }

@@ -35,10 +35,13 @@ var templates = map[string]string{
 // Templates lists the names of the templates.
 func Templates() []string { return slices.Sorted(maps.Keys(templates)) }
 
+// ChatTemplate is the name of the template that is the checkpoint's own: a text is one user's turn in it.
+const ChatTemplate = "chat"
+
 // parseTemplate finds a template by name, "" being none. A string with {text} in
 // it is a template of its own.
 func parseTemplate(name string) (string, error) {
-	if name == "" {
+	if name == "" || name == ChatTemplate {
 		return slot, nil
 	}
 	if t, ok := templates[name]; ok {
@@ -47,22 +50,6 @@ func parseTemplate(name string) (string, error) {
 	if strings.Count(name, slot) == 1 {
 		return name, nil
 	}
-	return "", fmt.Errorf("template %q: want one of %s, or a text with %s in it once", name, strings.Join(Templates(), ", "), slot)
-}
-
-// render puts the template around every row's text. A row that came as ids has no
-// text to put it around.
-func (s *Set) render(template string) error {
-	if template == slot {
-		return nil
-	}
-	for i, text := range s.Text {
-		if s.IDs[i] != nil {
-			return fmt.Errorf("%s: %w: %s are used as they are; no template goes around them", s.Where(i), ErrPrompt, idsColumn)
-		}
-		if text != "" {
-			s.Text[i] = strings.Replace(template, slot, text, 1)
-		}
-	}
-	return nil
+	return "", fmt.Errorf("%w: template %q: want %s (the checkpoint's own), one of %s, or a text with %s in it once",
+		ErrOption, name, ChatTemplate, strings.Join(Templates(), ", "), slot)
 }

@@ -17,11 +17,11 @@ type Copies struct {
 // other's are computed.
 const passesPerCopy = 2
 
-// LoadCopies loads dir once for each target.
-func LoadCopies(dir string, targets []Target) (*Copies, error) {
+// LoadCopies is LoadOn once for each target.
+func LoadCopies(dir string, targets []Target, accept ...string) (*Copies, error) {
 	c := &Copies{free: make(chan *Model, passesPerCopy*len(targets))}
 	for _, to := range targets {
-		m, err := LoadOn(dir, to)
+		m, err := LoadOn(dir, to, accept...)
 		if err != nil {
 			return nil, err
 		}

@@ -13,6 +13,9 @@ import (
 // ErrTooLong says that a prompt has more tokens than the model has positions.
 var ErrTooLong = errors.New("prompt longer than the model's positions")
 
+// ErrNoHead says that a model cannot give logits because its checkpoint has no output matrix.
+var ErrNoHead = errors.New("the checkpoint has no lm_head (embed_out), as AutoModel saves it: it gives activations and no logits")
+
 // View is one tap's output for a batch, [B, T, D] row-major in host memory; it is valid only inside
 // the Emit call that received it. Steps past a prompt's length hold garbage.
 type View struct {
@@ -59,6 +62,9 @@ func (m *Model) run(ctx context.Context, r Request, past []layer.Past) (logits [
 }
 
 func (m *Model) check(r Request) error {
+	if r.Logits && m.info.NoHead {
+		return fmt.Errorf("%w: %s", ErrNoHead, m.info.Name)
+	}
 	for i, ids := range r.IDs {
 		if len(ids) == 0 {
 			return fmt.Errorf("prompt %d of the batch is empty", i)

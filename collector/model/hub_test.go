@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"actfleet/collector/model"
+	"actfleet/collector/model/hub"
+	"actfleet/internal/smallfile"
 )
 
 // cache lays a fixture out as the hub cache does: blobs, and snapshots of links to them.
@@ -64,13 +66,13 @@ func TestLoadHubCache(t *testing.T) {
 		check(root) // the only snapshot
 		check(filepath.Join(root, "snapshots", "abc123"))
 		mkdir(t, filepath.Join(root, "snapshots", "def456"))
-		if _, err := model.Load(root); !errors.Is(err, model.ErrSnapshot) || !strings.Contains(err.Error(), "2 snapshots") {
+		if _, err := model.Load(root); !errors.Is(err, hub.ErrAbsent) || !strings.Contains(err.Error(), "2 snapshots") {
 			t.Errorf("two snapshots: %v", err)
 		}
 		setMain(t, root, "abc123\n")
 		check(root)
 		setMain(t, root, "../../elsewhere")
-		if _, err := model.Identify(root); !errors.Is(err, model.ErrSnapshot) || !strings.Contains(err.Error(), "elsewhere") {
+		if _, err := model.Identify(root); !errors.Is(err, hub.ErrAbsent) || !strings.Contains(err.Error(), "elsewhere") {
 			t.Errorf("a ref out of the cache: %v", err)
 		}
 	}
@@ -92,6 +94,63 @@ func TestLoadPickle(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := model.Load(dir); err == nil || !strings.Contains(err.Error(), "safe_serialization") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestAModelOfTheHubIsFoundByItsName(t *testing.T) {
+	t.Setenv("HF_HUB_OFFLINE", "1")
+	root := cache(t, "phi-b") // models--some-org--Tiny-1
+	t.Setenv("HF_HUB_CACHE", filepath.Dir(root))
+	t.Chdir(t.TempDir())
+	plain, err := model.Identify(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"some-org/Tiny-1", "some-org/Tiny-1@abc123"} {
+		got, err := model.Fetch(t.Context(), name, nil)
+		if err != nil || got != name {
+			t.Errorf("fetch of what is there: %s, %v", got, err)
+		}
+		if info, err := model.Identify(name); err != nil || info.Digest != plain.Digest || info.Name != "Tiny-1" {
+			t.Errorf("%s: %+v, %v", name, info, err)
+		}
+	}
+	for name, says := range map[string]string{"some-org/Tiny-2": "not a directory here", "some-org/Tiny-1@v9": "refs/v9", "./nowhere/at/all": "no such file", "x.gguf": "no such file"} {
+		if _, err := model.Fetch(t.Context(), name, nil); err != nil {
+			t.Errorf("fetch without a network: %v", err)
+		}
+		_, err := model.Load(name)
+		_, tokErr := model.LoadTokenizer(name)
+		for _, err := range []error{err, tokErr} {
+			if err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), name[:5]) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%s: %v, want one line that says %q", name, err, says)
+			}
+		}
+	}
+}
+
+func TestAFileThatIsNoFileIsRefused(t *testing.T) {
+	for _, name := range []string{"config.json", "tokenizer.json", "tokenizer_config.json", "adapter_config.json", "model.safetensors.index.json"} {
+		dir := copyModel(t, "phi-b")
+		write(t, filepath.Join(dir, "tokenizer.json"), []byte(`{}`))
+		_ = os.Remove(filepath.Join(dir, name))
+		if err := os.Symlink("/dev/zero", filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := model.Load(dir)
+		_, tokErr := model.LoadTokenizer(dir)
+		if err := errors.Join(err, tokErr); !errors.Is(err, smallfile.ErrNotRegular) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestWithoutATokenizerItIsSaidWhatToDo(t *testing.T) {
+	dir := copyModel(t, "phi-b")
+	write(t, filepath.Join(dir, "tokenizer.model"), nil)
+	_, err := model.LoadTokenizer(dir)
+	if !errors.Is(err, model.ErrNoTokenizer) || !strings.Contains(err.Error(), "input_ids") || !strings.Contains(err.Error(), "tokenizer.model") {
 		t.Errorf("error %v", err)
 	}
 }

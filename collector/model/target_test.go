@@ -86,7 +86,7 @@ func TestCopies(t *testing.T) {
 		wg.Go(func() { sameBits(t, "copies", outputs(t, c), want) })
 	}
 	wg.Wait()
-	if at := (tap.Tap{Site: tap.FC1}); c.Passes() != 4 || c.Width(at) != plain.Width(at) || c.Info() != plain.Info() {
+	if at := (tap.Tap{Site: tap.FC1}); c.Passes() != 4 || c.Width(at) != plain.Width(at) || c.Info().Digest != plain.Info().Digest {
 		t.Errorf("%d passes, %+v", c.Passes(), c.Info())
 	}
 	if _, err := model.LoadCopies(t.TempDir(), []model.Target{{}}); err == nil {

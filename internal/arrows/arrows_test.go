@@ -20,18 +20,23 @@ var may = map[string][]string{
 	"collector":              {"coordinator", "shard/...", "collector/model/...", "collector/dataset", "internal/torch"},
 	"collector/collectbench": {"collector/...", "coordinator", "shard/..."},
 	"collector/dataset":      {"shard/tap"},
-	"collector/model/...":    {"collector/model/...", "shard/tap", "internal/torch", "internal/safetensors", "internal/mapped"},
-	"collector/model/bpe":    {},
+	"collector/model/...":    {"collector/model/...", "shard/tap", "internal/torch", "internal/safetensors", "internal/mapped", "internal/smallfile"},
+	"collector/model/bpe":    {"internal/smallfile"},
+	"collector/model/hub":    {"internal/smallfile"},
+	"collector/model/quant":  {"internal/safetensors"},
+	"collector/dataset/chat": {"collector/dataset"},
 	"collector/model/gguf":   {"internal/mapped"},
 	"coordinator/...":        {"coordinator/..."},
 	"shard/...":              {"shard/..."},
 	"shard/tap":              {},
-	"trainer/...":            {"shard/...", "trainer/...", "internal/torch", "internal/safetensors"},
-	"trainer/coder":          {"shard/tap"},
+	"trainer/...":            {"shard/...", "trainer/...", "internal/torch", "internal/safetensors", "internal/outfile"},
+	"trainer/coder":          {"shard/tap", "internal/outfile", "internal/smallfile"},
 	"trainer/crew":           {"trainer/...", "coordinator", "coordinator/rendezvous", "internal/torch/..."},
 	"analysis/...":           {"shard/...", "analysis/...", "trainer/coder"},
 	"internal/torch/...":     {"internal/torch/..."},
-	"internal/safetensors":   {"internal/mapped"},
+	"internal/safetensors":   {"internal/mapped", "internal/smallfile", "internal/outfile"},
+	"internal/outfile":       {},
+	"internal/smallfile":     {},
 	"internal/mapped":        {},
 	"internal/arrows":        {},
 }
@@ -40,7 +45,8 @@ var may = map[string][]string{
 var only = map[string][]string{
 	"github.com/sugarme/gotch":           {"internal/torch/..."},
 	"github.com/parquet-go/parquet-go":   {"shard", "collector/dataset"},
-	"github.com/apache/arrow":            {"shard/arrow"},
+	"github.com/apache/arrow":            {"shard/arrow", "collector/dataset"},
+	"github.com/nikolalohinski/gonja":    {"collector/dataset/chat"},
 	"github.com/duckdb":                  {"analysis"},
 	"github.com/hashicorp/memberlist":    {"coordinator/gossip"},
 	"github.com/spf13/cobra":             {"cmd/..."},
@@ -49,10 +55,12 @@ var only = map[string][]string{
 	"github.com/minio/minio-go":          {"shard/store/s3", "shard/store/s3/s3test"},
 	"github.com/cenkalti/backoff":        {"shard/store/retry"},
 	"google.golang.org/protobuf":         {"trainer/tfevents"},
+	"github.com/dlclark/regexp2":         {"collector/model/bpe"},
 }
 
 // pure lists the packages that must build without cgo, whatever they import.
-var pure = []string{"shard/...", "coordinator/...", "collector/dataset", "collector/model/bpe", "internal/mapped", "internal/safetensors", "collector/model/gguf", "trainer/coder"}
+var pure = []string{"shard/...", "coordinator/...", "collector/dataset/...", "collector/model/bpe", "internal/mapped", "internal/outfile", "internal/smallfile", "internal/safetensors", "collector/model/gguf", "trainer/coder",
+	"trainer/export/array", "trainer/export/archive", "trainer/export/npy", "trainer/export/pickle", "trainer/folder"}
 
 type pkg struct {
 	ImportPath   string

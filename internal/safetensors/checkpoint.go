@@ -4,13 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"actfleet/internal/smallfile"
 )
 
 // The file names of a checkpoint folder.
@@ -18,6 +19,9 @@ const (
 	singleName = "model.safetensors"
 	indexName  = "model.safetensors.index.json"
 )
+
+// ErrTwo says that a folder holds two checkpoints, and nothing says which is meant.
+var ErrTwo = errors.New("two checkpoints in one folder")
 
 // Checkpoint is a folder's weights: one file or all its shards as one set of
 // tensors. It is safe for concurrent use, except Close.
@@ -28,9 +32,10 @@ type Checkpoint struct {
 	tensors []Info
 }
 
-// OpenDir opens model.safetensors, or else every shard that
-// model.safetensors.index.json names. A missing shard, a tensor the index
-// promises and its shard lacks, and a tensor in two shards are errors.
+// OpenDir opens every shard that model.safetensors.index.json names, or else
+// model.safetensors. A missing shard, a tensor the index promises and its shard
+// lacks, a tensor in two shards, and a model.safetensors that the index beside it
+// does not name (ErrTwo) are errors; other files that it does not name are Strays.
 func OpenDir(dir string) (*Checkpoint, error) {
 	names, weights, err := shardNames(dir)
 	if err != nil {
@@ -55,26 +60,36 @@ func OpenDir(dir string) (*Checkpoint, error) {
 // shardNames lists the files of a checkpoint in name order and, for a sharded
 // one, which tensor the index puts where.
 func shardNames(dir string) (names []string, weights map[string]string, err error) {
-	if _, err := os.Stat(filepath.Join(dir, singleName)); err == nil {
-		return []string{singleName}, nil, nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	_, err = os.Stat(filepath.Join(dir, singleName))
+	single := err == nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, err
 	}
 	weights, err = readIndex(filepath.Join(dir, indexName))
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && single:
+		return []string{singleName}, nil, nil
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil, missing(dir)
-	}
-	if err != nil {
+	case err != nil:
 		return nil, nil, err
 	}
 	names = slices.Sorted(maps.Values(weights))
-	return slices.Compact(names), weights, nil
+	names = slices.Compact(names)
+	if single && !slices.Contains(names, singleName) {
+		return nil, nil, fmt.Errorf("%s: %w: %s, and %s, which names %s: delete (or move away) the one that is not the model",
+			dir, ErrTwo, singleName, indexName, names[0])
+	}
+	return names, weights, nil
 }
 
 // missing says what the folder lacks, and what to do when it holds weights of
 // another kind.
 func missing(dir string) error {
 	hint := ""
+	if others, _ := filepath.Glob(filepath.Join(dir, "*.safetensors")); len(others) > 0 {
+		hint = fmt.Sprintf("; it holds %s: shards need their index, a single file the name %s", filepath.Base(others[0]), singleName)
+	}
 	if other, _ := filepath.Glob(filepath.Join(dir, "pytorch_model*.bin*")); len(other) > 0 {
 		hint = "; it holds pytorch_model files: save the model again with safe_serialization"
 	}
@@ -83,17 +98,9 @@ func missing(dir string) error {
 
 // readIndex reads the weight map of an index file and checks the file names.
 func readIndex(path string) (map[string]string, error) {
-	f, err := os.Open(path)
+	text, err := smallfile.Read(path, maxHeader)
 	if err != nil {
 		return nil, err
-	}
-	defer f.Close() // read only
-	text, err := io.ReadAll(io.LimitReader(f, maxHeader+1))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	if len(text) > maxHeader {
-		return nil, fmt.Errorf("%s: %w: longer than %d bytes", path, ErrCorrupt, maxHeader)
 	}
 	var index struct {
 		WeightMap map[string]string `json:"weight_map"`
@@ -136,6 +143,19 @@ func (c *Checkpoint) add(name string) error {
 // Tensors lists the tensors of all files, file by file in name order, in the
 // order of their data. The caller must not change what it gets.
 func (c *Checkpoint) Tensors() []Info { return c.tensors }
+
+// Strays lists the safetensors files of the folder that the checkpoint does not consist of.
+func (c *Checkpoint) Strays() []string {
+	paths, _ := filepath.Glob(filepath.Join(c.dir, "*.safetensors")) // fails for a malformed pattern only
+	var out []string
+	for _, path := range paths {
+		name := filepath.Base(path)
+		if !slices.ContainsFunc(c.files, func(f *File) bool { return filepath.Base(f.path) == name }) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
 
 // Info describes a tensor; ok is false when the checkpoint has none of that name.
 func (c *Checkpoint) Info(name string) (info Info, ok bool) {

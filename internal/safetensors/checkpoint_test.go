@@ -1,13 +1,16 @@
 package safetensors
 
 import (
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 func byteTensor(name string, b byte) Tensor { return Tensor{name, U8, []int64{1}, []byte{b}} }
@@ -159,4 +162,60 @@ func TestPython(t *testing.T) {
 	must(t, Write(path, []Tensor{byteTensor("a", 7), {"b<", F16, []int64{1, 2}, []byte{0, 0, 0, 0xc0}},
 		{"s", F32, nil, []byte{0, 0, 0x80, 0x3f}}}, map[string]string{"k": "v\né"}))
 	run(pyRead)
+}
+
+func TestTwoCheckpointsInOneFolderAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	shard := []Tensor{{Name: "a", Dtype: F32, Shape: []int64{1}, Data: make([]byte, 4)}}
+	for _, name := range []string{"model.safetensors", "part.safetensors", "consolidated.safetensors"} {
+		if err := Write(filepath.Join(dir, name), shard, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	index := func(name string) {
+		text := `{"weight_map": {"a": "` + name + `"}}`
+		if err := os.WriteFile(filepath.Join(dir, indexName), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	index("part.safetensors")
+	if _, err := OpenDir(dir); !errors.Is(err, ErrTwo) || !strings.Contains(err.Error(), "part.safetensors") {
+		t.Errorf("an index beside a file it does not name: %v", err)
+	}
+	index("model.safetensors")
+	c, err := OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if got := c.Strays(); !slices.Equal(got, []string{"consolidated.safetensors", "part.safetensors"}) {
+		t.Errorf("strays %v", got)
+	}
+}
+
+// A header of any length is legal, so data may begin anywhere.
+func TestTensorsAtOddPlacesAreAligned(t *testing.T) {
+	for pad := range 9 {
+		head := `{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"F32","shape":[2],"data_offsets":[1,9]}}` + strings.Repeat(" ", pad)
+		file := binary.LittleEndian.AppendUint64(nil, uint64(len(head)))
+		file = append(append(file, head...), 7, 0, 0, 128, 63, 0, 0, 0, 64)
+		path := filepath.Join(t.TempDir(), "model.safetensors")
+		if err := os.WriteFile(path, file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := f.Bytes("b")
+		if err != nil || uintptr(unsafe.Pointer(&raw[0]))%4 != 0 {
+			t.Fatalf("padding %d: %v, at %p", pad, err, raw)
+		}
+		if got, err := f.Float32s("b"); err != nil || !slices.Equal(got, []float32{1, 2}) {
+			t.Errorf("padding %d: %v, %v", pad, got, err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

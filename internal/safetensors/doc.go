@@ -7,11 +7,11 @@
 // Guaranteed: a file that opens has been checked whole: every range inside the
 // file, ranges without gaps or overlaps, sizes equal to dtype × shape, names
 // unique, nothing allocated from a number in the file before the number was
-// bounded. Bytes are views of a read-only memory map, valid until Close. What is
+// bounded. Bytes are views of a read-only memory map, valid until Close, and begin at
+// an address that suits the element type (a tensor that lies otherwise is copied). What is
 // written is a pure function of the tensors and the metadata, and appears under
 // its name complete or not at all.
-// Not guaranteed: alignment of a view (files by other writers may place a tensor
-// at any byte), finite values, and safety from a file that is shortened by
+// Not guaranteed: finite values, and safety from a file that is shortened by
 // somebody else while it is mapped (the system then stops the process).
 //
 // Format: https://github.com/huggingface/safetensors (README, "Format").

@@ -1,6 +1,7 @@
 package safetensors
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"actfleet/internal/mapped"
 )
@@ -69,7 +71,8 @@ func (f *File) Info(name string) (info Info, ok bool) {
 }
 
 // Bytes is the data of a tensor, little-endian, row-major: a read-only view of
-// the file, valid until Close. ErrNoTensor when the file does not have it,
+// the file, valid until Close, or a copy where the data begin at an address that is
+// no multiple of an element's size. ErrNoTensor when the file does not have it,
 // os.ErrClosed after Close.
 func (f *File) Bytes(name string) ([]byte, error) {
 	i, ok := f.index[name]
@@ -81,7 +84,16 @@ func (f *File) Bytes(name string) ([]byte, error) {
 	}
 	t := f.head.tensors[i]
 	lo := f.head.base + t.begin
-	return f.data[lo : lo+t.Size : lo+t.Size], nil
+	raw := f.data[lo : lo+t.Size : lo+t.Size]
+	if !aligned(raw, t.Dtype.Size()) {
+		return bytes.Clone(raw), nil
+	}
+	return raw, nil
+}
+
+// aligned says whether elements of so many bytes may be read where b begins.
+func aligned(b []byte, size int) bool {
+	return len(b) == 0 || uintptr(unsafe.Pointer(unsafe.SliceData(b)))%uintptr(size) == 0
 }
 
 // Float32s is a tensor of F16, BF16, F32 or F64 as a new float32 slice.
@@ -117,12 +129,12 @@ func (f *File) Close() error {
 
 // digest hashes tensors in name order, each as a line of name, dtype and shape
 // followed by its bytes, so that it does not depend on shards or metadata.
-func digest(tensors []Info, bytes func(name string) ([]byte, error)) (string, error) {
+func digest(tensors []Info, read func(name string) ([]byte, error)) (string, error) {
 	sorted := slices.Clone(tensors)
 	slices.SortFunc(sorted, func(a, b Info) int { return strings.Compare(a.Name, b.Name) })
 	h := sha256.New()
 	for _, t := range sorted {
-		raw, err := bytes(t.Name)
+		raw, err := read(t.Name)
 		if err != nil {
 			return "", err
 		}

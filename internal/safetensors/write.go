@@ -5,13 +5,13 @@ import (
 	"cmp"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"unicode/utf8"
+
+	"actfleet/internal/outfile"
 )
 
 // Tensor is one tensor to write. Data is little-endian, row-major, and exactly as
@@ -27,37 +27,7 @@ type Tensor struct {
 // under its name complete or not at all, replaces an older one, and is durable
 // when Write returns.
 func Write(path string, tensors []Tensor, metadata map[string]string) error {
-	dir, base := filepath.Split(path)
-	f, err := os.CreateTemp(filepath.Clean(dir+"."), "."+base+".tmp-*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	if err := writeSynced(f, tensors, metadata); err != nil {
-		return fmt.Errorf("write %s: %w", path, errors.Join(err, os.Remove(f.Name())))
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("write %s: %w", path, errors.Join(err, os.Remove(f.Name())))
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func writeSynced(f *os.File, tensors []Tensor, metadata map[string]string) error {
-	err := Encode(f, tensors, metadata)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return outfile.Write(path, func(f *os.File) error { return Encode(f, tensors, metadata) })
 }
 
 // Encode writes a whole file to w. Tensors are laid out by falling element size,

@@ -101,15 +101,6 @@ func (c *checker) damage(key, format string, args ...any) {
 	c.report.Damage = append(c.report.Damage, key+": "+fmt.Sprintf(format, args...))
 }
 
-func (c *checker) advance(n int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.done += n
-	if c.progress != nil {
-		c.progress(c.done, c.report.Bytes)
-	}
-}
-
 func (c *checker) readManifest(ctx context.Context) error {
 	m, err := ReadManifest(ctx, c.store)
 	switch {

@@ -18,7 +18,7 @@ func (c *checker) unit(ctx context.Context, u int) error {
 	}
 	defer o.Close()
 	want, listed := c.manifest[key] // without a manifest there is nothing to compare, and nothing is hashed
-	f, err := shard.CheckFile(ctx, o, shard.FileCheck{Identity: shard.Identity{PlanID: c.report.PlanID, Unit: u}, Fits: c.plan.fits, Hash: listed, Progress: c.advance})
+	f, err := shard.CheckFile(ctx, o, shard.FileCheck{Identity: shard.Identity{PlanID: c.report.PlanID, Unit: u}, Fits: c.plan.Fits, Hash: listed, Progress: c.advance})
 	if err != nil && !shard.IsDamage(err) {
 		return err
 	}
@@ -140,4 +140,13 @@ func (c *checker) maxTokens() int64 {
 		return int64(c.plan.Model.MaxPositions)
 	}
 	return any
+}
+
+func (c *checker) advance(n int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.done += n
+	if c.progress != nil {
+		c.progress(c.done, c.report.Bytes)
+	}
 }

@@ -39,12 +39,6 @@ func DivergedKey(u int, node string) string {
 	return fmt.Sprintf("%s%06d-%s%s", divergedPrefix, u, node, unitSuffix)
 }
 
-// parseDivergedKey is the unit of a DivergedKey.
-func parseDivergedKey(key string) (u int, ok bool) {
-	n, err := fmt.Sscanf(key, divergedPrefix+"%06d-", &u)
-	return u, err == nil && n == 1 && u >= 0
-}
-
 // LogPieceKey is the key of piece n of a node's log where objects do not grow, "log/<node>-<start>.007.jsonl".
 func LogPieceKey(node string, start time.Time, n int) string {
 	return fmt.Sprintf("%s.%03d%s", strings.TrimSuffix(LogKey(node, start), logSuffix), n, logSuffix)

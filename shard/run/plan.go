@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"actfleet/shard"
@@ -47,6 +48,8 @@ type ModelRef struct {
 	Layers       int    `json:"layers"`
 	Hidden       int    `json:"hidden"`
 	MaxPositions int    `json:"max_positions"`
+	// Accept are the keys of config.json that were passed over without being understood, because the user said so.
+	Accept []string `json:"accept,omitempty"`
 }
 
 // AdapterRef names an adapter; Name is the suffix of its columns.
@@ -57,11 +60,35 @@ type AdapterRef struct {
 
 // DataRef names the data set and the object that holds its prompts.
 type DataRef struct {
-	Name   string `json:"name"`
-	Digest string `json:"digest"`
-	Rows   int64  `json:"rows"`
-	Input  string `json:"input"` // key, see InputKey
+	Name   string  `json:"name"`
+	Digest string  `json:"digest"`
+	Rows   int64   `json:"rows"`
+	Input  string  `json:"input"` // key, see InputKey
+	Corpus *Corpus `json:"corpus,omitempty"`
 }
+
+// Corpus says how documents became prompts; a run whose documents are each a prompt has none.
+type Corpus struct {
+	Files     int              `json:"files,omitempty"`         // of several: their order is that of the command
+	Text      string           `json:"text,omitempty"`          // the column of prompts, where it was asked for
+	Keep      []string         `json:"keep,omitempty"`          // columns carried along, all others left out
+	Drop      []string         `json:"drop,omitempty"`          // columns left out
+	Label     string           `json:"label,omitempty"`         // the column stored as label
+	Labels    map[string]int64 `json:"label_map,omitempty"`     // what its values became
+	Chat      string           `json:"chat_template,omitempty"` // SHA-256 of the template of conversations
+	Long      string           `json:"long,omitempty"`          // what became of documents that are too long
+	Context   int              `json:"context,omitempty"`       // tokens of a window
+	Overlap   int              `json:"overlap,omitempty"`       // tokens that a window shares with the one before
+	Pack      bool             `json:"pack,omitempty"`          // documents share windows
+	Separator []int32          `json:"separator,omitempty"`     // ids that end a packed document
+	Documents int64            `json:"documents,omitempty"`     // in the data set, up to the limit
+	Empty     int64            `json:"empty,omitempty"`         // left out because they have no tokens
+	TooLong   int64            `json:"too_long,omitempty"`      // cut or left out, by Long
+	Windows   int64            `json:"windows,omitempty"`       // packed windows
+}
+
+// IsZero says that there is nothing to say.
+func (c Corpus) IsZero() bool { return reflect.ValueOf(c).IsZero() }
 
 // Bytes is the plan as canonical JSON: fields in the order of the struct, two spaces of indent, a final newline, [] for
 // an empty list.
@@ -88,9 +115,9 @@ func (p Plan) Schema() shard.Schema { return shard.Schema{Scalars: p.Scalars, Ve
 // NumUnits is the number of shards of the complete run.
 func (p Plan) NumUnits() int { return max(len(p.Units)-1, 0) }
 
-// fits reports whether a shard of this plan may have the schema s: the plan's own, but for vector columns that became
+// Fits reports whether a shard of this plan may have the schema s: the plan's own, but for vector columns that became
 // F32 because a value of the unit does not fit F16, where the plan's dtype allows that.
-func (p Plan) fits(s shard.Schema) bool {
+func (p Plan) Fits(s shard.Schema) bool {
 	s.Vectors = slices.Clone(s.Vectors)
 	for i := range min(len(s.Vectors), len(p.Vectors)) {
 		if p.Dtype == "auto" && p.Vectors[i].Dtype == shard.F16 {

@@ -48,3 +48,9 @@ func Rivals(ctx context.Context, st store.Store, p Plan) ([]Rival, error) {
 	}
 	return rivals, nil
 }
+
+// parseDivergedKey is the unit of a DivergedKey.
+func parseDivergedKey(key string) (u int, ok bool) {
+	n, err := fmt.Sscanf(key, divergedPrefix+"%06d-", &u)
+	return u, err == nil && n == 1 && u >= 0
+}

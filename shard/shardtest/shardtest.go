@@ -153,6 +153,12 @@ func (f Fill) PutUnit(tb testing.TB, st store.Store, p run.Plan, u int) {
 	Put(tb, st, run.UnitKey(u), p.Schema(), p.Identity(u), f.Blocks(p.Schema(), f.Keys(tb, p, u)))
 }
 
+// PutCodes commits what a coder made of a unit: a row for each of the unit's own, with the columns of s.
+func (f Fill) PutCodes(tb testing.TB, st store.Store, p run.Plan, coder string, s shard.Schema, u int) {
+	tb.Helper()
+	Put(tb, st, run.CodesKey(coder, u), s, p.Identity(u), f.Blocks(s, f.Keys(tb, p, u)))
+}
+
 // PutRun puts a plan and all its units but those left out.
 func (f Fill) PutRun(tb testing.TB, st store.Store, p run.Plan, without ...int) {
 	tb.Helper()

@@ -13,6 +13,9 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+
+	"actfleet/internal/outfile"
+	"actfleet/internal/smallfile"
 )
 
 // The files of a coder's folder.
@@ -79,12 +82,11 @@ const maxCfg = 16 << 20
 // ReadCard reads cfg.json of a folder.
 func ReadCard(dir string) (Card, error) {
 	var c Card
-	f, err := os.Open(filepath.Join(dir, CfgFile))
+	text, err := smallfile.Read(filepath.Join(dir, CfgFile), maxCfg)
 	if err != nil {
 		return c, fmt.Errorf("read coder: %w", err)
 	}
-	defer f.Close() // read only
-	d := json.NewDecoder(io.LimitReader(f, maxCfg))
+	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber() // a seed has 64 bits
 	if err := d.Decode(&c); err != nil {
 		return c, fmt.Errorf("read coder %s: %s: %w", dir, CfgFile, err)
@@ -101,38 +103,7 @@ func WriteCard(dir string, c Card) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(dir, CfgFile), append(text, '\n'))
-}
-
-// writeFile replaces a file durably.
-func writeFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp-*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, errors.Join(err, os.Remove(f.Name())))
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return outfile.Replace(filepath.Join(dir, CfgFile), append(text, '\n'))
 }
 
 // Difference lists what two coders were made from differently, for people.

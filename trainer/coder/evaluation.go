@@ -2,7 +2,11 @@ package coder
 
 import (
 	"encoding/json"
+	"fmt"
 	"path/filepath"
+
+	"actfleet/internal/outfile"
+	"actfleet/internal/smallfile"
 )
 
 // EvalFile is where SaveEvaluation puts an Evaluation, for the report.
@@ -49,5 +53,21 @@ func SaveEvaluation(dir string, e Evaluation) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(dir, EvalFile), append(text, '\n'))
+	return outfile.Replace(filepath.Join(dir, EvalFile), append(text, '\n'))
+}
+
+// maxEvaluation bounds eval.json.
+const maxEvaluation = 64 << 20
+
+// ReadEvaluation reads eval.json of a folder; fs.ErrNotExist means that the coder was never evaluated.
+func ReadEvaluation(dir string) (Evaluation, error) {
+	var e Evaluation
+	text, err := smallfile.Read(filepath.Join(dir, EvalFile), maxEvaluation)
+	if err != nil {
+		return e, fmt.Errorf("read evaluation: %w", err)
+	}
+	if err := json.Unmarshal(text, &e); err != nil {
+		return e, fmt.Errorf("read evaluation %s: %s: %w", dir, EvalFile, err)
+	}
+	return e, nil
 }

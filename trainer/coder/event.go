@@ -10,6 +10,9 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+
+	"actfleet/internal/outfile"
+	"actfleet/internal/smallfile"
 )
 
 // Event is a line of metrics.jsonl: what was measured after a step.
@@ -40,23 +43,28 @@ func (e Event) MarshalJSON() ([]byte, error) {
 
 func round3(v float64) float64 { return float64(int64(v*1000+0.5)) / 1000 }
 
-// ReadEvents reads the lines of a metrics.jsonl; a missing one has none.
-func ReadEvents(path string) (out []Event, err error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, nil
-		}
-		return nil, err
+// maxEvents bounds metrics.jsonl.
+const maxEvents = 256 << 20
+
+// ReadEvents reads the lines of a metrics.jsonl; a missing one has none. A line that is no event, such as one that is
+// being written, is left out.
+func ReadEvents(path string) ([]Event, error) {
+	text, err := smallfile.Read(path, maxEvents)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
+	return ParseEvents(text), err
+}
+
+// ParseEvents is ReadEvents of what was read.
+func ParseEvents(text []byte) (out []Event) {
 	for line := range bytes.Lines(text) {
-		e := Event{Values: map[string]float64{}}
-		if err := json.Unmarshal(line, &e); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
+		var e Event
+		if json.Unmarshal(line, &e) == nil && e.Step >= 0 && e.Rows >= 0 {
+			out = append(out, e)
 		}
-		out = append(out, e)
 	}
-	return out, nil
+	return out
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.
@@ -126,10 +134,10 @@ func TruncateEvents(dir string, step, total int) error {
 	if bytes.Equal(kept, text) {
 		return nil
 	}
-	return writeFile(path, kept)
+	return outfile.Replace(path, kept)
 }
 
 // WriteEvents replaces metrics.jsonl by lines as it held them before.
 func WriteEvents(dir string, lines []byte) error {
-	return writeFile(filepath.Join(dir, MetricsFile), lines)
+	return outfile.Replace(filepath.Join(dir, MetricsFile), lines)
 }

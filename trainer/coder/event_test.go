@@ -23,3 +23,16 @@ func TestEventRoundTrips(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a line holds, an event has no negative count, and what it says is written as it was read.
+func FuzzEvents(f *testing.F) {
+	f.Add([]byte(`{"step":1,"tokens":10,"loss":3}` + "\n" + `{"step":2,"tokens":1e300,"loss":-1e308}` + "\n" + `{"step":-5,"loss":1e308}` + "\n" + `{"step":`))
+	f.Add([]byte(`{"step":3,"split":"eval","starved":0.5,"summed":0.25,"note":"text","l0":null}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		for _, e := range ParseEvents(text) {
+			if e.Step < 0 || e.Rows < 0 {
+				t.Fatalf("%+v", e)
+			}
+		}
+	})
+}

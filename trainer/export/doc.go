@@ -1,5 +1,6 @@
 // Package export writes trained autoencoders in the layouts that other programs read, and reads
-// those layouts back.
+// those layouts and others back. Arrays, archives, numpy's files and pickles are packages of their own below it, which
+// need no libtorch.
 //
 // Vocabulary. A model is a function of x ∈ ℝ^d with M latents; as this project keeps it,
 //
@@ -18,13 +19,17 @@
 //	npz                  params.npz: W_enc [d,M] b_enc W_dec [M,d] b_dec, and k or threshold [M]; of a gated model
 //	                     b_gate for b_enc, r_mag and b_mag [M]; d_out and W_skip [out,d] of transcoders. Here
 //	                     a = x·W_enc + b_enc, that is b_enc − W_e b_d of the others
+//	circuit_tracer       config.yaml, layer_N.safetensors: W_enc [M,d] b_enc W_dec [M,d] b_dec activation_function.threshold
+//	                     W_skip; transcoders alone
 //
-// A model with a threshold is f = a·1[a > θ]; those layouts call it jumprelu. Statistics of latents that a
+// and those that are read alone: gemma_scope_2, llama_scope, and pt, which is one file of Goodfire, DeepSeek R1 or Qwen
+// Scope. A model with a threshold is f = a·1[a > θ]; those layouts call it jumprelu. Statistics of latents that a
 // layout may carry are left out or zero: they are no part of the function.
 //
 // Guaranteed: .pt files hold a dictionary of arrays, numbers and texts that torch.load reads with
 // weights_only=True; reading one interprets a fixed list of instructions and executes nothing; a
-// folder appears complete or not at all; a model that a layout cannot hold is refused (ErrFormat).
+// folder appears complete or not at all; a model that a layout cannot hold is refused (ErrFormat), and so is, by its
+// name, a key or an array of a foreign file that is not understood, and a weight that is not finite.
 // Not guaranteed: bits where b_d is folded into b_enc, which rounds once: a latent within
 // rounding of its threshold may then fall on the other side.
 package export

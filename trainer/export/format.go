@@ -3,10 +3,9 @@ package export
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
+	"actfleet/trainer/folder"
 	"actfleet/trainer/sae"
 )
 
@@ -20,31 +19,39 @@ const (
 	DictionaryLearning Format = "dictionary_learning"
 	OpenAI             Format = "openai"
 	NPZ                Format = "npz"
+	CircuitTracer      Format = "circuit_tracer"
+	GemmaScope2        Format = "gemma_scope_2"
+	LlamaScope         Format = "llama_scope"
+	Torch              Format = "pt"
 )
 
-// Formats are all layouts, in the order they are shown.
-var Formats = []Format{SAELens, Sparsify, DictionaryLearning, OpenAI, NPZ}
+// Formats are the layouts that are written, in the order they are shown.
+var Formats = []Format{SAELens, Sparsify, DictionaryLearning, OpenAI, NPZ, CircuitTracer}
 
-// Errors that a caller decides on.
-var (
-	// ErrFormat says that a layout cannot hold a model, or that a folder does not hold the layout.
-	ErrFormat = errors.New("does not fit the format")
-	// ErrExists says that the folder to be written is there already.
-	ErrExists = errors.New("is there already")
-)
+// Readable are the layouts that are read.
+var Readable = append(Formats[:len(Formats):len(Formats)], GemmaScope2, LlamaScope, Torch)
 
-// Origin is what a layout may say about where a model comes from. Empty texts are left open.
+// ErrFormat says that a layout cannot hold a model, or that a folder does not hold the layout.
+var ErrFormat = errors.New("does not fit the format")
+
+// Origin is what a layout may say about where a model comes from. What is empty is left open.
 type Origin struct {
 	Model   string // name of the language model
-	Hook    string // where its vectors were taken
+	Column  string // under which a run has its vectors
+	Hook    Hook   // where they were taken
+	Target  Hook   // of a transcoder: where what it predicts was taken
+	Adapter string // that was on
 	Layer   int
+	Data    string // name of the data set
+	Context int    // tokens of a prompt at most
+	BOS     *bool  // prompts begin with the model's first token
 	Program string // what wrote the file
 }
 
-// ParseFormat reads the name of a layout.
-func ParseFormat(name string) (Format, error) {
+// ParseFormat reads the name of one of some layouts.
+func ParseFormat(name string, among []Format) (Format, error) {
 	var names []string
-	for _, f := range Formats {
+	for _, f := range among {
 		if string(f) == name {
 			return f, nil
 		}
@@ -53,10 +60,10 @@ func ParseFormat(name string) (Format, error) {
 	return "", fmt.Errorf("unknown format %q: want %s", name, strings.Join(names, ", "))
 }
 
-// layout writes a model into a folder and reads it back.
+// layout writes a model into a folder, if it is one that is written, and reads it back.
 type layout struct {
 	write func(dir string, m *sae.Model, o Origin) error
-	read  func(dir string) (*sae.Model, error)
+	read  func(p place) (*sae.Model, error)
 }
 
 var layouts = map[Format]layout{
@@ -65,47 +72,50 @@ var layouts = map[Format]layout{
 	DictionaryLearning: {writeDictionary, readDictionary},
 	OpenAI:             {writeOpenAI, readOpenAI},
 	NPZ:                {writeNPZ, readNPZ},
+	CircuitTracer:      {writeTracer, readTracer},
+	GemmaScope2:        {nil, readGemmaScope2},
+	LlamaScope:         {nil, readOpenMOSS},
+	Torch:              {nil, readTorch},
 }
 
-// Write makes the folder dir with a model in a layout. The model's scale must be folded in, as in
+// Write makes the folder dir with a model in a layout and a model card, README.md. The model's scale must be folded in, as in
 // one from sae.Load or Learner.Export.
 func Write(dir string, f Format, m *sae.Model, o Origin) error {
-	l, ok := layouts[f]
-	if !ok {
-		return fmt.Errorf("export: unknown format %q", f)
+	l := layouts[f]
+	if l.write == nil {
+		return fmt.Errorf("export: format %q is not written", f)
 	}
-	if _, err := os.Lstat(dir); err == nil {
-		return fmt.Errorf("export: %s %w: choose another folder", dir, ErrExists)
-	}
-	dir = filepath.Clean(dir)
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return fmt.Errorf("export: %w", err)
-	}
-	temp, err := os.MkdirTemp(filepath.Dir(dir), ".tmp-"+filepath.Base(dir)+"-*")
+	err := folder.Make(dir, func(temp string) error {
+		if err := fits(f, m); err != nil {
+			return err
+		}
+		return errors.Join(l.write(temp, m, o), writeCard(temp, f, m, o))
+	})
 	if err != nil {
-		return fmt.Errorf("export: %w", err)
-	}
-	if err = fits(f, m); err == nil {
-		err = l.write(temp, m, o)
-	}
-	if err == nil {
-		err = errors.Join(os.Chmod(temp, 0o755), os.Rename(temp, dir))
-	}
-	if err != nil {
-		return fmt.Errorf("export %s: %w", f, errors.Join(err, os.RemoveAll(temp)))
+		return fmt.Errorf("export %s: %w", f, err)
 	}
 	return nil
 }
 
-// Read reads a model from a folder in a layout.
-func Read(dir string, f Format) (*sae.Model, error) {
+// Read reads a model from a folder in a layout, or from its file where the layout is one. Transcoder says that it
+// predicts another vector than it reads, which some layouts leave open. A model whose weights are not finite, an array
+// or a key that is not understood, and whatever no weights can hold are refused by name (ErrFormat).
+func Read(path string, f Format, transcoder bool) (*sae.Model, error) {
 	l, ok := layouts[f]
 	if !ok {
 		return nil, fmt.Errorf("import: unknown format %q", f)
 	}
-	m, err := l.read(dir)
+	_, p, err := find(path, f)
 	if err != nil {
-		return nil, fmt.Errorf("import %s from %s: %w", f, dir, err)
+		return nil, err
+	}
+	p.transcoder = transcoder
+	m, err := l.read(p)
+	if err == nil {
+		err = finite(m)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("import %s from %s: %w", f, path, err)
 	}
 	return m, nil
 }
@@ -120,6 +130,8 @@ func carries(f Format, m *sae.Model) bool {
 		return act == sae.TopKActivation && len(m.Parts) == 0 && m.Outputs() == m.D
 	case DictionaryLearning:
 		return alone
+	case CircuitTracer: // its transcoders stand in for an MLP
+		return m.Out == m.D && m.Out > 0 && (act == sae.ReLUActivation || act.HasThresholds())
 	case OpenAI:
 		return alone && (act == sae.ReLUActivation || act == sae.TopKActivation)
 	}

@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"actfleet/trainer/export/array"
+	"actfleet/trainer/export/npy"
 )
 
 // What each package saves itself is read as the function it computes. It needs ACTFLEET_PYTHON and
@@ -40,26 +43,35 @@ func TestImportsPeers(t *testing.T) {
 
 func imported(t *testing.T, dir string, want Format, check string) {
 	t.Helper()
-	f, err := Detect(dir)
-	if err != nil || f != want {
-		t.Fatalf("%s looks like %s: %v", dir, f, err)
+	format, err := Detect(dir)
+	if err != nil || format != want {
+		t.Fatalf("%s looks like %s: %v", dir, format, err)
 	}
-	m, err := Read(dir, f)
+	m, err := Read(dir, format, false)
 	if err != nil {
 		t.Error(err)
 		return
 	}
-	a, err := loadNPZ(check)
+	a, err := npy.Load(check)
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := a["x"].data.([]float32)
-	n := a["x"].shape[0]
+	x, f, wantX := floats(t, a["x"]), floats(t, a["f"]), floats(t, a["xhat"])
+	n := a["x"].Shape[0]
 	codes, xhat := dense(t, m, x, n)
-	if d := apart(codes, a["f"].data.([]float32)); d > 1e-3 {
+	if d := apart(codes, f); d > 1e-3 {
 		t.Errorf("%s: codes differ by %g", dir, d)
 	}
-	if d := apart(xhat, a["xhat"].data.([]float32)); d > 5e-3 {
+	if d := apart(xhat, wantX); d > 5e-3 {
 		t.Errorf("%s: reconstructions differ by %g", dir, d)
 	}
+}
+
+func floats(t *testing.T, a array.Array) []float32 {
+	t.Helper()
+	v, err := a.Float32s()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }

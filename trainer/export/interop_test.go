@@ -6,6 +6,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"actfleet/trainer/export/array"
+	"actfleet/trainer/export/npy"
 )
 
 const pythonEnv = "ACTFLEET_PYTHON"
@@ -15,7 +18,9 @@ const notThere = 77
 
 // TestPlainPython computes every layout's function with torch, safetensors and numpy alone; it needs
 // ACTFLEET_PYTHON, a Python with the three.
-func TestPlainPython(t *testing.T) { eachExport(t, "plain.py", Formats) }
+func TestPlainPython(t *testing.T) {
+	eachExport(t, "plain.py", []Format{SAELens, Sparsify, DictionaryLearning, OpenAI, NPZ})
+}
 
 // TestPeers gives every layout to the package it is meant for: sae-lens, eai-sparsify,
 // dictionary-learning. It needs ACTFLEET_PYTHON and skips those that Python does not have.
@@ -58,8 +63,8 @@ func exported(t *testing.T, f Format, arch string) (dir, check string) {
 	if err := Write(dir, f, m, origin); err != nil {
 		t.Fatal(err)
 	}
-	list := []array{{"x", []int{n, d}, x}, {"f", []int{n, width}, codes}, {"xhat", []int{n, m.Outputs()}, xhat}}
-	if err := saveNPZ(check, list); err != nil {
+	list := []array.Array{array.Of("x", []int{n, d}, x), array.Of("f", []int{n, width}, codes), array.Of("xhat", []int{n, m.Outputs()}, xhat)}
+	if err := npy.Save(check, list); err != nil {
 		t.Fatal(err)
 	}
 	return dir, check

@@ -1,9 +1,11 @@
 package export
 
 import (
-	"math"
 	"path/filepath"
+	"strings"
 
+	"actfleet/trainer/export/array"
+	"actfleet/trainer/export/npy"
 	"actfleet/trainer/sae"
 )
 
@@ -16,80 +18,90 @@ const (
 
 func writeNPZ(dir string, m *sae.Model, _ Origin) error {
 	list := npzNames.weights(m)
-	list[1].data = m.PlainBias()
+	list[1] = array.Of(npzNames.bEnc, []int{m.M}, m.PlainBias())
 	switch m.Arch.Activation() { // nothing more says ReLU
 	case sae.TopKActivation:
-		list = append(list, array{"k", nil, []int64{int64(m.K)}})
+		list = append(list, array.Of("k", nil, []int64{int64(m.K)}))
 	case sae.ThresholdActivation, sae.JumpReLUActivation:
 		list = append(list, threshold(m))
 	case sae.GatedActivation:
-		list[1].name = npzGate
-		list = append(list, array{"r_mag", []int{m.M}, m.RMag}, array{"b_mag", []int{m.M}, shiftedMagnitudes(m, m.PlainBias())})
+		list[1].Name = npzGate
+		list = append(list, array.Of("r_mag", []int{m.M}, m.RMag), array.Of("b_mag", []int{m.M}, shiftedMagnitudes(m, m.PlainBias())))
 	}
 	if m.Out > 0 {
-		list = append(list, array{"d_out", nil, []int64{int64(m.Out)}})
+		list = append(list, array.Of("d_out", nil, []int64{int64(m.Out)}))
 	}
 	if m.WSkip != nil {
 		list = append(list, skip(m))
 	}
-	return saveNPZ(filepath.Join(dir, npzFile), list)
+	return npy.Save(filepath.Join(dir, npzFile), list)
 }
 
-// shiftedMagnitudes is b_mag beside another bias of the gates that is meant for other vectors: what it has more or
-// less, the factor exp(r) of the magnitudes makes of it.
-func shiftedMagnitudes(m *sae.Model, bias []float32) []float32 {
-	out := make([]float32, m.M)
-	for i, b := range m.BMag {
-		out[i] = b + float32(math.Exp(float64(m.RMag[i])))*(bias[i]-m.BEnc[i])
-	}
-	return out
-}
-
-func readNPZ(dir string) (*sae.Model, error) {
-	a, err := loadNPZ(filepath.Join(dir, npzFile))
+// readNPZ reads our own layout and that of Gemma Scope, whose autoencoders and transcoders have the same arrays.
+func readNPZ(p place) (*sae.Model, error) {
+	list, err := npy.Load(filepath.Join(p.dir, p.name(npzFile)))
 	if err != nil {
 		return nil, err
 	}
-	n := npzNames
-	_, isGated := a[npzGate]
-	if isGated {
+	a := arrays{}
+	for name, x := range list {
+		if small, ok := strings.CutPrefix(name, "w_"); ok {
+			name = "W_" + small
+		}
+		x.Name = name
+		a[name] = x
+	}
+	factors, err := (&saelensFunction{}).factors(a)
+	if err != nil || factors != nil {
+		return nil, err
+	}
+	m, err := npzModel(a, p.transcoder)
+	if err != nil {
+		return nil, err
+	}
+	return m, a.rest()
+}
+
+func npzModel(a arrays, transcoder bool) (*sae.Model, error) {
+	n, gates := npzNames, a.has(npzGate)
+	if gates {
 		n.bEnc = npzGate
 	}
+	if a.has("d_out") {
+		transcoder = true
+		a.skip("d_out")
+	}
 	read := n.model
-	if _, ok := a["d_out"]; ok {
+	if transcoder {
 		read = n.transcoder
 	}
 	m, err := read(a)
-	if _, ok := a["W_skip"]; ok && err == nil {
-		m, err = skipping(m, a)
-	}
 	if err != nil {
 		return nil, err
 	}
-	if isGated {
-		return readGated(m, a)
+	err = npzActivation(relu(m), a, gates)
+	if err == nil && a.has("W_skip") {
+		err = skipping(m, a)
 	}
-	m.Centre()
-	if k, ok := a["k"]; ok {
-		return withK(m, k.integer())
+	if err == nil && !transcoder {
+		centre(m)
 	}
-	if _, ok := a["threshold"]; ok {
-		return jumping(m, a)
-	}
-	return relu(m), nil
+	return m, err
 }
 
-// readGated takes up the magnitudes and brings both biases to those of x − b_dec.
-func readGated(m *sae.Model, a arrays) (*sae.Model, error) {
-	m, err := gated(m, a, "r_mag", "b_mag")
-	if err != nil {
-		return nil, err
+// npzActivation gives a model the activation that its arrays tell, which is a ReLU so far.
+func npzActivation(m *sae.Model, a arrays, gates bool) error {
+	switch {
+	case gates:
+		return gated(m, a, "r_mag", "b_mag")
+	case a.has("threshold"):
+		return jumping(m, a, "threshold")
+	case !a.has("k"):
+		return nil
 	}
-	plain := m.BEnc
-	m.Centre()
-	centred := m.BEnc
-	m.BEnc = plain
-	m.BMag = shiftedMagnitudes(m, centred)
-	m.BEnc = centred
-	return m, nil
+	k, err := a.whole("k")
+	if err != nil {
+		return err
+	}
+	return withK(m, k)
 }

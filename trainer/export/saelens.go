@@ -1,11 +1,9 @@
 package export
 
 import (
-	"fmt"
-	"math"
 	"path/filepath"
-	"strings"
 
+	"actfleet/trainer/export/array"
 	"actfleet/trainer/sae"
 )
 
@@ -14,6 +12,10 @@ var saelensNames = names{wEnc: "W_enc", bEnc: "b_enc", wDec: "W_dec", bDec: "b_d
 const (
 	saelensCfg     = "cfg.json"
 	saelensWeights = "sae_weights.safetensors"
+	saelensScaler  = "activation_scaler.json"
+	// saelensVersion is the release whose form of cfg.json is written; without one, readers take the file for one of
+	// before 6 and drop half of the metadata.
+	saelensVersion = "6.54.12"
 )
 
 // saelensConfig is cfg.json.
@@ -43,7 +45,7 @@ func writeSAELens(dir string, m *sae.Model, o Origin) error {
 }
 
 // saelensArch says what the model is called and which arrays it has.
-func saelensArch(c *saelensConfig, m *sae.Model) []array {
+func saelensArch(c *saelensConfig, m *sae.Model) []array.Array {
 	list := saelensNames.weights(m)
 	if m.Out > 0 {
 		return saelensTranscoder(c, m, list)
@@ -58,14 +60,14 @@ func saelensArch(c *saelensConfig, m *sae.Model) []array {
 		c.Architecture, list = "jumprelu", append(list, threshold(m))
 	case sae.GatedActivation:
 		c.Architecture = "gated"
-		list[1].name = "b_gate"
-		list = append(list, array{"r_mag", []int{m.M}, m.RMag}, array{"b_mag", []int{m.M}, m.BMag})
+		list[1].Name = "b_gate"
+		list = append(list, array.Of("r_mag", []int{m.M}, m.RMag), array.Of("b_mag", []int{m.M}, m.BMag))
 	}
 	return list
 }
 
 // saelensTranscoder does so for a transcoder, of which the layout has ReLU and JumpReLU.
-func saelensTranscoder(c *saelensConfig, m *sae.Model, list []array) []array {
+func saelensTranscoder(c *saelensConfig, m *sae.Model, list []array.Array) []array.Array {
 	jump := ""
 	if m.Arch.Activation().HasThresholds() {
 		jump, list = "jumprelu_", append(list, threshold(m))
@@ -77,100 +79,22 @@ func saelensTranscoder(c *saelensConfig, m *sae.Model, list []array) []array {
 	return list
 }
 
-// metadata has the keys that readers look for; null is unknown.
+// metadata is what the layout has keys for and the origin knows. A key that is not there is one that is not known;
+// readers that want one find null in its place.
 func (o Origin) metadata() map[string]any {
-	m := map[string]any{"sae_lens_version": nil, "sae_lens_training_version": nil, "model_class_name": nil, "hook_head_index": nil,
-		"model_from_pretrained_kwargs": map[string]any{}, "prepend_bos": nil, "exclude_special_tokens": nil, "neuronpedia_id": nil, "context_size": nil,
-		"seqpos_slice": nil, "dataset_path": nil, "sequence_separator_token": nil, "disable_concat_sequences": nil,
-		"model_name": nil, "hook_name": nil, "hook_layer": o.Layer, "written_by": nil}
-	for key, text := range map[string]string{"model_name": o.Model, "hook_name": o.Hook, "written_by": o.Program} {
+	m := map[string]any{"sae_lens_version": saelensVersion, "sae_lens_training_version": nil}
+	for key, text := range map[string]string{"model_name": o.Model, "hook_name": o.Hook.TransformerLens, "hf_hook_name": o.Hook.HuggingFace,
+		"hook_name_out": o.Target.TransformerLens, "hf_hook_name_out": o.Target.HuggingFace, "dataset_path": o.Data,
+		"written_by": o.Program, "column": o.Column, "adapter": o.Adapter} {
 		if text != "" {
 			m[key] = text
 		}
 	}
+	if o.Context > 0 {
+		m["context_size"] = o.Context
+	}
+	if o.BOS != nil {
+		m["prepend_bos"] = *o.BOS
+	}
 	return m
-}
-
-func readSAELens(dir string) (*sae.Model, error) {
-	var c saelensConfig
-	if err := loadJSON(filepath.Join(dir, saelensCfg), &c); err != nil {
-		return nil, err
-	}
-	if c.Normalize != "none" && c.Normalize != "" || c.Reshape != "none" && c.Reshape != "" {
-		return nil, fmt.Errorf("%w: normalize_activations %q and reshape_activations %q are not read", ErrFormat, c.Normalize, c.Reshape)
-	}
-	a, err := loadTensors(filepath.Join(dir, saelensWeights))
-	if err != nil {
-		return nil, err
-	}
-	if c.DOut > 0 {
-		return readSAELensTranscoder(c, a)
-	}
-	n := saelensNames
-	if c.Architecture == "gated" {
-		n.bEnc = "b_gate"
-	}
-	m, err := n.model(a)
-	if err != nil {
-		return nil, err
-	}
-	if !c.Centred {
-		m.Centre()
-	}
-	switch c.Architecture {
-	case "gated":
-		return gated(m, a, "r_mag", "b_mag")
-	case "topk":
-		if c.K == nil {
-			return nil, fmt.Errorf("%w: %s has no k", ErrFormat, saelensCfg)
-		}
-		if c.Rescale != nil && *c.Rescale {
-			rescale(m)
-		}
-		return withK(m, *c.K)
-	case "standard":
-		return relu(m), nil
-	case "jumprelu":
-		return jumping(m, a)
-	}
-	return nil, fmt.Errorf("%w: architecture %q is not read", ErrFormat, c.Architecture)
-}
-
-func readSAELensTranscoder(c saelensConfig, a arrays) (*sae.Model, error) {
-	m, err := saelensNames.transcoder(a)
-	if err != nil {
-		return nil, err
-	}
-	kind, jumps := strings.CutPrefix(c.Architecture, "jumprelu_")
-	m = relu(m)
-	if jumps {
-		if m, err = jumping(m, a); err != nil {
-			return nil, err
-		}
-	}
-	switch kind {
-	case "transcoder":
-		return m, nil
-	case "skip_transcoder":
-		return skipping(m, a)
-	}
-	return nil, fmt.Errorf("%w: architecture %q is not read", ErrFormat, c.Architecture)
-}
-
-// rescale gives every direction the length 1 and its encoder the rest, which is what choosing by
-// f·‖d‖ and dividing by ‖d‖ again comes to.
-func rescale(m *sae.Model) {
-	for i := range m.M {
-		var square float64
-		dec := m.WDec[i*m.D : (i+1)*m.D]
-		for _, v := range dec {
-			square += float64(v) * float64(v)
-		}
-		norm := float32(math.Max(math.Sqrt(square), 1e-30))
-		m.BEnc[i] *= norm
-		for j := range dec {
-			dec[j] /= norm
-			m.WEnc[i*m.D+j] *= norm
-		}
-	}
 }

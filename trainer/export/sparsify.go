@@ -40,28 +40,68 @@ func writeSparsify(dir string, m *sae.Model, _ Origin) error {
 	return saveTensors(filepath.Join(dir, sparsifyWeights), list)
 }
 
-func readSparsify(dir string) (*sae.Model, error) {
-	c := sparsifyConfig{Activation: "topk"}
-	if err := loadJSON(filepath.Join(dir, sparsifyCfg), &c); err != nil {
-		return nil, err
-	}
-	if c.Activation != "topk" || c.Skip && !c.Transcode {
-		return nil, fmt.Errorf("%w: activation %q with skip_connection %v and transcode %v is not read", ErrFormat, c.Activation, c.Skip, c.Transcode)
-	}
-	a, err := loadTensors(filepath.Join(dir, sparsifyWeights))
+func readSparsify(p place) (*sae.Model, error) {
+	s, err := loadSettings(filepath.Join(p.dir, sparsifyCfg))
 	if err != nil {
 		return nil, err
 	}
+	activation, signed := s.text("activation"), s.flag("signed", false)
+	skips, transcodes := s.flag("skip_connection", false), s.flag("transcode", false)
+	k, dIn, latents := s.whole("k"), s.whole("d_in"), s.whole("num_latents")
+	if k == 0 {
+		k = 32 // what the program takes where the key is not there
+	}
+	s.skip("expansion_factor", "normalize_decoder", "multi_topk") // of the training
+	if activation != "" && activation != "topk" || signed {
+		return nil, fmt.Errorf("%w: activation %q with signed %v is not read, only topk", ErrFormat, activation, signed)
+	}
+	a, err := loadTensors(filepath.Join(p.dir, sparsifyWeights))
+	if err != nil {
+		return nil, err
+	}
+	m, err := sparsifyModel(a, transcodes, skips, p.transcoder)
+	if err != nil {
+		return nil, err
+	}
+	s.agree("d_in", dIn, m.D)
+	s.agree("num_latents", latents, m.M)
+	if err := s.rest(); err != nil {
+		return nil, err
+	}
+	return m, withK(m, k)
+}
+
+// sparsifyModel is a model of the arrays. One that encodes x − b_dec and adds W_skip x is no autoencoder of ours, but
+// a transcoder of a vector to itself.
+func sparsifyModel(a arrays, transcodes, skips, transcoder bool) (*sae.Model, error) {
+	if skips && !transcodes && !transcoder {
+		return nil, fmt.Errorf("%w: an autoencoder with skip_connection: read it as a transcoder, with --target the same as --column", ErrFormat)
+	}
 	read := sparsifyNames.model
-	if c.Transcode {
+	if transcodes || skips {
 		read = sparsifyNames.transcoder
 	}
 	m, err := read(a)
-	if err == nil && c.Skip {
-		m, err = skipping(m, a)
-	}
 	if err != nil {
 		return nil, err
 	}
-	return withK(m, c.K)
+	if skips && !transcodes {
+		for i := range m.BEnc {
+			m.BEnc[i] -= dot(m.WEnc[i*m.D:(i+1)*m.D], m.BDec)
+		}
+	}
+	if skips {
+		if err := skipping(m, a); err != nil {
+			return nil, err
+		}
+	}
+	return m, a.rest()
+}
+
+func dot(a, b []float32) float32 {
+	var sum float64
+	for i, v := range a {
+		sum += float64(v) * float64(b[i])
+	}
+	return float32(sum)
 }

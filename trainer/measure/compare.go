@@ -21,7 +21,7 @@ type Point struct {
 	Arch    string             `json:"arch"`
 	Ids     int                `json:"ids"`     // of a row; of an autoencoder the latents it lists
 	Values  int                `json:"values"`  // that an id can have
-	Bits    float64            `json:"bits"`    // of a row, see RateBits and vq.Dims.Bits
+	Bits    float64            `json:"bits"`    // of a row, see CodeBits and vq.Dims.Bits
 	Carried float64            `json:"carried"` // entropy of a row's ids taken one by one; 0 where it is not measured
 	Front   bool               `json:"front"`   // no other coder is both shorter and nearer
 	Metrics map[string]float64 `json:"metrics"` // on rows that training never saw
@@ -78,7 +78,7 @@ func otherRows(c, first coder.Card) (diff []string) {
 }
 
 func comparePoint(ctx context.Context, dir string, c coder.Card, runs []stream.Source, o CompareOptions) (p Point, err error) {
-	meter, err := openRate(dir, c, o.CoefBits)
+	meter, err := openCodeLength(dir, c, o.CoefBits)
 	if err != nil {
 		return p, err
 	}
@@ -110,15 +110,15 @@ func comparePoint(ctx context.Context, dir string, c coder.Card, runs []stream.S
 	return p, nil
 }
 
-// openRate is openMeter with bits among its metrics.
-func openRate(dir string, c coder.Card, coefBits int) (Meter, error) {
+// openCodeLength is openMeter with bits among its metrics.
+func openCodeLength(dir string, c coder.Card, coefBits int) (Meter, error) {
 	switch c.Kind {
 	case coder.SAE:
 		if c.DOut > 0 {
 			return nil, errors.New("a transcoder makes other vectors than it reads: it has no distortion")
 		}
 		m, err := codes.LoadSAE(dir, c)
-		return &saeRate{model: m, coefBits: coefBits}, err
+		return &saeCodeLength{model: m, coefBits: coefBits}, err
 	case coder.VQ:
 		coder, err := codes.LoadTokenizer(filepath.Join(dir, coder.WeightsFile), c)
 		return &vq.Eval{Coder: coder}, err

@@ -57,7 +57,7 @@ func TestContext(t *testing.T) {
 			tokens[int32(i)] = s
 		}
 	}
-	r := reader{tokens: map[place]map[int32]string{{0, 7}: tokens}}
+	r := reader{tokens: map[promptOf]map[int32]string{{0, 7}: tokens}}
 	for pos, want := range map[int32]coder.Context{1: {Before: "a", Token: "b", After: "c"}, 4: {Before: "…", Token: "e", After: "f"}} {
 		c := r.context(hit{key: stream.Key{Prompt: 7, Pos: pos}})
 		if c.Before != want.Before || c.Token != want.Token || c.After != want.After {
@@ -116,7 +116,7 @@ func (halved) Reconstruct(x, xhat []float32, n int) error {
 // The numbers are those of the definitions, computed by hand for logits (2,0,0), (1,0,0) and 0.
 func TestRecovered(t *testing.T) {
 	h := &linear{}
-	m, err := recovered(t.Context(), h, halved{}, oneColumn, sampled{order: []place{{0, 4}}, at: map[place][]int32{{0, 4}: {2, 1}}})
+	m, err := recovered(t.Context(), h, halved{}, oneColumn, sampled{order: []promptOf{{0, 4}}, at: map[promptOf][]int32{{0, 4}: {2, 1}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestRecovered(t *testing.T) {
 func TestRecoveredOfCrosscoder(t *testing.T) {
 	h := &twice{}
 	two := form{columns: []string{"fc1_0", "fc2_0"}, widths: []int{3, 3}, out: []int{0, 1}}
-	m, err := recovered(t.Context(), h, halved{}, two, sampled{order: []place{{}}, at: map[place][]int32{{}: {1, 2}}})
+	m, err := recovered(t.Context(), h, halved{}, two, sampled{order: []promptOf{{}}, at: map[promptOf][]int32{{}: {1, 2}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,22 +175,22 @@ func (threefold) Reconstruct(x, xhat []float32, n int) error {
 	return nil
 }
 
-// A transcoder's prediction takes the place of its target, if the model computes that later.
+// A transcoder's prediction takes the promptOf of its target, if the model computes that later.
 func TestRecoveredOfTranscoder(t *testing.T) {
 	f := form{columns: []string{"resid_0", "fc2_1"}, widths: []int{3, 3}, out: []int{1}}
-	m, err := recovered(t.Context(), &twice{}, threefold{}, f, sampled{order: []place{{}}, at: map[place][]int32{{}: {1}}})
+	m, err := recovered(t.Context(), &twice{}, threefold{}, f, sampled{order: []promptOf{{}}, at: map[promptOf][]int32{{}: {1}}})
 	if err != nil || m["loss_recovered"] != 1 || m["kl_coder"] != 0 || len(m) != 8 {
 		t.Errorf("%v, %v", m, err)
 	}
 	f.out = []int{0} // as if the target came first
-	if _, err = recovered(t.Context(), &twice{}, threefold{}, f, sampled{order: []place{{}}, at: map[place][]int32{{}: {1}}}); err == nil || !strings.Contains(err.Error(), "computes resid_0 before fc2_1") {
+	if _, err = recovered(t.Context(), &twice{}, threefold{}, f, sampled{order: []promptOf{{}}, at: map[promptOf][]int32{{}: {1}}}); err == nil || !strings.Contains(err.Error(), "computes resid_0 before fc2_1") {
 		t.Errorf("a target that is computed first: %v", err)
 	}
 }
 
 // A prompt that is shorter than what the run holds of it is another prompt.
 func TestRecoveredRefusesOtherPrompts(t *testing.T) {
-	_, err := recovered(t.Context(), &linear{}, halved{}, oneColumn, sampled{order: []place{{}}, at: map[place][]int32{{}: {4}}})
+	_, err := recovered(t.Context(), &linear{}, halved{}, oneColumn, sampled{order: []promptOf{{}}, at: map[promptOf][]int32{{}: {4}}})
 	if err == nil {
 		t.Error("accepted")
 	}

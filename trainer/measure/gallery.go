@@ -69,7 +69,7 @@ func insert(list []hit, h hit) []hit {
 // contexts reads the text around the rows of the latents that are shown.
 func (g *gallery) contexts(ctx context.Context, runs []stream.Source, f recon.Firing) ([]coder.Latent, error) {
 	shown := g.choose(f)
-	texts := reader{runs: runs, tokens: map[place]map[int32]string{}}
+	texts := reader{runs: runs, tokens: map[promptOf]map[int32]string{}}
 	for _, i := range shown {
 		for _, h := range g.best[i] {
 			texts.want(h.key)
@@ -108,38 +108,41 @@ func (g *gallery) choose(f recon.Firing) []int32 {
 	return shown
 }
 
-// place is a prompt of a run.
-type place struct {
-	run int32
-	row int64
-}
+// promptOf is a prompt of a run, unitOf a unit of one.
+type (
+	promptOf struct {
+		run    int32
+		prompt int64
+	}
+	unitOf struct{ run, unit int32 }
+)
 
 // reader fetches the tokens of prompts.
 type reader struct {
 	runs   []stream.Source
-	units  []place // run and unit, to be read
-	tokens map[place]map[int32]string
+	units  []unitOf // to be read
+	tokens map[promptOf]map[int32]string
 }
 
 func (r *reader) want(k stream.Key) {
-	if at := (place{k.Run, k.Prompt}); r.tokens[at] == nil {
+	if at := (promptOf{k.Run, k.Prompt}); r.tokens[at] == nil {
 		r.tokens[at] = map[int32]string{}
-		r.units = append(r.units, place{k.Run, int64(k.Unit)})
+		r.units = append(r.units, unitOf{k.Run, k.Unit})
 	}
 }
 
 func (r *reader) read(ctx context.Context) error {
-	slices.SortFunc(r.units, func(a, b place) int { return cmp.Or(cmp.Compare(a.run, b.run), cmp.Compare(a.row, b.row)) })
+	slices.SortFunc(r.units, func(a, b unitOf) int { return cmp.Or(cmp.Compare(a.run, b.run), cmp.Compare(a.unit, b.unit)) })
 	for _, u := range slices.Compact(r.units) {
-		if err := r.unit(ctx, u.run, int(u.row)); err != nil {
-			return fmt.Errorf("read the tokens of unit %d of %s: %w", u.row, r.runs[u.run].Store, err)
+		if err := r.unit(ctx, u); err != nil {
+			return fmt.Errorf("read the tokens of unit %d of %s: %w", u.unit, r.runs[u.run].Store, err)
 		}
 	}
 	return nil
 }
 
-func (r *reader) unit(ctx context.Context, at int32, unit int) error {
-	s, err := shard.Open(ctx, r.runs[at].Store, run.UnitKey(unit))
+func (r *reader) unit(ctx context.Context, u unitOf) error {
+	s, err := shard.Open(ctx, r.runs[u.run].Store, run.UnitKey(int(u.unit)))
 	if err != nil {
 		return err
 	}
@@ -154,7 +157,7 @@ func (r *reader) unit(ctx context.Context, at int32, unit int) error {
 		}
 		rows, pos, tokens := cols[0].([]int64), cols[1].([]int32), cols[2].([]string)
 		for i, row := range rows {
-			if kept := r.tokens[place{at, row}]; kept != nil {
+			if kept := r.tokens[promptOf{u.run, row}]; kept != nil {
 				kept[pos[i]] = brief(tokens[i])
 			}
 		}
@@ -172,7 +175,7 @@ func brief(token string) string {
 
 // context walks from a row to both sides until a neighbour is missing.
 func (r *reader) context(h hit) coder.Context {
-	tokens := r.tokens[place{h.key.Run, h.key.Prompt}]
+	tokens := r.tokens[promptOf{h.key.Run, h.key.Prompt}]
 	c := coder.Context{Value: h.value, Run: int(h.key.Run), Row: h.key.Prompt, Pos: h.key.Pos, Token: tokens[h.key.Pos]}
 	at := h.key.Pos - 1
 	for ; h.key.Pos-at <= tokensBefore && tokens[at] != ""; at-- {

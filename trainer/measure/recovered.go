@@ -28,16 +28,16 @@ type reconstructor interface {
 // sampled is the first prompts of a stream, with the positions that the coder reads.
 type sampled struct {
 	limit int
-	order []place
-	at    map[place][]int32
+	order []promptOf
+	at    map[promptOf][]int32
 }
 
 func (s *sampled) add(rows []stream.Key) {
 	if s.at == nil {
-		s.at = map[place][]int32{}
+		s.at = map[promptOf][]int32{}
 	}
 	for _, k := range rows {
-		p := place{k.Run, k.Prompt}
+		p := promptOf{k.Run, k.Prompt}
 		if s.at[p] == nil && len(s.order) < s.limit {
 			s.order = append(s.order, p)
 			s.at[p] = []int32{}
@@ -69,16 +69,16 @@ func recovered(ctx context.Context, h PatchedModel, m Meter, f form, s sampled) 
 	}
 	l := make([]losses, len(f.out))
 	for _, p := range s.order {
-		ids, err := h.Prompt(int(p.run), p.row)
+		ids, err := h.Prompt(int(p.run), p.prompt)
 		if err != nil {
 			return nil, err
 		}
 		at := slices.Sorted(slices.Values(s.at[p]))
 		if last := at[len(at)-1]; int(last) >= len(ids) {
-			return nil, fmt.Errorf("row %d has %d tokens, the run holds its position %d: the input is not the run's", p.row, len(ids), last)
+			return nil, fmt.Errorf("row %d has %d tokens, the run holds its position %d: the input is not the run's", p.prompt, len(ids), last)
 		}
 		if err := f.prompt(ctx, h, r, ids, at, l); err != nil {
-			return nil, fmt.Errorf("run row %d with the reconstructions: %w", p.row, err)
+			return nil, fmt.Errorf("run row %d with the reconstructions: %w", p.prompt, err)
 		}
 	}
 	return f.metrics(l, len(s.order)), nil

@@ -14,9 +14,9 @@ import (
 	"go.uber.org/goleak"
 
 	"actfleet/shard"
+	"actfleet/shard/shardtest"
 	"actfleet/shard/store/mem"
 	"actfleet/trainer/coder"
-	"actfleet/trainer/runtest"
 	"actfleet/trainer/stream"
 )
 
@@ -24,19 +24,25 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const width = 12
 
+// source commits a run to a store in memory.
+func source(tb testing.TB, r shardtest.Run) stream.Source {
+	st := mem.New(time.Now)
+	return stream.Source{Store: st, Plan: r.Write(tb, st)}
+}
+
 // planted is a run of 600 prompts in 150 groups; the label shifts fc2_1 along
 // direction(j), says nothing in fc2_0, and feature 3 of fc2_1 is constant. Tokens
 // that are not the last carry noise of another label.
-func planted(change func(*runtest.Run)) runtest.Run {
+func planted(change func(*shardtest.Run)) shardtest.Run {
 	r := rand.New(rand.NewPCG(3, 3))
-	run := runtest.Run{Tokens: "all", Units: 3, Rows: make([]runtest.Row, 600),
+	run := shardtest.Run{Tokens: "all", Units: 3, Rows: make([]shardtest.Row, 600),
 		Vectors: []shard.Vector{{Name: "fc2_0", Width: width, Dtype: shard.F32}, {Name: "fc2_1", Width: width, Dtype: shard.F32}}}
 	noise := make([]float32, 600*width)
 	for i := range noise {
 		noise[i] = float32(r.NormFloat64())
 	}
 	for i := range run.Rows {
-		run.Rows[i] = runtest.Row{Tokens: 3, Label: int32(r.IntN(2)), Group: fmt.Sprint("g", i/4), PYes: float32(r.Float64())}
+		run.Rows[i] = shardtest.Row{Tokens: 3, Label: int32(r.IntN(2)), Group: fmt.Sprint("g", i/4), PYes: float32(r.Float64())}
 		run.Rows[i].Split = []string{"train", "train", "train", "val", "test"}[i/4%5]
 	}
 	run.Fill = func(c int, row int64, pos int32, dst []float32) {
@@ -63,9 +69,9 @@ func config() Config {
 		MaxIter: 500, Filter: stream.Filter{Tokens: "last"}, Scalars: Columns{"label", "group", "split"}}
 }
 
-func fitRun(t testing.TB, run runtest.Run, c Config) (*Report, error) {
+func fitRun(t testing.TB, run shardtest.Run, c Config) (*Report, error) {
 	t.Helper()
-	return Fit(t.Context(), []stream.Source{run.Write(t, mem.New(time.Now))}, c)
+	return Fit(t.Context(), []stream.Source{source(t, run)}, c)
 }
 
 // accuracy of scores over a split.
@@ -143,7 +149,7 @@ func TestTestRowsDoNotMatter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := fitRun(t, planted(func(r *runtest.Run) {
+	b, err := fitRun(t, planted(func(r *shardtest.Run) {
 		fill := r.Fill
 		r.Fill = func(c int, row int64, pos int32, dst []float32) {
 			fill(c, row, pos, dst)
@@ -171,12 +177,12 @@ func TestTestRowsDoNotMatter(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	for name, c := range map[string]struct {
-		change func(*runtest.Run)
+		change func(*shardtest.Run)
 		want   error
 	}{
-		"group in two splits": {func(r *runtest.Run) { r.Rows[1].Split = "test" }, ErrLeak},
-		"label of 2":          {func(r *runtest.Run) { r.Rows[17].Label = 2 }, ErrLabel},
-		"one class":           {func(r *runtest.Run) { relabel(r, 1) }, ErrLabel},
+		"group in two splits": {func(r *shardtest.Run) { r.Rows[1].Split = "test" }, ErrLeak},
+		"label of 2":          {func(r *shardtest.Run) { r.Rows[17].Label = 2 }, ErrLabel},
+		"one class":           {func(r *shardtest.Run) { relabel(r, 1) }, ErrLabel},
 	} {
 		if _, err := fitRun(t, planted(c.change), config()); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
@@ -199,7 +205,7 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
-	_, err := fitRun(t, planted(func(r *runtest.Run) {
+	_, err := fitRun(t, planted(func(r *shardtest.Run) {
 		fill := r.Fill
 		r.Fill = func(c int, row int64, pos int32, dst []float32) {
 			if fill(c, row, pos, dst); row == 5 {
@@ -212,7 +218,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func relabel(r *runtest.Run, label int32) {
+func relabel(r *shardtest.Run, label int32) {
 	for i := range r.Rows {
 		r.Rows[i].Label = label
 	}
@@ -257,7 +263,7 @@ func TestHashedSplits(t *testing.T) {
 		t.Errorf("ungrouped: %v", err)
 	}
 	// A run without val: a part of train becomes val.
-	rep, err = fitRun(t, planted(func(r *runtest.Run) {
+	rep, err = fitRun(t, planted(func(r *shardtest.Run) {
 		for i := range r.Rows {
 			if r.Rows[i].Split == "val" {
 				r.Rows[i].Split = "ood"

@@ -8,23 +8,24 @@ import (
 	"time"
 
 	"actfleet/shard"
+	"actfleet/shard/shardtest"
 	"actfleet/shard/store/mem"
-	"actfleet/trainer/runtest"
 	"actfleet/trainer/stream"
 )
 
 // sourcesOf writes runs, each into a store of its own.
-func sourcesOf(t *testing.T, runs ...runtest.Run) (out []stream.Source) {
+func sourcesOf(t *testing.T, runs ...shardtest.Run) (out []stream.Source) {
 	t.Helper()
 	for _, r := range runs {
-		out = append(out, r.Write(t, mem.New(time.Now)))
+		st := mem.New(time.Now)
+		out = append(out, stream.Source{Store: st, Plan: r.Write(t, st)})
 	}
 	return out
 }
 
 // Row 7 of one run and row 7 of another are two prompts: as groups of their own they may lie in two splits.
 func TestRowsOfSeveralRunsAreNotMixedUp(t *testing.T) {
-	other := planted(func(r *runtest.Run) {
+	other := planted(func(r *shardtest.Run) {
 		r.Rows, r.Units = r.Rows[:400], 2 // another plan
 		for i := range r.Rows {
 			r.Rows[i].Group = "other " + r.Rows[i].Group

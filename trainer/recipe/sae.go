@@ -109,13 +109,13 @@ func (s SAE) problems() (errs []error) {
 // The greatest dead_tokens that Auto gives: what most published trainings use.
 const maxDeadTokens = 10_000_000
 
-// rateAt2048 is the learning rate for 2048 latents and vectors brought to unit mean
+// lrAt2048 is the learning rate for 2048 latents and vectors brought to unit mean
 // square, the best of 2e-3, 4e-3 and 8e-3 over 500 steps on sparse sums of 1024
 // directions; it falls with the root of the width as others scale theirs.
-const rateAt2048 = 4e-3
+const lrAt2048 = 4e-3
 
-// rateOf is an optimizer's learning rate in multiples of Adam's, about the best on planted directions.
-func rateOf(n optim.Name) float64 {
+// lrScale is an optimizer's learning rate in multiples of Adam's, about the best on planted directions.
+func lrScale(n optim.Name) float64 {
 	switch n {
 	case optim.BySGD:
 		return 5000
@@ -130,7 +130,7 @@ func rateOf(n optim.Name) float64 {
 // resolve replaces what the architecture and the data decide, for vectors of length d.
 func (s *SAE) resolve(l *Loop, d int) {
 	if l.LR == 0 {
-		l.LR = rateAt2048 * rateOf(optim.Name(s.Optimizer)) * math.Sqrt(2048/float64(s.Width))
+		l.LR = lrAt2048 * lrScale(optim.Name(s.Optimizer)) * math.Sqrt(2048/float64(s.Width))
 	}
 	if s.DeadTokens == Auto {
 		total := float64(l.Steps) * float64(l.Batch)

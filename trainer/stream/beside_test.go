@@ -6,9 +6,7 @@ import (
 	"io"
 	"slices"
 	"testing"
-	"time"
 
-	"actfleet/shard/store/mem"
 	"actfleet/trainer/stream"
 )
 
@@ -16,7 +14,7 @@ import (
 // order of one column alone.
 func TestSeveralColumns(t *testing.T) {
 	run := made(700, 7, 3, 8)
-	src := []stream.Source{run.Write(t, mem.New(time.Now))}
+	src := []stream.Source{source(t, run)}
 	cfg := stream.Config{Column: "fc2_3", Batch: 300, ShuffleWindow: 2, Epochs: 1, Seed: 4}
 	one, err := stream.Open(context.Background(), src, cfg)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"actfleet/shard/run"
+	"actfleet/shard/shardtest"
 	"actfleet/shard/store"
 	"actfleet/shard/store/mem"
 	"actfleet/trainer/stream"
@@ -36,6 +37,12 @@ func keys(t testing.TB, src stream.Source, cfg stream.Config) (out []stream.Key,
 		}
 		out, overNorm = append(out, b.Keys...), overNorm+b.OverNorm
 	}
+}
+
+// source commits a run to a store in memory.
+func source(tb testing.TB, r shardtest.Run) stream.Source {
+	st := mem.New(time.Now)
+	return stream.Source{Store: st, Plan: r.Write(tb, st)}
 }
 
 // copyUnit commits a unit of one store to another.
@@ -67,7 +74,7 @@ func copyUnit(t testing.TB, from, to store.Store, u, as int) {
 func TestFollow(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		units := rapid.IntRange(2, 9).Draw(rt, "units")
-		whole := made(units*40, 7, units, 4).Write(t, mem.New(time.Now))
+		whole := source(t, made(units*40, 7, units, 4))
 		cfg := stream.Config{Column: "fc2_3", Batch: 37, ShuffleWindow: rapid.IntRange(1, 3).Draw(rt, "window"), Seed: 3, Epochs: 2,
 			Span: rapid.IntRange(0, 4).Draw(rt, "span")}
 		want, _, err := keys(t, whole, cfg)
@@ -106,7 +113,7 @@ func numbers(n int) []int {
 
 // The first span is read while the rest is missing, and closing ends the waiting.
 func TestFollowBegins(t *testing.T) {
-	whole := made(200, 5, 6, 4).Write(t, mem.New(time.Now))
+	whole := source(t, made(200, 5, 6, 4))
 	growing := mem.New(time.Now)
 	for u := range 2 {
 		copyUnit(t, whole.Store, growing, u, u)
@@ -140,7 +147,7 @@ func TestFollowBegins(t *testing.T) {
 
 // Spans keep units together in the first epoch, in their order.
 func TestSpans(t *testing.T) {
-	src := made(600, 5, 6, 4).Write(t, mem.New(time.Now))
+	src := source(t, made(600, 5, 6, 4))
 	got, _, err := keys(t, src, stream.Config{Column: "fc2_3", Batch: 50, ShuffleWindow: 9, Span: 2, Epochs: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -155,8 +162,8 @@ func TestSpans(t *testing.T) {
 
 // Shards that are not what the plan or the manifest says are refused by name.
 func TestChangedShards(t *testing.T) {
-	whole := made(200, 5, 4, 4).Write(t, mem.New(time.Now))
-	other := made(208, 5, 4, 4).Write(t, mem.New(time.Now))
+	whole := source(t, made(200, 5, 4, 4))
+	other := source(t, made(208, 5, 4, 4))
 	cfg := stream.Config{Column: "fc2_3", Batch: 10, ShuffleWindow: 2, Epochs: 1}
 	st := mem.New(time.Now)
 	for u := range 3 {
@@ -194,7 +201,7 @@ func TestLeavesOut(t *testing.T) {
 			dst[1] = float32(math.NaN())
 		}
 	}
-	src := run.Write(t, mem.New(time.Now))
+	src := source(t, run)
 	cfg := stream.Config{Column: "fc2_3", Batch: 50, ShuffleWindow: 2, Epochs: 1, MaxNorm: 2}
 	got, overNorm, err := keys(t, src, cfg)
 	if err != nil || overNorm != 100 {

@@ -11,15 +11,14 @@ import (
 
 	"actfleet/shard"
 	"actfleet/shard/run"
+	"actfleet/shard/shardtest"
 	"actfleet/shard/store/local"
-	"actfleet/shard/store/mem"
-	"actfleet/trainer/runtest"
 	"actfleet/trainer/stream"
 )
 
 // made is a run whose vectors say where they come from; values are exact in f16.
-func made(rows, tokens, units, width int) runtest.Run {
-	r := runtest.Run{Tokens: "all", Units: units, Rows: make([]runtest.Row, rows),
+func made(rows, tokens, units, width int) shardtest.Run {
+	r := shardtest.Run{Tokens: "all", Units: units, Rows: make([]shardtest.Row, rows),
 		Vectors: []shard.Vector{{Name: "resid_0", Width: 3, Dtype: shard.F32}, {Name: "fc2_3", Width: width, Dtype: shard.F16}},
 		Fill: func(c int, row int64, pos int32, dst []float32) {
 			for j := range dst {
@@ -27,7 +26,7 @@ func made(rows, tokens, units, width int) runtest.Run {
 			}
 		}}
 	for i := range r.Rows {
-		r.Rows[i] = runtest.Row{Tokens: 1 + i%tokens, Split: []string{"train", "test"}[i%2], Group: "g"}
+		r.Rows[i] = shardtest.Row{Tokens: 1 + i%tokens, Split: []string{"train", "test"}[i%2], Group: "g"}
 	}
 	return r
 }
@@ -35,7 +34,7 @@ func made(rows, tokens, units, width int) runtest.Run {
 func TestReadsShards(t *testing.T) {
 	for _, width := range []int{8, 1500} { // one page a row group, and several
 		run := made(700, 7, 3, width)
-		src := run.Write(t, mem.New(time.Now))
+		src := source(t, run)
 		for column, name := range []string{"resid_0", "fc2_3"} {
 			s, err := stream.Open(context.Background(), []stream.Source{src}, stream.Config{
 				Column: name, Batch: 300, ShuffleWindow: 2, Epochs: 1, Filter: stream.Filter{Tokens: "last", Where: []string{"split=test"}}})
@@ -76,7 +75,7 @@ func TestReadsShards(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
-	src := made(20, 3, 2, 8).Write(t, mem.New(time.Now))
+	src := source(t, made(20, 3, 2, 8))
 	for name, cfg := range map[string]stream.Config{
 		"column":  {Column: "fc9_9", Batch: 1, ShuffleWindow: 1},
 		"batch":   {Column: "fc2_3", Batch: 0, ShuffleWindow: 1},
@@ -99,7 +98,7 @@ func BenchmarkStream(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			src := made(2000, 16*256*8/width/4, 4, width).Write(b, st)
+			src := stream.Source{Store: st, Plan: made(2000, 16*256*8/width/4, 4, width).Write(b, st)}
 			cfg := stream.Config{Column: "fc2_3", Batch: 2048, ShuffleWindow: 32, Prefetch: 2}
 			s, err := stream.Open(context.Background(), []stream.Source{src}, cfg)
 			if err != nil {

@@ -65,7 +65,7 @@ func (s seen) Collect(out chan<- prometheus.Metric) {
 	if p.ETA >= 0 {
 		gauge(runETA, p.ETA.Seconds())
 	}
-	gauge(fleetSpeed, p.Rate)
+	gauge(fleetSpeed, p.Throughput)
 	for state, n := range nodesByCondition(p) {
 		gauge(fleetNodes, float64(n), state)
 	}

@@ -36,7 +36,7 @@ func (view) Progress() coordinator.Progress {
 		}
 		return n
 	}
-	return coordinator.Progress{Done: 10, Total: 20, Rate: 2, ETA: 5 * time.Second,
+	return coordinator.Progress{Done: 10, Total: 20, Throughput: 2, ETA: 5 * time.Second,
 		Nodes: []coordinator.NodeProgress{node("me", true, 11, 12), node("other", true, 12), node("dead", false, 13)}}
 }
 

@@ -125,13 +125,13 @@ func (l *Listing) rate(f *Frame) {
 		l.seen = l.seen[1:]
 	}
 	if took := f.At.Sub(l.seen[0].at).Seconds(); took > 0 {
-		f.Rate = float64(f.Done-l.seen[0].done) / took
+		f.Throughput = float64(f.Done-l.seen[0].done) / took
 	}
 	switch {
 	case f.complete():
 		f.ETA = 0
-	case f.Rate > 0:
-		f.ETA = time.Duration(float64(f.Total-f.Done) / f.Rate * float64(time.Second))
+	case f.Throughput > 0:
+		f.ETA = time.Duration(float64(f.Total-f.Done) / f.Throughput * float64(time.Second))
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 // Summary is the Frame in one line.
 func (f Frame) Summary() string {
 	parts := []string{fmt.Sprintf("%d of %d units committed", f.Done, f.Total)}
-	if f.Rate > 0 {
-		parts = append(parts, fmt.Sprintf("%.3g units/s", f.Rate))
+	if f.Throughput > 0 {
+		parts = append(parts, fmt.Sprintf("%.3g units/s", f.Throughput))
 	}
 	if f.ETA > 0 {
 		parts = append(parts, "ETA "+timeText(f.ETA))

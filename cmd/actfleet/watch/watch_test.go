@@ -194,12 +194,12 @@ func TestListingRate(t *testing.T) {
 		f, _ = l.Frame(t.Context())
 		now, done = now.Add(time.Second), min(done+2, 400)
 	}
-	if f.Rate != 0 || f.ETA != -1 || len(l.seen) > 62 {
-		t.Errorf("a run that stands still: %v units/s, ETA %v, %d samples", f.Rate, f.ETA, len(l.seen))
+	if f.Throughput != 0 || f.ETA != -1 || len(l.seen) > 62 {
+		t.Errorf("a run that stands still: %v units/s, ETA %v, %d samples", f.Throughput, f.ETA, len(l.seen))
 	}
 	done += 60
-	if f, _ = l.Frame(t.Context()); f.Rate < 0.9 || f.Rate > 1.1 {
-		t.Errorf("%v units/s, want one", f.Rate)
+	if f, _ = l.Frame(t.Context()); f.Throughput < 0.9 || f.Throughput > 1.1 {
+		t.Errorf("%v units/s, want one", f.Throughput)
 	}
 }
 

@@ -1,7 +1,6 @@
 package arch
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sort"
@@ -18,6 +17,7 @@ var ErrUnsupported = errors.New("unsupported model")
 // Shape is the size of a network.
 type Shape struct {
 	Layers, Hidden, Vocab, MaxPositions int
+	NoHead                              bool // there is no output matrix, so it gives no logits
 }
 
 // Emit receives the output x [B, T, width] of a site of the block being computed; x lives until the
@@ -34,30 +34,33 @@ type Network interface {
 	Embed(s *torch.Scope, ids *torch.Tensor, before int) *torch.Tensor
 	// Block maps the hidden states x [B, T, Hidden] to the next ones; Emit sees every site but resid.
 	Block(s *torch.Scope, i int, x *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor
-	// Logits maps final hidden states [N, Hidden] to next-token logits [N, Vocab].
+	// Logits maps final hidden states [N, Hidden] to next-token logits [N, Vocab], where Shape has a head.
 	Logits(s *torch.Scope, x *torch.Tensor) *torch.Tensor
 }
 
-// A family builds a Network from the text of config.json and the weights.
+// A family builds a Network from a config.json and the weights.
 type family struct {
-	load func(s *torch.Scope, config []byte, src *layer.Source) (Network, error)
+	load func(s *torch.Scope, config Config, src *layer.Source) (Network, error)
 	// buffer says which tensors of a file are no weights and may be left alone; nil: none.
 	buffer func(name string) bool
+	// root is what the names of all weights but the head's begin with, embed the rest of the embedding's name;
+	// empty where names are taken as they are.
+	root, embed string
 }
 
 var families = map[string]family{
-	"phi":                  {loadPhi, oldRotary},
-	"phi-msft":             {loadMsft, msftBuffer},
-	"mixformer-sequential": {loadMsft, msftBuffer},
-	"llama":                {loadLlama, oldRotary},
-	"mistral":              {loadMistral, oldRotary},
-	"qwen2":                {loadQwen2, oldRotary},
-	"qwen3":                {loadQwen3, oldRotary},
-	"gpt_neox":             {loadNeoX, neoxBuffer},
-	"gpt2":                 {loadGPT2, gpt2Buffer},
-	"gemma":                {loadGemma, oldRotary},
-	"gemma2":               {loadGemma2, oldRotary},
-	"gemma3_text":          {loadGemma3, oldRotary},
+	"phi":                  {loadPhi, oldRotary, "model.", "embed_tokens.weight"},
+	"phi-msft":             {loadMsft, msftBuffer, "", ""},
+	"mixformer-sequential": {loadMsft, msftBuffer, "", ""},
+	"llama":                {loadLlama, oldRotary, "model.", "embed_tokens.weight"},
+	"mistral":              {loadMistral, oldRotary, "model.", "embed_tokens.weight"},
+	"qwen2":                {loadQwen2, oldRotary, "model.", "embed_tokens.weight"},
+	"qwen3":                {loadQwen3, oldRotary, "model.", "embed_tokens.weight"},
+	"gpt_neox":             {loadNeoX, neoxBuffer, "gpt_neox.", "embed_in.weight"},
+	"gpt2":                 {loadGPT2, gpt2Buffer, "transformer.", "wte.weight"},
+	"gemma":                {loadGemma, oldRotary, "model.", "embed_tokens.weight"},
+	"gemma2":               {loadGemma2, oldRotary, "model.", "embed_tokens.weight"},
+	"gemma3_text":          {loadGemma3, oldRotary, "model.", "embed_tokens.weight"},
 }
 
 // oldRotary is a table that files of older transformers carry along.
@@ -68,8 +71,8 @@ func ModelType(config []byte) (string, error) {
 	var head struct {
 		ModelType string `json:"model_type"`
 	}
-	if err := json.Unmarshal(config, &head); err != nil {
-		return "", fmt.Errorf("parse config.json: %w", err)
+	if err := readJSON(config, &head); err != nil {
+		return "", err
 	}
 	if families[head.ModelType].load == nil {
 		return "", fmt.Errorf("%w: model_type %q (known: %s)", ErrUnsupported, head.ModelType, strings.Join(known(), ", "))
@@ -79,8 +82,8 @@ func ModelType(config []byte) (string, error) {
 
 // Load builds the network that config describes from the weights in src. A weight that no layer took is
 // an error (layer.ErrMismatch), unless the family knows it as a buffer.
-func Load(s *torch.Scope, config []byte, src *layer.Source) (Network, error) {
-	name, err := ModelType(config)
+func Load(s *torch.Scope, config Config, src *layer.Source) (Network, error) {
+	name, err := ModelType(config.Text)
 	if err != nil {
 		return nil, err
 	}

@@ -80,6 +80,7 @@ func (m *stack) load(s *torch.Scope, src *layer.Source, n stackNames, block func
 	if m.embed, m.head, err = n.vocabulary.load(s, src); err != nil {
 		return err
 	}
+	m.shape.NoHead = m.head == nil
 	for i := range m.shape.Layers {
 		b, err := block(src.Block(i, m.shape.Layers), n.block(i))
 		if err != nil {

@@ -15,6 +15,7 @@ func loadDecoder(s *torch.Scope, d design, src *layer.Source) (Network, error) {
 	if m.embed, m.head, err = v.load(s, src); err != nil {
 		return nil, err
 	}
+	m.shape.NoHead = m.head == nil
 	for i := range d.shape.Layers {
 		block, err := d.loadBlock(s, src.Block(i, d.shape.Layers), fmt.Sprintf("model.layers.%d.", i))
 		if err != nil {

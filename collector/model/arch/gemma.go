@@ -47,7 +47,7 @@ func softcap(name string, v *float64) (float64, error) {
 
 // loadGemma is Gemma 1. Its hidden_act "gelu" means the tanh approximation, and its hidden_activation
 // was never read.
-func loadGemma(s *torch.Scope, text []byte, src *layer.Source) (Network, error) {
+func loadGemma(s *torch.Scope, text Config, src *layer.Source) (Network, error) {
 	var c struct {
 		gemmaConfig
 		Act string `json:"hidden_act"`

@@ -17,7 +17,7 @@ type gemma2Config struct {
 
 // loadGemma2 has norms on both sides of attention and MLP, windows in every other block beginning with
 // the first, and two softcaps. Only hidden_activation is read, not hidden_act.
-func loadGemma2(s *torch.Scope, text []byte, src *layer.Source) (Network, error) {
+func loadGemma2(s *torch.Scope, text Config, src *layer.Source) (Network, error) {
 	window, scoreCap, logitCap := 4096, 50.0, 30.0
 	c := gemma2Config{gemmaConfig: gemmaDefaults(2304, 9216, 26, 8, 4, 256000, 8192), windowConfig: windowConfig{Window: &window},
 		Act: "gelu_pytorch_tanh", QueryScalar: 256, ScoreCap: &scoreCap, LogitCap: &logitCap}

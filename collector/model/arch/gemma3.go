@@ -23,7 +23,7 @@ type gemma3Config struct {
 
 // loadGemma3 is Gemma 2 with QK-norm, five windowed blocks to one full, and two rotations: a scaling rule
 // applies to full blocks alone. attn_logit_softcapping is not read by Hugging Face either.
-func loadGemma3(s *torch.Scope, text []byte, src *layer.Source) (Network, error) {
+func loadGemma3(s *torch.Scope, text Config, src *layer.Source) (Network, error) {
 	window := 4096
 	c := gemma3Config{gemmaConfig: gemmaDefaults(2304, 9216, 26, 8, 4, 262208, 131072), windowConfig: windowConfig{Window: &window},
 		Act: "gelu_pytorch_tanh", QueryScalar: 256, Pattern: 6}

@@ -28,7 +28,13 @@ type gpt2Config struct {
 const gpt2Harmless = `n_ctx summary_type summary_use_proj summary_activation summary_proj_to_labels
 	summary_first_dropout reorder_and_upcast_attn n_special output_past predict_special_tokens`
 
-func parseGPT2(text []byte) (gpt2Config, error) {
+// derived are keys of other families that this one's sizes decide.
+func (c *gpt2Config) derived() map[string]int {
+	return map[string]int{"hidden_size": c.Hidden, "num_hidden_layers": c.Layers, "num_attention_heads": c.Heads, "num_key_value_heads": c.Heads,
+		"max_position_embeddings": c.Positions, "head_dim": ratio(c.Hidden, c.Heads), "intermediate_size": c.inner()}
+}
+
+func parseGPT2(text Config) (gpt2Config, error) {
 	c := gpt2Config{Vocab: 50257, Positions: 1024, Hidden: 768, Layers: 12, Heads: 12, Act: "gelu_new", Eps: 1e-5, Scale: true, Tied: true}
 	if err := parse(text, &c, gpt2Harmless); err != nil {
 		return c, err
@@ -49,7 +55,7 @@ type gpt2 struct {
 	positions *torch.Tensor // [Positions, Hidden]
 }
 
-func loadGPT2(s *torch.Scope, text []byte, src *layer.Source) (Network, error) {
+func loadGPT2(s *torch.Scope, text Config, src *layer.Source) (Network, error) {
 	c, err := parseGPT2(text)
 	if err != nil {
 		return nil, err
@@ -64,15 +70,11 @@ func loadGPT2(s *torch.Scope, text []byte, src *layer.Source) (Network, error) {
 }
 
 func (m *gpt2) load(s *torch.Scope, src *layer.Source) (err error) {
-	at := "transformer." // the oldest files lack it
-	if src.Has("wpe.weight") {
-		at = ""
-	}
-	if m.positions, err = src.Tensor(s, at+"wpe.weight", m.cfg.Positions, m.cfg.Hidden); err != nil {
+	if m.positions, err = src.Tensor(s, "transformer.wpe.weight", m.cfg.Positions, m.cfg.Hidden); err != nil {
 		return err
 	}
-	names := stackNames{vocabulary: vocabulary{embed: at + "wte", head: "lm_head", tied: m.cfg.Tied},
-		block: func(i int) string { return fmt.Sprintf("%sh.%d.", at, i) }, norm: at + "ln_f", eps: m.cfg.Eps}
+	names := stackNames{vocabulary: vocabulary{embed: "transformer.wte", head: "lm_head", tied: m.cfg.Tied},
+		block: func(i int) string { return fmt.Sprintf("transformer.h.%d.", i) }, norm: "transformer.ln_f", eps: m.cfg.Eps}
 	return m.stack.load(s, src, names, func(src *layer.Source, at string) (stackBlock, error) { return m.loadBlock(s, src, at) })
 }
 

@@ -13,7 +13,7 @@ type vocabulary struct {
 }
 
 // load reads both matrices. With tied set, the one that is absent is the other; when both are there,
-// each is used as it is, as transformers 5 does.
+// each is used as it is, as transformers 5 does. A head that is absent and not tied is nil: taps need none.
 func (v vocabulary) load(s *torch.Scope, src *layer.Source) (embed, head *torch.Tensor, err error) {
 	if v.tied && !src.Has(v.embed+".weight") && src.Has(v.head+".weight") {
 		head, err = src.Tensor(s, v.head+".weight", v.size, v.width)
@@ -22,8 +22,12 @@ func (v vocabulary) load(s *torch.Scope, src *layer.Source) (embed, head *torch.
 	if embed, err = src.Tensor(s, v.embed+".weight", v.size, v.width); err != nil {
 		return nil, nil, err
 	}
-	if v.tied && !src.Has(v.head+".weight") {
+	switch {
+	case src.Has(v.head + ".weight"):
+	case v.tied:
 		return embed, embed, nil
+	default:
+		return embed, nil, nil
 	}
 	head, err = src.Tensor(s, v.head+".weight", v.size, v.width)
 	return embed, head, err

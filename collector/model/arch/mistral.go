@@ -13,7 +13,7 @@ type mistralConfig struct {
 	Window *int   `json:"sliding_window"` // null: none
 }
 
-func loadMistral(s *torch.Scope, text []byte, src *layer.Source) (Network, error) {
+func loadMistral(s *torch.Scope, text Config, src *layer.Source) (Network, error) {
 	window, kv := 4096, 8
 	c := mistralConfig{Act: "silu", Window: &window,
 		decoderConfig: decoderConfig{Vocab: 32000, Hidden: 4096, Inner: 14336, Layers: 32, Heads: 32, KVHeads: &kv, Positions: 4096 * 32, Eps: 1e-6}}

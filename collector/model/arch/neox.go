@@ -28,7 +28,12 @@ type neoxConfig struct {
 	rotaryConfig
 }
 
-func parseNeoX(text []byte) (neoxConfig, error) {
+// derived are keys of other families that this one's sizes decide.
+func (c *neoxConfig) derived() map[string]int {
+	return map[string]int{"head_dim": ratio(c.Hidden, c.Heads), "num_key_value_heads": c.Heads}
+}
+
+func parseNeoX(text Config) (neoxConfig, error) {
 	c := neoxConfig{Vocab: 50432, Hidden: 6144, Inner: 24576, Layers: 44, Heads: 64, Positions: 2048, Act: "gelu", Eps: 1e-5, Parallel: true, AttnBias: true}
 	if err := parse(text, &c, ""); err != nil {
 		return c, err
@@ -60,7 +65,7 @@ type neox struct {
 	rotary *layer.Rotary
 }
 
-func loadNeoX(s *torch.Scope, text []byte, src *layer.Source) (Network, error) {
+func loadNeoX(s *torch.Scope, text Config, src *layer.Source) (Network, error) {
 	c, err := parseNeoX(text)
 	if err != nil {
 		return nil, err

@@ -27,8 +27,13 @@ type phiConfig struct {
 	rotated int // channels of a head that turn, where the config gives no fraction; 0 otherwise
 }
 
+// derived are keys of other families that this one's sizes decide.
+func (c *phiConfig) derived() map[string]int {
+	return map[string]int{"head_dim": ratio(c.Hidden, c.Heads)}
+}
+
 // parsePhi fills in Hugging Face's defaults and refuses what this file does not compute.
-func parsePhi(text []byte) (phiConfig, error) {
+func parsePhi(text Config) (phiConfig, error) {
 	c := phiConfig{Vocab: 51200, Hidden: 2048, Inner: 8192, Layers: 24, Heads: 32, Positions: 2048, Act: "gelu_new", Eps: 1e-5}
 	if err := parse(text, &c, ""); err != nil {
 		return c, err
@@ -97,7 +102,7 @@ type phiBlock struct {
 	qNorm, kNorm *layer.LayerNorm // over one head, before the rotation; nil without qk_layernorm
 }
 
-func loadPhi(s *torch.Scope, text []byte, src *layer.Source) (Network, error) {
+func loadPhi(s *torch.Scope, text Config, src *layer.Source) (Network, error) {
 	c, err := parsePhi(text)
 	if err != nil {
 		return nil, err
@@ -124,8 +129,10 @@ func (m *phi) load(s *torch.Scope, src *layer.Source) (err error) {
 	if m.embed, m.head.Weight, err = v.load(s, src); err != nil {
 		return err
 	}
-	if m.head.Bias, err = src.Tensor(s, m.names.head+".bias", c.Vocab); err != nil {
-		return err
+	if m.head.Weight != nil {
+		if m.head.Bias, err = src.Tensor(s, m.names.head+".bias", c.Vocab); err != nil {
+			return err
+		}
 	}
 	for i := range c.Layers {
 		block, err := m.loadBlock(s, src.Block(i, c.Layers), m.names.block(i))
@@ -181,7 +188,7 @@ func (m *phi) loadQKNorm(s *torch.Scope, src *layer.Source, at string, b *phiBlo
 }
 
 func (m *phi) Shape() Shape {
-	return Shape{Layers: m.cfg.Layers, Hidden: m.cfg.Hidden, Vocab: m.cfg.Vocab, MaxPositions: m.cfg.Positions}
+	return Shape{Layers: m.cfg.Layers, Hidden: m.cfg.Hidden, Vocab: m.cfg.Vocab, MaxPositions: m.cfg.Positions, NoHead: m.head.Weight == nil}
 }
 
 func (m *phi) Width(site tap.Site) int {

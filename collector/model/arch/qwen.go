@@ -32,7 +32,7 @@ func (c qwenConfig) design() (design, error) {
 }
 
 // loadQwen2 has biases on q, k and v, and none elsewhere.
-func loadQwen2(s *torch.Scope, text []byte, src *layer.Source) (Network, error) {
+func loadQwen2(s *torch.Scope, text Config, src *layer.Source) (Network, error) {
 	c := qwenDefaults()
 	if err := parse(text, &c, ""); err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func loadQwen2(s *torch.Scope, text []byte, src *layer.Source) (Network, error) 
 }
 
 // loadQwen3 norms each query and key head; its biases are all or none, and none in the MLP.
-func loadQwen3(s *torch.Scope, text []byte, src *layer.Source) (Network, error) {
+func loadQwen3(s *torch.Scope, text Config, src *layer.Source) (Network, error) {
 	var c struct {
 		qwenConfig
 		AttnBias bool `json:"attention_bias"`

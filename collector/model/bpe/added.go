@@ -16,6 +16,7 @@ type addedToken struct {
 	RStrip     bool   `json:"rstrip"`
 	Normalized bool   `json:"normalized"`
 	Special    bool   `json:"special"`
+	Passed     bool   `json:"-"` // text like it is text (split_special_tokens)
 }
 
 // finder finds added tokens in a text: the leftmost, and of those that begin at
@@ -93,7 +94,7 @@ func (f *finder) split(text string, between func(string), found func(id int32)) 
 		}
 		start, stop := at, at+n
 		at = stop
-		if t.SingleWord && (endsInWord(text[:start]) || beginsInWord(text[stop:])) {
+		if t.Passed || t.SingleWord && (endsInWord(text[:start]) || beginsInWord(text[stop:])) {
 			continue
 		}
 		if t.LStrip {

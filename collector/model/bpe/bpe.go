@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// BPE is a loaded tokenizer.json.
+// BPE is a loaded tokenizer.json. A nil one has no tokens: it encodes every text as nothing.
 type BPE struct {
 	vocab  map[string]int32 // the model's tokens as the file spells them
 	added  map[string]int32 // added tokens by content
@@ -16,11 +16,14 @@ type BPE struct {
 	normalise  normaliser
 	prepare    preparer
 	split      splitter
-	characters bool // symbols are characters with byte fallback, not bytes
-	stripOne   bool // decoding drops one leading space
+	scanner    splitter // of the last stage that has one, while the file is read
+	stages     []stage  // in place of split, where one word is cut further
+	characters bool     // symbols are characters with byte fallback, not bytes
+	stripOne   bool     // decoding drops one leading space
 	model      model
 	before     []int32 // special ids in front of a prompt
 	after      []int32 // special ids behind it
+	notes      []string
 
 	pool sync.Pool // of *encoder
 }
@@ -43,6 +46,9 @@ type model struct {
 // post-processor puts around a prompt (a beginning-of-sequence token, say); added
 // tokens inside the text are recognised either way.
 func (t *BPE) Encode(text string, special bool) []int32 {
+	if t == nil {
+		return nil
+	}
 	e, _ := t.pool.Get().(*encoder)
 	if e == nil {
 		e = &encoder{BPE: t, words: newWordCache()}
@@ -78,10 +84,28 @@ func (t *BPE) Decode(ids []int32) string {
 func (t *BPE) Token(id int32) string { return strings.ToValidUTF8(t.piece(id), "\uFFFD") }
 
 func (t *BPE) piece(id int32) string {
-	if id < 0 || int(id) >= len(t.pieces) {
+	if t == nil || id < 0 || int(id) >= len(t.pieces) {
 		return ""
 	}
 	return t.pieces[id]
+}
+
+// Notes says, a line each, where the files beside a tokenizer.json made it another tokenizer than it is alone.
+func (t *BPE) Notes() []string {
+	if t == nil {
+		return nil
+	}
+	return t.notes
+}
+
+// BeginsTwice says whether a prompt that Encode made with special ids begins with the same one once more: the text
+// held it already.
+func (t *BPE) BeginsTwice(ids []int32) bool {
+	if t == nil {
+		return false
+	}
+	n := len(t.before)
+	return n > 0 && len(ids) > n && ids[n] == t.before[n-1]
 }
 
 // Size is one more than the greatest id.
@@ -143,11 +167,24 @@ func (e *encoder) plain(text string) {
 		text = e.prepare(text, e.atStart)
 	}
 	e.atStart = false
+	if e.stages != nil {
+		e.cut(text, e.stages)
+		return
+	}
 	for text != "" {
 		n := e.split(text)
 		e.word(text[:n])
 		text = text[n:]
 	}
+}
+
+// cut takes a text through the stages, one piece after the other.
+func (e *encoder) cut(text string, stages []stage) {
+	if len(stages) == 0 {
+		e.word(text)
+		return
+	}
+	stages[0](text, func(word string) { e.cut(word, stages[1:]) })
 }
 
 // word encodes one word.

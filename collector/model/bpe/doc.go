@@ -13,12 +13,17 @@
 // Guaranteed: the ids are those of Hugging Face's tokenizers library for every
 // text, for every file this package loads; a file that asks for anything the
 // package does not do (another model, normaliser, pre-tokenizer or post-processor)
-// is refused with ErrUnsupported and the name of the thing, never approximated.
+// is refused with ErrUnsupported and the name of the thing, never approximated. A
+// Split may have any pattern that Oniguruma, the reference's engine, and regexp2 read
+// alike (see translate). With the files beside it (ParseBeside, LoadDir) the ids are
+// those of transformers' AutoTokenizer 5.23.
 // The split patterns, NFC and single_word follow the Unicode versions of tokenizers
 // 0.23, compared character by character in the tests. Decode(Encode(text)) is text
 // for a byte-level vocabulary with all 256 bytes and no normaliser, prefix space or
 // stripping added tokens. A BPE is safe for concurrent use.
 // Not guaranteed: a file's truncation and padding settings are not applied; of its
-// decoder only the dropped leading space is read; text that is no UTF-8, which the
+// decoder only the dropped leading space is read; letters and numbers newer than
+// Unicode 15 count as such in patterns, other classes of them do not; how long a
+// backtracking pattern takes; text that is no UTF-8, which the
 // reference cannot be given, is split as if each such byte were a symbol.
 package bpe

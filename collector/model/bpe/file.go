@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
+	"path/filepath"
 	"strings"
+
+	"actfleet/internal/smallfile"
 )
 
 // What is wrong with a file.
@@ -20,8 +23,9 @@ var (
 
 // Bounds of a file, far above real ones (Gemma: 33 MB, 262,145 tokens).
 const (
-	maxFile = 256 << 20 // bytes
-	maxID   = 1 << 22
+	maxFile   = 256 << 20 // bytes
+	maxBeside = 32 << 20  // bytes of a file beside it
+	maxID     = 1 << 22
 )
 
 // file is tokenizer.json as far as it is read.
@@ -70,17 +74,10 @@ func (m *mergeRule) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// Load reads a tokenizer.json. Errors name the path and are ErrUnsupported,
+// Load reads a tokenizer.json alone. Errors name the path and are ErrUnsupported,
 // ErrCorrupt, or what the file system says.
 func Load(path string) (*BPE, error) {
-	st, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !st.Mode().IsRegular() || st.Size() > maxFile {
-		return nil, fmt.Errorf("%s: %w: not a file of at most %d bytes", path, ErrCorrupt, maxFile)
-	}
-	text, err := os.ReadFile(path)
+	text, err := smallfile.Read(path, maxFile)
 	if err != nil {
 		return nil, err
 	}
@@ -91,27 +88,60 @@ func Load(path string) (*BPE, error) {
 	return t, nil
 }
 
+// LoadDir reads the tokenizer.json of a directory and the files beside it, as ParseBeside does, for a model_type.
+// Errors name the path and are ErrUnsupported, ErrCorrupt, or what the file system says.
+func LoadDir(dir, modelType string) (*BPE, error) {
+	path := filepath.Join(dir, "tokenizer.json")
+	text, err := smallfile.Read(path, maxFile)
+	if err != nil {
+		return nil, err
+	}
+	b := Beside{ModelType: modelType}
+	for name, into := range map[string]*[]byte{
+		"tokenizer_config.json": &b.Config, "added_tokens.json": &b.AddedTokens, "special_tokens_map.json": &b.SpecialMap,
+	} {
+		if *into, err = smallfile.Read(filepath.Join(dir, name), maxBeside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	t, err := ParseBeside(text, b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return t, nil
+}
+
 // Parse reads the text of a tokenizer.json.
 func Parse(text []byte) (*BPE, error) {
+	f, m, err := read(text)
+	if err != nil {
+		return nil, err
+	}
+	return build(f, m)
+}
+
+func read(text []byte) (*file, *modelFile, error) {
 	var f file
 	if err := json.Unmarshal(text, &f); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+		return nil, nil, fmt.Errorf("%w: %s", ErrCorrupt, inWords(err))
 	}
 	var m modelFile
 	if err := part(f.Model, "model", &m); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := m.check(); err != nil {
-		return nil, err
-	}
+	return &f, &m, m.check()
+}
+
+// build makes the tokenizer of what was read.
+func build(f *file, m *modelFile) (*BPE, error) {
 	t := &BPE{vocab: m.Vocab, added: map[string]int32{}}
 	if err := t.setNormalizer(f.Normalizer); err != nil {
 		return nil, err
 	}
-	if err := t.setPreTokenizer(f.PreTokenizer, &m); err != nil {
+	if err := t.setPreTokenizer(f.PreTokenizer, m); err != nil {
 		return nil, err
 	}
-	if err := t.setModel(&m); err != nil {
+	if err := t.setModel(m); err != nil {
 		return nil, err
 	}
 	if err := t.setAdded(f.AddedTokens); err != nil {
@@ -124,13 +154,25 @@ func Parse(text []byte) (*BPE, error) {
 	return t, nil
 }
 
+// inWords is why JSON could not be read.
+func inWords(err error) string {
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrong) && wrong.Field == "":
+		return "a JSON " + wrong.Value + " stands where an object {…} is wanted"
+	case errors.As(err, &wrong):
+		return wrong.Field + " is a JSON " + wrong.Value + ", which it cannot be"
+	}
+	return err.Error()
+}
+
 // part reads one part of the file; one that is absent or null is an error.
 func part(raw json.RawMessage, name string, into any) error {
 	if isNull(raw) {
 		return fmt.Errorf("%w: no %s", ErrCorrupt, name)
 	}
 	if err := json.Unmarshal(raw, into); err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrCorrupt, name, err)
+		return fmt.Errorf("%w: %s: %s", ErrCorrupt, name, inWords(err))
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ type kind struct {
 	PrependScheme  string            `json:"prepend_scheme"` // of Metaspace: always (or absent), first, never
 	Replacement    string            `json:"replacement"`
 	Split          *bool             `json:"split"`
+	Individual     bool              `json:"individual_digits"`
 	Behavior       string            `json:"behavior"`
 	Invert         bool              `json:"invert"`
 	Pattern        pattern           `json:"pattern"`

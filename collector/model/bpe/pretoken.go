@@ -6,7 +6,7 @@ import (
 )
 
 // setPreTokenizer knows ByteLevel with or without its own pattern, alone or after
-// a Split by one of splitPatterns; and for models of characters none, Metaspace
+// Splits and Digits; and for models of characters none, Metaspace
 // and a Split behind spaces. A sequence of one is that one.
 func (t *BPE) setPreTokenizer(raw json.RawMessage, m *modelFile) error {
 	if isNull(raw) {
@@ -20,7 +20,7 @@ func (t *BPE) setPreTokenizer(raw json.RawMessage, m *modelFile) error {
 	case k.Type == "Sequence" && len(k.PreTokenizers) == 1:
 		return t.setPreTokenizer(k.PreTokenizers[0], m)
 	case k.Type == "Sequence":
-		return t.setSplitBytes(k.PreTokenizers, m)
+		return t.setStages(k.PreTokenizers, m)
 	case k.Type == "ByteLevel":
 		return t.setByteLevel(&k, m)
 	case k.Type == "Metaspace":
@@ -31,43 +31,98 @@ func (t *BPE) setPreTokenizer(raw json.RawMessage, m *modelFile) error {
 	return fmt.Errorf("%w: pre_tokenizer %q", ErrUnsupported, k.Type)
 }
 
-// setSplitBytes takes a Split by a known pattern and a ByteLevel without one.
-func (t *BPE) setSplitBytes(members []json.RawMessage, m *modelFile) error {
-	var first, second kind
-	names := typesOf(members)
-	if len(names) != 2 || names[0] != "Split" || names[1] != "ByteLevel" {
+// setStages takes any number of Splits by a pattern, Digits and Punctuation, and one ByteLevel among them. What comes
+// after the ByteLevel sees bytes as it spells them.
+func (t *BPE) setStages(members []json.RawMessage, m *modelFile) error {
+	names, bytes := typesOf(members), false
+	for i, member := range members {
+		var k kind
+		if err := part(member, "pre_tokenizer", &k); err != nil {
+			return err
+		}
+		before := len(t.stages)
+		switch {
+		case k.Type == "ByteLevel" && bytes:
+			return fmt.Errorf("%w: pre_tokenizer Sequence %s", ErrUnsupported, names)
+		case k.Type == "ByteLevel":
+			bytes = true
+			if err := t.setByteLevel(&k, m); err != nil {
+				return err
+			}
+			if i > 0 && t.prepare != nil {
+				return fmt.Errorf("%w: pre_tokenizer %s before a ByteLevel with add_prefix_space", ErrUnsupported, names[0])
+			}
+			if k.UseRegex == nil || *k.UseRegex {
+				t.stages = append(t.stages, splitter(gpt2).stage)
+			}
+			continue
+		}
+		if err := t.addStage(&k); err != nil {
+			return err
+		}
+		if bytes {
+			t.stages[before] = spelled(t.stages[before])
+		}
+	}
+	if !bytes {
 		return fmt.Errorf("%w: pre_tokenizer Sequence %s", ErrUnsupported, names)
 	}
-	if err := part(members[0], "pre_tokenizer", &first); err != nil {
-		return err
+	if len(t.stages) == 1 && t.scanner != nil && names[len(names)-1] == "ByteLevel" {
+		t.split, t.stages = t.scanner, nil
 	}
-	if err := part(members[1], "pre_tokenizer", &second); err != nil {
-		return err
-	}
-	if err := t.setByteLevel(&second, m); err != nil {
-		return err
-	}
-	if second.UseRegex == nil || *second.UseRegex || t.prepare != nil {
-		return fmt.Errorf("%w: pre_tokenizer Split before a ByteLevel with use_regex or add_prefix_space", ErrUnsupported)
-	}
-	return t.setPattern(&first)
+	return nil
 }
 
-// setPattern takes a Split by a known pattern. The patterns match every text
-// without a gap, so isolating the matches and removing what lies between them are
-// the same.
-func (t *BPE) setPattern(k *kind) error {
-	if k.Pattern.Regex == nil {
-		return fmt.Errorf("%w: pre_tokenizer Split before ByteLevel without a regular expression", ErrUnsupported)
+// spelled is a stage that sees a text's bytes as a byte-level vocabulary spells them.
+func spelled(s stage) stage {
+	return func(text string, emit func(word string)) {
+		s(spell(text), func(word string) { emit(unspell(word)) })
 	}
-	if k.Behavior != "Isolated" && (k.Behavior != "Removed" || !k.Invert) {
+}
+
+// punctuation is what the pre_tokenizer of that name takes for a sign.
+const punctuation = "[\\p{P}\\$\\+<=>\\^~\\|`]"
+
+// addStage takes one member of a sequence that is no ByteLevel.
+func (t *BPE) addStage(k *kind) error {
+	switch {
+	case k.Type == "Digits" && k.Individual:
+		return t.addIsolate(`\p{N}`)
+	case k.Type == "Digits":
+		return t.addIsolate(`\p{N}+`)
+	case k.Type == "Punctuation" && k.Behavior == "Contiguous":
+		return t.addIsolate(punctuation + "+")
+	case k.Type == "Punctuation" && (k.Behavior == "Isolated" || k.Behavior == ""):
+		return t.addIsolate(punctuation)
+	case k.Type == "Split" && k.Pattern.Regex != nil:
+		return t.addPattern(k)
+	case k.Type == "Split":
+		return fmt.Errorf("%w: pre_tokenizer Split beside ByteLevel without a regular expression", ErrUnsupported)
+	}
+	return fmt.Errorf("%w: pre_tokenizer %s beside a ByteLevel", ErrUnsupported, k.Type)
+}
+
+// addPattern takes a Split by a pattern. The patterns that have a scanner match every
+// text without a gap, so isolating their matches and removing what lies between them
+// are the same; of others, only isolating is known.
+func (t *BPE) addPattern(k *kind) error {
+	scan, whole := splitPatterns[*k.Pattern.Regex]
+	if k.Behavior != "Isolated" && (k.Behavior != "Removed" || !k.Invert || !whole) {
 		return fmt.Errorf("%w: pre_tokenizer Split with behavior %q, invert %t", ErrUnsupported, k.Behavior, k.Invert)
 	}
-	split, ok := splitPatterns[*k.Pattern.Regex]
-	if !ok {
-		return fmt.Errorf("%w: pre_tokenizer Split by the pattern %q", ErrUnsupported, *k.Pattern.Regex)
+	if !whole {
+		return t.addIsolate(*k.Pattern.Regex)
 	}
-	t.split = split
+	t.scanner, t.stages = scan, append(t.stages, scan.stage)
+	return nil
+}
+
+func (t *BPE) addIsolate(pattern string) error {
+	s, err := isolate(pattern)
+	if err != nil {
+		return fmt.Errorf("pre_tokenizer Split: %w", err)
+	}
+	t.stages = append(t.stages, s)
 	return nil
 }
 

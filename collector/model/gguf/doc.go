@@ -9,9 +9,9 @@
 // bounded by the bytes that are there before anything is allocated from it, every
 // tensor lies inside the file and over no other, names and keys are unique, rows are
 // whole blocks. Float32s gives the values that ggml's dequantisation gives, bit for
-// bit. Versions 2 and 3, little-endian, F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0,
-// Q4_K, Q5_K and Q6_K are read; everything else is refused with ErrUnsupported by
-// its name. A File is safe for concurrent use, except Close.
+// bit. Versions 2 and 3, little-endian, F32, F16, BF16 and ggml's quantised types
+// (Q4_0 to Q8_0, Q2_K to Q8_K, IQ1_S to IQ4_XS, TQ1_0, TQ2_0, MXFP4, NVFP4) are read;
+// everything else is refused with ErrUnsupported by its name. A File is safe for concurrent use, except Close.
 // Not guaranteed: finite values, models split over several files (refused), and
 // safety from a file that is shortened by somebody else while it is mapped.
 //

@@ -64,7 +64,7 @@ func (c *cursor) tensor() (Info, error) {
 func (i *Info) measure(offset uint64, length int) error {
 	l, ok := layouts[i.Dtype]
 	if !ok {
-		return fmt.Errorf("%w: tensor %q is %s (F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K and Q6_K are read)",
+		return fmt.Errorf("%w: tensor %q is %s (F32, F16, BF16 and ggml's Q, K, IQ, TQ, MXFP4 and NVFP4 types are read)",
 			ErrUnsupported, i.Name, i.Dtype)
 	}
 	row := i.Shape[len(i.Shape)-1]

@@ -3,6 +3,7 @@
 peer.py FORMAT then ARCH DIR CHECK.npz, as plain.py, as often as wanted; exit status 77 when the package
 cannot be imported.
 """
+import json
 import os
 import sys
 
@@ -30,6 +31,13 @@ def saelens():
     except ImportError as err:
         absent(err)
     sae = SAE.load_from_disk(folder, device="cpu")
+    with open(os.path.join(folder, "cfg.json")) as file:
+        written = json.load(file)["metadata"]
+    kept = {k: v for k, v in sae.cfg.metadata.items() if v is not None}
+    assert kept == {k: v for k, v in written.items() if v is not None}, f"metadata of {arch}: {kept}, written {written}"
+    if "hook_name" in written:  # and they are what was known
+        assert sae.cfg.metadata.sae_lens_version and sae.cfg.metadata.hook_name.startswith("blocks.") and sae.cfg.metadata.hf_hook_name, kept
+        assert isinstance(sae.cfg.metadata.prepend_bos, bool) and sae.cfg.metadata.context_size and sae.cfg.metadata.dataset_path and sae.cfg.metadata.model_name, kept
     acts = sae.encode(x)
     recon = sae(x) if "skip" in arch else sae.decode(acts)
     return acts.to_dense() if acts.is_sparse else acts, recon

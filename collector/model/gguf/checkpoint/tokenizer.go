@@ -24,12 +24,6 @@ const (
 	maxPiece = 512     // bytes of one of SentencePiece, whose merges are derived in quadratic time of it
 )
 
-// The split patterns behind tokenizer.ggml.pre.
-const (
-	llama3Pattern = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
-	qwen2Pattern  = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
-)
-
 type object map[string]any
 
 // vocabulary is what a file says about its tokens.
@@ -40,8 +34,8 @@ type vocabulary struct {
 }
 
 // Tokenizer is the text of a tokenizer.json for the file's vocabulary. A model of
-// SentencePiece (tokenizer.ggml.model llama) and byte-level BPE (gpt2, with
-// tokenizer.ggml.pre gpt-2, phi-2, llama-bpe or qwen2) are known.
+// SentencePiece (tokenizer.ggml.model llama) and BPE with its merges (gpt2, gemma4; with
+// a tokenizer.ggml.pre that is among splittings) are known.
 func (c *Checkpoint) Tokenizer() ([]byte, error) {
 	v, err := readVocabulary(c.file)
 	if err != nil {
@@ -51,8 +45,8 @@ func (c *Checkpoint) Tokenizer() ([]byte, error) {
 	switch kind, _ := gguf.Get[string](c.file, "tokenizer.ggml.model"); kind {
 	case "llama":
 		out, err = v.sentencePiece(c.file)
-	case "gpt2":
-		out, err = v.byteLevel(c.file)
+	case "gpt2", "gemma4":
+		out, err = v.merging(c.file)
 	default:
 		err = fmt.Errorf("%w: tokenizer.ggml.model %q", gguf.ErrUnsupported, kind)
 	}
@@ -99,16 +93,17 @@ func (v vocabulary) added() []object {
 	return out
 }
 
-// template puts the beginning and the end token around a text, where the file says so.
-func (v vocabulary) template(f *gguf.File, begins bool) (any, error) {
+// template puts the beginning, the end and the separator token around a text, where the file says so.
+func (v vocabulary) template(f *gguf.File, s splitting) (any, error) {
 	items, special := []object{{"Sequence": object{"id": "A", "type_id": 0}}}, object{}
 	for _, end := range []struct {
 		key, flag string
 		add       bool
 		at        func() int
 	}{
-		{"tokenizer.ggml.bos_token_id", "tokenizer.ggml.add_bos_token", begins, func() int { return 0 }},
+		{"tokenizer.ggml.bos_token_id", "tokenizer.ggml.add_bos_token", s.begins, func() int { return 0 }},
 		{"tokenizer.ggml.eos_token_id", "tokenizer.ggml.add_eos_token", false, func() int { return len(items) }},
+		{"tokenizer.ggml.seperator_token_id", "tokenizer.ggml.add_sep_token", s.separates, func() int { return len(items) }},
 	} {
 		if flag, ok := gguf.Get[bool](f, end.flag); ok {
 			end.add = flag
@@ -127,34 +122,57 @@ func (v vocabulary) template(f *gguf.File, begins bool) (any, error) {
 	return object{"type": "TemplateProcessing", "single": items, "pair": []object{}, "special_tokens": special}, nil
 }
 
-// byteLevel has its merges in the file.
-func (v vocabulary) byteLevel(f *gguf.File) (object, error) {
+// merging has its merges in the file, and a name for what comes before them.
+func (v vocabulary) merging(f *gguf.File) (object, error) {
 	merges, _ := gguf.Get[[]string](f, "tokenizer.ggml.merges")
-	pre, _ := gguf.Get[string](f, "tokenizer.ggml.pre")
-	model := object{"type": "BPE", "vocab": v.ids, "merges": merges, "ignore_merges": pre == "llama-bpe"}
-	out := object{"version": "1.0", "added_tokens": v.added(), "model": model, "decoder": object{"type": "ByteLevel"}}
-	switch pre {
-	case "gpt-2", "phi-2":
-		out["pre_tokenizer"] = bytesAfter("")
-	case "llama-bpe":
-		out["pre_tokenizer"] = bytesAfter(llama3Pattern)
-	case "qwen2":
-		out["normalizer"], out["pre_tokenizer"] = object{"type": "NFC"}, bytesAfter(qwen2Pattern)
-	default:
+	pre, named := gguf.Get[string](f, "tokenizer.ggml.pre")
+	s, ok := splittings[pre]
+	switch {
+	case !named:
+		return nil, fmt.Errorf("%w: no tokenizer.ggml.pre, so nothing says how text is split; convert the model again with a newer llama.cpp",
+			gguf.ErrUnsupported)
+	case !ok:
 		return nil, fmt.Errorf("%w: tokenizer.ggml.pre %q", gguf.ErrUnsupported, pre)
 	}
+	model := object{"type": "BPE", "vocab": v.ids, "merges": merges, "ignore_merges": s.whole}
+	out := object{"version": "1.0", "added_tokens": v.added(), "model": model, "decoder": object{"type": "ByteLevel"}}
+	if s.nfc {
+		out["normalizer"] = object{"type": "NFC"}
+	}
+	if s.characters {
+		v.marks(out, model)
+	} else {
+		out["pre_tokenizer"] = s.bytes()
+	}
 	var err error
-	out["post_processor"], err = v.template(f, pre == "llama-bpe")
+	out["post_processor"], err = v.template(f, s)
 	return out, err
 }
 
-func bytesAfter(pattern string) object {
-	bytes := object{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": pattern == ""}
-	if pattern == "" {
-		return bytes
+// marks makes a tokenizer of characters: spaces are marks, and what has no token falls apart into bytes.
+func (v vocabulary) marks(out, model object) {
+	model["byte_fallback"], model["fuse_unk"] = true, true
+	out["normalizer"] = object{"type": "Replace", "pattern": object{"String": " "}, "content": mark}
+	out["pre_tokenizer"] = object{"type": "Split", "pattern": object{"String": " "}, "behavior": "MergedWithPrevious", "invert": false}
+	out["decoder"] = object{"type": "Sequence", "decoders": []object{{"type": "Replace", "pattern": object{"String": mark}, "content": " "},
+		{"type": "ByteFallback"}, {"type": "Fuse"}}}
+}
+
+// bytes is the pre_tokenizer: every pattern, and then bytes.
+func (s splitting) bytes() any {
+	last := object{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": len(s.patterns) == 0}
+	if len(s.patterns) == 0 {
+		return last
 	}
-	split := object{"type": "Split", "pattern": object{"Regex": pattern}, "behavior": "Isolated", "invert": false}
-	return object{"type": "Sequence", "pretokenizers": []object{split, bytes}}
+	all := append(splits(s.patterns), last)
+	return object{"type": "Sequence", "pretokenizers": append(all, splits(s.spelled)...)}
+}
+
+func splits(patterns []string) (all []object) {
+	for _, p := range patterns {
+		all = append(all, object{"type": "Split", "pattern": object{"Regex": p}, "behavior": "Isolated", "invert": false})
+	}
+	return all
 }
 
 // sentencePiece has scores, of which the merges follow.
@@ -178,7 +196,7 @@ func (v vocabulary) sentencePiece(f *gguf.File) (object, error) {
 		steps = slices.Insert(steps, 0, object{"type": "Prepend", "prepend": mark})
 		back = append(back, object{"type": "Strip", "content": " ", "start": 1, "stop": 0})
 	}
-	template, err := v.template(f, true)
+	template, err := v.template(f, splitting{begins: true})
 	return object{"version": "1.0", "added_tokens": v.added(), "model": model, "post_processor": template, "pre_tokenizer": nil,
 		"normalizer": object{"type": "Sequence", "normalizers": steps}, "decoder": object{"type": "Sequence", "decoders": back}}, err
 }

@@ -246,8 +246,8 @@ func TestTokenizerRefuses(t *testing.T) {
 		t.Errorf("long token: %v", err)
 	}
 	meta, _ = pieces(t)
-	meta["tokenizer.ggml.model"], meta["tokenizer.ggml.pre"] = "gpt2", "olmo"
-	if _, err := tokenizer(t, meta); !errors.Is(err, gguf.ErrUnsupported) || !strings.Contains(err.Error(), `"olmo"`) {
+	meta["tokenizer.ggml.model"], meta["tokenizer.ggml.pre"] = "gpt2", "quartz"
+	if _, err := tokenizer(t, meta); !errors.Is(err, gguf.ErrUnsupported) || !strings.Contains(err.Error(), `"quartz"`) {
 		t.Errorf("pre: %v", err)
 	}
 }

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"actfleet/collector/dataset"
+	"actfleet/collector/dataset/chat"
+	"actfleet/collector/model"
+	"actfleet/shard/run"
+)
+
+// dataOptions are the flags that say what the prompts are.
+type dataOptions struct {
+	paths  []string
+	labels []string // VALUE=NUMBER
+	opt    dataset.Options
+}
+
+func (d *dataOptions) flags(f *pflag.FlagSet) {
+	f.StringArrayVar(&d.paths, "data", nil, "documents: files, folders or 'patterns*' of JSONL, JSON, CSV, TSV, Parquet, Arrow, also packed; repeatable")
+	f.StringVar(&d.opt.Text, "text", "", "column of the prompts (default: text, input_ids, messages, or the only one that can be meant)")
+	f.StringSliceVar(&d.opt.Keep, "keep", nil, "columns carried along, and no others")
+	f.StringSliceVar(&d.opt.Drop, "drop", nil, "columns left out")
+	f.StringVar(&d.opt.Label, "label", "", "column that is stored as label")
+	f.StringSliceVar(&d.labels, "label-map", nil, "what labels become: no=0,yes=1")
+	f.StringVar(&d.opt.Template, "template", "none", "what the text is put into: chat (the checkpoint's own), "+
+		strings.Join(dataset.Templates(), ", ")+", or a text with {text} in it")
+	f.IntVar(&d.opt.Limit, "limit", 0, "only the first N documents (0: all)")
+	f.StringVar(&d.opt.Long, "long", "", "documents that are too long: refuse, skip, cut or window (default refuse; window with --context or --pack)")
+	f.StringVar(&d.opt.Empty, "empty", dataset.EmptySkip, "documents without tokens: skip or refuse")
+	f.IntVar(&d.opt.Context, "context", 0, "cut documents into windows of N tokens (0: no)")
+	f.IntVar(&d.opt.Overlap, "overlap", 0, "tokens that a window shares with the one before it")
+	f.BoolVar(&d.opt.Pack, "pack", false, "fill windows with several documents, each ended as the model expects; none sees another")
+}
+
+func (d *dataOptions) none() bool { return len(d.paths) == 0 }
+
+// name is what the plan calls the data: the base name of what --data named.
+func (d *dataOptions) name() string {
+	if len(d.paths) == 1 {
+		return baseName(d.paths[0])
+	}
+	return fmt.Sprintf("%s and %d more", baseName(d.paths[0]), len(d.paths)-1)
+}
+
+// labelMap reads --label-map.
+func (d *dataOptions) labelMap() (map[string]int64, error) {
+	if len(d.labels) == 0 {
+		return nil, nil
+	}
+	out := map[string]int64{}
+	for _, item := range d.labels {
+		at := strings.LastIndex(item, "=")
+		if at < 0 {
+			return nil, fmt.Errorf("%w: --label-map %s: want VALUE=NUMBER, such as no=0,yes=1", errUsage, item)
+		}
+		n, err := strconv.ParseInt(item[at+1:], 10, 64)
+		if _, twice := out[item[:at]]; err != nil || twice {
+			return nil, fmt.Errorf("%w: --label-map %s: want VALUE=NUMBER once for each value, such as no=0,yes=1", errUsage, item)
+		}
+		out[item[:at]] = n
+	}
+	return out, nil
+}
+
+// tokenize reads the data, keeps the prompts in a temporary file and gives what the plan says of them and the key
+// that the file has in the run.
+func (j *job) tokenize(info model.Info) (corpus *run.Corpus, key string, err error) {
+	limits := dataset.Limits{MaxTokens: info.MaxPositions, Vocab: info.Vocab}
+	if m := j.o.maxTokens; m > 0 && (m < limits.MaxTokens || limits.MaxTokens == 0) {
+		limits.MaxTokens = m
+	}
+	opt := j.o.data.opt
+	if opt.Labels, err = j.o.data.labelMap(); err != nil {
+		return nil, "", err
+	}
+	template, err := j.chat(&opt, &limits)
+	if err != nil {
+		return nil, "", err
+	}
+	set, err := dataset.Open(j.o.data.paths, opt)
+	if errors.Is(err, dataset.ErrOption) {
+		err = fmt.Errorf("%w: %w", errUsage, err)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	if j.noText != nil && set.UsesText() {
+		return nil, "", j.noText
+	}
+	j.notes = append(j.notes, set.Notes()...)
+	counts, sum, err := j.spoolInput(set, limits)
+	if err != nil {
+		return nil, "", err
+	}
+	j.data = summarise(counts, set, limits)
+	j.notes = append(j.notes, j.data.notes(counts, set.Options())...)
+	return corpusOf(set, counts, template, limits), run.InputKey(sum), nil
+}
+
+// spoolInput writes the input file to a temporary file that has no name any more, and opens it.
+func (j *job) spoolInput(set *dataset.Source, limits dataset.Limits) (counts dataset.Counts, sum string, err error) {
+	f, err := os.CreateTemp("", "actfleet-input-*")
+	if err != nil {
+		return counts, "", fmt.Errorf("keep the tokenised rows: %w", err)
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return counts, "", fmt.Errorf("keep the tokenised rows: %w", err)
+	}
+	h := sha256.New()
+	if counts, err = set.Tokenize(io.MultiWriter(f, h), j.text, limits); err != nil {
+		return counts, "", errors.Join(err, f.Close())
+	}
+	st, err := f.Stat()
+	if err != nil {
+		return counts, "", errors.Join(err, f.Close())
+	}
+	j.spool = f
+	j.input, err = dataset.OpenInput(f, st.Size())
+	return counts, hex.EncodeToString(h.Sum(nil)), err
+}
+
+// corpusOf is what the plan says of the documents; nil where each became a prompt, as it stood, of one file.
+func corpusOf(set *dataset.Source, n dataset.Counts, template *chat.Template, limits dataset.Limits) *run.Corpus {
+	opt := set.Options()
+	c := run.Corpus{Text: opt.Text, Keep: opt.Keep, Drop: opt.Drop, Label: opt.Label, Labels: opt.Labels,
+		Context: opt.Context, Overlap: opt.Overlap, Pack: opt.Pack, Empty: n.Empty, TooLong: n.Long, Windows: n.Windows}
+	if set.Files() > 1 {
+		c.Files = set.Files()
+	}
+	if set.UsesChat() {
+		c.Chat = template.Digest()
+	}
+	if opt.Long != dataset.LongRefuse {
+		c.Long = opt.Long
+	}
+	if opt.Pack {
+		c.Separator = limits.Separator
+	}
+	if c.IsZero() {
+		return nil
+	}
+	c.Documents = n.Documents
+	return &c
+}
+
+// dataSummary is what became of the documents.
+type dataSummary struct {
+	Documents int64   `json:"documents"`
+	Prompts   int64   `json:"prompts"`
+	Tokens    int64   `json:"tokens"`
+	Empty     int64   `json:"skipped_empty"`
+	Long      int64   `json:"too_long"`
+	Longest   int64   `json:"longest"`
+	Windows   int64   `json:"windows,omitempty"`      // packed ones
+	Packed    float64 `json:"packed_share,omitempty"` // of their room, 0 to 1
+	DoubleBOS int64   `json:"double_bos,omitempty"`
+}
+
+func summarise(n dataset.Counts, set *dataset.Source, limits dataset.Limits) *dataSummary {
+	s := &dataSummary{Documents: n.Documents, Prompts: n.Prompts, Tokens: n.Tokens, Empty: n.Empty, Long: n.Long, Longest: n.Longest,
+		Windows: n.Windows, DoubleBOS: n.DoubleBOS}
+	if room := max(int64(set.Options().Context), int64(limits.MaxTokens)); n.Windows > 0 && room > 0 {
+		if c := int64(set.Options().Context); c > 0 {
+			room = c
+		}
+		s.Packed = float64(n.Tokens) / float64(n.Windows*room)
+	}
+	return s
+}
+
+// String is the summary in one line.
+func (s *dataSummary) String() string {
+	text := fmt.Sprintf("%d, %d without tokens left out, %d too long, the longest of %d tokens", s.Documents, s.Empty, s.Long, s.Longest)
+	if s.Windows > 0 {
+		text += fmt.Sprintf("; %d windows, filled to %.0f %%", s.Windows, 100*s.Packed)
+	}
+	return text
+}
+
+// notes says what a user may not expect.
+func (s *dataSummary) notes(n dataset.Counts, opt dataset.Options) (out []string) {
+	if n.Empty > 0 {
+		out = append(out, fmt.Sprintf("%d of %d documents are empty and were left out (the first is %s)", n.Empty, n.Documents, n.FirstEmpty))
+	}
+	if n.Long > 0 {
+		became := map[string]string{dataset.LongSkip: "were left out", dataset.LongCut: "were cut to the limit",
+			dataset.LongWindow: "became several prompts each"}[opt.Long]
+		out = append(out, fmt.Sprintf("%d of %d documents are longer than the limit and %s (the first is %s; the longest has %d tokens)",
+			n.Long, n.Documents, became, n.FirstLong, n.Longest))
+	}
+	if n.DoubleBOS > 0 {
+		out = append(out, fmt.Sprintf("%d prompts begin with the beginning-of-sequence token twice: "+
+			"the text or the template has it, and the tokenizer adds it", n.DoubleBOS))
+	}
+	if s.Windows > 0 {
+		out = append(out, fmt.Sprintf("%d prompts fill %d windows to %.0f %%", s.Prompts, s.Windows, 100*s.Packed))
+	}
+	return out
+}

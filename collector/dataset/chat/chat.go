@@ -1,0 +1,275 @@
+// Package chat renders conversations with the template that a checkpoint brings along.
+//
+// The template is Jinja, as in chat_template of tokenizer_config.json, or in chat_template.jinja beside it. It sees
+// what transformers lets it see: messages, add_generation_prompt, bos_token, eos_token and the other special tokens,
+// raise_exception and strftime_now, and blocks are trimmed as there. It reads no files: there is nothing for it to
+// include.
+//
+// Guaranteed: the same conversation gives the same text; a template that raises an exception, or that fails, is an
+// error that carries its words. Not guaranteed: that a template which asks for today's date says the same tomorrow
+// (the date is fixed, see Day), or anything about tools and documents: there are none.
+package chat
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/nikolalohinski/gonja/v2/builtins"
+	"github.com/nikolalohinski/gonja/v2/config"
+	"github.com/nikolalohinski/gonja/v2/exec"
+	"github.com/nikolalohinski/gonja/v2/loaders"
+
+	"actfleet/collector/dataset"
+)
+
+// ErrTemplate says that a template cannot be read or used, or refuses a conversation.
+var ErrTemplate = errors.New("chat template")
+
+// maxTemplate bounds a template's text in bytes.
+const maxTemplate = 1 << 20
+
+// Day is the date that templates are told; it is part of a run's prompts, so it does not change.
+const Day = "26 Jul 2024"
+
+// Template is a checkpoint's chat template.
+type Template struct {
+	text    string
+	parsed  *exec.Template
+	context map[string]any
+}
+
+// tokenizerConfig is what of tokenizer_config.json a template needs.
+type tokenizerConfig struct {
+	Template json.RawMessage `json:"chat_template"`
+	BOS      token           `json:"bos_token"`
+	EOS      token           `json:"eos_token"`
+	UNK      token           `json:"unk_token"`
+	PAD      token           `json:"pad_token"`
+}
+
+// token is a special token: its text, or an object that has it as content.
+type token string
+
+// UnmarshalJSON reads either form; anything else is no token.
+func (t *token) UnmarshalJSON(raw []byte) error {
+	var s string
+	if json.Unmarshal(raw, &s) == nil {
+		*t = token(s)
+		return nil
+	}
+	var o struct{ Content string }
+	if json.Unmarshal(raw, &o) == nil {
+		*t = token(o.Content)
+	}
+	return nil
+}
+
+// Load reads the template of the checkpoint in dir; nil where it has none.
+func Load(dir string) (*Template, error) {
+	c, err := readConfig(filepath.Join(dir, "tokenizer_config.json"))
+	if err != nil {
+		return nil, err
+	}
+	text, err := readText(filepath.Join(dir, "chat_template.jinja"))
+	if err != nil {
+		return nil, err
+	}
+	if text == "" {
+		if text, err = c.template(); err != nil {
+			return nil, fmt.Errorf("%s: %w", filepath.Join(dir, "tokenizer_config.json"), err)
+		}
+	}
+	if text == "" {
+		return nil, nil
+	}
+	t, err := Parse(text, map[string]string{"bos_token": string(c.BOS), "eos_token": string(c.EOS),
+		"unk_token": string(c.UNK), "pad_token": string(c.PAD)})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	return t, nil
+}
+
+// End is the token that ends a document, as the checkpoint in dir names it: eos_token of tokenizer_config.json, whose
+// id is asked for, or eos_token_id of config.json; nil where neither does.
+func End(dir string, id func(token string) (int32, bool)) ([]int32, error) {
+	c, err := readConfig(filepath.Join(dir, "tokenizer_config.json"))
+	if err != nil {
+		return nil, err
+	}
+	if n, ok := id(string(c.EOS)); ok {
+		return []int32{n}, nil
+	}
+	text, err := readText(filepath.Join(dir, "config.json"))
+	if err != nil || text == "" {
+		return nil, err
+	}
+	var model struct {
+		EOS json.RawMessage `json:"eos_token_id"`
+	}
+	var one *int32
+	var several []int32
+	switch {
+	case json.Unmarshal([]byte(text), &model) != nil, len(model.EOS) == 0:
+	case json.Unmarshal(model.EOS, &one) == nil && one != nil:
+		return []int32{*one}, nil
+	case json.Unmarshal(model.EOS, &several) == nil && len(several) > 0:
+		return several[:1], nil
+	}
+	return nil, nil
+}
+
+func readConfig(path string) (c tokenizerConfig, err error) {
+	text, err := readText(path)
+	if err != nil || text == "" {
+		return c, err
+	}
+	if err := json.Unmarshal([]byte(text), &c); err != nil {
+		return c, fmt.Errorf("%s: %w: not JSON: %w", path, ErrTemplate, err)
+	}
+	return c, nil
+}
+
+// readText reads a file that need not be there.
+func readText(path string) (string, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer f.Close() // read only
+	const most = 64 << 20
+	text, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && len(text) > most {
+		err = fmt.Errorf("%s: %w: larger than %d MB", path, ErrTemplate, most>>20)
+	}
+	return string(text), err
+}
+
+// template is the one text, or of several with names the one called default.
+func (c tokenizerConfig) template() (string, error) {
+	var one *string
+	if len(c.Template) == 0 || json.Unmarshal(c.Template, &one) == nil {
+		if one == nil {
+			return "", nil
+		}
+		return *one, nil
+	}
+	var several []struct{ Name, Template string }
+	if err := json.Unmarshal(c.Template, &several); err != nil {
+		return "", fmt.Errorf("%w: chat_template is neither a text nor a list of templates with names", ErrTemplate)
+	}
+	for _, t := range several {
+		if t.Name == "default" {
+			return t.Template, nil
+		}
+	}
+	return "", fmt.Errorf("%w: chat_template has several templates and none is called default", ErrTemplate)
+}
+
+// Parse makes a template of its text and the special tokens by the names that it knows them by.
+func Parse(text string, special map[string]string) (t *Template, err error) {
+	defer rescue(&err)
+	if len(text) > maxTemplate {
+		return nil, fmt.Errorf("%w: %d bytes", ErrTemplate, len(text))
+	}
+	cfg := config.New()
+	cfg.TrimBlocks, cfg.LeftStripBlocks = true, true
+	const name = "/chat"
+	source, err := loaders.NewMemoryLoader(map[string]string{name: withEither(text)})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrTemplate, err)
+	}
+	parsed, err := exec.NewTemplate(name, cfg, source, environment())
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", ErrTemplate, oneLine(err))
+	}
+	t = &Template{text: text, parsed: parsed, context: map[string]any{}}
+	for k, v := range special {
+		t.context[k] = v
+	}
+	return t, nil
+}
+
+// Digest is the SHA-256 of the template in hex.
+func (t *Template) Digest() string {
+	sum := sha256.Sum256([]byte(t.text))
+	return hex.EncodeToString(sum[:])
+}
+
+// Render writes a conversation as the model reads it. Where its last turn is not the assistant's, the text ends where
+// the assistant's answer begins. It may be called by several goroutines at once.
+func (t *Template) Render(messages []dataset.Message) (text string, err error) {
+	defer rescue(&err)
+	list := make([]any, len(messages))
+	for i, m := range messages {
+		list[i] = map[string]any{"role": m.Role, "content": m.Content}
+	}
+	context := map[string]any{
+		"messages":              list,
+		"add_generation_prompt": len(messages) > 0 && messages[len(messages)-1].Role != "assistant",
+		"tools":                 nil,
+		"documents":             nil,
+		"raise_exception":       raise,
+		"strftime_now":          today,
+	}
+	for k, v := range t.context {
+		context[k] = v
+	}
+	text, err = t.parsed.ExecuteToString(exec.NewContext(context))
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", ErrTemplate, oneLine(err))
+	}
+	return text, nil
+}
+
+// raise is the template's raise_exception.
+func raise(e *exec.Evaluator, params *exec.VarArgs) *exec.Value {
+	words := "the conversation is refused"
+	if len(params.Args) > 0 {
+		words = params.Args[0].String()
+	}
+	return exec.AsValue(fmt.Errorf("it says: %s", words))
+}
+
+func today(string) string { return Day }
+
+// environment is the engine's own. The template's loader knows the template alone, so nothing is included from files.
+func environment() *exec.Environment {
+	filters := exec.NewFilterSet(map[string]exec.FilterFunction{"either": either}).Update(builtins.Filters)
+	return &exec.Environment{
+		Context:           exec.EmptyContext().Update(builtins.GlobalFunctions).Update(builtins.GlobalVariables),
+		Filters:           filters,
+		Tests:             builtins.Tests,
+		ControlStructures: builtins.ControlStructures,
+		Methods:           builtins.Methods,
+	}
+}
+
+func rescue(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%w: %v", ErrTemplate, p)
+	}
+}
+
+// oneLine is an error's words in one line of bounded length.
+func oneLine(err error) string {
+	words := strings.Join(strings.Fields(err.Error()), " ")
+	if _, after, ok := strings.Cut(words, "it says: "); ok {
+		words = "it says: " + after
+	}
+	if len(words) > 300 {
+		words = strings.ToValidUTF8(words[:300], "") + "…"
+	}
+	return words
+}

@@ -1,0 +1,158 @@
+package chat
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/nikolalohinski/gonja/v2/exec"
+)
+
+// The engine knows "a if b else c" only as a whole expression, not within brackets, where much used templates have
+// it. There it is written as a filter that the engine can be given: (b)|either(a, c).
+
+// either is that filter.
+func either(_ *exec.Evaluator, in *exec.Value, params *exec.VarArgs) *exec.Value {
+	if len(params.Args) != 2 {
+		return exec.AsValue(fmt.Errorf("either: want two values"))
+	}
+	if in.IsTrue() {
+		return params.Args[0]
+	}
+	return params.Args[1]
+}
+
+// withEither rewrites the conditional expressions within brackets in a template's tags.
+func withEither(text string) string {
+	var out strings.Builder
+	for {
+		at := strings.IndexByte(text, '{')
+		if at < 0 || at+1 == len(text) {
+			out.WriteString(text)
+			return out.String()
+		}
+		end := map[byte]string{'{': "}}", '%': "%}"}[text[at+1]]
+		if end == "" {
+			skip := at + 1
+			if n := strings.Index(text[at:], "#}"); text[at+1] == '#' && n > 0 {
+				skip = at + n
+			}
+			out.WriteString(text[:skip])
+			text = text[skip:]
+			continue
+		}
+		out.WriteString(text[:at+2])
+		s := scanner{text: text[at+2:], end: end}
+		out.WriteString(s.inside(0))
+		text = s.text[s.at:]
+	}
+}
+
+// scanner goes through one tag.
+type scanner struct {
+	text string
+	at   int
+	end  string // of the tag
+}
+
+// inside reads up to the bracket that closes this depth, or the tag's end, neither taken.
+func (s *scanner) inside(depth int) string {
+	var out, part strings.Builder
+	ifs, elses := []int{}, []int{} // where these words stand in part
+	flush := func() {
+		if depth > 0 && len(ifs) > 0 {
+			out.WriteString(conditional(part.String(), ifs, elses))
+		} else {
+			out.WriteString(part.String())
+		}
+		part.Reset()
+		ifs, elses = ifs[:0], elses[:0]
+	}
+	for s.at < len(s.text) {
+		c := s.text[s.at]
+		switch {
+		case depth == 0 && strings.HasPrefix(s.text[s.at:], s.end), strings.IndexByte(")]}", c) >= 0 && depth > 0:
+			flush()
+			return out.String()
+		case c == '\'' || c == '"':
+			part.WriteString(s.quoted(c))
+		case strings.IndexByte("([{", c) >= 0:
+			s.at++
+			part.WriteByte(c)
+			part.WriteString(s.inside(depth + 1))
+			s.take(&part, min(1, len(s.text)-s.at)) // the bracket that closes
+		case depth > 0 && (c == ',' || c == ':'):
+			flush()
+			out.WriteByte(c)
+			s.at++
+		case s.word("if"):
+			ifs = append(ifs, part.Len())
+			s.take(&part, 2)
+		case s.word("else"):
+			elses = append(elses, part.Len())
+			s.take(&part, 4)
+		default:
+			s.take(&part, 1)
+		}
+	}
+	flush()
+	return out.String()
+}
+
+func (s *scanner) take(to *strings.Builder, n int) {
+	to.WriteString(s.text[s.at : s.at+n])
+	s.at += n
+}
+
+// quoted takes a string with its quotes.
+func (s *scanner) quoted(quote byte) string {
+	from := s.at
+	for s.at++; s.at < len(s.text) && s.text[s.at] != quote; s.at++ {
+		if s.text[s.at] == '\\' {
+			s.at++
+		}
+	}
+	s.at = min(s.at+1, len(s.text))
+	return s.text[from:s.at]
+}
+
+// word says whether a whole word stands here.
+func (s *scanner) word(w string) bool {
+	rest := s.text[s.at:]
+	return strings.HasPrefix(rest, w) && (s.at == 0 || !isName(s.text[s.at-1])) && (len(rest) == len(w) || !isName(rest[len(w)]))
+}
+
+func isName(c byte) bool {
+	return c == '_' || c == '.' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
+}
+
+// conditional writes one expression with if, which stands behind a keyword's = or alone.
+func conditional(part string, ifs, elses []int) string {
+	name := keyword(part[:ifs[0]])
+	yes := strings.TrimSpace(part[len(name):ifs[0]])
+	no, until := "''", len(part)
+	if len(elses) > 0 {
+		until = elses[0]
+		no = strings.TrimSpace(part[elses[0]+4:])
+		if len(ifs) > 1 {
+			rest := func(all []int) (out []int) {
+				for _, at := range all[1:] {
+					out = append(out, at-elses[0]-4)
+				}
+				return out
+			}
+			no = conditional(part[elses[0]+4:], rest(ifs), rest(elses))
+		}
+	}
+	return fmt.Sprintf("%s(%s)|either(%s, %s)", name, strings.TrimSpace(part[ifs[0]+2:until]), yes, no)
+}
+
+// keyword is the name and = of a keyword argument that text begins with, or "".
+func keyword(text string) string {
+	at := strings.IndexByte(text, '=')
+	if at < 1 || strings.HasPrefix(text[at:], "==") || strings.ContainsFunc(strings.TrimLeft(text[:at], " "), func(r rune) bool {
+		return r < 0x80 && (!isName(byte(r)) || r == '.')
+	}) {
+		return ""
+	}
+	return text[:at+1]
+}

@@ -1,0 +1,56 @@
+package bpe
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestPatternsThatTheEnginesReadDifferentlyAreRefused(t *testing.T) {
+	for _, p := range []string{`\w+`, `a.b`, `^a`, `a++`, `a??`, `(?<=a)b`, `(?<n>a)`, `[a[b]]`, `[a&&b]`, `[a-[b]]`, `\h`, `\X`, `\u0041`, `\x41`, `(?i:\p{L})(?i:a`,
+		`\p{Nope}`, `\p{`, `\p{é}`, `a{b}`, `a{1`, `[`, `(`, `)`, `]`, `\`, `(?i)a`, `(?m:a)`, `\1`, `\B`, strings.Repeat("a", maxPattern+1)} {
+		if _, err := isolate(p); !errors.Is(err, ErrUnsupported) && !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%q: %v", p, err)
+		}
+	}
+}
+
+func TestIsolatedMatchesAndWhatLiesBetween(t *testing.T) {
+	for _, c := range []struct{ pattern, text, want string }{
+		{`\p{N}`, "a12 3", "a|1|2| |3"}, {`\d{1,3}(?=(?:\d{3})*(?!\d))`, "1234567 89", "1|234|567| |89"}, {`\s+$`, "a  \nb  ", "a|  |\nb|  "},
+		{`(?i:'s|k)`, "a'S'ſk\u212a", "a|'S|'ſ|k|\u212a"}, {`x`, "", ""}, {`x`, "\xff\xfex\xff", "\xff\xfe|x|\xff"}, {`(?=b)`, "abab", "a|ba|b"},
+		{`\p{L}+`, "\U0001e5d0\u1c89 x", "\U0001e5d0\u1c89| |x"}, // letters of Unicode 16
+		{`[\p{L}&&[^\p{Han}]]+`, "ab中c", "ab|中|c"},
+	} {
+		s, err := isolate(c.pattern)
+		if err != nil {
+			t.Errorf("%s: %v", c.pattern, err)
+			continue
+		}
+		var got []string
+		s(c.text, func(word string) { got = append(got, word) })
+		if strings.Join(got, "|") != c.want {
+			t.Errorf("%s on %q: %q, want %q", c.pattern, c.text, got, c.want)
+		}
+	}
+}
+
+func FuzzPatterns(f *testing.F) {
+	f.Add(`(?i:'s|'t)|[^\r\n\p{L}]?\p{L}+|\s+(?!\S)`, "it's a\ttest")
+	f.Add(`[\p{Lu}&&[^\p{Han}]]*`, "Ab\xff")
+	f.Fuzz(func(t *testing.T, pattern, text string) {
+		if len(pattern) > 60 || len(text) > 30 { // backtracking takes its time
+			return
+		}
+		s, err := isolate(pattern)
+		if err != nil {
+			return
+		}
+		var words []string
+		s(text, func(word string) { words = append(words, word) })
+		if strings.Join(words, "") != text || slices.Contains(words, "") {
+			t.Errorf("%q cuts %q into %q", pattern, text, words)
+		}
+	})
+}
