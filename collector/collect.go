@@ -45,6 +45,7 @@ type Summary struct {
 	Won, Lost int   // units committed first by this node; units another node committed first
 	Rows      int64 // in the units won
 	Bytes     int64
+	Answers   *Answers // nil without choices
 }
 
 // Collect works until every unit of the plan is committed, by this node or others. It returns
@@ -60,6 +61,9 @@ func Collect(ctx context.Context, cfg Config) (Summary, error) {
 	n := &node{cfg: cfg, units: us, fail: cancel}
 	err = n.work(ctx)
 	n.commits.Wait()
+	if us.choices != nil {
+		n.sum.Answers = us.choices.said.summary(cfg.Token)
+	}
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}

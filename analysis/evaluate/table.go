@@ -56,7 +56,7 @@ func (b Baseline) Caution() string {
 	if b.Coverage == nil || *b.Coverage >= EnoughCoverage {
 		return ""
 	}
-	return fmt.Sprintf("the choices hold %.2g of the probability: the model does not answer with them", *b.Coverage)
+	return fmt.Sprintf("the choices hold %.2g of the probability: the model does not answer with them; collect says what it answers with", *b.Coverage)
 }
 
 // Title is the baseline's name, with its coverage where it has one.

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"text/tabwriter"
@@ -202,6 +203,9 @@ func printBest(out io.Writer, t evaluate.Table, best []evaluate.Probe) error {
 	}
 	for _, note := range t.Notes() {
 		fmt.Fprintln(out, "note:", note)
+	}
+	if !slices.ContainsFunc(t.Baselines, func(b evaluate.Baseline) bool { return b.Name == evaluate.BaselineModel }) {
+		fmt.Fprintln(out, "note: the model's own answer is not there to compare with: collect with --choices no,yes")
 	}
 	return nil
 }

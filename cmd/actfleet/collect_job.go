@@ -7,8 +7,10 @@ import (
 	"io"
 	"math"
 	"os"
+	"strings"
 	"time"
 
+	"actfleet/analysis/evaluate"
 	"actfleet/collector"
 	"actfleet/collector/dataset"
 	"actfleet/shard/run"
@@ -129,6 +131,8 @@ type collectResult struct {
 	Rows    int64   `json:"rows"`
 	Bytes   int64   `json:"bytes"`
 	Seconds float64 `json:"seconds"`
+	// ChoiceCoverage is the mean probability that the model gives to the choices; absent without choices.
+	ChoiceCoverage *float64 `json:"choice_coverage,omitempty"`
 	// Data says what became of the documents; absent on a node that took the plan from the run.
 	Data *dataSummary `json:"data,omitempty"`
 }
@@ -139,6 +143,10 @@ func (j *job) end(out io.Writer, sum collector.Summary, errs ...error) error {
 	}
 	r := collectResult{Run: j.o.out, Plan: j.plan.ID(), Units: j.plan.NumUnits(), Won: sum.Won, Lost: sum.Lost,
 		Rows: sum.Rows, Bytes: sum.Bytes, Seconds: time.Since(j.started).Seconds(), Data: j.data}
+	if a := sum.Answers; a != nil {
+		r.ChoiceCoverage = &a.Coverage
+		sayAnswers(os.Stderr, j.plan.Choices, *a)
+	}
 	if j.o.jsonOut {
 		return printJSON(out, r)
 	}
@@ -149,4 +157,17 @@ func (j *job) end(out io.Writer, sum collector.Summary, errs ...error) error {
 	}
 	fmt.Fprintln(out, ".")
 	return nil
+}
+
+// sayAnswers warns of choices that the model hardly ever says, with what it says instead.
+func sayAnswers(warn io.Writer, choices []string, a collector.Answers) {
+	if a.Coverage >= evaluate.EnoughCoverage {
+		return
+	}
+	said := make([]string, len(a.Top))
+	for i, s := range a.Top {
+		said[i] = fmt.Sprintf("%q %.2g", s.Token, s.P)
+	}
+	fmt.Fprintf(warn, "warning: the choices %s hold %.2g of the probability on average, so that p_yes is no answer of the model; it says %s: end the prompts with a question (--template), or choose two of these words with --choices\n",
+		strings.Join(choices, ","), a.Coverage, strings.Join(said, ", "))
 }

@@ -164,3 +164,25 @@ func TestCodersSayWhichHeldOutPromptsAreKnown(t *testing.T) {
 		t.Errorf("different prompts: %s", said)
 	}
 }
+
+func TestChoicesThatTheModelDoesNotSay(t *testing.T) {
+	data := write(t, "data.jsonl", "{\"text\": \"The city of Oslo is in\"}\n{\"text\": \"The city of Lima is in\"}\n")
+	collect := func(choices string) (answer struct {
+		Coverage *float64 `json:"choice_coverage"`
+	}, stderr string) {
+		code, out, stderr := actfleet(t, "collect", "--model", tinyModel, "--data", data, "--sites", "resid", "--layers", "3", "--choices", choices,
+			"--json", "--out", filepath.Join(t.TempDir(), "run"))
+		if code != exitDone {
+			t.Fatalf("exit %d, %s", code, stderr)
+		}
+		decode(t, out, &answer)
+		return answer, stderr
+	}
+	answer, said := collect("no,yes")
+	if answer.Coverage == nil || *answer.Coverage > 0.1 || !strings.Contains(said, "warning: the choices no,yes hold ") || !strings.Contains(said, " Norway") {
+		t.Errorf("coverage %v: %s", answer.Coverage, said)
+	}
+	if answer, said := collect("Norway,Peru"); answer.Coverage == nil || strings.Contains(said, "warning") {
+		t.Errorf("coverage %v: %s", answer.Coverage, said)
+	}
+}
