@@ -91,7 +91,8 @@ func withInterval(v, lo, hi Value) string {
 // AUROCs that cannot be computed.
 func (t Table) Notes() (notes []string) {
 	if t.GroupBy == UngroupedBy {
-		notes = append(notes, "no groups: each prompt is its own, so that forms of one fact may lie in two splits, and intervals are too narrow if they do")
+		notes = append(notes, "no groups: each prompt is its own, so that forms of one fact may lie in two splits, "+
+			"and intervals are too narrow if they do")
 	}
 	for _, l := range t.Near {
 		notes = append(notes, "near duplicates: "+l.String())

@@ -168,6 +168,7 @@ func sayAnswers(warn io.Writer, choices []string, a collector.Answers) {
 	for i, s := range a.Top {
 		said[i] = fmt.Sprintf("%q %.2g", s.Token, s.P)
 	}
-	fmt.Fprintf(warn, "warning: the choices %s hold %.2g of the probability on average, so that p_yes is no answer of the model; it says %s: end the prompts with a question (--template), or choose two of these words with --choices\n",
+	fmt.Fprintf(warn, "warning: the choices %s hold %.2g of the probability on average, so that p_yes is no answer of the model; "+
+		"it says %s: end the prompts with a question (--template), or choose two of these words with --choices\n",
 		strings.Join(choices, ","), a.Coverage, strings.Join(said, ", "))
 }

@@ -35,13 +35,17 @@ func (c *splitCheck) check(ctx context.Context, rows *probe.Rows) error {
 	return err
 }
 
+const noGroups = `warning: no column "group" in every run, so that each prompt is its own group: forms of one fact may lie ` +
+	`in two splits, and intervals are too narrow if they do; give the data a column "group", name another with ` +
+	`--set group=COLUMN, or say --set group=row if prompts have nothing to do with each other`
+
 // say tells what the rows were taken for.
 func (c *splitCheck) say(rows *probe.Rows) {
 	if rows.LabelsSaid != "" {
 		fmt.Fprintln(c.warn, "label:", rows.LabelsSaid)
 	}
 	if c.auto && rows.GroupBy == probe.Prompt {
-		fmt.Fprintln(c.warn, `warning: no column "group" in every run, so that each prompt is its own group: forms of one fact may lie in two splits, and intervals are too narrow if they do; give the data a column "group", name another with --set group=COLUMN, or say --set group=row if prompts have nothing to do with each other`)
+		fmt.Fprintln(c.warn, noGroups)
 	}
 }
 

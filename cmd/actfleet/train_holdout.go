@@ -119,7 +119,8 @@ func (s sides) say(ctx context.Context, by string, warn io.Writer) {
 	if near == 0 || ctx.Err() != nil {
 		return
 	}
-	fmt.Fprintf(warn, "warning: %d of %d held-out prompts nearly are prompts of the training (held out by %s): %s; hold out by a column whose equal values cover both, with --set holdout_by=COLUMN\n",
+	fmt.Fprintf(warn, "warning: %d of %d held-out prompts nearly are prompts of the training (held out by %s): %s; "+
+		"hold out by a column whose equal values cover both, with --set holdout_by=COLUMN\n",
 		near, len(s.held), by, evaluate.ShowPairs(pairs))
 }
 

@@ -26,6 +26,6 @@
 // refused (ErrColumn); a fit that did not converge says so, has
 // no scores, and is never chosen; scores are a pure function of (rows, Config);
 // memory is bounded by the matrices of the columns fitted at once.
-// Not guaranteed: that equal texts in different groups are found (evaluate.CheckSplits
-// looks for them where the run keeps its texts).
+// Not guaranteed: that equal or similar texts in different groups are found; Config.Check
+// may look for them (evaluate.CheckSplits, CheckNear).
 package probe
