@@ -11,7 +11,6 @@ import (
 	"actfleet/shard"
 	"actfleet/shard/run"
 	"actfleet/shard/store"
-	"actfleet/shard/tap"
 )
 
 // Fleet decides which unit this node works on (package coordinator).
@@ -34,6 +33,9 @@ type Config struct {
 	// Encode and Token are the bpe's: text to ids without special tokens, and id to readable text.
 	Encode func(text string) []int32
 	Token  func(id int32) string
+	// Stop, when it ends, keeps Collect from beginning another unit: it finishes those it has and returns Stop's
+	// error. Drop, when it ends, also drops the unit being computed. Nil: never.
+	Stop, Drop context.Context
 	// Observe receives what happens, in order, from one goroutine at a time; it must not block.
 	Observe func(Event)
 	// Now is the clock of events and timings.
@@ -48,8 +50,24 @@ type Summary struct {
 	Answers   *Answers // nil without choices
 }
 
+// Event is one line of RUN/log/<node>-<start>.jsonl: provenance and timings for people and pictures.
+// Events are start, claim, commit, lost (another node was first), drop, leave and error; a node that
+// was killed has no leave, and a claim without an end.
+type Event struct {
+	Time    time.Time `json:"time"`
+	Event   string    `json:"event"`
+	Node    string    `json:"node"`
+	Host    string    `json:"host,omitempty"`
+	PID     int       `json:"pid,omitempty"`
+	Unit    *int      `json:"unit,omitempty"`
+	Rows    int64     `json:"rows,omitempty"`
+	Bytes   int64     `json:"bytes,omitempty"`
+	Seconds float64   `json:"seconds,omitempty"` // from claim to commit
+	Message string    `json:"msg,omitempty"`
+}
+
 // Collect works until every unit of the plan is committed, by this node or others. It returns
-// ErrNonFinite, ErrOverflow, the context's cause, or what the store and the model say.
+// ErrNonFinite, ErrOverflow, ErrDiverged, the context's cause, or what the store and the model say.
 func Collect(ctx context.Context, cfg Config) (Summary, error) {
 	us, err := newUnits(cfg)
 	if err != nil {
@@ -58,83 +76,107 @@ func Collect(ctx context.Context, cfg Config) (Summary, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer us.close()
-	n := &node{cfg: cfg, units: us, fail: cancel}
-	err = n.work(ctx)
-	n.commits.Wait()
+	c := &collection{cfg: cfg, units: us, fail: cancel}
+	err = c.work(ctx)
+	c.commits.Wait()
 	if us.choices != nil {
-		n.sum.Answers = us.choices.said.summary(cfg.Token)
+		c.sum.Answers = us.choices.said.summary(cfg.Token)
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
-	return n.sum, err
+	return c.sum, err
 }
 
-// work takes one unit after another; reaching the end of the plan is success.
-func (n *node) work(ctx context.Context) error {
-	for {
-		u, err := n.cfg.Fleet.Next(ctx)
-		if errors.Is(err, coordinator.ErrComplete) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if err := n.unit(ctx, u); err != nil {
-			n.drop(u, err)
-			return err
-		}
-	}
-}
-
-func newUnits(cfg Config) (*units, error) {
-	us := &units{plan: cfg.Plan, planID: cfg.Plan.ID(), input: cfg.Input, lengths: cfg.Input.Lengths(), model: cfg.Model, token: cfg.Token, lanes: newLanes(cfg.Lanes)}
-	rule, err := tap.ParseRule(cfg.Plan.Tokens)
-	if err != nil {
-		return nil, err
-	}
-	us.rule = rule
-	for _, v := range cfg.Plan.Vectors {
-		t, _, ok := tap.ParseColumn(v.Name)
-		if !ok || cfg.Model.Width(t) != v.Width {
-			return nil, fmt.Errorf("plan column %s of width %d does not fit model %s", v.Name, v.Width, cfg.Model.Info().Name)
-		}
-		us.taps = append(us.taps, t)
-	}
-	us.choices, err = parseChoices(cfg.Plan.Choices, cfg.Encode)
-	return us, err
-}
-
-// node is the state of one Collect call: the unit being committed runs beside the one being computed.
-type node struct {
+// collection is the state of one Collect: the unit being committed runs beside the one being computed.
+type collection struct {
 	cfg     Config
 	units   *units
+	groups  *groups // for the plan's own schema, made by the first unit and used by all: fresh memory costs more than packing
 	fail    context.CancelCauseFunc
 	commits sync.WaitGroup // at most one commit runs at a time
 	mu      sync.Mutex     // orders events and guards sum
 	sum     Summary
 }
 
+// work takes one unit after another; reaching the end of the plan is success.
+func (c *collection) work(ctx context.Context) error {
+	stop := orNever(c.cfg.Stop)
+	next, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(stop, cancel)()
+	for {
+		if err := stop.Err(); err != nil {
+			return err
+		}
+		u, err := c.cfg.Fleet.Next(next)
+		if errors.Is(err, coordinator.ErrComplete) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.unit(ctx, u); err != nil {
+			c.drop(u, err)
+			return err
+		}
+	}
+}
+
+// orNever is a context, or for nil one that never ends.
+func orNever(ctx context.Context) context.Context {
+	if ctx == nil {
+		return context.Background()
+	}
+	return ctx
+}
+
 // unit hands u's batches to the lanes and leaves the rest of it, to its commit, running.
-func (n *node) unit(ctx context.Context, u int) error {
-	started := n.cfg.Now()
-	n.observe(Event{Event: "claim", Unit: &u})
-	finish, err := n.units.compute(ctx, n.cfg.Store, u)
+func (c *collection) unit(ctx context.Context, u int) error {
+	began := c.cfg.Now()
+	c.observe(Event{Event: "claim", Unit: &u})
+	schema := c.cfg.Plan.Schema()
+	if c.groups == nil {
+		count, err := c.units.groupCount()
+		if err != nil {
+			return err
+		}
+		c.groups = newGroups(schema, count)
+	}
+	finish, err := c.units.compute(ctx, task{unit: u, key: run.UnitKey(u), schema: schema, groups: c.groups})
 	if err != nil {
 		return err
 	}
-	n.commits.Wait()
-	n.commits.Go(func() {
-		footer, err := commit(ctx, u, finish)
-		if err = n.settle(ctx, u, footer, n.cfg.Now().Sub(started), err); err != nil {
-			n.fail(err)
+	c.commits.Wait()
+	c.commits.Go(func() {
+		if err := c.commit(ctx, u, began, finish); err != nil {
+			c.drop(u, err)
+			c.fail(err)
 		}
 	})
 	return nil
 }
 
-// commit finishes a unit's file and puts it under its final key if no other is there.
-func commit(ctx context.Context, u int, finish func() (written, error)) (shard.Footer, error) {
+// commit finishes a unit and tells the fleet and the log how that ended. Having lost the race is no error,
+// unless the winner's shard is another one.
+func (c *collection) commit(ctx context.Context, u int, began time.Time, finish func() (written, error)) error {
+	footer, err := put(ctx, u, finish)
+	took := c.cfg.Now().Sub(began)
+	e := Event{Event: "commit", Unit: &u, Rows: footer.Rows, Bytes: footer.Size, Seconds: took.Seconds()}
+	if errors.Is(err, store.ErrExists) {
+		e.Event, e.Message = "lost", "duplicate, identical"
+		err = c.compare(ctx, u, footer)
+	}
+	if err != nil {
+		return err
+	}
+	c.cfg.Fleet.Done(u, took, e.Event == "commit")
+	c.observe(e)
+	return nil
+}
+
+// put finishes a unit's file and puts it under its final key if no other is there.
+func put(ctx context.Context, u int, finish func() (written, error)) (shard.Footer, error) {
 	w, err := finish()
 	if err != nil {
 		return shard.Footer{}, err
@@ -145,44 +187,23 @@ func commit(ctx context.Context, u int, finish func() (written, error)) (shard.F
 	return w.footer, nil
 }
 
-// settle tells the fleet and the log how a unit's commit ended. Having lost the race is no error, unless
-// the winner's shard is another one.
-func (n *node) settle(ctx context.Context, u int, f shard.Footer, took time.Duration, err error) error {
-	e := Event{Event: "commit", Unit: &u, Rows: f.Rows, Bytes: f.Size, Seconds: took.Seconds()}
-	if errors.Is(err, store.ErrExists) {
-		e.Event, e.Message = "lost", "duplicate, identical"
-		err = n.compare(ctx, u, f)
-	}
-	if err != nil {
-		n.drop(u, err)
-		return err
-	}
-	n.cfg.Fleet.Done(u, took, e.Event == "commit")
-	n.count(e)
-	n.observe(e)
-	return nil
+func (c *collection) drop(u int, err error) {
+	c.cfg.Fleet.Drop(u)
+	c.observe(Event{Event: "drop", Unit: &u, Message: err.Error()})
 }
 
-func (n *node) count(e Event) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if e.Event == "lost" {
-		n.sum.Lost++
-		return
+// observe counts what happened and passes it on.
+func (c *collection) observe(e Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch e.Event {
+	case "commit":
+		c.sum.Won++
+		c.sum.Rows += e.Rows
+		c.sum.Bytes += e.Bytes
+	case "lost":
+		c.sum.Lost++
 	}
-	n.sum.Won++
-	n.sum.Rows += e.Rows
-	n.sum.Bytes += e.Bytes
-}
-
-func (n *node) drop(u int, err error) {
-	n.cfg.Fleet.Drop(u)
-	n.observe(Event{Event: "drop", Unit: &u, Message: err.Error()})
-}
-
-func (n *node) observe(e Event) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	e.Time = n.cfg.Now()
-	n.cfg.Observe(e)
+	e.Time = c.cfg.Now()
+	c.cfg.Observe(e)
 }

@@ -1,16 +1,17 @@
 // Package collector runs prompts through a model and publishes the tapped activations as shards.
 //
-// Vocabulary (DESIGN's glossary): a plan is the immutable description of a run, a unit a range of
-// data-set rows, a shard the one Parquet file a unit becomes, a row one kept token position. A batch
-// is a few prompts of a unit that go through the model together, a lane what a batch goes through: one
-// thread of its own. A group is one row group in memory, filled by several batches. A prefix is the tokens
-// that all prompts of a unit begin with, a few-shot prompt for example.
+// Vocabulary: a plan is the immutable description of a run, a prompt one item of the data set, a unit a
+// range of prompts, a shard the one Parquet file a unit becomes, a row of it one kept token position (the
+// column that numbers prompts is called row, too). A batch is a few prompts of a unit that go through the
+// model together, a lane what a batch goes through: one thread of its own. A group is one row group in
+// memory, filled by several batches. A prefix is the tokens that all prompts of a unit begin with, a few-shot
+// prompt for example.
 //
 // The way of a unit:
 //
 //	coordinator.Next ─► the prefix, if it is worth it, through the model, unless the last unit had the same
-//	  ─► rows of the unit, stably sorted by length ─► batches by token budget
-//	  ─► a place in the row groups for each batch ─► a lane: model.Forward, each tap packed straight
+//	  ─► prompts of the unit, stably sorted by length ─► batches by token budget
+//	  ─► rows in the row groups for each batch ─► a lane: model.Forward, each tap packed straight
 //	     into its groups ─► groups, as they are complete, to the writer in the order of their rows
 //	  ─► shard.Writer ─► store.Pending.Commit (put if absent) ─► coordinator.Done
 //
@@ -19,10 +20,11 @@
 // the last ones of a unit leave.
 //
 // Guarantees: the bytes of a shard are a function of (plan, unit) alone, on one kind of device; a
-// unit is either committed whole or leaves nothing; a value that is not finite stops the run and is
-// named by row, position, site and layer; a shard that comes second and differs from the committed one
-// stops the node, is kept (shard.DivergedKey) and named with both SHA-256; a value too large for fp16
-// makes its column fp32 in that shard (plan dtype auto) or stops the run (f16).
+// unit is either committed whole or leaves nothing, also when the node is stopped in the middle of it; a
+// value that is not finite stops the run and is named by prompt, position, site and layer; a shard that
+// comes second and differs from the committed one stops the node, is kept (run.DivergedKey) and named with
+// both SHA-256; a value too large for fp16 makes its column fp32 in that shard (plan dtype auto) or stops
+// the run (f16).
 //
 // Non-guarantees: a unit may be computed twice (the store keeps the first); the log is for people
 // and pictures and is never read to decide anything.

@@ -2,6 +2,7 @@ package collector
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -9,8 +10,11 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"actfleet/collector/model"
 	"actfleet/shard"
+	"actfleet/shard/tap"
 )
 
 // Estimate is what a run would be, measured on a few of its batches.
@@ -43,13 +47,14 @@ func Predict(ctx context.Context, cfg Config) (Estimate, error) {
 	var padded int64
 	var work []batch
 	for u := range e.Units {
-		in, err := us.rows(u)
+		batches, err := us.batches(u)
 		if err != nil {
 			return Estimate{}, err
 		}
-		for _, b := range us.batches(u, in) {
+		for _, b := range batches {
 			padded += int64(b.computed())
 			e.Rows += int64(len(us.kept(b)))
+			b.input = nil // a few are read again
 			work = append(work, b)
 		}
 	}
@@ -61,7 +66,7 @@ func Predict(ctx context.Context, cfg Config) (Estimate, error) {
 		return Estimate{}, err
 	}
 	e.BlockBytes = rowBytes(us.plan.Vectors) * shard.RowGroupRows
-	perToken, err := us.sample(ctx, cfg.Now, work)
+	perToken, err := sample(ctx, us, cfg.Now, work)
 	if err != nil {
 		return Estimate{}, err
 	}
@@ -72,11 +77,11 @@ func Predict(ctx context.Context, cfg Config) (Estimate, error) {
 }
 
 // sample measures seconds per computed token in one lane, over batches spread evenly.
-func (us *units) sample(ctx context.Context, now func() time.Time, work []batch) (float64, error) {
+func sample(ctx context.Context, us *units, now func() time.Time, work []batch) (float64, error) {
 	var took time.Duration
 	var tokens int
 	for i := 0; i < len(work); i += max(1, len(work)/sampleBatches) {
-		t, err := us.timed(ctx, now, work[i])
+		t, err := timed(ctx, us, now, work[i])
 		if err != nil {
 			return 0, err
 		}
@@ -87,13 +92,11 @@ func (us *units) sample(ctx context.Context, now func() time.Time, work []batch)
 }
 
 // timed is how long a batch takes through the model and into columns, the second time: the first warms up.
-func (us *units) timed(ctx context.Context, now func() time.Time, b batch) (took time.Duration, err error) {
-	lo, hi := slices.Min(b.rows), slices.Max(b.rows)+1
-	in, err := us.input.Rows(lo, hi)
-	if err != nil {
+func timed(ctx context.Context, us *units, now func() time.Time, b batch) (took time.Duration, err error) {
+	if b.input, err = us.input.Rows(slices.Min(b.prompts), slices.Max(b.prompts)+1); err != nil {
 		return 0, err
 	}
-	p, err := us.share(ctx, []batch{b}, in)
+	p, err := us.share(ctx, []batch{b})
 	if err != nil {
 		return 0, err
 	}
@@ -102,16 +105,16 @@ func (us *units) timed(ctx context.Context, now func() time.Time, b batch) (took
 	scratch := make([]byte, int64(len(kept))*widest(us.plan.Vectors))
 	emit := func(c int, v model.View) error {
 		vec := us.plan.Vectors[c]
-		for flat := kept; len(flat) > 0; {
-			from, rows := p.part(c, v, b, flat)
-			pack(scratch[:len(rows)*vec.RowBytes()], vec.Dtype, from, rows, make([]float64, len(rows)))
-			flat = flat[len(rows):]
+		for rest := kept; len(rest) > 0; {
+			from, at := p.part(c, v, b, rest)
+			packVectors(scratch[:len(at)*vec.RowBytes()], vec.Dtype, from, at, make([]float64, len(at)))
+			rest = rest[len(at):]
 		}
 		return nil
 	}
 	for range 2 {
 		began := now()
-		if _, err := us.forward(ctx, in, b, p, emit); err != nil {
+		if _, err := us.forward(ctx, b, p, emit); err != nil {
 			return 0, err
 		}
 		took = now().Sub(began)
@@ -125,6 +128,40 @@ func widest(vectors []shard.Vector) (most int64) {
 		most = max(most, int64(v.RowBytes()))
 	}
 	return most
+}
+
+// Bare runs every batch of the plan through every block, in the same lanes, and keeps nothing: what
+// Collect would cost if tapping and writing were free.
+func Bare(ctx context.Context, cfg Config) error {
+	us, err := newUnits(cfg)
+	if err != nil {
+		return err
+	}
+	defer us.close()
+	us.taps = []tap.Tap{{Site: tap.Resid, Layer: cfg.Model.Info().Layers - 1}}
+	running, ctx := errgroup.WithContext(ctx)
+	for u := range us.plan.NumUnits() {
+		work, err := us.batches(u)
+		if err != nil {
+			return errors.Join(err, running.Wait())
+		}
+		p, err := us.share(ctx, work)
+		if err != nil {
+			return errors.Join(err, running.Wait())
+		}
+		for _, b := range work {
+			us.lanes.enter()
+			p.join()
+			running.Go(func() error {
+				defer us.lanes.leave()
+				defer p.leave()
+				_, err := us.forward(ctx, b, p, nil)
+				return err
+			})
+		}
+		p.leave()
+	}
+	return running.Wait()
 }
 
 // PeakMemory is the most memory this process ever held, in bytes.

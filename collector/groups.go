@@ -4,47 +4,64 @@ import (
 	"context"
 	"sync"
 
+	"actfleet/collector/model"
+	"actfleet/internal/torch"
 	"actfleet/shard"
 )
 
 // group is one row group being filled, by several batches at a time.
 type group struct {
-	*shard.Block
+	block   *shard.Block
 	filling sync.WaitGroup // batches that have rows in it and are not done
 	sums    []float64      // Σx² of each row, [columns, RowGroupRows]
-	mu      sync.Mutex     // guards Stats
+	mu      sync.Mutex     // guards block.Stats
 }
 
-// sumsOf are the sums of n rows of a column from row at on.
-func (g *group) sumsOf(column, at, n int) []float64 {
-	from := column*shard.RowGroupRows + at
+// pack writes the vectors at some places of a view (b·T + t) into rows first, first+1 and so on of a column.
+func (g *group) pack(i int, column shard.Vector, first int, v model.View, at []int32) shard.VectorStats {
+	size, n := column.RowBytes(), len(at)
+	m := packVectors(g.block.Vectors[i][first*size:(first+n)*size], column.Dtype, v, at, g.sumsOf(i, first, n))
+	m.Count = int64(n)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.block.Stats[i].Merge(m)
+	return m
+}
+
+// packVectors stores the vectors at some places of a view one after another in dst, writes each one's Σx² into
+// sums, and returns what else it measured, all as shard.PackF16 and PackF32 define it.
+func packVectors(dst []byte, d shard.Dtype, v model.View, at []int32, sums []float64) shard.VectorStats {
+	var m torch.Packed
+	if d == shard.F32 {
+		m.RowsF32(dst, v.Data, v.D, v.D, at, sums)
+	} else {
+		m.RowsF16(dst, v.Data, v.D, v.D, at, sums)
+	}
+	return shard.VectorStats{MaxAbs: m.MaxAbs, NonFinite: m.NonFinite, Overflow: m.Overflow}
+}
+
+// sumsOf are the sums of n rows of a column from row first on.
+func (g *group) sumsOf(column, first, n int) []float64 {
+	from := column*shard.RowGroupRows + first
 	return g.sums[from : from+n]
 }
 
-// note merges what was measured when n rows of a column were packed.
-func (g *group) note(column, n int, m shard.VectorStats) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	m.Count = int64(n)
-	g.Stats[column].Merge(m)
-}
-
-// settle waits until every row is there, and adds up each column's sums in the order of the rows: the
+// complete waits until every row is there, and adds up each column's sums in the order of the rows: the
 // statistics are those of one pass over the rows, whichever batch was done first.
-func (g *group) settle() {
+func (g *group) complete() {
 	g.filling.Wait()
-	for column := range g.Stats {
-		for _, sum := range g.sumsOf(column, 0, g.Rows) {
-			g.Stats[column].SumSq += sum
+	for column := range g.block.Stats {
+		for _, sum := range g.sumsOf(column, 0, g.block.Rows) {
+			g.block.Stats[column].SumSq += sum
 		}
 	}
 }
 
-// segment is a run of a batch's kept rows that go into one row group.
+// segment is a run of a batch's kept positions whose rows are next to each other in one row group.
 type segment struct {
 	group *group
-	at    int     // first row in the group
-	flat  []int32 // where the rows stand in the batch: b*T + t
+	first int     // row in the group
+	kept  []int32 // where the positions stand in the batch: b·T + t
 }
 
 // groups lends row groups to the computing side and passes them to the writer, in order, as soon as
@@ -55,24 +72,24 @@ type groups struct {
 }
 
 func newGroups(s shard.Schema, count int) *groups {
-	b := &groups{free: make(chan *group, count)}
+	gs := &groups{free: make(chan *group, count)}
 	for range count {
-		b.free <- &group{Block: shard.NewBlock(s), sums: make([]float64, len(s.Vectors)*shard.RowGroupRows)}
+		gs.free <- &group{block: shard.NewBlock(s), sums: make([]float64, len(s.Vectors)*shard.RowGroupRows)}
 	}
-	return b
+	return gs
 }
 
 // groupsTouched is how many row groups so many consecutive rows can touch.
 func groupsTouched(rows int) int { return (rows+shard.RowGroupRows-2)/shard.RowGroupRows + 1 }
 
-// place finds room for the kept rows of a batch, in order, and returns where they go. The batch calls
+// place finds rows for the kept positions of a batch, in order, and returns where they go. The batch calls
 // done of every segment's group when it has filled it.
-func (b *groups) place(ctx context.Context, flat []int32, full chan<- *group) ([]segment, error) {
+func (gs *groups) place(ctx context.Context, kept []int32, full chan<- *group) ([]segment, error) {
 	var out []segment
-	for len(flat) > 0 {
-		if b.open == nil {
+	for len(kept) > 0 {
+		if gs.open == nil {
 			select {
-			case b.open = <-b.free:
+			case gs.open = <-gs.free:
 			case <-ctx.Done():
 				for _, s := range out {
 					s.group.filling.Done()
@@ -80,30 +97,30 @@ func (b *groups) place(ctx context.Context, flat []int32, full chan<- *group) ([
 				return nil, context.Cause(ctx)
 			}
 		}
-		g := b.open
-		n := min(len(flat), shard.RowGroupRows-g.Rows)
-		out = append(out, segment{group: g, at: g.Rows, flat: flat[:n]})
+		g := gs.open
+		n := min(len(kept), shard.RowGroupRows-g.block.Rows)
+		out = append(out, segment{group: g, first: g.block.Rows, kept: kept[:n]})
 		g.filling.Add(1)
-		g.Rows += n
-		flat = flat[n:]
-		if g.Rows == shard.RowGroupRows {
-			b.flush(full)
+		g.block.Rows += n
+		kept = kept[n:]
+		if g.block.Rows == shard.RowGroupRows {
+			gs.flush(full)
 		}
 	}
 	return out, nil
 }
 
 // flush hands the open group to the writer; full has room for every group there is.
-func (b *groups) flush(full chan<- *group) {
-	if b.open != nil {
-		full <- b.open
-		b.open = nil
+func (gs *groups) flush(full chan<- *group) {
+	if gs.open != nil {
+		full <- gs.open
+		gs.open = nil
 	}
 }
 
 // give returns a written group to the free ones.
-func (b *groups) give(done *group) {
-	done.Rows = 0
-	clear(done.Stats)
-	b.free <- done
+func (gs *groups) give(done *group) {
+	done.block.Rows = 0
+	clear(done.block.Stats)
+	gs.free <- done
 }

@@ -2,11 +2,14 @@ package collector
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 
+	"actfleet/collector/dataset"
 	"actfleet/collector/model"
 	"actfleet/shard"
 	"actfleet/shard/run"
+	"actfleet/shard/store"
 	"actfleet/shard/tap"
 )
 
@@ -51,9 +54,10 @@ func NewPlan(a Ask, m Model, in Prompts, dataName, inputKey string) (run.Plan, e
 	}
 	p := run.Plan{
 		Format: run.PlanFormat,
-		Model:  run.ModelRef{Name: info.Name, Arch: info.Arch, Digest: info.Digest, Layers: info.Layers, Hidden: info.Hidden, MaxPositions: info.MaxPositions, Accept: info.Accept},
-		Data:   run.DataRef{Name: dataName, Digest: head.Digest, Rows: int64(len(lengths)), Input: inputKey, Corpus: a.Corpus},
-		Sites:  a.Sites, Layers: a.Layers, Tokens: a.Tokens.String(), Dtype: a.Dtype,
+		Model: run.ModelRef{Name: info.Name, Arch: info.Arch, Digest: info.Digest, Layers: info.Layers, Hidden: info.Hidden, MaxPositions: info.MaxPositions,
+			Accept: info.Accept},
+		Data:  run.DataRef{Name: dataName, Digest: head.Digest, Rows: int64(len(lengths)), Input: inputKey, Corpus: a.Corpus},
+		Sites: a.Sites, Layers: a.Layers, Tokens: a.Tokens.String(), Dtype: a.Dtype,
 		Template: a.Template, Choices: a.Choices, MaxTokens: a.MaxTokens, Limit: int64(a.Limit), KeepText: a.KeepText,
 		Compute: cmp.Or(a.Compute, "f32"), Device: cmp.Or(a.Device, "cpu"), BatchTokens: batchTokens,
 	}
@@ -75,6 +79,26 @@ func NewPlan(a Ask, m Model, in Prompts, dataName, inputKey string) (run.Plan, e
 	return p, nil
 }
 
+// textColumn is the column of the rendered prompt, kept when asked for.
+const textColumn = "text"
+
+// ownScalars are the shard columns for the data set's own ones, in its order.
+func ownScalars(columns []dataset.Column, keepText bool) ([]shard.Scalar, error) {
+	var out []shard.Scalar
+	for _, c := range columns {
+		kind, ok := map[dataset.Type]shard.Type{dataset.Int64: shard.Int64, dataset.Float64: shard.Float64,
+			dataset.Bool: shard.Bool, dataset.String: shard.String}[c.Type]
+		if !ok {
+			return nil, fmt.Errorf("column %s: a shard cannot hold %s", c.Name, c.Type)
+		}
+		out = append(out, shard.Scalar{Name: c.Name, Type: kind})
+	}
+	if keepText {
+		out = append(out, shard.Scalar{Name: textColumn, Type: shard.String})
+	}
+	return out, nil
+}
+
 func choiceScalars(choices []string) []shard.Scalar {
 	if len(choices) == 0 {
 		return nil
@@ -90,8 +114,8 @@ func rowBytes(vectors []shard.Vector) (total int64) {
 	return total
 }
 
-// cutUnits returns the boundaries of the units in data-set rows: consecutive rows, about equally many
-// bytes each; nil when no position is kept at all.
+// cutUnits returns the boundaries of the units: consecutive prompts, about equally many bytes each; nil when no
+// position is kept at all.
 func cutUnits(lengths []int32, rule tap.Rule, perRow int64) []int64 {
 	size := func(n int32) int64 { return int64(len(rule.Positions(int(n)))) * perRow }
 	var total int64
@@ -112,4 +136,32 @@ func cutUnits(lengths []int32, rule tap.Rule, perRow int64) []int64 {
 		}
 	}
 	return append(cuts, int64(len(lengths)))
+}
+
+// CheckModel refuses a model, loaded from dir, that is not the plan's.
+func CheckModel(p run.Plan, m model.Info, dir string) error {
+	if m.Digest != p.Model.Digest {
+		return fmt.Errorf("the model in %s (digest %.12s) is not the plan's %s (digest %.12s)", dir, m.Digest, p.Model.Name, p.Model.Digest)
+	}
+	return nil
+}
+
+// ReadInput reads the tokenised prompts of a run.
+func ReadInput(ctx context.Context, st store.Store, p run.Plan) (*dataset.Input, error) {
+	key := p.Data.Input
+	o, err := st.Open(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("read the tokenised rows %s: %w", key, err)
+	}
+	defer o.Close()
+	return dataset.ReadInput(o, o.Size())
+}
+
+// OpenInput opens the tokenised prompts of a run, to be read by ranges; they stay open as long as the process lives.
+func OpenInput(ctx context.Context, st store.Store, p run.Plan) (*dataset.File, error) {
+	o, err := st.Open(ctx, p.Data.Input)
+	if err != nil {
+		return nil, fmt.Errorf("read the tokenised rows %s: %w", p.Data.Input, err)
+	}
+	return dataset.OpenInput(o, o.Size())
 }

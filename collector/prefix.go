@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"actfleet/collector/dataset"
 	"actfleet/collector/model"
 )
 
@@ -14,15 +13,15 @@ import (
 // going on from a prefix takes.
 const leastPrefix = 8
 
-// sharedPrefix is how many tokens all prompts of rows [lo, hi) begin with, leaving each at least one of its
-// own: they are computed once. It is 0 where that does not pay, and a function of the input alone.
-func sharedPrefix(in *dataset.Input, lo, hi int) int {
-	if hi-lo < 2 {
+// sharedPrefix is how many tokens all prompts of a unit begin with, leaving each at least one of its own: they are
+// computed once. It is 0 where that does not pay, and a function of the prompts alone.
+func sharedPrefix(prompts [][]int32) int {
+	if len(prompts) < 2 {
 		return 0
 	}
-	first := in.IDs[lo-in.First]
+	first := prompts[0]
 	shared := len(first) - 1
-	for _, ids := range in.IDs[lo+1-in.First : hi-in.First] {
+	for _, ids := range prompts[1:] {
 		n := 0
 		for n < min(shared, len(ids)-1) && ids[n] == first[n] {
 			n++
@@ -37,9 +36,9 @@ func sharedPrefix(in *dataset.Input, lo, hi int) int {
 
 // prefix is the beginning of all prompts of a unit, taken through the model.
 type prefix struct {
-	*model.Prefix
-	views []model.View // of each tap, every position; nil where the rule keeps none of them
-	users atomic.Int32
+	computed *model.Prefix
+	views    []model.View // of each tap, every position; nil where the rule keeps none of them
+	users    atomic.Int32
 }
 
 // join adds a user; leave ends one user's part in p; the last one's ends p.
@@ -51,15 +50,16 @@ func (p *prefix) join() {
 
 func (p *prefix) leave() {
 	if p != nil && p.users.Add(-1) == 0 {
-		p.Free()
+		p.computed.Free()
 	}
 }
 
-func (p *prefix) model() *model.Prefix {
+// after is what the model goes on from; nil: nothing.
+func (p *prefix) after() *model.Prefix {
 	if p == nil {
 		return nil
 	}
-	return p.Prefix
+	return p.computed
 }
 
 // prefixes remembers the last prefix, as one of its users: most units of a run share theirs.
@@ -69,15 +69,15 @@ type prefixes struct {
 }
 
 // share is the prefix of a unit's batches, nil where they have none. The caller leaves it when done.
-func (us *units) share(ctx context.Context, work []batch, in *dataset.Input) (*prefix, error) {
+func (us *units) share(ctx context.Context, work []batch) (*prefix, error) {
 	if len(work) == 0 || work[0].prefix == 0 {
 		return nil, nil
 	}
-	ids := in.IDs[work[0].rows[0]-in.First][:work[0].prefix]
+	ids := work[0].ids(0)[:work[0].prefix]
 	kept := slices.ContainsFunc(work, us.keepsPrefix)
 	us.prefixes.mu.Lock()
 	defer us.prefixes.mu.Unlock()
-	if last := us.prefixes.last; last == nil || !slices.Equal(last.IDs, ids) || kept && last.views == nil {
+	if last := us.prefixes.last; last == nil || !slices.Equal(last.computed.IDs, ids) || kept && last.views == nil {
 		p, err := us.takePrefix(ctx, ids, kept)
 		if err != nil {
 			return nil, err
@@ -91,8 +91,8 @@ func (us *units) share(ctx context.Context, work []batch, in *dataset.Input) (*p
 
 // keepsPrefix says whether a position of the prefix becomes a row for some prompt of b.
 func (us *units) keepsPrefix(b batch) bool {
-	return slices.ContainsFunc(b.rows, func(row int) bool {
-		kept := us.rule.Positions(int(us.lengths[row]))
+	return slices.ContainsFunc(b.prompts, func(prompt int) bool {
+		kept := us.rule.Positions(int(us.lengths[prompt]))
 		return len(kept) > 0 && kept[0] < b.prefix
 	})
 }
@@ -112,39 +112,31 @@ func (us *units) takePrefix(ctx context.Context, ids []int32, kept bool) (*prefi
 		}
 	}
 	var err error
-	p.Prefix, err = us.model.Prefix(ctx, r)
+	p.computed, err = us.model.Prefix(ctx, r)
 	p.users.Store(1)
 	return p, err
 }
 
-// close ends what the units of a run leave behind.
-func (us *units) close() { us.prefixes.last.leave() }
-
-// part is where the first of flat (b·T + t, T with the prefix) lie: the view, the prefix's or the batch's
-// own v, that holds them and the rows that they are there.
-func (p *prefix) part(i int, v model.View, b batch, flat []int32) (model.View, []int32) {
+// part is where the first of kept (b·T + t, T with the prefix) lie: the view, the prefix's or the batch's
+// own v, that holds their vectors and at which places, so many of them as lie together.
+func (p *prefix) part(i int, v model.View, b batch, kept []int32) (from model.View, at []int32) {
 	if p == nil {
-		return v, flat
+		return v, kept
 	}
-	within := int(flat[0])%b.steps < b.prefix
-	var rows []int32
-	for _, at := range flat {
-		prompt, pos := int(at)/b.steps, int(at)%b.steps
+	within := int(kept[0])%b.steps < b.prefix
+	if from = v; within {
+		from = p.views[i]
+	}
+	for _, k := range kept {
+		prompt, pos := int(k)/b.steps, int(k)%b.steps
 		switch {
 		case pos < b.prefix != within:
-			return p.view(i, v, within), rows
+			return from, at
 		case within:
-			rows = append(rows, int32(pos))
+			at = append(at, int32(pos))
 		default:
-			rows = append(rows, int32(prompt*v.T+pos-b.prefix))
+			at = append(at, int32(prompt*v.T+pos-b.prefix))
 		}
 	}
-	return p.view(i, v, within), rows
-}
-
-func (p *prefix) view(i int, v model.View, within bool) model.View {
-	if within {
-		return p.views[i]
-	}
-	return v
+	return from, at
 }

@@ -44,8 +44,7 @@ func TestSharedPrefix(t *testing.T) {
 		"until they differ": {9, [][]int32{slices.Concat(nine, []int32{1, 2}), slices.Concat(nine, []int32{3, 2})}},
 		"one prompt":        {0, [][]int32{slices.Concat(nine, nine)}},
 	} {
-		in := &dataset.Input{IDs: slices.Concat([][]int32{{5}}, c.ids, [][]int32{{5}})}
-		if got := sharedPrefix(in, 1, len(in.IDs)-1); got != c.want {
+		if got := sharedPrefix(c.ids); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}

@@ -1,49 +1,145 @@
 package collector
 
 import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
 	"actfleet/collector/dataset"
 	"actfleet/shard"
 )
 
-// scalars fills the scalar columns of a batch's rows.
+// scalars fills the scalar columns of rows.
 type scalars struct {
-	*units
-	input *dataset.Input // the unit's prompts
-	batch batch
-	odds  []odds // per prompt of the batch; empty without choices
+	columns []shard.Scalar // of the plan, in order
+	token   func(id int32) string
 }
 
-// segment fills the rows of one segment, in the order of plan.Scalars.
-func (f scalars) segment(s segment) {
-	for k, at := range s.flat {
-		row := f.batch.rows[int(at)/f.batch.steps]
-		pos := int(at) % f.batch.steps
-		f.row(s.group.Block, s.at+k, row, pos, int(at)/f.batch.steps)
+// fill fills the rows of one segment of a batch; answers has one for each of its prompts, or none at all.
+func (f scalars) fill(b batch, answers []odds, s segment) {
+	for k, at := range s.kept {
+		i, pos := int(at)/b.steps, int(at)%b.steps
+		var answer odds
+		if len(answers) > 0 {
+			answer = answers[i]
+		}
+		f.fillRow(s.group.block, s.first+k, b, i, pos, answer)
 	}
 }
 
-func (f scalars) row(b *shard.Block, at, row, pos, prompt int) {
-	ids := f.input.IDs[row-f.input.First]
-	for c, column := range f.plan.Scalars {
+// fillRow fills one row of a block, that of a position of the batch's prompt i.
+func (f scalars) fillRow(b *shard.Block, row int, of batch, i, pos int, answer odds) {
+	ids := of.ids(i)
+	for c, column := range f.columns {
 		switch column.Name {
 		case "row":
-			b.Scalars[c].([]int64)[at] = int64(row)
+			b.Scalars[c].([]int64)[row] = int64(of.prompts[i])
 		case "pos":
-			b.Scalars[c].([]int32)[at] = int32(pos)
+			b.Scalars[c].([]int32)[row] = int32(pos)
 		case "n_tokens":
-			b.Scalars[c].([]int32)[at] = int32(len(ids))
+			b.Scalars[c].([]int32)[row] = int32(len(ids))
 		case "token_id":
-			b.Scalars[c].([]int32)[at] = ids[pos]
+			b.Scalars[c].([]int32)[row] = ids[pos]
 		case "token":
-			b.Scalars[c].([]string)[at] = f.token(ids[pos])
+			b.Scalars[c].([]string)[row] = f.token(ids[pos])
 		case "p_no":
-			b.Scalars[c].([]float32)[at] = f.odds[prompt].no
+			b.Scalars[c].([]float32)[row] = answer.no
 		case "p_yes":
-			b.Scalars[c].([]float32)[at] = f.odds[prompt].yes
+			b.Scalars[c].([]float32)[row] = answer.yes
 		case "choice_cov":
-			b.Scalars[c].([]float32)[at] = f.odds[prompt].cov
+			b.Scalars[c].([]float32)[row] = answer.cov
 		default:
-			copyCell(b.Scalars[c], at, own(f.input, column.Name), row-f.input.First)
+			copyCell(b.Scalars[c], row, own(of.input, column.Name), of.prompts[i]-of.input.First)
 		}
 	}
+}
+
+// own is an input's values for a column of the plan, one per prompt.
+func own(in *dataset.Input, name string) any {
+	for _, c := range in.Columns {
+		if c.Name == name {
+			return c.Values
+		}
+	}
+	return in.Text
+}
+
+// copyCell copies a prompt's value of a data-set column to a row of a block's column of the same type.
+func copyCell(dst any, row int, src any, prompt int) {
+	switch d := dst.(type) {
+	case []int64:
+		d[row] = src.([]int64)[prompt]
+	case []float64:
+		d[row] = src.([]float64)[prompt]
+	case []bool:
+		d[row] = src.([]bool)[prompt]
+	case []string:
+		d[row] = src.([]string)[prompt]
+	}
+}
+
+// ErrChoice says that a choice is not one token of the model's vocabulary.
+var ErrChoice = errors.New("choice is not a token")
+
+// choices are the token ids that count as "no" and as "yes".
+type choices struct {
+	no, yes []int32
+	said    answers
+}
+
+// odds is the model's own answer to one prompt: P_k = Σ p over the choice's tokens,
+// yes = P₁/(P₀+P₁+1e-12), no = 1 − yes, cov = P₀+P₁ (how much of the mass the choices cover).
+type odds struct{ no, yes, cov float32 }
+
+// parseChoices maps the words for no and yes to token ids; no words give nil. A choice stands for itself and for its
+// forms after a space and after a line break, as far as these are single tokens.
+func parseChoices(words []string, encode func(text string) []int32) (*choices, error) {
+	if len(words) == 0 {
+		return nil, nil
+	}
+	if len(words) != 2 {
+		return nil, fmt.Errorf("--choices %s: want two words, the one that means no first, such as no,yes", strings.Join(words, ","))
+	}
+	var c choices
+	for i, into := range []*[]int32{&c.no, &c.yes} {
+		for _, form := range []string{" ", "", "\n"} {
+			if ids := encode(form + words[i]); len(ids) == 1 {
+				*into = append(*into, ids[0])
+			}
+		}
+		if len(*into) == 0 {
+			return nil, fmt.Errorf("%w: %q (with or without a space before it); choose words the model's vocabulary holds whole", ErrChoice, words[i])
+		}
+	}
+	return &c, nil
+}
+
+// odds reads the answers from next-token logits [B][Vocab].
+func (c *choices) odds(logits [][]float32) []odds {
+	if c == nil {
+		return nil
+	}
+	out := make([]odds, len(logits))
+	for b, next := range logits {
+		top := math.Inf(-1)
+		for _, v := range next {
+			top = max(top, float64(v))
+		}
+		var total float64
+		for _, v := range next {
+			total += math.Exp(float64(v) - top)
+		}
+		mass := func(ids []int32) (m float64) {
+			for _, id := range ids {
+				m += math.Exp(float64(next[id])-top) / total
+			}
+			return m
+		}
+		no, yes := mass(c.no), mass(c.yes)
+		p := yes / (no + yes + 1e-12)
+		out[b] = odds{no: float32(1 - p), yes: float32(p), cov: float32(no + yes)}
+		c.said.add(next, top, total, no+yes)
+	}
+	return out
 }

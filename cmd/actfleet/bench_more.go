@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"actfleet/internal/torch"
 	"actfleet/shard/storebench"
+	"actfleet/trainer/parallel"
 	"actfleet/trainer/stream"
 	"actfleet/trainer/trainbench"
 )
@@ -136,9 +136,7 @@ func newBenchSAE() *cobra.Command {
 		Short: "A TopK step beside its encoder's matrix product",
 		Args:  usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if threads > 0 {
-				torch.SetThreads(threads)
-			}
+			parallel.SetThreads(threads)
 			if rows != "" {
 				return trainbench.Rows{File: rows, D: d, M: m, K: k, Batch: batch, Dead: dead, Seed: seed}.Serve(c.InOrStdin(), c.OutOrStdout())
 			}

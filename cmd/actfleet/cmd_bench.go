@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"actfleet/collector"
 	"actfleet/collector/collectbench"
+	"actfleet/trainer/stream"
+	"actfleet/trainer/trainbench"
 )
 
 // benchLine is one measured number beside its limit.
@@ -83,10 +84,7 @@ func runBenchCollect(ctx context.Context, o collectOptions, rounds int, out io.W
 	if err != nil {
 		return err
 	}
-	r, err := collectbench.Run(ctx, collectbench.Config{Dir: o.out, Rounds: rounds, Collect: collector.Config{
-		Plan: j.plan, Input: j.input, Model: j.model, Token: j.text.Token, Now: time.Now, Lanes: j.alone,
-		Encode: func(s string) []int32 { return j.text.Encode(s, false) },
-	}})
+	r, err := collectbench.Run(ctx, collectbench.Config{Dir: o.out, Rounds: rounds, Collect: j.alone()})
 	if err != nil {
 		return err
 	}
@@ -102,4 +100,36 @@ func runBenchCollect(ctx context.Context, o collectOptions, rounds int, out io.W
 		{Name: "memory over the model", Value: float64(after-before) / 1e6, Unit: "MB", Limit: float64(r.BlockBytes)/1e6 + 300,
 			Ratio: float64(after-before) / (float64(r.BlockBytes) + 300e6), Of: "one row group + 300 MB"},
 	})
+}
+
+func newBenchSweep() *cobra.Command {
+	var run, column, dir string
+	var n, steps, rounds int
+	var jsonOut bool
+	c := &cobra.Command{
+		Use:   "sweep --from RUN --column COLUMN",
+		Short: "Many autoencoders from one reading beside the sum of their own steps",
+		Args:  usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			st, plan, err := openRun(c.Context(), run)
+			if err != nil {
+				return err
+			}
+			r, err := trainbench.Sweep(c.Context(), stream.Source{Store: st, Plan: plan}, column, n, steps, rounds, dir)
+			if err != nil {
+				return err
+			}
+			return printBench(c.OutOrStdout(), jsonOut, []benchLine{{Name: fmt.Sprintf("%d coders of %s", n, column),
+				Value: r.Ours, Unit: "s", Limit: r.Limit, Ratio: r.Ratio, Of: "their own steps"}})
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&run, "from", "", "run to read")
+	f.StringVar(&column, "column", "fc2_1", "vector column")
+	f.StringVar(&dir, "dir", os.TempDir(), "where to write meanwhile")
+	f.IntVar(&n, "coders", 8, "coders trained together")
+	f.IntVar(&steps, "steps", 50, "optimizer steps of each")
+	f.IntVar(&rounds, "rounds", 3, "how often it runs")
+	f.BoolVar(&jsonOut, "json", false, "print JSON")
+	return c
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,9 +13,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"actfleet/collector"
-	"actfleet/collector/dataset"
 	"actfleet/collector/model"
 	"actfleet/collector/model/bpe"
+	"actfleet/collector/node"
 	"actfleet/internal/torch"
 	"actfleet/shard/run"
 	"actfleet/shard/store"
@@ -114,13 +115,10 @@ type job struct {
 	started time.Time
 	text    *bpe.BPE // nil without a tokenizer
 	noText  error    // why there is none
-	model   collector.Model
-	input   *dataset.File
-	spool   *os.File // input as it lies in the run, until it lies there; nil: it does
 	notes   []string // what was decided about the data, in words
 	data    *dataSummary
-	plan    run.Plan
-	store   store.Store
+	node    *node.Job
+	store   store.Store // nil until it is needed
 }
 
 // newJob loads what the flags name and has a plan: its own, or the run's. The job is there even after an error, with
@@ -136,10 +134,14 @@ func newJob(ctx context.Context, o collectOptions) (*job, error) {
 		return j, j.noText
 	}
 	torch.SetThreads(1) // of each lane
-	if o.data.none() {
-		return j, j.follow(ctx)
+	if !o.data.none() {
+		return j, j.prepare()
 	}
-	return j, j.prepare()
+	tell := func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+	if j.store, err = openStore(ctx, o.out, true); err == nil {
+		j.node, err = node.Follow(ctx, j.store, o.model, j.load, tell)
+	}
+	return j, err
 }
 
 // fetchModel is model.Fetch with a line on stderr for each file.
@@ -147,6 +149,16 @@ func fetchModel(ctx context.Context, name string) (string, error) {
 	return model.Fetch(ctx, name, func(file string, size int64) {
 		fmt.Fprintf(os.Stderr, "fetching %s of %s (%s)\n", file, name, bytesText(float64(size)))
 	})
+}
+
+// load loads the model for the plan of a run that another node has begun.
+func (j *job) load(dir string, p run.Plan) (collector.Model, error) {
+	target, err := j.o.target.as(p.Device, p.Compute)
+	if err != nil {
+		return nil, err
+	}
+	m, _, err := target.load(dir, p.Model.Accept...)
+	return m, err
 }
 
 // prepare reads the data set and the model and makes the plan from the flags.
@@ -159,11 +171,11 @@ func (j *job) prepare() error {
 	if err != nil {
 		return fmt.Errorf("%w: --tokens: %w", errUsage, err)
 	}
-	var device string
-	if j.model, device, err = j.o.target.load(j.o.model, j.o.accept...); err != nil {
+	m, device, err := j.o.target.load(j.o.model, j.o.accept...)
+	if err != nil {
 		return err
 	}
-	info := j.model.Info()
+	info := m.Info()
 	for _, note := range append(info.Notes, j.text.Notes()...) {
 		fmt.Fprintln(os.Stderr, note)
 	}
@@ -171,34 +183,47 @@ func (j *job) prepare() error {
 	if err != nil {
 		return fmt.Errorf("%w: --layers: %w", errUsage, err)
 	}
-	corpus, key, err := j.tokenize(info)
+	in, err := j.tokenize(info)
 	if err != nil {
 		return err
 	}
 	ask := collector.Ask{Sites: sites, Layers: layers, Tokens: rule, Dtype: j.o.dtype, Template: j.o.data.opt.Template,
 		Choices: j.o.choices, MaxTokens: j.o.maxTokens, Limit: j.o.data.opt.Limit, KeepText: j.o.keepText,
-		Compute: j.o.target.compute, Device: device, Corpus: corpus}
-	j.plan, err = collector.NewPlan(ask, j.model, j.input, j.o.data.name(), key)
+		Compute: j.o.target.compute, Device: device, Corpus: in.corpus}
+	j.node, err = node.NewJob(ask, m, in.prompts, in.spool, in.sum, j.o.data.name())
 	return err
 }
 
-// lanes is how many batches go through the model side by side: as the user asks, as many as the copies of
-// the model take, or the fair share of the host's cores, now.
-func (j *job) lanes(f *fleet) int {
-	copies, ok := j.model.(*model.Copies)
-	switch {
-	case j.o.threads > 0:
-		return j.o.threads
-	case ok:
-		return copies.Passes()
+// collect lives as a node of the run's fleet until the run is whole.
+func (j *job) collect(ctx context.Context, c *console, out io.Writer) (err error) {
+	if j.store == nil {
+		if j.store, err = openStore(ctx, j.o.out, true); err != nil {
+			return err
+		}
 	}
-	return f.cores()
+	cfg := node.Config{Job: j.node, Store: j.store, Started: j.started, Version: version(), Threads: j.o.threads,
+		Grace: j.o.node.grace, Signals: c.signals, Encode: j.encode, Token: j.text.Token}
+	if !inBucket(j.o.out) {
+		cfg.Dir = j.o.out
+	}
+	if cfg.Fleet, err = j.o.fleet.config(c.Logger); err != nil {
+		return err
+	}
+	if c.monitor != nil {
+		defer context.AfterFunc(ctx, c.monitor.Leave)()
+	}
+	sum, err := node.Run(ctx, cfg, c)
+	if err != nil {
+		return err
+	}
+	return j.print(out, sum)
 }
 
-// alone is lanes for a process that shares its host with no other node.
-func (j *job) alone() int {
-	if j.o.threads > 0 {
-		return j.o.threads
-	}
-	return runtime.NumCPU()
+func (j *job) encode(text string) []int32 { return j.text.Encode(text, false) }
+
+// alone is the part of a process that shares its host with no other node, and has neither store nor fleet.
+func (j *job) alone() collector.Config {
+	lanes := cmp.Or(j.o.threads, runtime.NumCPU())
+	return collector.Config{Plan: j.node.Plan, Input: j.node.Input, Model: j.node.Model, Now: time.Now,
+		Lanes: func() int { return lanes }, Encode: j.encode, Token: j.text.Token}
 }

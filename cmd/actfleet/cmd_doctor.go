@@ -15,6 +15,7 @@ import (
 
 	"actfleet/internal/torch"
 	"actfleet/internal/torch/reduce"
+	"actfleet/shard/store"
 	"actfleet/shard/store/local"
 )
 
@@ -176,4 +177,16 @@ func lookPorts() finding {
 	}
 	defer udp.Close()
 	return finding{What: "network", OK: true, Found: "TCP and UDP on loopback"}
+}
+
+// tryStore checks that of two commits under one key the second loses.
+func tryStore(ctx context.Context, st store.Store) error {
+	const key = "try"
+	if err := store.Put(ctx, st, key, nil); err != nil {
+		return err
+	}
+	if err := store.Put(ctx, st, key, nil); !errors.Is(err, store.ErrExists) {
+		return fmt.Errorf("a second commit under one key ended with %v: this file system is not safe for a fleet", err)
+	}
+	return nil
 }

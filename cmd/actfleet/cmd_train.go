@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"actfleet/internal/outfile"
-	"actfleet/internal/torch"
 	"actfleet/shard/tap"
 	"actfleet/trainer"
 	"actfleet/trainer/coder"
@@ -125,10 +124,7 @@ func (o *trainOptions) sources(ctx context.Context) ([]stream.Source, error) {
 		}
 		runs = append(runs, stream.Source{Store: st, Plan: plan})
 	}
-	if o.threads > 0 {
-		torch.SetThreads(o.threads)
-		parallel.SetThreads(o.threads)
-	}
+	parallel.SetThreads(o.threads)
 	return runs, nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"actfleet/collector/dataset"
 	"actfleet/collector/dataset/chat"
 	"actfleet/collector/model"
+	"actfleet/collector/model/bpe"
 	"actfleet/shard/run"
 )
 
@@ -72,61 +73,69 @@ func (d *dataOptions) labelMap() (map[string]int64, error) {
 	return out, nil
 }
 
-// tokenize reads the data, keeps the prompts in a temporary file and gives what the plan says of them and the key
-// that the file has in the run.
-func (j *job) tokenize(info model.Info) (corpus *run.Corpus, key string, err error) {
+// tokenised is the data set as token ids, in a temporary file.
+type tokenised struct {
+	prompts *dataset.File
+	spool   *os.File    // holds the prompts as they lie in a run; it has no name any more
+	sum     string      // its SHA-256
+	corpus  *run.Corpus // what the plan says of the documents
+}
+
+// tokenize reads the data and keeps the prompts in a temporary file.
+func (j *job) tokenize(info model.Info) (in tokenised, err error) {
 	limits := dataset.Limits{MaxTokens: info.MaxPositions, Vocab: info.Vocab}
 	if m := j.o.maxTokens; m > 0 && (m < limits.MaxTokens || limits.MaxTokens == 0) {
 		limits.MaxTokens = m
 	}
 	opt := j.o.data.opt
 	if opt.Labels, err = j.o.data.labelMap(); err != nil {
-		return nil, "", err
+		return in, err
 	}
 	template, err := j.chat(&opt, &limits)
 	if err != nil {
-		return nil, "", err
+		return in, err
 	}
 	set, err := dataset.Open(j.o.data.paths, opt)
 	if errors.Is(err, dataset.ErrOption) {
 		err = fmt.Errorf("%w: %w", errUsage, err)
 	}
 	if err != nil {
-		return nil, "", err
+		return in, err
 	}
 	if j.noText != nil && set.UsesText() {
-		return nil, "", j.noText
+		return in, j.noText
 	}
 	j.notes = append(j.notes, set.Notes()...)
-	counts, sum, err := j.spoolInput(set, limits)
+	counts, err := in.write(set, j.text, limits)
 	if err != nil {
-		return nil, "", err
+		return in, err
 	}
 	j.data = summarise(counts, set, limits)
 	j.notes = append(j.notes, j.data.notes(counts, set.Options())...)
-	return corpusOf(set, counts, template, limits), run.InputKey(sum), nil
+	in.corpus = corpusOf(set, counts, template, limits)
+	return in, nil
 }
 
-// spoolInput writes the input file to a temporary file that has no name any more, and opens it.
-func (j *job) spoolInput(set *dataset.Source, limits dataset.Limits) (counts dataset.Counts, sum string, err error) {
+// write writes the prompts to a temporary file that has no name any more, and opens it.
+func (in *tokenised) write(set *dataset.Source, text *bpe.BPE, limits dataset.Limits) (counts dataset.Counts, err error) {
 	f, err := os.CreateTemp("", "actfleet-input-*")
 	if err != nil {
-		return counts, "", fmt.Errorf("keep the tokenised rows: %w", err)
+		return counts, fmt.Errorf("keep the tokenised rows: %w", err)
 	}
 	if err := os.Remove(f.Name()); err != nil {
-		return counts, "", fmt.Errorf("keep the tokenised rows: %w", err)
+		return counts, fmt.Errorf("keep the tokenised rows: %w", err)
 	}
 	h := sha256.New()
-	if counts, err = set.Tokenize(io.MultiWriter(f, h), j.text, limits); err != nil {
-		return counts, "", errors.Join(err, f.Close())
+	if counts, err = set.Tokenize(io.MultiWriter(f, h), text, limits); err != nil {
+		return counts, errors.Join(err, f.Close())
 	}
 	st, err := f.Stat()
 	if err != nil {
-		return counts, "", errors.Join(err, f.Close())
+		return counts, errors.Join(err, f.Close())
 	}
-	j.spool = f
-	j.input, err = dataset.OpenInput(f, st.Size())
-	return counts, hex.EncodeToString(h.Sum(nil)), err
+	in.spool, in.sum = f, hex.EncodeToString(h.Sum(nil))
+	in.prompts, err = dataset.OpenInput(f, st.Size())
+	return counts, err
 }
 
 // corpusOf is what the plan says of the documents; nil where each became a prompt, as it stood, of one file.

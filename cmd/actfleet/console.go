@@ -5,9 +5,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
+	"time"
 
 	"actfleet/cmd/actfleet/monitor"
+	"actfleet/collector"
+	"actfleet/collector/node"
 )
 
 // console is how people see and steer a collecting process: a log on stderr, above a line of progress on a terminal;
@@ -17,12 +19,15 @@ type console struct {
 	meter   *meter
 	json    bool
 	monitor *monitor.Server // nil without --http
-	pauses  chan os.Signal
+	signals <-chan os.Signal
+	release func() // of the signals
+	fleet   *node.Fleet
 }
 
 // open opens the console of a process whose stderr is f.
 func (o nodeOptions) open(f *os.File) (*console, error) {
-	c := &console{meter: newMeter(f), json: o.logFormat == "json", pauses: catchPauses()}
+	c := &console{meter: newMeter(f), json: o.logFormat == "json"}
+	c.signals, c.release = node.CatchSignals()
 	level := slog.LevelInfo
 	if c.meter.terminal {
 		level = slog.LevelWarn
@@ -38,7 +43,7 @@ func (o nodeOptions) open(f *os.File) (*console, error) {
 	if c.monitor, err = monitor.Serve(o.http, monitor.New(version())); err != nil {
 		return nil, err
 	}
-	c.tell("fleet: metrics on http://%s/metrics", c.monitor.Addr())
+	c.Tell("fleet: metrics on http://%s/metrics", c.monitor.Addr())
 	return c, nil
 }
 
@@ -50,8 +55,8 @@ func handler(w io.Writer, json bool, level slog.Level) slog.Handler {
 	return slog.NewTextHandler(w, options)
 }
 
-// tell says what whoever started the process must know at any level, such as the address to join by.
-func (c *console) tell(format string, args ...any) {
+// Tell says what whoever started the process must know at any level, such as the address to join by.
+func (c *console) Tell(format string, args ...any) {
 	line := fmt.Sprintf(format, args...)
 	if c.json {
 		slog.New(slog.NewJSONHandler(c.meter, nil)).Info(line)
@@ -60,8 +65,77 @@ func (c *console) tell(format string, args ...any) {
 	fmt.Fprintln(c.meter, line)
 }
 
+// Joined takes the fleet, whose progress is shown from now on.
+func (c *console) Joined(f *node.Fleet) {
+	c.fleet = f
+	if c.monitor != nil {
+		c.monitor.Follow(f)
+	}
+}
+
+// Observe shows what happens: in the log on stderr, a line for each unit that ends, in the metrics and on the terminal.
+func (c *console) Observe(e collector.Event) {
+	c.logEvent(e)
+	c.count(e)
+	if !c.meter.terminal {
+		return
+	}
+	switch e.Event {
+	case "commit", "lost":
+		c.meter.show(c.line())
+	case "leave", "error":
+		c.meter.last(c.line())
+	}
+}
+
+func (c *console) logEvent(e collector.Event) {
+	switch e.Event {
+	case "start":
+		c.Info("node starts", "node", c.fleet.ID, "pid", e.PID, "commit", e.Message)
+	case "claim":
+		c.Debug("unit claimed", "unit", *e.Unit)
+	case "drop":
+		c.Info("unit dropped", "unit", *e.Unit) // why is said when the command ends
+	case "leave":
+		c.Info("node leaves", "node", c.fleet.ID)
+	case "commit", "lost":
+		p := c.fleet.Progress()
+		words := map[string]string{"commit": "unit committed", "lost": "unit was committed by another node first"}
+		args := []any{"unit", *e.Unit, "rows", e.Rows, "bytes", e.Bytes, "seconds", round(e.Seconds), "done", p.Done, "total", p.Total}
+		if p.ETA >= 0 {
+			args = append(args, "eta_seconds", round(p.ETA.Seconds()))
+		}
+		c.Info(words[e.Event], args...)
+	}
+}
+
+// round keeps milliseconds.
+func round(seconds float64) float64 { return float64(int64(seconds*1e3+0.5)) / 1e3 }
+
+func (c *console) count(e collector.Event) {
+	if c.monitor == nil {
+		return
+	}
+	switch e.Event {
+	case "commit", "lost":
+		c.monitor.Commit(e.Event == "commit", e.Rows, e.Bytes, time.Duration(e.Seconds*float64(time.Second)))
+	case "drop":
+		c.monitor.Drop()
+	}
+}
+
+// line is the state of the run on a terminal.
+func (c *console) line() string {
+	p := c.fleet.Progress()
+	line := fmt.Sprintf("%d of %d units", p.Done, p.Total)
+	if p.Throughput > 0 {
+		line += fmt.Sprintf(", %.3g units/s, ETA %s", p.Throughput, timeText(p.ETA))
+	}
+	return line
+}
+
 func (c *console) close() error {
-	signal.Stop(c.pauses)
+	c.release()
 	if c.monitor == nil {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -16,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"actfleet/collector/node"
 	"actfleet/coordinator"
 	"actfleet/shard/run"
 	"actfleet/shard/store"
@@ -122,17 +124,13 @@ func sleepingNode(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o := fleetOptions{bind: os.Getenv(costBind), join: []string{os.Getenv(costJoin)}}
-	c, err := nodeOptions{logFormat: "text"}.open(os.Stderr)
+	c := node.FleetConfig{Bind: os.Getenv(costBind), Join: []string{os.Getenv(costJoin)}, Logger: slog.Default()}
+	f, err := node.Join(ctx, c, st, plan, time.Now())
 	if err != nil {
 		return err
 	}
-	f, err := o.start(ctx, plan, st, c)
-	if err != nil {
-		return err
-	}
-	r, err := sleepAndCommit(ctx, f.coordinator, st, mean)
-	if err = errors.Join(err, f.close()); err != nil {
+	r, err := sleepAndCommit(ctx, f.Coordinator, st, mean)
+	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(r)

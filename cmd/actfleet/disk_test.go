@@ -14,7 +14,7 @@ import (
 func smallNode(t *testing.T, out string, more ...string) *process {
 	t.Helper()
 	args := []string{"collect", "--model", tinyModel, "--data", tinyData, "--limit", "1500", "--tokens", "all",
-		"--sites", "resid,fc1", "--layers", "3", "--threads", "1", "--out", out}
+		"--sites", "resid,fc1", "--layers", "0", "--threads", "1", "--out", out}
 	return start(t, append(args, more...)...)
 }
 

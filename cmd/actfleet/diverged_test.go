@@ -34,15 +34,15 @@ func oneWeight(t *testing.T) string {
 // A node with one changed weight is refused: when it takes the plan from the run, by the model's digest; when it brings
 // its own, by the difference; and by the fleet when it works on a run of its own, with a line on both sides.
 func TestChangedWeightIsRefused(t *testing.T) {
+	t.Parallel()
 	run, other := filepath.Join(t.TempDir(), "run"), oneWeight(t)
-	a := node(t, run, "--bind", "127.0.0.1:0")
+	a := startNode(t, run, "--bind", "127.0.0.1:0")
 	seed := a.address(t, run)
 	a.signal(t, syscall.SIGUSR1) // the run must not end before the test
 	joins := []string{"collect", "--model", other, "--threads", "1", "--join", seed, "--out"}
-	same := []string{"--data", tinyData, "--limit", "3000", "--tokens", "all"}
 	wantRefusal(t, exitError, []string{other, "(digest ", "is not the plan's"}, append(joins, run)...)
-	wantRefusal(t, exitError, []string{"holds another plan", "model.digest: "}, append(append(joins, run), same...)...)
-	wantRefusal(t, exitError, []string{"another plan", seed, "this node on plan"}, append(append(joins, filepath.Join(t.TempDir(), "own")), same...)...)
+	wantRefusal(t, exitError, []string{"holds another plan", "model.digest: "}, append(append(joins, run), nodeFlags...)...)
+	wantRefusal(t, exitError, []string{"another plan", seed, "this node on plan"}, append(append(joins, filepath.Join(t.TempDir(), "own")), nodeFlags...)...)
 	until(t, "the fleet tells of whom it refused", func() bool { return strings.Contains(a.err.String(), "refused a node") }, a)
 	a.stop(t)
 }
@@ -51,11 +51,12 @@ func TestChangedWeightIsRefused(t *testing.T) {
 // its error and check name the SHA-256 of both shards, and what the honest node made is kept beside the run's until a person
 // deletes the wrong one.
 func TestDivergingDuplicate(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	whole, forged := filepath.Join(dir, "run"), filepath.Join(dir, "forged")
 	collect := func(model, out string) *process {
-		return start(t, "collect", "--model", model, "--data", tinyData, "--limit", "1500", "--tokens", "all",
-			"--sites", "Wqkv", "--layers", "3", "--threads", "1", "--out", out)
+		return start(t, "collect", "--model", model, "--data", tinyData, "--limit", "800", "--tokens", "all",
+			"--sites", "Wqkv", "--layers", "3", "--dtype", "f32", "--threads", "1", "--out", out)
 	}
 	bad := collect(oneWeight(t), forged)
 	if code := bad.wait(t); code != exitDone {

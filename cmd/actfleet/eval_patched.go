@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"actfleet/collector"
 	"actfleet/collector/dataset"
 	"actfleet/collector/model"
 	"actfleet/shard/tap"
@@ -31,10 +32,10 @@ func openPatched(ctx context.Context, dir string, runs []stream.Source) (*patche
 	}
 	p := &patched{model: m}
 	for _, r := range runs {
-		if have, want := m.Info().Digest, r.Plan.Model.Digest; have != want {
-			return nil, fmt.Errorf("the model in %s (digest %.12s) is not the one that made %s: %s (digest %.12s)", dir, have, r.Store, r.Plan.Model.Name, want)
+		if err := collector.CheckModel(r.Plan, m.Info(), dir); err != nil {
+			return nil, fmt.Errorf("%s: %w", r.Store, err)
 		}
-		in, err := readInput(ctx, r.Store, r.Plan.Data.Input)
+		in, err := collector.ReadInput(ctx, r.Store, r.Plan)
 		if err != nil {
 			return nil, err
 		}

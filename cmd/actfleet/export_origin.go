@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"actfleet/collector"
 	"actfleet/shard/run"
 	"actfleet/trainer/coder"
 	"actfleet/trainer/export"
@@ -36,7 +37,7 @@ func originOf(ctx context.Context, c coder.Card, o exportOptions) (export.Origin
 	if target, _ := c.Config["target"].(string); target != "" {
 		out.Target = export.HookOf(plan.Model.Arch, target)
 	}
-	in, err := readInput(ctx, st, plan.Data.Input)
+	in, err := collector.ReadInput(ctx, st, plan)
 	if err != nil {
 		return out, err
 	}

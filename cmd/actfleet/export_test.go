@@ -10,6 +10,7 @@ import (
 
 // Architectures train from the command line, and leave it in the layouts that hold them.
 func TestExport(t *testing.T) {
+	t.Parallel()
 	run, dir := small(t), t.TempDir()
 	train := func(arch string) string {
 		out := filepath.Join(dir, arch)

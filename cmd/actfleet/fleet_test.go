@@ -9,47 +9,34 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 var listening = regexp.MustCompile(`listens on (\S+)`)
 
-// node starts a collecting process; its unit times are long enough to be killed in.
-func node(t *testing.T, out string, more ...string) *process {
+// nodeFlags ask for 24 units of a tenth of a second; a test that needs more time lets nodes pause.
+var nodeFlags = []string{"--data", tinyData, "--limit", "3000", "--tokens", "all", "--sites", "Wqkv,fc1", "--layers", "0", "--dtype", "f32"}
+
+// startNode starts a collecting process.
+func startNode(t *testing.T, out string, more ...string) *process {
 	t.Helper()
-	args := []string{"collect", "--model", tinyModel, "--data", tinyData, "--limit", "3000", "--tokens", "all", "--threads", "1", "--out", out}
+	args := append([]string{"collect", "--model", tinyModel, "--threads", "1", "--out", out}, nodeFlags...)
 	return start(t, append(args, more...)...)
 }
 
-// address waits until a node says where it listens.
+// address waits until a node says where it listens and has begun its log.
 func (p *process) address(t *testing.T, out string) string {
 	t.Helper()
-	for range 600 {
+	until(t, "the node starts", func() bool {
 		logs, _ := filepath.Glob(filepath.Join(out, "log", fmt.Sprintf("*-%d-*.jsonl", p.Process.Pid)))
-		if len(logs) > 0 {
-			if m := listening.FindStringSubmatch(p.err.String()); m != nil {
-				return m[1]
-			}
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Fatalf("the node did not start: %s", p.err.String())
-	return ""
+		return len(logs) > 0 && listening.MatchString(p.err.String())
+	}, p)
+	return listening.FindStringSubmatch(p.err.String())[1]
 }
 
 // untilCommitted waits until a run has n units.
 func untilCommitted(t *testing.T, out string, n int, nodes ...*process) {
 	t.Helper()
-	for range 3000 {
-		if units, _ := filepath.Glob(filepath.Join(out, "acts", "unit-*.parquet")); len(units) >= n {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	for _, p := range nodes {
-		t.Log(p.err.String())
-	}
-	t.Fatalf("%s never had %d units", out, n)
+	until(t, fmt.Sprintf("%s has %d units", out, n), func() bool { return len(unitFiles(out)) >= n }, nodes...)
 }
 
 func sums(t *testing.T, out string) map[string][32]byte {
@@ -72,12 +59,15 @@ func sums(t *testing.T, out string) map[string][32]byte {
 // Three processes, one killed with -9 and one interrupted in the middle: the last finishes, check is
 // content, and every shard has the bytes that one undisturbed node makes.
 func TestKilledAndInterruptedNodes(t *testing.T) {
+	t.Parallel()
 	out := filepath.Join(t.TempDir(), "run")
-	a := node(t, out, "--bind", "127.0.0.1:0")
+	a := startNode(t, out, "--bind", "127.0.0.1:0")
 	seed := a.address(t, out)
-	b, c := node(t, out, "--join", seed), node(t, out, "--join", seed)
+	a.signal(t, syscall.SIGUSR1) // until all are there
+	b, c := startNode(t, out, "--join", seed), startNode(t, out, "--join", seed)
 	b.address(t, out)
 	c.address(t, out)
+	a.signal(t, syscall.SIGUSR2)
 	untilCommitted(t, out, 4)
 	if err := a.Process.Kill(); err != nil { // the seed of all places
 		t.Fatal(err)
@@ -96,7 +86,7 @@ func TestKilledAndInterruptedNodes(t *testing.T) {
 	wantOK(t, "check", out)
 
 	alone := filepath.Join(t.TempDir(), "alone")
-	if code := node(t, alone).wait(t); code != exitDone {
+	if code := startNode(t, alone).wait(t); code != exitDone {
 		t.Fatalf("the single node ended with %d", code)
 	}
 	want, got := sums(t, alone), sums(t, out)
@@ -112,8 +102,9 @@ func TestKilledAndInterruptedNodes(t *testing.T) {
 
 // A run whose only node was killed goes on with the same command.
 func TestTheSameCommandGoesOn(t *testing.T) {
+	t.Parallel()
 	out := filepath.Join(t.TempDir(), "run")
-	a := node(t, out)
+	a := startNode(t, out)
 	untilCommitted(t, out, 3)
 	if err := a.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -122,7 +113,7 @@ func TestTheSameCommandGoesOn(t *testing.T) {
 	if code, _, _ := actfleet(t, "check", out); code != exitDamage {
 		t.Errorf("check of a half-finished run ends with %d, want %d", code, exitDamage)
 	}
-	again := node(t, out)
+	again := startNode(t, out)
 	if code := again.wait(t); code != exitDone {
 		t.Fatalf("exit %d: %s", code, again.err.String())
 	}
@@ -131,10 +122,12 @@ func TestTheSameCommandGoesOn(t *testing.T) {
 
 // A node without --data takes plan and prompts from the run; a wrong key and another model are refused.
 func TestJoining(t *testing.T) {
+	t.Parallel()
 	out := filepath.Join(t.TempDir(), "run")
 	key, wrong := write(t, "key", strings.Repeat("k", 32)), write(t, "wrong", strings.Repeat("w", 32))
-	a := node(t, out, "--bind", "127.0.0.1:0", "--secret-file", key)
+	a := startNode(t, out, "--bind", "127.0.0.1:0", "--secret-file", key)
 	seed := a.address(t, out)
+	a.signal(t, syscall.SIGUSR1) // the run must not end before the test
 	join := func(more ...string) []string {
 		return append([]string{"collect", "--model", tinyModel, "--out", out, "--threads", "1", "--join", seed}, more...)
 	}
@@ -143,11 +136,13 @@ func TestJoining(t *testing.T) {
 	if seen.Total == 0 {
 		t.Error("status saw no units")
 	}
-	b := start(t, join("--secret-file", key)...)
 	other := copyTiny(t)
 	edit(t, filepath.Join(other, "config.json"), `"layer_norm_eps": 1e-05`, `"layer_norm_eps": 1e-06`)
 	wantRefusal(t, exitError, []string{"not the plan's"}, join("--secret-file", key, "--model", other)...)
 	wantRefusal(t, exitError, []string{"secret"}, join("--secret-file", wrong)...)
+	b := start(t, join("--secret-file", key)...)
+	b.address(t, out)
+	a.signal(t, syscall.SIGUSR2)
 	if code := b.wait(t); code != exitDone {
 		t.Errorf("the joining node ended with %d: %s", code, b.err.String())
 	}

@@ -41,14 +41,15 @@ func states(t *testing.T, addr string) map[string]int {
 // A node whose seeds are dead works alone and says so once; the seed that comes late and the node find each other; and
 // a node that was cut off for a while comes back.
 func TestLateSeed(t *testing.T) {
+	t.Parallel()
 	run, seed := filepath.Join(t.TempDir(), "run"), freeAddr(t)
-	a := node(t, run, "--join", seed+",localhost:1")
+	a := startNode(t, run, "--join", seed+",localhost:1")
 	until(t, "a works alone", func() bool { return a.count(t, run, "commit") > 0 }, a)
 	if n := strings.Count(a.err.String(), "works alone"); n != 1 {
 		t.Errorf("said %d times that it is alone: %s", n, a.err.String())
 	}
 	a.signal(t, syscall.SIGUSR1) // the run must not end before the test
-	b := node(t, run, "--bind", seed)
+	b := startNode(t, run, "--bind", seed)
 	until(t, "b commits", func() bool { return b.count(t, run, "commit") > 0 }, a, b)
 	b.signal(t, syscall.SIGUSR1)
 	until(t, "they meet", func() bool {

@@ -53,10 +53,10 @@ func sweepOf(t *testing.T) string {
 // Every family trains from the command line, goes on after kill -9 with the weights of a training that was never
 // interrupted, and comes back from a layout of another program as it was.
 func TestEveryLearner(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	in := func(names ...string) string { return filepath.Join(append([]string{dir}, names...)...) }
-	run, sweep := in("run"), sweepOf(t)
-	wantOK(t, "collect", "--model", tinyModel, "--data", tinyData, "--limit", "120", "--tokens", "all", "--sites", "fc2,resid", "--layers", "2,3", "--out", run)
+	run, sweep := collected(t, "--limit", "120", "--tokens", "all", "--sites", "fc2,resid", "--layers", "2,3"), sweepOf(t)
 	train := func(out string) []string {
 		return []string{"train", "-f", sweep, "--from", run, "--site", "resid", "--layers", "2", "--threads", "1", "--out", out}
 	}

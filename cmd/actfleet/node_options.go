@@ -3,9 +3,13 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"actfleet/collector/node"
 )
 
 // nodeOptions are the flags about a collecting process, not about what it collects.
@@ -33,4 +37,35 @@ func (o nodeOptions) check() error {
 		return fmt.Errorf("%w: --log-format %s: want text or json", errUsage, o.logFormat)
 	}
 	return nil
+}
+
+// fleetOptions are the flags with which a node finds its fleet.
+type fleetOptions struct {
+	join       []string
+	bind       string
+	secretFile string
+}
+
+func (o *fleetOptions) flags(f *pflag.FlagSet) {
+	f.StringSliceVar(&o.join, "join", nil, "addresses HOST:PORT of nodes of the fleet to join")
+	f.StringVar(&o.bind, "bind", "", "address to gossip on (with --join: 127.0.0.1:0, any free port); alone, no network is used")
+	f.StringVar(&o.secretFile, "secret-file", "", "file with the fleet's 16, 24 or 32 byte key; gossip is encrypted with it")
+}
+
+// secret reads the fleet's key; none is given without --secret-file.
+func (o fleetOptions) secret() ([]byte, error) {
+	if o.secretFile == "" {
+		return nil, nil
+	}
+	key, err := os.ReadFile(o.secretFile)
+	if err != nil {
+		return nil, fmt.Errorf("read --secret-file: %w", err)
+	}
+	return []byte(strings.TrimRight(string(key), "\r\n")), nil
+}
+
+// config is what the flags say, with the log that gossip writes to.
+func (o fleetOptions) config(log *slog.Logger) (node.FleetConfig, error) {
+	secret, err := o.secret()
+	return node.FleetConfig{Join: o.join, Bind: o.bind, Secret: secret, Logger: log}, err
 }

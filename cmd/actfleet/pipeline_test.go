@@ -9,20 +9,17 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // small makes a run of a few hundred prompts with two sites of two layers.
 func small(t *testing.T) string {
 	t.Helper()
-	out := filepath.Join(t.TempDir(), "run")
-	wantOK(t, "collect", "--model", tinyModel, "--data", tinyData, "--limit", "500", "--tokens", "all", "--sites", "fc2,resid",
-		"--layers", "1,3", "--choices", "no,yes", "--keep-text", "--out", out)
-	return out
+	return collected(t, "--limit", "500", "--tokens", "all", "--sites", "fc2,resid", "--layers", "1,3", "--choices", "no,yes", "--keep-text")
 }
 
 // From a run to coders, probes, answers, a page and rows: what a user types after collecting.
 func TestPipeline(t *testing.T) {
+	t.Parallel()
 	run, dir := small(t), t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
 
@@ -86,6 +83,7 @@ func decode(t *testing.T, text string, into any) {
 
 // A training that is interrupted and goes on ends in the weights of one that was not.
 func TestTrainingGoesOn(t *testing.T) {
+	t.Parallel()
 	run, dir := small(t), t.TempDir()
 	args := func(out string, more ...string) []string {
 		return append([]string{"train", "sae", "--from", run, "--site", "resid", "--layers", "3", "--threads", "1", "--out", filepath.Join(dir, out),
@@ -114,13 +112,10 @@ func TestTrainingGoesOn(t *testing.T) {
 
 func untilExists(t *testing.T, pattern string) {
 	t.Helper()
-	for range 1000 {
-		if found, _ := filepath.Glob(pattern); len(found) > 0 {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	t.Fatalf("%s never appeared", pattern)
+	until(t, pattern+" appears", func() bool {
+		found, _ := filepath.Glob(pattern)
+		return len(found) > 0
+	})
 }
 
 func weights(t *testing.T, dir, coder string) [32]byte {
@@ -177,6 +172,7 @@ func TestDryRun(t *testing.T) {
 
 // Wrong keys and damaged or foreign folders are refused in one line.
 func TestTrainRefuses(t *testing.T) {
+	t.Parallel()
 	run := small(t)
 	for says, args := range map[string][]string{
 		"k is 9000":       {"--site", "fc2", "--layers", "1", "--set", "k=9000"},

@@ -25,8 +25,8 @@ func statements(first, n int, splits ...string) (out []statement) {
 	return out
 }
 
-// collected makes a run of statements.
-func collected(t *testing.T, rows []statement, more ...string) string {
+// runOf makes a run of statements.
+func runOf(t *testing.T, rows []statement, more ...string) string {
 	t.Helper()
 	var data strings.Builder
 	for _, r := range rows {
@@ -59,8 +59,8 @@ func probed(t *testing.T, runs string, more ...string) (table evaluate.Table, co
 }
 
 func TestProbesOverTwoRuns(t *testing.T) {
-	a := collected(t, statements(0, 48, "train", "val"))
-	b := collected(t, statements(1000, 24, "test"))
+	a := runOf(t, statements(0, 48, "train", "val"))
+	b := runOf(t, statements(1000, 24, "test"))
 	table, code, stderr := probed(t, a+","+b)
 	if code != exitDone || table.Splits["test"] != 24 || table.Splits["train"] != 24 || table.GroupBy != "group" || strings.Contains(stderr, "warning") {
 		t.Fatalf("exit %d, splits %v: %s", code, table.Splits, stderr)
@@ -79,19 +79,19 @@ func TestProbesOverTwoRuns(t *testing.T) {
 	}
 	same := statements(1000, 24, "test")
 	same[3].text = "among the numbers,  5 comes before 7."
-	if _, code, stderr := probed(t, a+","+collected(t, same)); code != exitError || !strings.Contains(stderr, `share 1 texts, for example "among the numbers, 5`) {
+	if _, code, stderr := probed(t, a+","+runOf(t, same)); code != exitError || !strings.Contains(stderr, `share 1 texts, for example "among the numbers, 5`) {
 		t.Errorf("a text in two runs: exit %d, %s", code, stderr)
 	}
 	same = statements(1000, 24, "test")
 	same[9].group = "g1"
-	if _, code, stderr := probed(t, a+","+collected(t, same)); code != exitError || !strings.Contains(stderr, `group "g1" has row 4 of `) {
+	if _, code, stderr := probed(t, a+","+runOf(t, same)); code != exitError || !strings.Contains(stderr, `group "g1" has row 4 of `) {
 		t.Errorf("a group in two runs: exit %d, %s", code, stderr)
 	}
 }
 
 func TestGroupsAreNotMissedInSilence(t *testing.T) {
 	rows := statements(0, 60, "train", "val", "test")
-	run := collected(t, rows)
+	run := runOf(t, rows)
 	if _, code, stderr := probed(t, run, "--set", "group=gruop"); code != exitError || !strings.Contains(stderr, `no column "gruop" for group; its data has group, label, split; name one with --set group=COLUMN`) {
 		t.Errorf("mistyped: exit %d, %s", code, stderr)
 	}
@@ -102,11 +102,11 @@ func TestGroupsAreNotMissedInSilence(t *testing.T) {
 		rows[i].group = nil
 	}
 	rows[40].text = rows[0].text + " Yes." // train and val
-	table, code, stderr := probed(t, collected(t, rows))
+	table, code, stderr := probed(t, runOf(t, rows))
 	if code != exitError || !strings.Contains(stderr, `no column "group"`) || !strings.Contains(stderr, "nearly stand in") {
 		t.Errorf("absent, with a near duplicate: exit %d, %s", code, stderr)
 	}
-	table, code, stderr = probed(t, collected(t, rows), "--set", "near_duplicates=1")
+	table, code, stderr = probed(t, runOf(t, rows), "--set", "near_duplicates=1")
 	if code != exitDone || table.GroupBy != "row" || len(table.Near) != 1 || table.Near[0].Rows != 1 {
 		t.Errorf("accepted: exit %d, %+v, %s", code, table.Near, stderr)
 	}
@@ -121,7 +121,7 @@ func TestLabelsOfProbes(t *testing.T) {
 		}
 	}
 	rows[17].label = nil
-	run := collected(t, rows, "--choices", "no,yes")
+	run := runOf(t, rows, "--choices", "no,yes")
 	if _, code, stderr := probed(t, run); code != exitError || !strings.Contains(stderr, `60 of 60 rows of column "label"`) || !strings.Contains(stderr, "--label-map") {
 		t.Errorf("words: exit %d, %s", code, stderr)
 	}
@@ -157,10 +157,10 @@ func TestCodersSayWhichHeldOutPromptsAreKnown(t *testing.T) {
 		}
 		return stderr
 	}
-	if said := train(collected(t, rows, "--tokens", "all")); !strings.Contains(said, "held-out prompts nearly are prompts of the training (held out by group): ") || !strings.Contains(said, "too\"") {
+	if said := train(runOf(t, rows, "--tokens", "all")); !strings.Contains(said, "held-out prompts nearly are prompts of the training (held out by group): ") || !strings.Contains(said, "too\"") {
 		t.Errorf("similar prompts: %s", said)
 	}
-	if said := train(collected(t, rows[:120], "--tokens", "all")); strings.Contains(said, "nearly") {
+	if said := train(runOf(t, rows[:120], "--tokens", "all")); strings.Contains(said, "nearly") {
 		t.Errorf("different prompts: %s", said)
 	}
 }

@@ -3,14 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // The tests run the real program: this test binary becomes it when asmain is set.
@@ -20,7 +21,49 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asMain) != "" {
 		os.Exit(execute(os.Args[1:]))
 	}
-	os.Exit(m.Run())
+	os.Exit(testAll(m))
+}
+
+func testAll(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "actfleet-runs-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	collections.dir = dir
+	return m.Run()
+}
+
+// collections are the runs that several tests read, each collected once.
+var collections struct {
+	dir  string
+	mu   sync.Mutex
+	made map[string]*sync.Once // by what was asked for
+}
+
+// collected is a run of the shipped model and data, the test's own copy.
+func collected(t *testing.T, args ...string) string {
+	t.Helper()
+	c := &collections
+	what := strings.Join(args, " ")
+	shared := filepath.Join(c.dir, fmt.Sprintf("%x", sha256.Sum256([]byte(what))))
+	c.mu.Lock()
+	if c.made == nil {
+		c.made = map[string]*sync.Once{}
+	}
+	if c.made[what] == nil {
+		c.made[what] = new(sync.Once)
+	}
+	once := c.made[what]
+	c.mu.Unlock()
+	once.Do(func() {
+		wantOK(t, append([]string{"collect", "--model", tinyModel, "--data", tinyData, "--out", shared}, args...)...)
+	})
+	run := filepath.Join(t.TempDir(), "run")
+	if err := os.CopyFS(run, os.DirFS(shared)); err != nil {
+		t.Fatal(err)
+	}
+	return run
 }
 
 const (
@@ -54,7 +97,7 @@ func (o *output) String() string {
 
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	t.Cleanup(cancel)
 	p := &process{Cmd: exec.CommandContext(ctx, os.Args[0], args...)}
 	p.Env = append(os.Environ(), asMain+"=1")

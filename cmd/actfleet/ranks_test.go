@@ -25,9 +25,7 @@ func needRanks(t *testing.T) {
 // smallRun collects little to train on.
 func smallRun(t *testing.T) string {
 	t.Helper()
-	run := filepath.Join(t.TempDir(), "run")
-	wantOK(t, "collect", "--model", tinyModel, "--data", tinyData, "--limit", "80", "--out", run, "--tokens", "all", "--sites", "fc2", "--layers", "1")
-	return run
+	return collected(t, "--limit", "80", "--tokens", "all", "--sites", "fc2", "--layers", "1")
 }
 
 var listensAt = regexp.MustCompile(`train: \S+ listens on (\S+)`)
@@ -109,6 +107,7 @@ func weightsSum(t *testing.T, dir string) string {
 
 // Two and three processes train what one does, and the same ones the same bytes twice.
 func TestRanksTrainLikeOne(t *testing.T) {
+	t.Parallel()
 	needRanks(t)
 	run, out := smallRun(t), t.TempDir()
 	sweep := write(t, "sweep.yaml", `
@@ -136,6 +135,7 @@ learners:
 // Ranks that are killed, rank 0 among them, are named by those who are left, which go on from the last checkpoint; then
 // a new process is taken in; and the curve is that of one process which nobody disturbed.
 func TestRanksAreKilled(t *testing.T) {
+	t.Parallel()
 	needRanks(t)
 	run, out := smallRun(t), t.TempDir()
 	args := []string{"sae", "--from", run, "--site", "fc2", "--layers", "1", "--set", "width=96", "--set", "k=8", "--set", "batch=200", "--set", "micro=100",

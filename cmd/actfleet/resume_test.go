@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"net/http"
@@ -15,7 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"actfleet/collector/dataset"
 	"actfleet/shard/run"
+	"actfleet/shard/store"
 	"actfleet/shard/store/local"
 	"actfleet/shard/store/s3/s3test"
 )
@@ -41,12 +44,28 @@ func wideRun(t *testing.T, dir string, units, open int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j.plan.Units = make([]int64, units+1)
-	for u := range j.plan.Units {
-		j.plan.Units[u] = int64(u)
+	plan := j.node.Plan
+	plan.Units = make([]int64, units+1)
+	for u := range plan.Units {
+		plan.Units[u] = int64(u)
 	}
-	if j.store, err = local.New(dir); err == nil {
-		err = j.publish(ctx)
+	prompts, err := j.node.Input.Rows(0, units)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var input bytes.Buffer
+	if err := dataset.WriteInput(&input, prompts); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	st, err := local.New(dir)
+	if err == nil {
+		err = store.Put(ctx, st, plan.Data.Input, input.Bytes())
+	}
+	if err == nil {
+		_, err = run.CreatePlan(ctx, st, plan)
 	}
 	if err == nil {
 		err = os.MkdirAll(filepath.Join(dir, "acts"), 0o777)
@@ -70,12 +89,7 @@ func resumed(t *testing.T, run string) (status, collect time.Duration) {
 	self := fmt.Sprintf("127.0.0.1:%d", 48000+os.Getpid()%1000)
 	began = time.Now()
 	p := start(t, "collect", "--model", tinyModel, "--out", run, "--bind", self, "--join", self, "--log-level", "debug", "--threads", "1")
-	for !strings.Contains(p.err.String(), "unit claimed") {
-		if time.Since(began) > 2*time.Minute {
-			t.Fatalf("never claimed a unit: %s", p.err.String())
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	until(t, "a unit is claimed", func() bool { return strings.Contains(p.err.String(), "unit claimed") }, p)
 	collect = time.Since(began)
 	p.stop(t)
 	return status, collect

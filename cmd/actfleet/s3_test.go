@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"actfleet/analysis/report"
 	"actfleet/shard/store"
 	"actfleet/shard/store/s3"
 	"actfleet/shard/store/s3/s3test"
@@ -37,33 +38,20 @@ func openBucket(t *testing.T, run string) *s3.Store {
 // untilInBucket waits until a run has n units.
 func untilInBucket(t *testing.T, st store.Store, n int, nodes ...*process) {
 	t.Helper()
-	for range 1000 {
+	until(t, fmt.Sprintf("%s has %d units", st, n), func() bool {
 		infos, err := st.List(t.Context(), "acts/")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(infos) >= n {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	for _, p := range nodes {
-		t.Log(p.err.String())
-	}
-	t.Fatalf("%s never had %d units", st, n)
+		return len(infos) >= n
+	}, nodes...)
 }
 
 // seed waits until a node says where it listens.
 func (p *process) seed(t *testing.T) string {
 	t.Helper()
-	for range 600 {
-		if m := listening.FindStringSubmatch(p.err.String()); m != nil {
-			return m[1]
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Fatalf("the node did not start: %s", p.err.String())
-	return ""
+	until(t, "the node starts", func() bool { return listening.MatchString(p.err.String()) }, p)
+	return listening.FindStringSubmatch(p.err.String())[1]
 }
 
 func bucketSums(t *testing.T, st store.Store) map[string][32]byte {
@@ -87,8 +75,8 @@ func bucketSums(t *testing.T, st store.Store) map[string][32]byte {
 // check is content, and every shard has the bytes that one node makes in a directory.
 func TestS3Fleet(t *testing.T) {
 	server, run := bucketRun(t)
-	a := node(t, run, "--bind", "127.0.0.1:0")
-	b := node(t, run, "--join", a.seed(t))
+	a := startNode(t, run, "--bind", "127.0.0.1:0")
+	b := startNode(t, run, "--join", a.seed(t))
 	b.seed(t)
 	st := openBucket(t, run)
 	untilInBucket(t, st, 3, a, b)
@@ -109,7 +97,7 @@ func TestS3Fleet(t *testing.T) {
 	}
 
 	alone := filepath.Join(t.TempDir(), "alone")
-	if code := node(t, alone).wait(t); code != exitDone {
+	if code := startNode(t, alone).wait(t); code != exitDone {
 		t.Fatalf("the single node ended with %d", code)
 	}
 	want, got := sums(t, alone), bucketSums(t, st)
@@ -199,4 +187,23 @@ func TestS3Checkpoints(t *testing.T) {
 func TestAddressesOfRuns(t *testing.T) {
 	wantRefusal(t, exitUsage, []string{"s3://bucket/prefix"}, "check", "gs://bucket/run")
 	wantRefusal(t, exitError, []string{"s3://bucket/prefix"}, "check", "s3://")
+}
+
+// A node killed with -9 in a bucket leaves the log of its first seconds, which the report shows.
+func TestS3LogOfAKilledNode(t *testing.T) {
+	_, run := bucketRun(t)
+	a := start(t, "collect", "--model", tinyModel, "--data", manyPrompts(t, 20000), "--tokens", "all", "--threads", "1", "--out", run)
+	st := openBucket(t, run)
+	until(t, "a piece of the log is there", func() bool {
+		infos, err := st.List(t.Context(), "log/")
+		return err != nil || len(infos) > 0
+	}, a)
+	a.stop(t)
+	seen, err := report.LoadTimeline(t.Context(), st)
+	if err != nil || len(seen.Nodes) != 1 {
+		t.Fatalf("%d nodes: %v", len(seen.Nodes), err)
+	}
+	if n := seen.Nodes[0]; n.Left || n.PID != a.Process.Pid || len(n.Spans) == 0 || seen.Skipped > 0 {
+		t.Errorf("the log says %+v", n)
+	}
 }

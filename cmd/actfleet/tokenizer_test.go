@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,6 +15,7 @@ func tokenizer(run, arch, out string, more ...string) []string {
 
 // From vectors to ids, to SQL, and back to vectors; and the table that weighs what they cost.
 func TestTokenizer(t *testing.T) {
+	t.Parallel()
 	run, dir := small(t), t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
 	wantOK(t, tokenizer(run, "residual", in("residual"), "--set", "ids=3")...)
@@ -57,27 +57,44 @@ func TestTokenizer(t *testing.T) {
 	}
 }
 
-// Each kind of tokenizer that is killed goes on to the weights of one that was not.
+// Each kind of tokenizer that is killed after its first checkpoint goes on to the weights of one that was not.
 func TestTokenizerGoesOn(t *testing.T) {
+	t.Parallel()
 	run, dir := small(t), t.TempDir()
-	for _, arch := range []string{"ema", "gradient", "residual", "product", "iris", "fsq"} {
-		whole, cut := arch, arch+"-cut"
-		wantOK(t, tokenizer(run, arch, filepath.Join(dir, whole))...)
-		p := start(t, tokenizer(run, arch, filepath.Join(dir, cut))...)
-		untilExists(t, filepath.Join(dir, cut, "checkpoints", "step-*"))
-		if err := p.Process.Signal(os.Kill); err != nil {
-			t.Fatal(err)
-		}
-		p.wait(t)
-		wantOK(t, tokenizer(run, arch, filepath.Join(dir, cut), "--resume")...)
-		if weights(t, dir, cut) != weights(t, dir, whole) {
-			t.Errorf("%s: other weights than the uninterrupted training's", arch)
+	sweep := write(t, "sweep.yaml", `
+common: {steps: 30, batch: 512, checkpoint_steps: 5, eval_steps: 20}
+learners:
+  - {kind: tokenizer, arch: ema, codes: 64, name: ema}
+  - {kind: tokenizer, arch: gradient, codes: 64, name: gradient}
+  - {kind: tokenizer, arch: residual, codes: 64, ids: 2, name: residual}
+  - {kind: tokenizer, arch: product, codes: 64, ids: 2, name: product}
+  - {kind: tokenizer, arch: iris, codes: 64, ids: 2, hidden: 32, code_width: 8, name: iris}
+  - {kind: tokenizer, arch: fsq, levels: [4, 4, 4], ids: 2, hidden: 32, name: fsq}
+`)
+	args := func(out string, more ...string) []string {
+		return append([]string{"train", "-f", sweep, "--from", run, "--site", "resid", "--layers", "3", "--threads", "1", "--out", filepath.Join(dir, out)}, more...)
+	}
+	wantOK(t, args("whole")...)
+	kinds, err := filepath.Glob(filepath.Join(dir, "whole", "resid_3-*"))
+	if err != nil || len(kinds) != 6 {
+		t.Fatalf("trained %v, %v", kinds, err)
+	}
+	p := start(t, args("cut")...)
+	for _, kind := range kinds {
+		untilExists(t, filepath.Join(dir, "cut", filepath.Base(kind), "checkpoints", "step-*"))
+	}
+	p.stop(t)
+	wantOK(t, args("cut", "--resume")...)
+	for _, kind := range kinds {
+		if name := filepath.Base(kind); weights(t, filepath.Join(dir, "cut"), name) != weights(t, filepath.Join(dir, "whole"), name) {
+			t.Errorf("%s: other weights than the uninterrupted training's", name)
 		}
 	}
 }
 
 // What cannot be trained is refused in one line that says what to change.
 func TestTokenizerRefuses(t *testing.T) {
+	t.Parallel()
 	run := small(t)
 	for _, c := range []struct {
 		code int

@@ -16,9 +16,7 @@ import (
 // oneSite makes a run of one site of one layer.
 func oneSite(t *testing.T) string {
 	t.Helper()
-	out := filepath.Join(t.TempDir(), "run")
-	wantOK(t, "collect", "--model", tinyModel, "--data", tinyData, "--limit", "300", "--tokens", "all", "--sites", "resid", "--layers", "3", "--threads", "1", "--out", out)
-	return out
+	return collected(t, "--limit", "300", "--tokens", "all", "--sites", "resid", "--layers", "3")
 }
 
 // training is a command that trains for a second or two and writes many checkpoints, and goes on from what is there.

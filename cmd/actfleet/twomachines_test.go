@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -144,11 +145,5 @@ func (d *desk) collect(first, other string, meanwhile func()) {
 // says waits for words of a process on stderr.
 func (d *desk) says(p *process, words string) {
 	d.Helper()
-	for range 1200 {
-		if strings.Contains(p.err.String(), words) {
-			return
-		}
-		time.Sleep(25 * time.Millisecond)
-	}
-	d.Fatalf("never said %q: %s", words, p.err.String())
+	until(d.T, fmt.Sprintf("a machine says %q", words), func() bool { return strings.Contains(p.err.String(), words) }, p)
 }

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -66,19 +65,18 @@ func onTerminal(t *testing.T, args ...string) (*exec.Cmd, *os.File, *output) {
 
 func untilSeen(t *testing.T, seen *output, text string) {
 	t.Helper()
-	for range 400 {
-		if strings.Contains(seen.String(), text) {
-			return
+	defer func() {
+		if t.Failed() {
+			t.Logf("seen: %q", seen.String())
 		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Fatalf("%q is not in %q", text, seen.String())
+	}()
+	until(t, fmt.Sprintf("%q is seen", text), func() bool { return strings.Contains(seen.String(), text) })
 }
 
 // Full screen on a terminal, the terminal given back on q, and nothing asked of it. In lines elsewhere.
 func TestWatchOnATerminal(t *testing.T) {
 	run := filepath.Join(t.TempDir(), "run")
-	n := node(t, run)
+	n := startNode(t, run)
 	untilCommitted(t, run, 1, n)
 	n.stop(t)
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -136,25 +135,7 @@ func cutDigits(s string) (digits, rest string) {
 	return s[:n], s[n:]
 }
 
-func isInt(f string) bool {
-	v, err := strconv.ParseInt(f, 10, 64)
-	return err == nil && strconv.FormatInt(v, 10) == f
-}
-
 // exact is the greatest whole number up to which a float64 holds every one.
 const exact = 1 << 53
-
-// isFloat says whether a float64 holds what a field says.
-func isFloat(f string) bool {
-	if !isNumber(f) {
-		return false
-	}
-	if strings.ContainsAny(f, ".eE") {
-		_, err := strconv.ParseFloat(f, 64)
-		return err == nil
-	}
-	v, err := strconv.ParseInt(f, 10, 64)
-	return err == nil && v >= -exact && v <= exact
-}
 
 func isBool(f string) bool { return strings.EqualFold(f, "true") || strings.EqualFold(f, "false") }

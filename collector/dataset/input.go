@@ -227,3 +227,41 @@ func (in *Input) check() error {
 	}
 	return nil
 }
+
+// length is the number of values, -1 when they are not of the column's type.
+func (c Column) length() int {
+	switch v := c.Values.(type) {
+	case []int64:
+		if c.Type == Int64 {
+			return len(v)
+		}
+	case []float64:
+		if c.Type == Float64 {
+			return len(v)
+		}
+	case []bool:
+		if c.Type == Bool {
+			return len(v)
+		}
+	case []string:
+		if c.Type == String {
+			return len(v)
+		}
+	}
+	return -1
+}
+
+// slice is the values of rows lo ≤ row < hi.
+func (c Column) slice(lo, hi int) Column {
+	switch values := c.Values.(type) {
+	case []int64:
+		c.Values = values[lo:hi:hi]
+	case []float64:
+		c.Values = values[lo:hi:hi]
+	case []bool:
+		c.Values = values[lo:hi:hi]
+	case []string:
+		c.Values = values[lo:hi:hi]
+	}
+	return c
+}

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -188,4 +189,22 @@ func namesOf(list []*profile) string {
 		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)
 	}
 	return strings.Join(names, ", ")
+}
+
+func isInt(f string) bool {
+	v, err := strconv.ParseInt(f, 10, 64)
+	return err == nil && strconv.FormatInt(v, 10) == f
+}
+
+// isFloat says whether a float64 holds what a field says.
+func isFloat(f string) bool {
+	if !isNumber(f) {
+		return false
+	}
+	if strings.ContainsAny(f, ".eE") {
+		_, err := strconv.ParseFloat(f, 64)
+		return err == nil
+	}
+	v, err := strconv.ParseInt(f, 10, 64)
+	return err == nil && v >= -exact && v <= exact
 }

@@ -19,6 +19,7 @@ var may = map[string][]string{
 	"scripts/...":            {"..."},
 	"collector":              {"coordinator", "shard/...", "collector/model/...", "collector/dataset", "internal/torch"},
 	"collector/collectbench": {"collector/...", "coordinator", "shard/..."},
+	"collector/node":         {"collector", "collector/dataset", "coordinator", "coordinator/gossip", "shard/..."},
 	"collector/dataset":      {"shard/tap"},
 	"collector/model/...":    {"collector/model/...", "shard/tap", "internal/torch", "internal/safetensors", "internal/mapped", "internal/smallfile"},
 	"collector/model/bpe":    {"internal/smallfile"},

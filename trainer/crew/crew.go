@@ -16,7 +16,6 @@ import (
 
 	"actfleet/coordinator"
 	"actfleet/coordinator/rendezvous"
-	"actfleet/internal/torch"
 	"actfleet/internal/torch/reduce"
 	"actfleet/trainer"
 	"actfleet/trainer/parallel"
@@ -170,7 +169,6 @@ func (c *crew) setThreads(met *rendezvous.Group) int {
 		}
 		n = max(1, runtime.NumCPU()/max(1, here))
 	}
-	torch.SetThreads(n)
 	parallel.SetThreads(n)
 	return n
 }

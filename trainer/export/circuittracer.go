@@ -51,6 +51,8 @@ func inBlock(hook string) string {
 	return parts[len(parts)-1]
 }
 
+var layoutTracer = layout{writeTracer, readTracer}
+
 func readTracer(p place) (*sae.Model, error) {
 	a, err := loadTensors(filepath.Join(p.dir, p.file))
 	if err != nil {

@@ -104,6 +104,8 @@ var dictionaryHarmless = strings.Fields(`
 	sparsity_coeff sparsity_coefficient sparsity_loss_queue_length activation_queue_length steps_before_annealing
 	lambda_warm_steps lambda norm_factor gp_reg_coeff l0_penalty adaptive_sparsity_penalty p next_p autocast_dtype log_steps verbose io`)
 
+var layoutDictionary = layout{writeDictionary, readDictionary}
+
 func readDictionary(p place) (*sae.Model, error) {
 	sub := filepath.Join(p.dir, dictionaryTrainer)
 	if _, err := os.Stat(filepath.Join(p.dir, dictionaryWeights)); err == nil { // a trainer's own folder

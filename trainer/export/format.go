@@ -67,15 +67,15 @@ type layout struct {
 }
 
 var layouts = map[Format]layout{
-	SAELens:            {writeSAELens, readSAELens},
-	Sparsify:           {writeSparsify, readSparsify},
-	DictionaryLearning: {writeDictionary, readDictionary},
-	OpenAI:             {writeOpenAI, readOpenAI},
-	NPZ:                {writeNPZ, readNPZ},
-	CircuitTracer:      {writeTracer, readTracer},
-	GemmaScope2:        {nil, readGemmaScope2},
-	LlamaScope:         {nil, readOpenMOSS},
-	Torch:              {nil, readTorch},
+	SAELens:            layoutSAELens,
+	Sparsify:           layoutSparsify,
+	DictionaryLearning: layoutDictionary,
+	OpenAI:             layoutOpenAI,
+	NPZ:                layoutNPZ,
+	CircuitTracer:      layoutTracer,
+	GemmaScope2:        layoutGemmaScope2,
+	LlamaScope:         layoutOpenMOSS,
+	Torch:              layoutTorch,
 }
 
 // Write makes the folder dir with a model in a layout and a model card, README.md. The model's scale must be folded in, as in

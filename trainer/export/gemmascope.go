@@ -41,6 +41,8 @@ func gemmaRules(s *settings) (f gemma, err error) {
 	return f, s.rest()
 }
 
+var layoutGemmaScope2 = layout{nil, readGemmaScope2}
+
 func readGemmaScope2(p place) (*sae.Model, error) {
 	s, err := loadSettings(filepath.Join(p.dir, gemmaCfg))
 	if errors.Is(err, fs.ErrNotExist) { // some of its repositories have none

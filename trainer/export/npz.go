@@ -37,6 +37,8 @@ func writeNPZ(dir string, m *sae.Model, _ Origin) error {
 	return npy.Save(filepath.Join(dir, npzFile), list)
 }
 
+var layoutNPZ = layout{writeNPZ, readNPZ}
+
 // readNPZ reads our own layout and that of Gemma Scope, whose autoencoders and transcoders have the same arrays.
 func readNPZ(p place) (*sae.Model, error) {
 	list, err := npy.Load(filepath.Join(p.dir, p.name(npzFile)))

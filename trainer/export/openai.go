@@ -36,6 +36,8 @@ func writeOpenAI(dir string, m *sae.Model, _ Origin) error {
 	return pickle.Save(filepath.Join(dir, openaiWeights), d)
 }
 
+var layoutOpenAI = layout{writeOpenAI, readOpenAI}
+
 func readOpenAI(p place) (*sae.Model, error) {
 	d, err := pickle.Load(filepath.Join(p.dir, openaiWeights))
 	if err != nil {

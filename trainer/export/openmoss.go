@@ -69,6 +69,8 @@ func openmossRules(s *settings) (f openmoss, err error) {
 	return f, errors.Join(average.rest(), s.rest())
 }
 
+var layoutOpenMOSS = layout{nil, readOpenMOSS}
+
 func readOpenMOSS(p place) (*sae.Model, error) {
 	cfg, weights := openmossCfg, openmossWeights
 	if _, err := os.Stat(filepath.Join(p.dir, cfg)); err != nil {

@@ -114,6 +114,8 @@ func saelensAverage(s *settings) (bool, error) {
 		ErrFormat, raw)
 }
 
+var layoutSAELens = layout{writeSAELens, readSAELens}
+
 func readSAELens(p place) (*sae.Model, error) {
 	s, err := loadSettings(filepath.Join(p.dir, saelensCfg))
 	if err != nil {

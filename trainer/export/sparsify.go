@@ -40,6 +40,8 @@ func writeSparsify(dir string, m *sae.Model, _ Origin) error {
 	return saveTensors(filepath.Join(dir, sparsifyWeights), list)
 }
 
+var layoutSparsify = layout{writeSparsify, readSparsify}
+
 func readSparsify(p place) (*sae.Model, error) {
 	s, err := loadSettings(filepath.Join(p.dir, sparsifyCfg))
 	if err != nil {

@@ -22,6 +22,8 @@ var (
 	qwenNames     = names{wEnc: "W_enc", bEnc: "b_enc", wDec: "W_dec", bDec: "b_dec", decT: true}
 )
 
+var layoutTorch = layout{nil, readTorch}
+
 func readTorch(p place) (*sae.Model, error) {
 	path := filepath.Join(p.dir, p.file)
 	d, err := pickle.Load(path)

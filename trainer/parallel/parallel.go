@@ -1,15 +1,23 @@
 package parallel
 
 import (
+	"cmp"
 	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"actfleet/internal/torch"
 )
 
 var threads atomic.Int32
 
-// SetThreads bounds how many calls of a loop's body run at once; 0, at first, is as many as there are cores.
-func SetThreads(n int) { threads.Store(int32(n)) }
+// SetThreads bounds how many threads compute, since a training step uses both pools in turn: how many calls of a
+// loop's body run at once, and with how many threads an operator of libtorch computes. 0, at first, is as many as
+// there are cores.
+func SetThreads(n int) {
+	threads.Store(int32(n))
+	torch.SetThreads(cmp.Or(n, runtime.NumCPU()))
+}
 
 // For calls f on disjoint ranges that cover [0, n), each at least grain long but
 // for the last, and returns when all have.

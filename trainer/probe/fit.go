@@ -165,27 +165,6 @@ func (d *data) fitKind(kind string, x []float32, width int, c Config) (Probe, er
 	return Probe{}, fmt.Errorf("probe: unknown kind %q: want %s or %s", kind, Logistic, MassMean)
 }
 
-// fitLogistic tries the penalties from the strongest on, each from the solution of
-// the one before, and takes the converged fit with the least loss on val.
-func (d *data) fitLogistic(x []float32, width int, train []int, c Config) Probe {
-	s := newScaling(x, width, train)
-	p := newLogistic(s.apply(x, width, train), len(train), width, pick(d.Label, train))
-	theta := make([]float64, width+1)
-	best := Probe{Fit: coder.Fit{ValLoss: math.Inf(1)}, mean: s.mean, std: s.std}
-	penalties := slices.Sorted(slices.Values(c.L2))
-	slices.Reverse(penalties)
-	for _, l2 := range penalties {
-		f := p.minimise(l2, theta, c.MaxIter)
-		w, b := s.fold(theta)
-		q := Probe{Fit: coder.Fit{L2: l2, Converged: f.converged, Iterations: f.iterations, Gradient: f.gradient}, W: w, B: b, mean: s.mean, std: s.std}
-		q.ValLoss = d.logLoss(q.Score(x), Val)
-		if q.Converged && q.ValLoss < best.ValLoss || !best.Converged && !q.Converged {
-			best = q
-		}
-	}
-	return best
-}
-
 // Score is P(y=1) of the rows of x [n, D].
 func (p Probe) Score(x []float32) []float64 {
 	out := make([]float64, len(x)/max(len(p.W), 1))

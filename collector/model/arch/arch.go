@@ -49,18 +49,18 @@ type family struct {
 }
 
 var families = map[string]family{
-	"phi":                  {loadPhi, oldRotary, "model.", "embed_tokens.weight"},
-	"phi-msft":             {loadMsft, msftBuffer, "", ""},
-	"mixformer-sequential": {loadMsft, msftBuffer, "", ""},
-	"llama":                {loadLlama, oldRotary, "model.", "embed_tokens.weight"},
-	"mistral":              {loadMistral, oldRotary, "model.", "embed_tokens.weight"},
-	"qwen2":                {loadQwen2, oldRotary, "model.", "embed_tokens.weight"},
-	"qwen3":                {loadQwen3, oldRotary, "model.", "embed_tokens.weight"},
-	"gpt_neox":             {loadNeoX, neoxBuffer, "gpt_neox.", "embed_in.weight"},
-	"gpt2":                 {loadGPT2, gpt2Buffer, "transformer.", "wte.weight"},
-	"gemma":                {loadGemma, oldRotary, "model.", "embed_tokens.weight"},
-	"gemma2":               {loadGemma2, oldRotary, "model.", "embed_tokens.weight"},
-	"gemma3_text":          {loadGemma3, oldRotary, "model.", "embed_tokens.weight"},
+	"phi":                  familyPhi,
+	"phi-msft":             familyMsft,
+	"mixformer-sequential": familyMsft,
+	"llama":                familyLlama,
+	"mistral":              familyMistral,
+	"qwen2":                familyQwen2,
+	"qwen3":                familyQwen3,
+	"gpt_neox":             familyNeoX,
+	"gpt2":                 familyGPT2,
+	"gemma":                familyGemma,
+	"gemma2":               familyGemma2,
+	"gemma3_text":          familyGemma3,
 }
 
 // oldRotary is a table that files of older transformers carry along.

@@ -45,6 +45,8 @@ func softcap(name string, v *float64) (float64, error) {
 	return or(v, 0), nil
 }
 
+var familyGemma = family{loadGemma, oldRotary, "model.", "embed_tokens.weight"}
+
 // loadGemma is Gemma 1. Its hidden_act "gelu" means the tanh approximation, and its hidden_activation
 // was never read.
 func loadGemma(s *torch.Scope, text Config, src *layer.Source) (Network, error) {

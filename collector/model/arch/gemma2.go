@@ -15,6 +15,8 @@ type gemma2Config struct {
 	LogitCap    *float64 `json:"final_logit_softcapping"` // null: none
 }
 
+var familyGemma2 = family{loadGemma2, oldRotary, "model.", "embed_tokens.weight"}
+
 // loadGemma2 has norms on both sides of attention and MLP, windows in every other block beginning with
 // the first, and two softcaps. Only hidden_activation is read, not hidden_act.
 func loadGemma2(s *torch.Scope, text Config, src *layer.Source) (Network, error) {

@@ -21,6 +21,8 @@ type gemma3Config struct {
 	Written     *int     `json:"_sliding_window_pattern"` // as transformers writes it, and does not read it
 }
 
+var familyGemma3 = family{loadGemma3, oldRotary, "model.", "embed_tokens.weight"}
+
 // loadGemma3 is Gemma 2 with QK-norm, five windowed blocks to one full, and two rotations: a scaling rule
 // applies to full blocks alone. attn_logit_softcapping is not read by Hugging Face either.
 func loadGemma3(s *torch.Scope, text Config, src *layer.Source) (Network, error) {

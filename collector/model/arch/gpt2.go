@@ -55,6 +55,8 @@ type gpt2 struct {
 	positions *torch.Tensor // [Positions, Hidden]
 }
 
+var familyGPT2 = family{loadGPT2, gpt2Buffer, "transformer.", "wte.weight"}
+
 func loadGPT2(s *torch.Scope, text Config, src *layer.Source) (Network, error) {
 	c, err := parseGPT2(text)
 	if err != nil {

@@ -13,6 +13,8 @@ type llamaConfig struct {
 	MLPBias  bool   `json:"mlp_bias"`
 }
 
+var familyLlama = family{loadLlama, oldRotary, "model.", "embed_tokens.weight"}
+
 func loadLlama(s *torch.Scope, text Config, src *layer.Source) (Network, error) {
 	c := llamaConfig{Act: "silu", decoderConfig: decoderConfig{Vocab: 32000, Hidden: 4096, Inner: 11008, Layers: 32, Heads: 32, Positions: 2048, Eps: 1e-6}}
 	if err := parse(text, &c, ""); err != nil {

@@ -13,6 +13,8 @@ type mistralConfig struct {
 	Window *int   `json:"sliding_window"` // null: none
 }
 
+var familyMistral = family{loadMistral, oldRotary, "model.", "embed_tokens.weight"}
+
 func loadMistral(s *torch.Scope, text Config, src *layer.Source) (Network, error) {
 	window, kv := 4096, 8
 	c := mistralConfig{Act: "silu", Window: &window,

@@ -65,6 +65,8 @@ type neox struct {
 	rotary *layer.Rotary
 }
 
+var familyNeoX = family{loadNeoX, neoxBuffer, "gpt_neox.", "embed_in.weight"}
+
 func loadNeoX(s *torch.Scope, text Config, src *layer.Source) (Network, error) {
 	c, err := parseNeoX(text)
 	if err != nil {

@@ -102,6 +102,8 @@ type phiBlock struct {
 	qNorm, kNorm *layer.LayerNorm // over one head, before the rotation; nil without qk_layernorm
 }
 
+var familyPhi = family{loadPhi, oldRotary, "model.", "embed_tokens.weight"}
+
 func loadPhi(s *torch.Scope, text Config, src *layer.Source) (Network, error) {
 	c, err := parsePhi(text)
 	if err != nil {

@@ -77,6 +77,8 @@ func (c msftConfig) checkParts() error {
 	return nil
 }
 
+var familyMsft = family{loadMsft, msftBuffer, "", ""}
+
 func loadMsft(s *torch.Scope, text Config, src *layer.Source) (Network, error) {
 	c := msftConfig{Vocab: 50304, Multiple: 64, Positions: 2048, Hidden: 1024, Layers: 20, Heads: 16, Act: "gelu_new", Eps: 1e-5}
 	if err := parse(text, &c, msftHarmless); err != nil {

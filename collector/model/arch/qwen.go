@@ -31,6 +31,8 @@ func (c qwenConfig) design() (design, error) {
 	return d, c.windows(&d, func(i int) bool { return c.Window != nil && i >= c.FullLayers })
 }
 
+var familyQwen2 = family{loadQwen2, oldRotary, "model.", "embed_tokens.weight"}
+
 // loadQwen2 has biases on q, k and v, and none elsewhere.
 func loadQwen2(s *torch.Scope, text Config, src *layer.Source) (Network, error) {
 	c := qwenDefaults()
@@ -44,6 +46,8 @@ func loadQwen2(s *torch.Scope, text Config, src *layer.Source) (Network, error) 
 	d.bias.qkv = true
 	return loadDecoder(s, d, src)
 }
+
+var familyQwen3 = family{loadQwen3, oldRotary, "model.", "embed_tokens.weight"}
 
 // loadQwen3 norms each query and key head; its biases are all or none, and none in the MLP.
 func loadQwen3(s *torch.Scope, text Config, src *layer.Source) (Network, error) {

@@ -6,6 +6,21 @@ import (
 	"math"
 )
 
+// kLayouts are the plain types and the K-quants.
+var kLayouts = map[Dtype]layout{
+	F32:  {"F32", 1, 4, readF32},
+	F16:  {"F16", 1, 2, readF16},
+	BF16: {"BF16", 1, 2, readBF16},
+	Q4_0: {"Q4_0", 32, 18, readQ4Zero},
+	Q4_1: {"Q4_1", 32, 20, readQ4One},
+	Q5_0: {"Q5_0", 32, 22, readQ5Zero},
+	Q5_1: {"Q5_1", 32, 24, readQ5One},
+	Q8_0: {"Q8_0", 32, 34, readQ8Zero},
+	Q4K:  {"Q4_K", 256, 144, readQ4K},
+	Q5K:  {"Q5_K", 256, 176, readQ5K},
+	Q6K:  {"Q6_K", 256, 210, readQ6K},
+}
+
 // Dequantize reads len(dst) values of type d from src. It fails with ErrCorrupt
 // when src has another length than so many values take.
 func Dequantize(dst []float32, src []byte, d Dtype) error {

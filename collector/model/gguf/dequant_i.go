@@ -2,6 +2,19 @@ package gguf
 
 import "encoding/binary"
 
+// iLayouts are the I-quants.
+var iLayouts = map[Dtype]layout{
+	16: {"IQ2_XXS", 256, 66, readIQ2XXS},
+	17: {"IQ2_XS", 256, 74, readIQ2XS},
+	18: {"IQ3_XXS", 256, 98, readIQ3XXS},
+	19: {"IQ1_S", 256, 50, readIQ1S},
+	20: {"IQ4_NL", 32, 18, readIQ4NL},
+	21: {"IQ3_S", 256, 110, readIQ3S},
+	22: {"IQ2_S", 256, 82, readIQ2S},
+	23: {"IQ4_XS", 256, 136, readIQ4XS},
+	29: {"IQ1_M", 256, 56, readIQ1M},
+}
+
 // The layouts of the I-quants: ggml-common.h, block_iq*; what they mean: ggml-quants.c, dequantize_row_iq*.
 
 // fourBit are the levels of IQ4_NL and IQ4_XS.

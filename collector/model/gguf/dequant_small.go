@@ -5,6 +5,17 @@ import (
 	"math"
 )
 
+// smallLayouts are the ternary and the four-bit floating types.
+var smallLayouts = map[Dtype]layout{
+	10: {"Q2_K", 256, 84, readQ2K},
+	11: {"Q3_K", 256, 110, readQ3K},
+	15: {"Q8_K", 256, 292, readQ8K},
+	34: {"TQ1_0", 256, 54, readTQ1},
+	35: {"TQ2_0", 256, 66, readTQ2},
+	39: {"MXFP4", 32, 17, readMXFP4},
+	40: {"NVFP4", 64, 36, readNVFP4},
+}
+
 // readQ2K: 16 scales and minima of four bits; 64 bytes of which each 32 hold 128 values, two bits each; d, dmin.
 func readQ2K(dst []float32, b []byte) {
 	d, dmin := half(b[80:]), half(b[82:])

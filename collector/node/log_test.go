@@ -1,6 +1,7 @@
-package main
+package node
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"actfleet/analysis/report"
+	"actfleet/collector"
 	"actfleet/shard/store"
 	"actfleet/shard/store/mem"
 )
@@ -67,30 +68,28 @@ func TestLogInPieces(t *testing.T) {
 		time.Sleep(time.Hour)
 		want("a\n", "b\n")
 		fmt.Fprint(p, "c\n")
-		if err := p.close(); err != nil {
+		if err := p.Close(); err != nil {
 			t.Fatal(err)
 		}
 		want("a\n", "b\n", "c\n")
 	})
 }
 
-// A node killed with -9 in a bucket leaves the log of its first seconds, which the report shows.
-func TestS3LogOfAKilledNode(t *testing.T) {
-	_, run := bucketRun(t)
-	a := start(t, "collect", "--model", tinyModel, "--data", manyPrompts(t, 20000), "--tokens", "all", "--threads", "1", "--out", run)
-	st := openBucket(t, run)
-	for range 600 {
-		if infos, err := st.List(t.Context(), "log/"); err != nil || len(infos) > 0 {
-			break
-		}
-		time.Sleep(100 * time.Millisecond)
+// buffer is a file that is never closed.
+type buffer struct{ bytes.Buffer }
+
+func (*buffer) Close() error { return nil }
+
+func TestLogLine(t *testing.T) {
+	var b buffer
+	u := 3
+	l := &runLog{node: "n1", out: &b}
+	l.write(collector.Event{Time: time.Unix(0, 0).UTC(), Event: "claim", Unit: &u})
+	if err := l.close(); err != nil {
+		t.Fatal(err)
 	}
-	a.stop(t)
-	seen, err := report.LoadTimeline(t.Context(), st)
-	if err != nil || len(seen.Nodes) != 1 {
-		t.Fatalf("%d nodes: %v", len(seen.Nodes), err)
-	}
-	if n := seen.Nodes[0]; n.Left || n.PID != a.Process.Pid || len(n.Spans) == 0 || seen.Skipped > 0 {
-		t.Errorf("the log says %+v", n)
+	want := `{"time":"1970-01-01T00:00:00Z","event":"claim","node":"n1","unit":3}` + "\n"
+	if b.String() != want {
+		t.Errorf("got %s want %s", b.String(), want)
 	}
 }

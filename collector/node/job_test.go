@@ -1,7 +1,8 @@
-package main
+package node
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,16 +16,16 @@ import (
 func TestWaitPlanSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began, said := time.Now(), []string(nil)
-		_, err := waitPlan(t.Context(), mem.New(time.Now), "RUN", func(line string) {
+		_, err := waitPlan(t.Context(), mem.New(time.Now), func(format string, args ...any) {
 			if d := time.Since(began); d < planQuiet || d > planQuiet+time.Second {
 				t.Errorf("said after %s", d)
 			}
-			said = append(said, line)
+			said = append(said, fmt.Sprintf(format, args...))
 		})
 		if !errors.Is(err, store.ErrNotFound) || time.Since(began) < planWait {
 			t.Errorf("after %s: %v", time.Since(began), err)
 		}
-		if len(said) != 1 || !strings.Contains(said[0], "--data") || !strings.Contains(said[0], "--out") || !strings.Contains(said[0], "RUN") {
+		if len(said) != 1 || !strings.Contains(said[0], "--data") || !strings.Contains(said[0], "--out") || !strings.Contains(said[0], "memory") {
 			t.Errorf("said %q", said)
 		}
 	})

@@ -10,17 +10,40 @@ import (
 	"actfleet/shard/store"
 )
 
+// Ledger is a run's committed units, as the coordinator asks for them.
+type Ledger struct {
+	Store store.Store
+	Plan  run.Plan
+}
+
+// Committed says whether one unit's shard is in the store.
+func (l Ledger) Committed(ctx context.Context, unit int) (bool, error) {
+	o, err := l.Store.Open(ctx, run.UnitKey(unit))
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for unit %d: %w", unit, err)
+	}
+	return true, o.Close()
+}
+
+// All lists the run once and says of every unit whether it is committed.
+func (l Ledger) All(ctx context.Context) ([]bool, error) {
+	return run.Committed(ctx, l.Store, l.Plan)
+}
+
 // ErrDiverged says that two nodes made different shards of one unit: they do not compute the same.
 var ErrDiverged = errors.New("two nodes made different shards of one unit")
 
 // compare is nil if a shard that came second is the committed one again. Otherwise the error names the SHA-256 of
 // both, and this node's lies in the run for somebody to find out which of the two is wrong.
-func (n *node) compare(ctx context.Context, u int, ours shard.Footer) error {
-	found := sameAsCommitted(ctx, n.cfg.Store, u, ours)
+func (c *collection) compare(ctx context.Context, u int, ours shard.Footer) error {
+	found := sameAsCommitted(ctx, c.cfg.Store, u, ours)
 	if !errors.Is(found, ErrDiverged) {
 		return found
 	}
-	sums, err := n.keep(ctx, u)
+	sums, err := c.keep(ctx, u)
 	if err != nil {
 		return fmt.Errorf("%w; and this node's could not be kept: %w", found, err)
 	}
@@ -29,25 +52,34 @@ func (n *node) compare(ctx context.Context, u int, ours shard.Footer) error {
 
 // keep computes a unit once more, since what came second is gone, and keeps it beside the committed one. It says what
 // that shows: the SHA-256 of both, or that this node does not agree with itself.
-func (n *node) keep(ctx context.Context, u int) (string, error) {
-	key := run.DivergedKey(u, n.cfg.Node)
-	f, err := commit(ctx, u, func() (written, error) { return n.units.again(ctx, n.cfg.Store, key, u) })
+func (c *collection) keep(ctx context.Context, u int) (string, error) {
+	key := run.DivergedKey(u, c.cfg.Node)
+	schema := c.cfg.Plan.Schema()
+	count, err := c.units.groupCount()
 	if err != nil {
 		return "", err
 	}
-	err = sameAsCommitted(ctx, n.cfg.Store, u, f)
+	finish, err := c.units.compute(ctx, task{unit: u, key: key, schema: schema, groups: newGroups(schema, count)})
+	if err != nil {
+		return "", err
+	}
+	f, err := put(ctx, u, finish)
+	if err != nil {
+		return "", err
+	}
+	err = sameAsCommitted(ctx, c.cfg.Store, u, f)
 	if err == nil {
 		const faulty = "computed again here it is as committed, so this machine makes errors"
-		return faulty, n.cfg.Store.Delete(ctx, key)
+		return faulty, c.cfg.Store.Delete(ctx, key)
 	}
 	if !errors.Is(err, ErrDiverged) {
 		return "", err
 	}
-	committed, err := run.Digest(ctx, n.cfg.Store, run.UnitKey(u))
+	committed, err := run.Digest(ctx, c.cfg.Store, run.UnitKey(u))
 	if err != nil {
 		return "", err
 	}
-	here, err := run.Digest(ctx, n.cfg.Store, key)
+	here, err := run.Digest(ctx, c.cfg.Store, key)
 	return fmt.Sprintf("SHA-256 %s as committed, %s here, kept as %s", committed, here, key), err
 }
 

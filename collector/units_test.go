@@ -9,7 +9,7 @@ import (
 	"actfleet/collector/dataset"
 )
 
-// Every row of the range is in one batch, no batch breaks the budget unless a single prompt does, and
+// Every prompt of the range is in one batch, no batch breaks the budget unless a single prompt does, and
 // lengths never fall.
 func TestBatches(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -23,21 +23,21 @@ func TestBatches(t *testing.T) {
 		var seen []int
 		last := 0
 		for _, b := range cutBatches(in.Lengths(), lo, len(lengths), budget, func(n int) int { return n }) {
-			if len(b.rows) > 1 && len(b.rows)*b.steps > budget {
-				t.Fatalf("%d rows of %d tokens break the budget %d", len(b.rows), b.steps, budget)
+			if len(b.prompts) > 1 && len(b.prompts)*b.steps > budget {
+				t.Fatalf("%d prompts of %d tokens break the budget %d", len(b.prompts), b.steps, budget)
 			}
-			for _, row := range b.rows {
-				if lengths[row] < last || lengths[row] > b.steps {
-					t.Fatalf("length %d after %d in a batch of %d", lengths[row], last, b.steps)
+			for _, prompt := range b.prompts {
+				if lengths[prompt] < last || lengths[prompt] > b.steps {
+					t.Fatalf("length %d after %d in a batch of %d", lengths[prompt], last, b.steps)
 				}
-				last = lengths[row]
+				last = lengths[prompt]
 			}
-			seen = append(seen, b.rows...)
+			seen = append(seen, b.prompts...)
 		}
 		slices.Sort(seen)
-		for i, row := range seen {
-			if row != lo+i {
-				t.Fatalf("rows %v of %d..%d", seen, lo, len(lengths))
+		for i, prompt := range seen {
+			if prompt != lo+i {
+				t.Fatalf("prompts %v of %d..%d", seen, lo, len(lengths))
 			}
 		}
 	})

@@ -29,8 +29,8 @@ func TestPackEqualsTheReference(t *testing.T) {
 		got, want := make([]byte, rows*size), make([]byte, rows*size)
 		var a, b shard.VectorStats
 		sums := make([]float64, rows)
-		a.Merge(pack(got[cut*size:], d, v, flat[cut:], sums[cut:]))
-		a.Merge(pack(got[:cut*size], d, v, flat[:cut], sums))
+		a.Merge(packVectors(got[cut*size:], d, v, flat[cut:], sums[cut:]))
+		a.Merge(packVectors(got[:cut*size], d, v, flat[:cut], sums))
 		a.Count = int64(rows)
 		for _, sum := range sums {
 			a.SumSq += sum

@@ -1,0 +1,228 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"actfleet/collector/model"
+	"actfleet/shard"
+	"actfleet/shard/store"
+)
+
+// ErrNonFinite says that the model produced a NaN or an infinity; the message names prompt, position and tap.
+var ErrNonFinite = errors.New("activation is not finite")
+
+// ErrOverflow says that a value does not fit fp16 and the plan insists on it.
+var ErrOverflow = errors.New("activation does not fit fp16")
+
+// task is one unit to compute.
+type task struct {
+	unit   int
+	key    string // of the object it becomes
+	schema shard.Schema
+	groups *groups // row groups of that schema to fill; nobody else uses them meanwhile
+}
+
+// written is a unit's file before it is committed.
+type written struct {
+	pending store.Pending
+	footer  shard.Footer
+}
+
+// compute hands every batch of a unit to the lanes and returns; the returned function waits for them and for
+// the writer. If a column overflows fp16 under dtype auto, it computes the unit again with that column in fp32.
+func (us *units) compute(ctx context.Context, t task) (finish func() (written, error), err error) {
+	a, err := us.begin(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	a.feed()
+	return func() (written, error) {
+		w, tooLarge, err := a.finish()
+		if err != nil || len(tooLarge) == 0 {
+			return w, err
+		}
+		t.schema.Vectors = slices.Clone(t.schema.Vectors)
+		for _, i := range tooLarge {
+			t.schema.Vectors[i].Dtype = shard.F32
+		}
+		count, err := us.groupCount()
+		if err != nil {
+			return written{}, err
+		}
+		t.groups = newGroups(t.schema, count)
+		finish, err := us.compute(ctx, t)
+		if err != nil {
+			return written{}, err
+		}
+		return finish()
+	}, nil
+}
+
+// attempt is one try at a task; another follows only if a column overflows.
+type attempt struct {
+	us       *units
+	task     task
+	prefix   *prefix // of the unit's prompts; nil: none
+	pending  store.Pending
+	writer   *shard.Writer
+	full     chan *group // to the writer, in the order of the rows
+	running  *errgroup.Group
+	ctx      context.Context // ends with the attempt's first error
+	passes   context.Context // ends with ctx, and when the unit is dropped
+	release  func() bool     // lets go of what ends passes
+	overflow []atomic.Bool   // per vector column
+}
+
+// begin opens the task's pending object and starts its writer.
+func (us *units) begin(ctx context.Context, t task) (*attempt, error) {
+	pending, err := us.store.Create(ctx, t.key)
+	if err != nil {
+		return nil, fmt.Errorf("create %s: %w", t.key, err)
+	}
+	w, err := shard.NewWriter(pending, t.schema, shard.Identity{PlanID: us.planID, Unit: t.unit})
+	if err != nil {
+		return nil, errors.Join(err, pending.Abort())
+	}
+	a := &attempt{us: us, task: t, pending: pending, writer: w,
+		full: make(chan *group, cap(t.groups.free)), overflow: make([]atomic.Bool, len(t.schema.Vectors))}
+	a.running, a.ctx = errgroup.WithContext(ctx)
+	passes, drop := context.WithCancel(a.ctx)
+	a.passes, a.release = passes, context.AfterFunc(us.drop, drop)
+	a.running.Go(a.write)
+	return a, nil
+}
+
+// feed hands the unit's batches to the lanes, in order, and returns when the last one has found a lane.
+func (a *attempt) feed() {
+	work, err := a.us.batches(a.task.unit)
+	if err == nil {
+		if a.prefix, err = a.us.share(a.passes, work); err != nil {
+			err = fmt.Errorf("the prompts' common beginning: %w", err)
+		}
+	}
+	if err != nil {
+		a.running.Go(func() error { return err })
+		work = nil
+	}
+	for _, b := range work {
+		segments, err := a.task.groups.place(a.ctx, a.us.kept(b), a.full)
+		if err != nil {
+			a.running.Go(func() error { return err })
+			break
+		}
+		a.us.lanes.enter()
+		a.running.Go(func() error {
+			defer a.us.lanes.leave()
+			return a.batch(b, segments)
+		})
+	}
+	a.task.groups.flush(a.full)
+	close(a.full)
+}
+
+// batch takes one batch through the model into its segments.
+func (a *attempt) batch(b batch, segments []segment) error {
+	defer func() {
+		for _, s := range segments {
+			s.group.filling.Done()
+		}
+	}()
+	emit := func(i int, v model.View) error { return a.pack(i, v, b, segments) }
+	logits, err := a.us.forward(a.passes, b, a.prefix, emit)
+	if err != nil {
+		return fmt.Errorf("prompts %d to %d: %w", slices.Min(b.prompts), slices.Max(b.prompts), err)
+	}
+	answers := a.us.choices.odds(logits)
+	for _, s := range segments {
+		a.us.scalars.fill(b, answers, s)
+	}
+	return nil
+}
+
+// pack writes the kept positions of one tap's output into their row groups.
+func (a *attempt) pack(i int, v model.View, b batch, segments []segment) error {
+	column := a.task.schema.Vectors[i]
+	for _, s := range segments {
+		for done := 0; done < len(s.kept); {
+			from, at := a.prefix.part(i, v, b, s.kept[done:])
+			m := s.group.pack(i, column, s.first+done, from, at)
+			switch {
+			case m.NonFinite > 0:
+				return a.locate(i, from, at, b, s.kept[done:])
+			case m.Overflow > 0 && a.us.plan.Dtype == "f16":
+				return fmt.Errorf("%w: column %s holds a magnitude of 65520 or more; collect with --dtype auto or f32", ErrOverflow, column.Name)
+			case m.Overflow > 0:
+				a.overflow[i].Store(true)
+			}
+			done += len(at)
+		}
+	}
+	return nil
+}
+
+// locate names the first value that is not finite among the vectors at some places of a view, which stand at
+// kept in the batch.
+func (a *attempt) locate(i int, v model.View, at []int32, b batch, kept []int32) error {
+	for k, vector := range at {
+		for d, x := range v.Data[int(vector)*v.D : (int(vector)+1)*v.D] {
+			if f := float64(x); math.IsNaN(f) || math.IsInf(f, 0) {
+				t, prompt, pos := a.us.taps[i], int(kept[k])/b.steps, int(kept[k])%b.steps
+				return fmt.Errorf("%w: row %d, position %d: %s of layer %d, channel %d is %v",
+					ErrNonFinite, b.prompts[prompt], pos, t.Site, t.Layer, d, x)
+			}
+		}
+	}
+	return fmt.Errorf("%w: column %s", ErrNonFinite, a.task.schema.Vectors[i].Name)
+}
+
+// write is the writer's goroutine: it ends when full is closed. After an error it keeps taking groups, so
+// that the computing side never waits for a writer that has given up.
+func (a *attempt) write() (err error) {
+	for g := range a.full {
+		g.complete()
+		if err == nil {
+			err = context.Cause(a.ctx)
+		}
+		if err == nil {
+			err = a.writing(a.writer.WriteBlock(g.block))
+		}
+		a.task.groups.give(g)
+	}
+	return err
+}
+
+func (a *attempt) writing(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("unit %d: %w", a.task.unit, err)
+}
+
+// finish waits for the batches and the writer. It returns the columns that overflowed fp16, if any; then,
+// and after an error, nothing is left of the attempt.
+func (a *attempt) finish() (w written, tooLarge []int, err error) {
+	w.pending = a.pending
+	err = a.running.Wait()
+	a.release()
+	a.prefix.leave()
+	for i := range a.overflow {
+		if a.overflow[i].Load() {
+			tooLarge = append(tooLarge, i)
+		}
+	}
+	if err == nil && len(tooLarge) == 0 {
+		w.footer, err = a.writer.Close()
+		err = a.writing(err)
+	}
+	if err != nil || len(tooLarge) > 0 {
+		err = errors.Join(err, a.pending.Abort())
+	}
+	return w, tooLarge, err
+}
