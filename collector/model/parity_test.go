@@ -13,7 +13,7 @@ import (
 	"actfleet/shard/tap"
 )
 
-// parity is the promise: 1e-4 of each tensor's RMS (DESIGN section 7).
+// parity is the promise: 1e-4 of each tensor's RMS (docs/design.md, What is promised).
 const parity = 1e-4
 
 // fixtures are all folders of modeltest/testdata: at least one of every family.

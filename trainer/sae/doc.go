@@ -60,7 +60,7 @@
 // Layout. A Learner does what all architectures have in common; an architecture is one file, named after it, with an
 // entry of the table in arch.go (the activation of trained models, defaults) and a variant (choice of latents, terms
 // of the loss, metrics). To add one, write such a file and add its line to the table: configuration, export and
-// evaluation ask the table.
+// evaluation ask the table. Tests have lists of their own, which docs/design.md names.
 //
 // Guaranteed: the gradient of a step does not depend on how its rows are split into
 // Micro calls, beyond rounding; results do not depend on the number of cores beyond

@@ -119,3 +119,11 @@ func FuzzBeside(f *testing.F) {
 		}
 	})
 }
+
+// A checkpoint without a tokenizer has a nil one, which can be asked everything.
+func TestNilHasNoTokens(t *testing.T) {
+	var b *BPE
+	if _, ok := b.ID("a"); ok || b.Size() != 0 || b.Token(3) != "" || len(b.Encode("a", true)) != 0 || b.Decode([]int32{1}) != "" || b.BeginsTwice([]int32{1, 1}) || b.Notes() != nil {
+		t.Error("a nil tokenizer has tokens")
+	}
+}

@@ -73,7 +73,7 @@ func (t *BPE) Decode(ids []int32) string {
 	for _, id := range ids {
 		b.WriteString(t.piece(id))
 	}
-	if t.stripOne {
+	if t != nil && t.stripOne {
 		return strings.TrimPrefix(b.String(), " ")
 	}
 	return b.String()
@@ -109,11 +109,19 @@ func (t *BPE) BeginsTwice(ids []int32) bool {
 }
 
 // Size is one more than the greatest id.
-func (t *BPE) Size() int { return len(t.pieces) }
+func (t *BPE) Size() int {
+	if t == nil {
+		return 0
+	}
+	return len(t.pieces)
+}
 
 // ID is the id of a token: an added token by its content, any other as the file
 // spells it ("Ġthe").
 func (t *BPE) ID(token string) (id int32, ok bool) {
+	if t == nil {
+		return 0, false
+	}
 	if id, ok = t.added[token]; ok {
 		return id, true
 	}
