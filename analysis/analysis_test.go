@@ -3,6 +3,7 @@ package analysis
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -116,6 +117,36 @@ func TestSeveralRuns(t *testing.T) {
 	if len(table.Rows) != 2 || exact(table.Rows[0][2]) != "1200" {
 		t.Errorf("rows of both runs: %v", table.Rows)
 	}
+}
+
+// Row 7 of two runs is two prompts, whatever columns of their own the data have.
+func TestRowsAreOfARun(t *testing.T) {
+	base := t.TempDir()
+	a, b := filepath.Join(base, "a"), filepath.Join(base, "b")
+	own := []shard.Scalar{{Name: "run", Type: shard.String}}
+	fixture{plan: true, units: 1, write: 1, probe: "lr", ids: []string{"x", "y"}, extra: own}.build(t, a)
+	fixture{plan: true, units: 1, write: 1, probe: "lr", ids: []string{"x", "y"}}.build(t, b)
+	for name, dirs := range map[string][]string{"both": {a, b}, "one with a column run": {a}, "the other": {b}} {
+		db, n := openDirs(t, dirs...), len(dirs)
+		for question, want := range map[string][]any{ // first row, by column
+			"rows_per_group":       {"group 0", 2, 2 * n, 2 * n},
+			"probe_score_by_label": {"lr", "0", 300 * n},
+			"code_overlap":         {"x", "y", "code_0", 600 * n},
+		} {
+			table, err := db.Ask(context.Background(), question)
+			if err != nil {
+				t.Errorf("%s, %s: %v", name, question, err)
+				continue
+			}
+			for i, v := range want {
+				if exact(table.Rows[0][i]) != fmt.Sprint(v) {
+					t.Errorf("%s, %s: column %s is %v, want %v", name, question, table.Columns[i], table.Rows[0][i], v)
+				}
+			}
+		}
+	}
+	db := openDirs(t, a, b)
+	expect(t, db, "select string_agg(run_ || ' ' || n, ', ' order by run_) from (select run_, count(*) n from acts group by run_)", "a 600, b 600")
 }
 
 func TestOwnColumnsWin(t *testing.T) {

@@ -39,6 +39,8 @@ type DB struct {
 	scratch string    // links to the runs, mirrors, and DuckDB's spilled data
 	mirrors []*mirror.Mirror
 
+	runColumn string // of acts, to tell several runs apart; "" for one run
+
 	ownScratch         bool // Close removes it
 	maxRows, maxValues int
 }

@@ -70,7 +70,7 @@ func (db *DB) QuestionSQL(ctx context.Context, name string) (string, error) {
 		return "", fmt.Errorf("question %s: %w", name, err)
 	}
 	var b strings.Builder
-	err = t.Execute(&b, facts{Vectors: db.vectors, Codes: db.codes, columns: columns})
+	err = t.Execute(&b, facts{Vectors: db.vectors, Codes: db.codes, Run: db.runColumn, columns: columns})
 	if errors.Is(err, ErrNoAnswer) {
 		return "", fmt.Errorf("question %s: %w", name, ownError(err))
 	}
@@ -84,6 +84,7 @@ func (db *DB) QuestionSQL(ctx context.Context, name string) (string, error) {
 type facts struct {
 	Vectors []vector
 	Codes   []codes
+	Run     string // the column of acts that tells several runs apart; "" for one run. Row numbers are of a run
 	columns []column
 }
 

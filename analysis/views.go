@@ -61,13 +61,16 @@ func (db *DB) createMacros(ctx context.Context) error {
 }
 
 func (db *DB) createActs(ctx context.Context) error {
+	added, err := db.addedNames(ctx, runDir.actFiles)
+	if err != nil {
+		return err
+	}
+	if len(db.runs) > 1 {
+		db.runColumn = added.run
+	}
 	var parts []string
 	for _, r := range db.runs {
-		part, err := db.selectFiles(ctx, r, r.actFiles())
-		if err != nil {
-			return fmt.Errorf("open run %s: %w", r.dir, err)
-		}
-		parts = append(parts, part)
+		parts = append(parts, db.selectFiles(r, r.actFiles(), added))
 	}
 	if err := db.exec(ctx, "create view acts as "+strings.Join(parts, " union all by name ")); err != nil {
 		return fmt.Errorf("open runs: %w", err)
@@ -105,16 +108,16 @@ func (db *DB) createCodes(ctx context.Context) error {
 }
 
 func (db *DB) createCoder(ctx context.Context, coder string) error {
+	added, err := db.addedNames(ctx, func(r runDir) []string { return r.codeFiles(coder) })
+	if err != nil {
+		return err
+	}
 	var parts []string
 	for _, r := range db.runs {
 		if len(r.coded[coder].units) == 0 {
 			continue
 		}
-		part, err := db.selectFiles(ctx, r, r.codeFiles(coder))
-		if err != nil {
-			return err
-		}
-		parts = append(parts, part)
+		parts = append(parts, db.selectFiles(r, r.codeFiles(coder), added))
 	}
 	view := db.viewName(coder)
 	if err := db.exec(ctx, "create view "+ident(view)+" as "+strings.Join(parts, " union all by name ")); err != nil {
@@ -151,29 +154,46 @@ func (db *DB) viewName(coder string) string {
 // fileColumn is the path of a row's file, under a name that is longer than a column's may be.
 var fileColumn = "file" + strings.Repeat("_", shard.MaxName)
 
-// selectFiles is a query over unit files, with the unit from the file's name
-// and, with several runs, the run. A data set's own column of that name stays
-// and ours gets a _ behind.
-func (db *DB) selectFiles(ctx context.Context, r runDir, files []string) (string, error) {
-	from := fmt.Sprintf("read_parquet(%s, filename = %s, hive_partitioning = false)", quoteList(files), quote(fileColumn))
-	columns, err := db.columns(ctx, from)
-	if err != nil {
-		return "", err
-	}
-	taken := func(name string) bool {
-		return slices.ContainsFunc(columns, func(c column) bool { return strings.EqualFold(c.name, name) })
+// added are the names of the columns that views have beside the files' own.
+type added struct{ unit, run string }
+
+// addedNames are unit and run, with a _ behind where one of the runs has a column of its own of that name: it stays.
+func (db *DB) addedNames(ctx context.Context, files func(runDir) []string) (added, error) {
+	taken := map[string]bool{}
+	for _, r := range db.runs {
+		f := files(r)
+		if len(f) == 0 {
+			continue
+		}
+		columns, err := db.columns(ctx, readFiles(f))
+		if err != nil {
+			return added{}, fmt.Errorf("open run %s: %w", r.dir, err)
+		}
+		for _, c := range columns {
+			taken[strings.ToLower(c.name)] = true
+		}
 	}
 	free := func(name string) string {
-		for taken(name) {
+		for taken[name] {
 			name += "_"
 		}
-		return ident(name)
+		return name
 	}
-	extra := fmt.Sprintf(`cast(regexp_extract(%s, 'unit-(\d+)\.parquet$', 1) as integer) as %s`, ident(fileColumn), free("unit"))
+	return added{free("unit"), free("run")}, nil
+}
+
+func readFiles(files []string) string {
+	return fmt.Sprintf("read_parquet(%s, filename = %s, hive_partitioning = false)", quoteList(files), quote(fileColumn))
+}
+
+// selectFiles is a query over unit files, with the unit from the file's name
+// and, with several runs, the run.
+func (db *DB) selectFiles(r runDir, files []string, a added) string {
+	extra := fmt.Sprintf(`cast(regexp_extract(%s, 'unit-(\d+)\.parquet$', 1) as integer) as %s`, ident(fileColumn), ident(a.unit))
 	if len(db.runs) > 1 {
-		extra = quote(r.name) + " as " + free("run") + ", " + extra
+		extra = quote(r.name) + " as " + ident(a.run) + ", " + extra
 	}
-	return fmt.Sprintf("select %s, * exclude (%s) from %s", extra, ident(fileColumn), from), nil
+	return fmt.Sprintf("select %s, * exclude (%s) from %s", extra, ident(fileColumn), readFiles(files))
 }
 
 // column is a name and a SQL type.

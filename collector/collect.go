@@ -47,6 +47,7 @@ type Summary struct {
 	Won, Lost int   // units committed first by this node; units another node committed first
 	Rows      int64 // in the units won
 	Bytes     int64
+	Answers   *Answers // nil without choices
 }
 
 // Event is one line of RUN/log/<node>-<start>.jsonl: provenance and timings for people and pictures.
@@ -89,6 +90,9 @@ func Collect(ctx context.Context, cfg Config) (Summary, error) {
 	c := &collection{cfg: cfg, units: us, fail: cancel}
 	err = c.work(ctx)
 	c.commits.Wait()
+	if us.choices != nil {
+		c.sum.Answers = us.choices.said.summary(cfg.Token)
+	}
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}

@@ -83,7 +83,10 @@ func copyCell(dst any, row int, src any, prompt int) {
 var ErrChoice = errors.New("choice is not a token")
 
 // choices are the token ids that count as "no" and as "yes".
-type choices struct{ no, yes []int32 }
+type choices struct {
+	no, yes []int32
+	said    answers
+}
 
 // odds is the model's own answer to one prompt: P_k = Σ p over the choice's tokens,
 // yes = P₁/(P₀+P₁+1e-12), no = 1 − yes, cov = P₀+P₁ (how much of the mass the choices cover).
@@ -136,6 +139,7 @@ func (c *choices) odds(logits [][]float32) []odds {
 		no, yes := mass(c.no), mass(c.yes)
 		p := yes / (no + yes + 1e-12)
 		out[b] = odds{no: float32(1 - p), yes: float32(p), cov: float32(no + yes)}
+		c.said.add(next, top, total, no+yes)
 	}
 	return out
 }

@@ -56,7 +56,7 @@ func (j ProbeJob) config() probe.Config {
 	c := j.Recipe
 	return probe.Config{Columns: j.Columns, Kinds: c.Probe.Kinds, L2: c.Probe.L2, MaxIter: c.Probe.MaxIter, Seed: c.Seed,
 		Filter:  stream.Filter{Tokens: c.Data.Tokens, Where: c.Data.Where},
-		Scalars: probe.Columns{Label: c.Probe.Label, Group: c.Probe.Group, Split: c.Probe.Split}, Check: j.Check, Each: j.Each}
+		Scalars: probe.Columns{Label: c.Probe.Label, Group: c.Probe.Group, Split: c.Probe.Split}, LabelMap: c.Probe.LabelMap, Check: j.Check, Each: j.Each}
 }
 
 func (j ProbeJob) coder(rep *probe.Report) coder.Card {
@@ -64,6 +64,7 @@ func (j ProbeJob) coder(rep *probe.Report) coder.Card {
 	if len(j.Columns) == 1 {
 		first = j.Columns[0]
 	}
+	j.Recipe.Probe.Group, j.Recipe.Probe.Split = rep.Rows.GroupBy, rep.Rows.SplitBy
 	c := j.Recipe.Card(first, j.Runs, []int{rep.Probes[0].D}, j.Program)
 	c.Arch, c.Width = "linear", len(rep.Probes)
 	for _, p := range rep.Probes {

@@ -21,7 +21,7 @@ const (
 )
 
 // Majority always gives the commoner label of the training labels; its AUROC is
-// one half by definition and its accuracy comes with a clustered interval.
+// one half by definition, where both labels are there, and its accuracy comes with a clustered interval.
 func Majority(train []bool, test Sample, split string, o Options) Baseline {
 	hits := 0
 	for _, p := range train {
@@ -36,7 +36,8 @@ func Majority(train []bool, test Sample, split string, o Options) Baseline {
 	}
 	o = o.withDefaults()
 	acc := ClusteredWilson(ok, GroupIndex(test.Group), o.Level)
-	return Baseline{Name: BaselineMajority, Split: split, N: len(ok), AUROC: 0.5, Lo: 0.5, Hi: 0.5,
+	half := Value(AUROC(make([]float64, len(ok)), test.Positive))
+	return Baseline{Name: BaselineMajority, Split: split, N: len(ok), AUROC: half, Lo: half, Hi: half,
 		Acc: Value(share(ok)), AccLo: Value(acc.Lo), AccHi: Value(acc.Hi)}
 }
 

@@ -2,7 +2,9 @@ package evaluate
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
+	"slices"
 )
 
 // Sample is what a probe said about the rows of one split; the slices run over
@@ -57,16 +59,17 @@ func (v *Value) UnmarshalJSON(data []byte) error {
 
 // Measure is one cell of a table: a probe on a split.
 type Measure struct {
-	N       int   `json:"n"`      // rows
-	Groups  int   `json:"groups"` // groups among them
-	AUROC   Value `json:"auroc"`
-	AUROCLo Value `json:"auroc_lo"` // clustered bootstrap
-	AUROCHi Value `json:"auroc_hi"`
-	Acc     Value `json:"acc"`
-	AccLo   Value `json:"acc_lo"` // clustered Wilson
-	AccHi   Value `json:"acc_hi"`
-	ECE     Value `json:"ece"`               // bins of equal mass
-	Recall  Value `json:"recall_at_1pc_fpr"` // share of positives found at 1 % false positives
+	N       int    `json:"n"`      // rows
+	Groups  int    `json:"groups"` // groups among them
+	AUROC   Value  `json:"auroc"`
+	AUROCLo Value  `json:"auroc_lo"` // clustered bootstrap
+	AUROCHi Value  `json:"auroc_hi"`
+	Acc     Value  `json:"acc"`
+	AccLo   Value  `json:"acc_lo"` // clustered Wilson
+	AccHi   Value  `json:"acc_hi"`
+	ECE     Value  `json:"ece"`               // bins of equal mass
+	Recall  Value  `json:"recall_at_1pc_fpr"` // share of positives found at 1 % false positives
+	Why     string `json:"why,omitempty"`     // why the AUROC is undefined
 }
 
 // UnmarshalJSON leaves absent numbers undefined rather than zero.
@@ -93,7 +96,27 @@ func Evaluate(s Sample, o Options) Measure {
 		AUROC: Value(AUROC(s.Score, s.Positive)), AUROCLo: Value(auroc.Lo), AUROCHi: Value(auroc.Hi),
 		Acc: Value(Accuracy(s.Score, s.Positive, o.Threshold)), AccLo: Value(acc.Lo), AccHi: Value(acc.Hi),
 		ECE: Value(ECE(s.Score, s.Positive, o.Bins)), Recall: Value(RecallAtFPR(s.Score, s.Positive, 0.01)),
+		Why: undefined(s),
 	}
+}
+
+// undefined says why a sample has no AUROC; "" where it has one.
+func undefined(s Sample) string {
+	positive := 0
+	for _, p := range s.Positive {
+		if p {
+			positive++
+		}
+	}
+	switch negative := len(s.Positive) - positive; {
+	case positive == 0 && negative == 0:
+		return "no rows"
+	case positive == 0 || negative == 0:
+		return fmt.Sprintf("one class only: %d rows of label 1, %d of label 0", positive, negative)
+	case slices.ContainsFunc(s.Score, math.IsNaN):
+		return "a score is not a number"
+	}
+	return ""
 }
 
 func groupsOf(s Sample) []int32 {

@@ -15,11 +15,20 @@ var ErrLeak = errors.New("splits leak into each other")
 // ErrUngrouped marks splits made without groups, which cannot be checked.
 var ErrUngrouped = errors.New("split without groups")
 
+// Row is a prompt of a run: row numbers say nothing without the run they count in.
+type Row struct {
+	Run string // the id of its plan
+	Row int64
+}
+
+// String names the row and the beginning of the run's id.
+func (r Row) String() string { return fmt.Sprintf("row %d of run %.12s", r.Row, r.Run) }
+
 // Split is a named set of rows. All slices have one entry per row; Texts may be
 // nil when the run does not hold the texts, Rows when they have no numbers.
 type Split struct {
 	Name   string
-	Rows   []int64  // row numbers of the data set
+	Rows   []Row
 	Groups []string // what may not be divided between splits
 	Texts  []string // for the search for duplicates
 	Labels []bool
@@ -27,7 +36,9 @@ type Split struct {
 
 // CheckSplits returns an error that names the first overlap found when two
 // splits share a row, a group or a text, and ErrUngrouped for a split without
-// one group per row. Texts are compared without regard to case and spacing.
+// one group per row. Rows are equal when run and number are; groups and texts are
+// equal wherever they stand, in one run or in two. Texts are compared without
+// regard to case and spacing; an empty one is no text.
 func CheckSplits(splits ...Split) error {
 	for _, s := range splits {
 		if n := s.size(); n == 0 || len(s.Groups) != n {
@@ -50,12 +61,12 @@ func (s Split) size() int {
 
 func checkPair(a, b Split) error {
 	if n, row := shared(a.Rows, b.Rows); n > 0 {
-		return leak(a, b, n, "rows", fmt.Sprintf("row %d", row))
+		return leak(a, b, n, "rows", row.String())
 	}
 	if n, group := shared(a.Groups, b.Groups); n > 0 {
 		return leak(a, b, n, "groups", fmt.Sprintf("group %q", shorten(group)))
 	}
-	if n, text := shared(normalAll(a.Texts), normalAll(b.Texts)); n > 0 {
+	if n, text := shared(texts(a), texts(b)); n > 0 {
 		return leak(a, b, n, "texts", fmt.Sprintf("%q", shorten(text)))
 	}
 	return nil
@@ -84,10 +95,12 @@ func shared[T comparable](a, b []T) (n int, example T) {
 	return n, example
 }
 
-func normalAll(texts []string) []string {
-	out := make([]string, len(texts))
-	for i, t := range texts {
-		out[i] = normal(t)
+// texts are the texts of a split, as they are compared.
+func texts(s Split) (out []string) {
+	for _, t := range s.Texts {
+		if t = normal(t); t != "" {
+			out = append(out, t)
+		}
 	}
 	return out
 }
@@ -102,7 +115,7 @@ func shorten(s string) string {
 }
 
 // Fingerprint is a SHA-256 over what the rows of the split are: their texts
-// where it has texts, else their row numbers, each with its label. It does not
+// where it has texts, else their runs and row numbers, each with its label. It does not
 // depend on the order of the rows or on the split's name, so a test split that
 // is the validation split under another name has the same fingerprint.
 func (s Split) Fingerprint() string {
@@ -112,7 +125,7 @@ func (s Split) Fingerprint() string {
 		case len(s.Texts) > 0:
 			lines[i] = "t" + normal(s.Texts[i])
 		case len(s.Rows) > 0:
-			lines[i] = fmt.Sprintf("r%d", s.Rows[i])
+			lines[i] = fmt.Sprintf("r%s/%d", s.Rows[i].Run, s.Rows[i].Row)
 		}
 		if len(s.Labels) > 0 {
 			lines[i] += fmt.Sprintf("\x00%t", s.Labels[i])

@@ -14,6 +14,9 @@ import (
 // ResultsFile is the name of a table in a probe folder.
 const ResultsFile = "results.json"
 
+// UngroupedBy is Table.GroupBy where each prompt is its own group.
+const UngroupedBy = "row"
+
 // Table holds every probe of one sweep on every split.
 type Table struct {
 	Label        string            `json:"label"`                  // the column that was predicted
@@ -22,6 +25,8 @@ type Table struct {
 	PlanIDs      []string          `json:"plan_ids"`               // runs the activations come from
 	Splits       map[string]int    `json:"splits"`                 // rows of each split
 	Fingerprints map[string]string `json:"fingerprints,omitempty"` // Split.Fingerprint of each
+	GroupBy      string            `json:"group_by,omitempty"`     // the column whose values stay together; "row": each prompt by itself
+	Near         []NearLeak        `json:"near_duplicates,omitempty"`
 	Baselines    []Baseline        `json:"baselines"`
 	Probes       []Probe           `json:"probes"`
 }
@@ -37,6 +42,32 @@ type Baseline struct {
 	Acc   Value  `json:"acc"`
 	AccLo Value  `json:"acc_lo"`
 	AccHi Value  `json:"acc_hi"`
+
+	// Coverage is the mean probability that the model gives to its two choices together, of BaselineModel alone. Where it
+	// is low, the answer is not one.
+	Coverage *Value `json:"coverage,omitempty"`
+}
+
+// EnoughCoverage is the mean coverage below which the model's own answer stands for nothing.
+const EnoughCoverage = 0.1
+
+// Caution says what keeps a baseline from being what it is called; "" where nothing does.
+func (b Baseline) Caution() string {
+	if b.Coverage == nil || *b.Coverage >= EnoughCoverage {
+		return ""
+	}
+	return fmt.Sprintf("the choices hold %.2g of the probability: the model does not answer with them; collect says what it answers with", *b.Coverage)
+}
+
+// Title is the baseline's name, with its coverage where it has one.
+func (b Baseline) Title() string {
+	switch {
+	case b.Coverage == nil:
+		return b.Name
+	case b.Caution() != "":
+		return fmt.Sprintf("%s (! %.2g of the probability)", b.Name, *b.Coverage)
+	}
+	return fmt.Sprintf("%s (%.2g of the probability)", b.Name, *b.Coverage)
 }
 
 // UnmarshalJSON leaves absent numbers undefined rather than zero.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -162,5 +163,52 @@ func TestTextBaselines(t *testing.T) {
 	length := Length(train, labels, test)
 	if !(length[1] > length[0]) { // positives are shorter here
 		t.Errorf("length %v", length)
+	}
+}
+
+func TestOneClassSaysWhy(t *testing.T) {
+	s := sampleOf(9, 20, 1)
+	for i := range s.Positive {
+		s.Positive[i] = true
+	}
+	m := Evaluate(s, Options{})
+	if m.AUROC.Defined() || m.Why != fmt.Sprintf("one class only: %d rows of label 1, 0 of label 0", len(s.Positive)) {
+		t.Errorf("AUROC %v: %q", m.AUROC, m.Why)
+	}
+	if b := Majority(s.Positive, s, "test", Options{}); b.AUROC.Defined() || b.Acc != 1 {
+		t.Errorf("majority: %+v", b)
+	}
+	if m := Evaluate(sampleOf(9, 20, 1), Options{}); m.Why != "" || Evaluate(Sample{}, Options{}).Why != "no rows" {
+		t.Errorf("both classes: %q", m.Why)
+	}
+}
+
+func TestNotes(t *testing.T) {
+	table := tableOf(t)
+	if notes := table.Notes(); len(notes) != 0 {
+		t.Fatalf("a sound table: %v", notes)
+	}
+	low, high := Value(4e-7), Value(0.9)
+	table.GroupBy = UngroupedBy
+	table.Near = []NearLeak{{Split: "test", Other: "train", Rows: 2, Of: 300, Examples: [][2]string{{"a b", "a  b"}}}}
+	table.Baselines = append(table.Baselines, Baseline{Name: BaselineModel, Split: "test", Coverage: &low}, Baseline{Name: BaselineModel, Split: "val", Coverage: &high})
+	m := table.Probes[0].Splits["val"]
+	m.Why = "one class only: 3 rows of label 1, 0 of label 0"
+	table.Probes[0].Splits["val"] = m
+	var b strings.Builder
+	if err := table.WriteText(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"no groups: ", `2 of the 300 rows of "test" nearly stand in "train": "a b" like "a  b"`,
+		"model answer on test: the choices hold 4e-07 of the probability", "no AUROC on val: one class only", "of 4e-07", "of 0.9"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+	if n := len(table.Notes()); n != 4 {
+		t.Errorf("%d notes: %q", n, table.Notes())
+	}
+	if got := table.Baselines[len(table.Baselines)-2].Title(); got != "model answer (! 4e-07 of the probability)" {
+		t.Errorf("title %q", got)
 	}
 }

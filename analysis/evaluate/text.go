@@ -35,7 +35,15 @@ func (t Table) WriteText(w io.Writer) error {
 		}
 		fmt.Fprintln(tw)
 	}
-	return tw.Flush()
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	for _, note := range t.Notes() {
+		if _, err := fmt.Fprintln(w, note); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // cell withholds the numbers of a fit that did not converge.
@@ -50,7 +58,11 @@ func cell(p Probe, split string) string {
 func (t Table) baselineCell(name, split string) string {
 	for _, b := range t.Baselines {
 		if b.Name == name && b.Split == split {
-			return withInterval(b.AUROC, b.Lo, b.Hi) + "\t" + withInterval(b.Acc, b.AccLo, b.AccHi)
+			cell := withInterval(b.AUROC, b.Lo, b.Hi)
+			if b.Coverage != nil {
+				cell += fmt.Sprintf(" of %.2g", *b.Coverage)
+			}
+			return cell + "\t" + withInterval(b.Acc, b.AccLo, b.AccHi)
 		}
 	}
 	return "–\t–"
@@ -73,4 +85,30 @@ func withInterval(v, lo, hi Value) string {
 		return fmt.Sprintf("%.3f", v)
 	}
 	return fmt.Sprintf("%.3f [%.3f, %.3f]", v, lo, hi)
+}
+
+// Notes say what a reader of the numbers must know: rows without groups, near duplicates, a model's answer that is none,
+// AUROCs that cannot be computed.
+func (t Table) Notes() (notes []string) {
+	if t.GroupBy == UngroupedBy {
+		notes = append(notes, "no groups: each prompt is its own, so that forms of one fact may lie in two splits, "+
+			"and intervals are too narrow if they do")
+	}
+	for _, l := range t.Near {
+		notes = append(notes, "near duplicates: "+l.String())
+	}
+	for _, b := range t.Baselines {
+		if c := b.Caution(); c != "" && b.Split != "train" && b.Split != "val" {
+			notes = append(notes, fmt.Sprintf("%s on %s: %s", b.Name, b.Split, c))
+		}
+	}
+	for _, split := range t.SplitNames() {
+		for _, p := range t.Probes {
+			if why := p.Splits[split].Why; why != "" && p.Converged {
+				notes = append(notes, fmt.Sprintf("no AUROC on %s: %s", split, why))
+				break
+			}
+		}
+	}
+	return notes
 }

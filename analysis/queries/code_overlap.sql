@@ -3,7 +3,7 @@
 select a, b, id, rows, round(greatest(ha + hb - hab, 0), 3) as shared_bits, round(greatest(ha + hb - hab, 0) / nullif(least(ha, hb), 0), 4) as overlap,
   case when least(ha, hb) > 0 and rows > 4 * pairs and ha + hb - hab > 0.95 * least(ha, hb) then 'one says what the other says' end as alarm
 from (
-{{- $runs := .Has "run"}}
+{{- $runs := .Run}}
 {{- range $i, $p := .IdPairs}}
 {{if $i}}union all {{end}}select {{text $p.A.Coder}} as a, {{text $p.B.Coder}} as b, {{text $p.A.Column}} as id, cast(sum(n) as bigint) as rows, count(*) as pairs,
   log2(sum(n)) - sum(n * log2(na)) / sum(n) as ha, log2(sum(n)) - sum(n * log2(nb)) / sum(n) as hb, log2(sum(n)) - sum(n * log2(n)) / sum(n) as hab

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"math"
+	"strings"
 
 	"actfleet/analysis/evaluate"
 )
@@ -28,6 +29,9 @@ func marksOf(t evaluate.Table, split string) []mark {
 			continue
 		}
 		m := mark{name: b.Name, v: float64(b.AUROC), lo: float64(b.Lo), hi: float64(b.Hi), note: accuracy(b.Acc, b.AccLo, b.AccHi)}
+		if b.Coverage != nil {
+			m.note = strings.TrimPrefix(m.note+fmt.Sprintf(", coverage %.2g", *b.Coverage), ", ")
+		}
 		if b.Name == evaluate.BaselineRandom {
 			m.name, m.note = "random directions", "median, 5 % and 95 %"
 		}

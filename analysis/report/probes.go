@@ -14,6 +14,7 @@ type sweepView struct {
 	Sizes                           string
 	Problem                         string // why the numbers are withheld
 	Verdict                         string
+	Notes                           []string // what a reader of the numbers must know
 	Splits                          []splitView
 	Columns                         []string
 	Rows                            []probeRow
@@ -55,6 +56,7 @@ func sweepOf(s Sweep, id string) sweepView {
 			v.Splits = append(v.Splits, splitOf(s.Table, split, chosen.ID))
 		}
 	}
+	v.Notes = s.Notes()
 	v.Rows = rowsOf(s.Table, v.Columns, chosen.ID)
 	v.Open = len(v.Rows) <= openRows
 	return v
@@ -171,6 +173,9 @@ func baselineRow(t evaluate.Table, name string, splits []string) probeRow {
 					c.N = whole(int64(b.N))
 				}
 				c.AUROC, c.AUROCInterval = plain(b.AUROC), limits(b.Lo, b.Hi)
+				if b.Coverage != nil {
+					c.AUROCInterval = strings.TrimPrefix(c.AUROCInterval+fmt.Sprintf(", coverage %.2g", *b.Coverage), ", ")
+				}
 				c.Acc, c.AccInterval = plain(b.Acc), limits(b.AccLo, b.AccHi)
 			}
 		}
@@ -190,6 +195,8 @@ func rowOf(p evaluate.Probe, splits []string, chosen bool) probeRow {
 		switch {
 		case !p.Converged:
 			c.AUROC = "not converged"
+		case ok && m.Why != "":
+			c = cellView{N: fmt.Sprintf("%s / %s", whole(int64(m.N)), whole(int64(m.Groups))), AUROC: "none", AUROCInterval: m.Why, Acc: plain(m.Acc), AccInterval: limits(m.AccLo, m.AccHi), ECE: plain(m.ECE), Recall: "–"}
 		case ok:
 			c = cellView{fmt.Sprintf("%s / %s", whole(int64(m.N)), whole(int64(m.Groups))), plain(m.AUROC), limits(m.AUROCLo, m.AUROCHi), plain(m.Acc), limits(m.AccLo, m.AccHi), plain(m.ECE), plain(m.Recall)}
 		}

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"flag"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"actfleet/analysis/evaluate"
 	"actfleet/trainer/coder"
 )
 
@@ -198,5 +200,29 @@ func TestOpensInBrowser(t *testing.T) {
 	}
 	if !strings.Contains(string(out), `id="tip"`) {
 		t.Error("the script did not run")
+	}
+}
+
+func TestNotesOfASweepAreShown(t *testing.T) {
+	r := fixture(t, smallDims)
+	low := evaluate.Value(4e-7)
+	table := &r.Probes[0].Table
+	table.GroupBy = evaluate.UngroupedBy
+	table.Near = []evaluate.NearLeak{{Split: "test", Other: "train", Rows: 2, Of: 300}}
+	for i, b := range table.Baselines {
+		if b.Name == evaluate.BaselineModel {
+			table.Baselines[i].Coverage = &low
+		}
+	}
+	for _, p := range table.Probes {
+		m := p.Splits["test"]
+		m.AUROC, m.AUROCLo, m.AUROCHi, m.Why = evaluate.Value(math.NaN()), evaluate.Value(math.NaN()), evaluate.Value(math.NaN()), "one class only: 9 rows of label 1, 0 of label 0"
+		p.Splits["test"] = m
+	}
+	page := render(t, r)
+	for _, want := range []string{"no groups: each prompt", "2 of the 300 rows of &#34;test&#34;", "the choices hold 4e-07 of the probability", "coverage 4e-07", "no AUROC on test: one class only"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
 	}
 }

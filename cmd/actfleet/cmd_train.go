@@ -208,6 +208,7 @@ func (o *trainOptions) train(ctx context.Context, jobs []trainer.Job, out io.Wri
 	if err := checkMemory(jobs, os.Stderr); err != nil {
 		return err
 	}
+	sayNear(ctx, jobs, os.Stderr)
 	defer debug.SetGCPercent(debug.SetGCPercent(trainer.GCPercent))
 	if err := o.place(ctx, jobs); err != nil {
 		return err

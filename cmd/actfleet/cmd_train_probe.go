@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"text/tabwriter"
@@ -25,20 +28,25 @@ import (
 func newTrainProbe() *cobra.Command {
 	var o trainOptions
 	var noCodes bool
+	var labels []string
 	c := &cobra.Command{
 		Use:   "probe --from RUN --site all --layers all --out DIR",
-		Short: "Fit linear truth probes on the last token, one of each kind per site and layer",
-		Long: `Splits come from the data set's column split, otherwise from a hash of the group; a group in two splits is an
-error. Every result comes with its baselines and an interval clustered by group. The scores of all
+		Short: "Fit linear truth probes on last tokens, one of each kind per site and layer",
+		Long: `Splits come from the data set's column split, else from a hash of the group; a group, a
+prompt or many similar prompts in two splits are refused. Every result comes with its baselines and an interval clustered by group. The scores of all
 rows are written back into the run, as a view in SQL.
 Keys for --set and the -f file, with their defaults:
 ` + keyList(coder.Probe) + exitCodes,
 		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if len(labels) > 0 {
+				o.set = append(o.set, "label_map="+strings.Join(labels, ","))
+			}
 			return runTrainProbe(c.Context(), o, !noCodes, c.OutOrStdout())
 		},
 	}
 	o.flags(c.Flags())
+	c.Flags().StringSliceVar(&labels, "label-map", nil, "what labels mean that are neither 0 nor 1, such as lie=0,honest=1; the key label_map")
 	c.Flags().BoolVar(&noCodes, "no-codes", false, "do not write the scores back into the run")
 	return c
 }
@@ -54,14 +62,17 @@ func runTrainProbe(ctx context.Context, o trainOptions, codes bool, out io.Write
 	}
 	began := time.Now()
 	random := &randomBaseline{directions: cfg.Probe.Directions, seed: cfg.Seed}
-	rep, coder, err := trainer.FitProbes(ctx, trainer.ProbeJob{Dir: o.out, Runs: runs, Columns: columns, Recipe: cfg, Program: version(), Check: checkSplits, Each: random.add})
+	splits := &splitCheck{runs: runs, near: cfg.Probe.NearDuplicates, auto: cfg.Probe.Group == probe.Auto, warn: os.Stderr}
+	rep, card, err := trainer.FitProbes(ctx, trainer.ProbeJob{Dir: o.out, Runs: runs, Columns: columns, Recipe: cfg, Program: version(),
+		Check: func(rows *probe.Rows) error { return splits.check(ctx, rows) }, Each: random.add})
 	if err != nil {
 		return err
 	}
-	table, err := probeTable(rep, cfg.Probe.Label, coder.PlanIDs, cfg.Seed)
+	table, err := probeTable(rep, cfg.Probe.Label, runs, cfg.Seed)
 	if err != nil {
 		return err
 	}
+	table.PlanIDs, table.Near = card.PlanIDs, splits.found
 	table.Baselines = append(table.Baselines, random.worst()...)
 	if err := writeTable(o.out, table); err != nil {
 		return err
@@ -147,14 +158,11 @@ func features(x []float32, d int, rows *probe.Rows, split string) evaluate.Featu
 const bestShown = 5
 
 func printProbes(out io.Writer, t evaluate.Table, dir string, took time.Duration) error {
-	unconverged := 0
-	best := make([]evaluate.Probe, 0, len(t.Probes))
+	var best []evaluate.Probe
 	for _, p := range t.Probes {
-		if !p.Converged {
-			unconverged++
-			continue
+		if p.Converged {
+			best = append(best, p)
 		}
-		best = append(best, p)
 	}
 	if len(best) == 0 {
 		return errors.New("no probe converged; raise max_iter or l2")
@@ -167,22 +175,52 @@ func printProbes(out io.Writer, t evaluate.Table, dir string, took time.Duration
 	for _, name := range t.SplitNames() {
 		splits = append(splits, fmt.Sprintf("%s %d", name, t.Splits[name]))
 	}
-	fmt.Fprintf(out, "%s: %d probes on rows of %s in %s; %d did not converge and have no result\n", dir, len(t.Probes), strings.Join(splits, ", "), timeText(took), unconverged)
+	fmt.Fprintf(out, "%s: %d probes on rows of %s in %s; %d did not converge and have no result\n", dir, len(t.Probes), strings.Join(splits, ", "), timeText(took), len(t.Probes)-len(best))
+	if err := printBest(out, t, best[:min(bestShown, len(best))]); err != nil {
+		return err
+	}
+	return printGrid(out, t, best[0].Kind)
+}
+
+// printBest prints probes beside the baselines, and what a reader must know.
+func printBest(out io.Writer, t evaluate.Table, best []evaluate.Probe) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "best on val\tval AUROC\ttest AUROC\t95 % interval\ttest accuracy")
-	for _, p := range best[:min(bestShown, len(best))] {
-		v, s := p.Splits[probe.Val], p.Splits["test"]
-		fmt.Fprintf(w, "%s\t%.3f\t%.3f\t%.3f–%.3f\t%.3f\n", p.ID, v.AUROC, s.AUROC, s.AUROCLo, s.AUROCHi, s.Acc)
+	for _, p := range best {
+		v, s := p.Splits[probe.Val], noMeasure
+		if m, ok := p.Splits[probe.Test]; ok {
+			s = m
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", p.ID, defined(v.AUROC), defined(s.AUROC), between(s.AUROCLo, s.AUROCHi), defined(s.Acc))
 	}
 	for _, b := range t.Baselines {
-		if b.Split == "test" {
-			fmt.Fprintf(w, "baseline: %s\t\t%.3f\t%.3f–%.3f\t%s\n", b.Name, b.AUROC, b.Lo, b.Hi, defined(b.Acc))
+		if b.Split == probe.Test {
+			fmt.Fprintf(w, "baseline: %s\t\t%s\t%s\t%s\n", b.Title(), defined(b.AUROC), between(b.Lo, b.Hi), defined(b.Acc))
 		}
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	return printGrid(out, t, best[0].Kind)
+	for _, note := range t.Notes() {
+		fmt.Fprintln(out, "note:", note)
+	}
+	if !slices.ContainsFunc(t.Baselines, func(b evaluate.Baseline) bool { return b.Name == evaluate.BaselineModel }) {
+		fmt.Fprintln(out, "note: the model's own answer is not there to compare with: collect with --choices no,yes")
+	}
+	return nil
+}
+
+// noMeasure is what a split that is not there gives.
+var noMeasure = evaluate.Measure{AUROC: undefined, AUROCLo: undefined, AUROCHi: undefined, Acc: undefined}
+
+var undefined = evaluate.Value(math.NaN())
+
+// between writes an interval, or nothing where there is none.
+func between(lo, hi evaluate.Value) string {
+	if !lo.Defined() || !hi.Defined() {
+		return ""
+	}
+	return fmt.Sprintf("%.3f–%.3f", lo, hi)
 }
 
 // defined writes a number, or a dash where there is none.

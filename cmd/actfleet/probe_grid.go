@@ -11,7 +11,7 @@ import (
 )
 
 // printGrid prints the test AUROC of one kind of probe, a line per layer and a column per site; a dash is a
-// probe that did not converge.
+// probe that did not converge, or that test rows do not tell about.
 func printGrid(out io.Writer, t evaluate.Table, kind string) error {
 	cells := map[tap.Tap]string{}
 	var layers []int
@@ -21,7 +21,7 @@ func printGrid(out io.Writer, t evaluate.Table, kind string) error {
 		}
 		cell := "–"
 		if s, ok := p.Splits["test"]; ok && p.Converged {
-			cell = fmt.Sprintf("%.3f", s.AUROC)
+			cell = defined(s.AUROC)
 		}
 		cells[tap.Tap{Site: tap.Site(p.Site), Layer: p.Layer}] = cell
 		layers = append(layers, p.Layer)

@@ -7,6 +7,7 @@ import (
 	"actfleet/analysis/evaluate"
 	"actfleet/shard/tap"
 	"actfleet/trainer/probe"
+	"actfleet/trainer/stream"
 )
 
 // splitNames are the splits of the rows, train first, then val, then the others by name.
@@ -29,24 +30,32 @@ func pick[T any](v []T, at []int) []T {
 }
 
 // splitsOf are the splits of the rows, in the order of splitNames.
-func splitsOf(rows *probe.Rows) (out []evaluate.Split) {
+func splitsOf(rows *probe.Rows, runs []stream.Source) (out []evaluate.Split) {
+	ids := make([]string, len(runs))
+	for i, r := range runs {
+		ids[i] = r.Plan.ID()
+	}
+	of := make([]evaluate.Row, rows.Len())
+	for i := range of {
+		of[i] = evaluate.Row{Run: ids[rows.Run[i]], Row: rows.Row[i]}
+	}
 	for _, name := range splitNames(rows) {
 		at := rows.In(name)
-		out = append(out, evaluate.Split{Name: name, Rows: pick(rows.Row, at), Groups: pick(rows.Group, at), Texts: pick(rows.Texts, at), Labels: pick(rows.Label, at)})
+		out = append(out, evaluate.Split{Name: name, Rows: pick(of, at), Groups: pick(rows.Group, at), Texts: pick(rows.Texts, at), Labels: pick(rows.Label, at)})
 	}
 	return out
 }
 
-// checkSplits refuses splits that leak.
-func checkSplits(rows *probe.Rows) error { return evaluate.CheckSplits(splitsOf(rows)...) }
-
 // probeTable measures every probe on every split, beside the baselines.
-func probeTable(rep *probe.Report, label string, planIDs []string, seed uint64) (evaluate.Table, error) {
+func probeTable(rep *probe.Report, label string, runs []stream.Source, seed uint64) (evaluate.Table, error) {
 	rows := &rep.Rows
-	t := evaluate.Table{Label: label, Target: "the data set's column " + label, PlanIDs: planIDs,
+	t := evaluate.Table{Label: label, Target: "the data set's column " + label, GroupBy: rows.GroupBy,
 		Splits: map[string]int{}, Fingerprints: map[string]string{}}
+	if rows.LabelsSaid != "" {
+		t.Target += " (" + rows.LabelsSaid + ")"
+	}
 	names := splitNames(rows)
-	for _, s := range splitsOf(rows) {
+	for _, s := range splitsOf(rows, runs) {
 		t.Splits[s.Name], t.Fingerprints[s.Name] = len(s.Rows), s.Fingerprint()
 	}
 	o := evaluate.Options{Bootstrap: evaluate.Bootstrap{Seed: seed}}
@@ -89,7 +98,9 @@ func baselines(rep *probe.Report, split string, o evaluate.Options) []evaluate.B
 	train, at := rows.In(probe.Train), rows.In(split)
 	out := []evaluate.Baseline{evaluate.Majority(pick(rows.Label, train), sample(rows, make([]float64, rows.Len()), split), split, o)}
 	for _, b := range rep.Baselines {
-		out = append(out, evaluate.Scored(baselineName(b.Name), split, sample(rows, b.Scores, split), o))
+		line := evaluate.Scored(baselineName(b.Name), split, sample(rows, b.Scores, split), o)
+		line.Coverage = mean(pick(b.Coverage, at))
+		out = append(out, line)
 	}
 	if rows.Texts != nil {
 		s := sample(rows, make([]float64, rows.Len()), split)
@@ -97,6 +108,19 @@ func baselines(rep *probe.Report, split string, o evaluate.Options) []evaluate.B
 		out = append(out, evaluate.Scored(evaluate.BaselineWords, split, s, o))
 	}
 	return out
+}
+
+// mean is nil for no values.
+func mean(v []float64) *evaluate.Value {
+	if len(v) == 0 {
+		return nil
+	}
+	var sum float64
+	for _, x := range v {
+		sum += x
+	}
+	m := evaluate.Value(sum / float64(len(v)))
+	return &m
 }
 
 // baselineNames are how the report calls the trainer's baselines.

@@ -10,11 +10,11 @@ import (
 // where the run has it. (The majority and random directions are evaluate's.)
 func (d *data) baselines() []Baseline {
 	out := []Baseline{
-		{"n_tokens", d.rates(d.NTokens)},
-		{"token_id", d.rates(d.TokenID)},
+		{Name: "n_tokens", Scores: d.rates(d.NTokens)},
+		{Name: "token_id", Scores: d.rates(d.TokenID)},
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Answers)) {
-		out = append(out, Baseline{name, d.Answers[name]})
+		out = append(out, Baseline{Name: name, Scores: d.Answers[name], Coverage: d.Coverage[name]})
 	}
 	return out
 }

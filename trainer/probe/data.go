@@ -4,45 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"actfleet/shard"
 	"actfleet/shard/run"
 	"actfleet/trainer/stream"
 )
-
-// Rows are the rows that probes are fitted and measured on, one entry of every slice
-// for each.
-type Rows struct {
-	Run, Unit []int32 // index of the source, unit of its plan
-	Row       []int64
-	Pos       []int32
-	NTokens   []int32
-	TokenID   []int32
-	Label     []bool
-	Group     []string
-	Split     []string
-	Texts     []string             // nil where the runs do not keep them
-	Answers   map[string][]float64 // columns p_yes and p_yes__<adapter>: the model's own answer
-	Grouped   bool                 // false where the runs have no group column and each prompt is its own group
-}
-
-// Len is the number of rows.
-func (r *Rows) Len() int { return len(r.Row) }
-
-// In are the indices of the rows of a split.
-func (r *Rows) In(split string) (at []int) {
-	for i, s := range r.Split {
-		if s == split {
-			at = append(at, i)
-		}
-	}
-	return at
-}
-
-// Columns names the scalar columns that are read.
-type Columns struct{ Label, Group, Split string }
 
 // Errors of the data.
 var (
@@ -63,6 +30,7 @@ type piece struct {
 // data is the rows with the open shards they lie in.
 type data struct {
 	Rows
+	labels  labels
 	readers []*shard.Reader
 	pieces  []piece
 }
@@ -77,7 +45,7 @@ func (d *data) close() error {
 
 // collect reads the scalar columns of the rows a filter keeps.
 func collect(ctx context.Context, runs []stream.Source, f stream.Filter, c Columns) (d *data, err error) {
-	d = &data{Rows: Rows{Answers: map[string][]float64{}, Grouped: true}}
+	d = &data{Rows: Rows{Answers: map[string][]float64{}, Coverage: map[string][]float64{}, runs: names(runs)}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.close())
@@ -88,18 +56,12 @@ func collect(ctx context.Context, runs []stream.Source, f stream.Filter, c Colum
 		return d, err
 	}
 	for i, src := range runs {
-		for _, u := range src.All() {
-			if err := ctx.Err(); err != nil {
-				return d, err
-			}
-			r, err := shard.Open(ctx, src.Store, run.UnitKey(u))
-			if err != nil {
-				return d, fmt.Errorf("open unit %d of %s: %w", u, src.Store, err)
-			}
-			d.readers = append(d.readers, r)
-			if err := d.unit(r, int32(i), int32(u), f, want); err != nil {
-				return d, fmt.Errorf("unit %d of %s: %w", u, src.Store, err)
-			}
+		w := want
+		if w.plan = ""; len(runs) > 1 {
+			w.plan = src.Plan.ID()
+		}
+		if err := d.run(ctx, src, int32(i), f, w); err != nil {
+			return d, err
 		}
 	}
 	if d.Len() == 0 {
@@ -108,37 +70,32 @@ func collect(ctx context.Context, runs []stream.Source, f stream.Filter, c Colum
 	return d, nil
 }
 
-// wanted are the columns to read; "" is one the runs do not have.
-type wanted struct {
-	label, group, split, text string
-	answers                   []string
+// names are what messages call the runs; nil where there is one.
+func names(runs []stream.Source) (out []string) {
+	if len(runs) > 1 {
+		for _, r := range runs {
+			out = append(out, fmt.Sprint(r.Store))
+		}
+	}
+	return out
 }
 
-// columnsOf looks which columns every run has.
-func columnsOf(runs []stream.Source, c Columns, rows *Rows) (w wanted, err error) {
-	has := func(name string) bool {
-		return name != "" && !slices.ContainsFunc(runs, func(s stream.Source) bool {
-			_, ok := s.Plan.Schema().ScalarIndex(name)
-			return !ok
-		})
-	}
-	orNone := func(name string) string {
-		if has(name) {
-			return name
+// run adds the chosen rows of a run.
+func (d *data) run(ctx context.Context, src stream.Source, i int32, f stream.Filter, w wanted) error {
+	for _, u := range src.All() {
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		return ""
-	}
-	if !has(c.Label) {
-		return w, fmt.Errorf("%w: a run has no column %q; choose another with --set label=COLUMN (there are %s)", ErrLabel, c.Label, ownColumns(runs[0]))
-	}
-	w = wanted{label: c.Label, group: orNone(c.Group), split: orNone(c.Split), text: orNone("text")}
-	rows.Grouped = w.group != ""
-	for _, s := range runs[0].Plan.Scalars {
-		if (s.Name == "p_yes" || strings.HasPrefix(s.Name, "p_yes__")) && has(s.Name) {
-			w.answers = append(w.answers, s.Name)
+		r, err := shard.Open(ctx, src.Store, run.UnitKey(u))
+		if err != nil {
+			return fmt.Errorf("open unit %d of %s: %w", u, src.Store, err)
+		}
+		d.readers = append(d.readers, r)
+		if err := d.unit(r, i, int32(u), f, w); err != nil {
+			return fmt.Errorf("unit %d of %s: %w", u, src.Store, err)
 		}
 	}
-	return w, nil
+	return nil
 }
 
 // unit adds the chosen rows of a unit.
@@ -172,13 +129,29 @@ func (d *data) scalars(r *shard.Reader, g int, rows []int, w wanted) error {
 	d.NTokens = append(d.NTokens, pick(cols[2].([]int32), rows)...)
 	d.TokenID = append(d.TokenID, pick(cols[3].([]int32), rows)...)
 	for _, i := range rows {
-		v, err := binary(cols[4], i)
-		if err != nil {
-			return fmt.Errorf("column %q: %w", w.label, err)
-		}
-		d.Label = append(d.Label, v)
+		d.labels.add(cols[4], i)
 	}
-	return d.texts(r, g, rows, w)
+	if err := d.texts(r, g, rows, w); err != nil {
+		return err
+	}
+	return d.answers(r, g, rows, w)
+}
+
+// setLabels decides about every row's label once all are read.
+func (d *data) setLabels(column string, entries []string) error {
+	mapped, err := ParseLabelMap(entries)
+	if err != nil {
+		return err
+	}
+	if v, found := d.labels.unused(mapped); found {
+		return fmt.Errorf("%w: label_map speaks of %s, which no row of column %q has", ErrLabel, shownLabel(v), column)
+	}
+	var bad []int
+	if d.Label, bad = d.labels.resolve(mapped); len(bad) > 0 {
+		return d.labels.refuse(column, bad, d.name)
+	}
+	d.LabelsSaid = d.labels.said(mapped)
+	return nil
 }
 
 // texts reads what is optional.
@@ -200,16 +173,31 @@ func (d *data) texts(r *shard.Reader, g int, rows []int, w wanted) error {
 	}
 	if w.group == "" { // a prompt is its own group
 		for _, i := range d.Row[len(d.Group):] {
-			d.Group = append(d.Group, fmt.Sprint("row ", i))
+			group := fmt.Sprint("row ", i)
+			if w.plan != "" {
+				group += " of " + w.plan
+			}
+			d.Group = append(d.Group, group)
 		}
 	}
+	return nil
+}
+
+// answers reads the model's own answers and how much of the probability they are of.
+func (d *data) answers(r *shard.Reader, g int, rows []int, w wanted) error {
 	for _, name := range w.answers {
-		cols, err := r.Scalars(g, name)
-		if err != nil {
-			return err
-		}
-		for _, i := range rows {
-			d.Answers[name] = append(d.Answers[name], floatOf(cols[0], i))
+		coverage := "choice_cov" + strings.TrimPrefix(name, "p_yes")
+		for column, to := range map[string]map[string][]float64{name: d.Answers, coverage: d.Coverage} {
+			if !has(r.Schema(), column) {
+				continue
+			}
+			cols, err := r.Scalars(g, column)
+			if err != nil {
+				return err
+			}
+			for _, i := range rows {
+				to[name] = append(to[name], floatOf(cols[0], i))
+			}
 		}
 	}
 	return nil
@@ -253,40 +241,6 @@ func (d *data) vectors(column string) (x []float32, width int, err error) {
 		}
 	}
 	return x, width, nil
-}
-
-// mapLabels says what to do about labels that are not two classes.
-const mapLabels = "a probe tells two classes apart: collect with --label COLUMN and --label-map no=0,yes=1, without the rows of other classes"
-
-// ownColumns lists the columns that a run has from its data set.
-func ownColumns(s stream.Source) string {
-	var names []string
-	for _, c := range s.Plan.Scalars[min(len(s.Plan.Scalars), len(shard.BaseScalars())):] {
-		names = append(names, c.Name)
-	}
-	return strings.Join(names, ", ")
-}
-
-// binary is a label that is 0 or 1, false or true.
-func binary(col any, i int) (bool, error) {
-	if b, ok := col.([]bool); ok {
-		return b[i], nil
-	}
-	if s, ok := col.([]string); ok {
-		switch strings.ToLower(s[i]) {
-		case "0", "false", "no":
-			return false, nil
-		case "1", "true", "yes":
-			return true, nil
-		}
-		return false, fmt.Errorf("%w: %.40q is neither 0 nor 1; %s", ErrLabel, s[i], mapLabels)
-	}
-	switch v := floatOf(col, i); v {
-	case 0, 1:
-		return v == 1, nil
-	default:
-		return false, fmt.Errorf("%w: %v is neither 0 nor 1; %s", ErrLabel, v, mapLabels)
-	}
 }
 
 func floatOf(col any, i int) float64 {

@@ -12,14 +12,20 @@
 //	           where both classes are normal along θ (Marks and Tegmark 2023,
 //	           arXiv:2310.06824, for θ)
 //
+// A label is 0 or 1, false or true, no or yes, −1 or 1 (where no row has 0), as a number,
+// a truth value or text; what else stands there is 0 or 1 by Config.LabelMap, or its
+// rows are refused by number (ErrLabel). A row is a number in a run: groups that are
+// prompts do not meet across runs, groups of a column do.
+//
 // Splits come from a column (train, val, test and any other name), else from a hash
 // of the group: 60 %, 20 %, 20 %. Without val a fifth of the train groups becomes
 // val. Only val chooses among penalties; no other split is looked at in a fit.
 //
 // Guaranteed: statistics of standardisation come from train rows alone; a group that
-// lies in two splits is refused (ErrLeak); a fit that did not converge says so, has
+// lies in two splits is refused (ErrLeak); a column that is named and not there is
+// refused (ErrColumn); a fit that did not converge says so, has
 // no scores, and is never chosen; scores are a pure function of (rows, Config);
 // memory is bounded by the matrices of the columns fitted at once.
-// Not guaranteed: that equal texts in different groups are found (evaluate.CheckSplits
-// looks for them where the run keeps its texts).
+// Not guaranteed: that equal or similar texts in different groups are found; Config.Check
+// may look for them (evaluate.CheckSplits, CheckNear).
 package probe

@@ -30,6 +30,8 @@ type Config struct {
 	Filter  stream.Filter // Tokens "last" keeps one row a prompt
 	Scalars Columns
 
+	LabelMap []string // what labels mean, see ParseLabelMap
+
 	Check func(rows *Rows) error // when set, may refuse the rows before anything is fitted
 
 	// Each, when set, is called once a column with the vectors of all rows [N, D], for
@@ -49,8 +51,9 @@ type Probe struct {
 // Baseline is what the rows give without a probe: a score, the probability of label
 // 1, for every row. It is fitted on the train rows.
 type Baseline struct {
-	Name   string
-	Scores []float64
+	Name     string
+	Scores   []float64
+	Coverage []float64 // of the model's own answer, where it is known: the probability of both choices together
 }
 
 // Report is the outcome of Fit. Scores[i] belongs to Probes[i] and is nil when that
@@ -72,6 +75,9 @@ func Fit(ctx context.Context, runs []stream.Source, c Config) (rep *Report, err 
 		return nil, fmt.Errorf("probe: %w", err)
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
+	if err := d.setLabels(c.Scalars.Label, c.LabelMap); err != nil {
+		return nil, fmt.Errorf("probe: %w", err)
+	}
 	if err := d.assignSplits(c.Seed); err != nil {
 		return nil, fmt.Errorf("probe: %w", err)
 	}
@@ -119,7 +125,7 @@ func (d *data) fitColumn(column string, c Config, each chan struct{}) (t tapFit,
 	}
 	if i := nonFinite(x); i >= 0 {
 		r := i / width
-		return t, fmt.Errorf("probe %s: the vector of row %d at pos %d is not finite; collect that column with --dtype f32", column, d.Row[r], d.Pos[r])
+		return t, fmt.Errorf("probe %s: the vector of %s at pos %d is not finite; collect that column with --dtype f32", column, d.name(r), d.Pos[r])
 	}
 	for _, kind := range c.Kinds {
 		p, err := d.fitKind(kind, x, width, c)

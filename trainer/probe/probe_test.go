@@ -191,6 +191,10 @@ func TestRefusals(t *testing.T) {
 	for name, change := range map[string]func(*Config){
 		"column":    func(c *Config) { c.Columns = []string{"fc9_9"} },
 		"label":     func(c *Config) { c.Scalars.Label = "nope" },
+		"group":     func(c *Config) { c.Scalars.Group = "gruop" },
+		"split":     func(c *Config) { c.Scalars.Split = "spilt" },
+		"map":       func(c *Config) { c.LabelMap = []string{"no=2"} },
+		"mapped":    func(c *Config) { c.LabelMap = []string{"never=1"} },
 		"kind":      func(c *Config) { c.Kinds = []string{"svm"} },
 		"no rows":   func(c *Config) { c.Filter.Where = []string{"split=x"} },
 		"no column": func(c *Config) { c.Columns = nil },
@@ -254,8 +258,8 @@ func TestHashedSplits(t *testing.T) {
 			t.Errorf("%s is %.2f of the rows, want %.2f", split, share, want)
 		}
 	}
-	c.Scalars.Group = "no such column"
-	if rep, err = fitRun(t, planted(nil), c); err != nil || rep.Rows.Grouped || rep.Rows.Group[7] != "row 7" {
+	c.Scalars.Group = Prompt
+	if rep, err = fitRun(t, planted(nil), c); err != nil || rep.Rows.GroupBy != Prompt || rep.Rows.Group[7] != "row 7" {
 		t.Errorf("ungrouped: %v", err)
 	}
 	// A run without val: a part of train becomes val.

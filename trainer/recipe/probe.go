@@ -11,22 +11,26 @@ import (
 type Probe struct {
 	Kinds               []string
 	L2                  []float64
-	Label, Group, Split string // columns
+	Label, Group, Split string   // columns
+	LabelMap            []string // what labels mean: no=0
+	NearDuplicates      float64  // share of a split's rows that may nearly be a text of another split
 	MaxIter, Directions int
 }
 
 func defaultProbe() Probe {
-	return Probe{Kinds: []string{probe.Logistic, probe.MassMean}, L2: []float64{1e-3, 1e-2, 1e-1, 1}, Label: "label", Group: "group", Split: "split",
-		MaxIter: 1000, Directions: 100}
+	return Probe{Kinds: []string{probe.Logistic, probe.MassMean}, L2: []float64{1e-3, 1e-2, 1e-1, 1}, Label: "label", Group: probe.Auto, Split: probe.Auto,
+		NearDuplicates: 0.01, MaxIter: 1000, Directions: 100}
 }
 
 func (p *Probe) fields() []field {
 	return []field{
 		{"kinds", &p.Kinds, nil, "logistic (regression), mass_mean"},
 		{"l2", &p.L2, nil, "L2 penalties to try; the best on the validation split is used"},
-		{"label", &p.Label, nil, "column with the label, 0 or 1"},
-		{"group", &p.Group, nil, "column whose equal values must stay in one split"},
-		{"split", &p.Split, nil, "column with the split (train, val or test); without it groups are split by hash"},
+		{"label", &p.Label, nil, "column with the label: 0 or 1, false or true, no or yes, -1 or 1"},
+		{"label_map", &p.LabelMap, nil, "what other labels mean, such as lie=0,honest=1"},
+		{"group", &p.Group, nil, "column whose equal values may not cross splits; auto is group where the runs have it; row is each prompt by itself"},
+		{"split", &p.Split, nil, "column with train, val or test; auto is split where the runs have it; without it groups are split by hash"},
+		{"near_duplicates", &p.NearDuplicates, within(&p.NearDuplicates, 0, 1), "share of a split's prompts that may nearly be a prompt of another split; 1 takes any"},
 		{"max_iter", &p.MaxIter, atLeast(&p.MaxIter, 1), "iterations before a fit counts as not converged"},
 		{"directions", &p.Directions, atLeast(&p.Directions, 0), "random directions in the baseline"},
 	}
@@ -38,6 +42,9 @@ func (p Probe) problems() (errs []error) {
 		if k != probe.Logistic && k != probe.MassMean {
 			errs = append(errs, fmt.Errorf("kinds: unknown probe %q: want %s, %s", k, probe.Logistic, probe.MassMean))
 		}
+	}
+	if _, err := probe.ParseLabelMap(p.LabelMap); err != nil {
+		errs = append(errs, err)
 	}
 	if len(p.Kinds) == 0 || len(p.L2) == 0 {
 		errs = append(errs, errors.New("kinds and l2 must not be empty"))

@@ -148,19 +148,19 @@ func (m *matcher) addHoldout(s shard.Schema, h Holdout, side Side) error {
 	}
 	c := m.column(by)
 	m.preds = append(m.preds, func(cols []any, i int) bool {
-		return h.holds(cols[c], i) == (side == Heldout)
+		return h.HeldAt(cols[c], i) == (side == Heldout)
 	})
 	return nil
 }
 
-// holds tells whether row i is set aside.
-func (h Holdout) holds(col any, i int) bool {
+// HeldAt tells whether the value at i of a column's values is set aside.
+func (h Holdout) HeldAt(col any, i int) bool {
 	u := mix(h.Seed ^ mix(hashValue(col, i)))
 	return float64(u>>11)/(1<<53) < h.Fraction
 }
 
 // Held tells whether a value of a text column is set aside.
-func (h Holdout) Held(value string) bool { return h.holds([]string{value}, 0) }
+func (h Holdout) Held(value string) bool { return h.HeldAt([]string{value}, 0) }
 
 func hashValue(col any, i int) uint64 {
 	switch c := col.(type) {

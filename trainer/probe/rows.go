@@ -6,6 +6,49 @@ import (
 	"actfleet/trainer/stream"
 )
 
+// Rows are the rows that probes are fitted and measured on, one entry of every slice
+// for each.
+type Rows struct {
+	Run, Unit []int32 // index of the source, unit of its plan
+	Row       []int64
+	Pos       []int32
+	NTokens   []int32
+	TokenID   []int32
+	Label     []bool
+	Group     []string
+	Split     []string
+	Texts     []string             // nil where the runs do not keep them
+	Answers   map[string][]float64 // columns p_yes and p_yes__<adapter>: the model's own answer
+	Coverage  map[string][]float64 // of the same names: the probability of both choices together
+
+	GroupBy    string // the column of Group; Prompt where each prompt is its own group
+	SplitBy    string // the column of Split; "" where groups are split by hash
+	LabelsSaid string // what the label's values were taken for, where they are not 0, 1, true and false
+
+	runs []string // names of the runs where there are several
+}
+
+// Len is the number of rows.
+func (r *Rows) Len() int { return len(r.Row) }
+
+// In are the indices of the rows of a split.
+func (r *Rows) In(split string) (at []int) {
+	for i, s := range r.Split {
+		if s == split {
+			at = append(at, i)
+		}
+	}
+	return at
+}
+
+// name is how a row is called in messages.
+func (r *Rows) name(i int) string {
+	if len(r.runs) == 0 {
+		return fmt.Sprint("row ", r.Row[i])
+	}
+	return fmt.Sprintf("row %d of %s", r.Row[i], r.runs[r.Run[i]])
+}
+
 // The splits a fit uses. Runs may name others; they are only measured on.
 const (
 	Train = "train"
@@ -54,7 +97,7 @@ func (r *Rows) check() error {
 			continue
 		}
 		if r.Split[first] != r.Split[i] {
-			return fmt.Errorf("%w: group %.60q has row %d in %s and row %d in %s", ErrLeak, g, r.Row[first], r.Split[first], r.Row[i], r.Split[i])
+			return fmt.Errorf("%w: group %.60q has %s in %s and %s in %s", ErrLeak, g, r.name(first), r.Split[first], r.name(i), r.Split[i])
 		}
 	}
 	for _, split := range []string{Train, Val} {

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"actfleet/analysis/evaluate"
+)
+
+// statement is a prompt of a test's data set; what is nil is left out.
+type statement struct {
+	text                string
+	label, group, split any
+}
+
+// statements are n prompts about the numbers from first on, four to a group, in splits.
+func statements(first, n int, splits ...string) (out []statement) {
+	for i := range n {
+		k := first + i
+		out = append(out, statement{fmt.Sprintf("Among the numbers, %d comes before %d.", k, k+1+i%2), i % 2, fmt.Sprint("g", k/4), splits[i/4%len(splits)]})
+	}
+	return out
+}
+
+// runOf makes a run of statements.
+func runOf(t *testing.T, rows []statement, more ...string) string {
+	t.Helper()
+	var data strings.Builder
+	for _, r := range rows {
+		m := map[string]any{"text": r.text}
+		for name, v := range map[string]any{"label": r.label, "group": r.group, "split": r.split} {
+			if v != nil {
+				m[name] = v
+			}
+		}
+		line, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&data, "%s\n", line)
+	}
+	run := filepath.Join(t.TempDir(), "run")
+	wantOK(t, append([]string{"collect", "--model", tinyModel, "--data", write(t, "data.jsonl", data.String()), "--sites", "resid", "--layers", "3", "--out", run}, more...)...)
+	return run
+}
+
+// probed fits probes on runs and returns the table and what stderr says.
+func probed(t *testing.T, runs string, more ...string) (table evaluate.Table, code int, stderr string) {
+	t.Helper()
+	code, out, stderr := actfleet(t, append([]string{"train", "probe", "--from", runs, "--site", "resid", "--layers", "3", "--set", "directions=5",
+		"--no-codes", "--json", "--out", filepath.Join(t.TempDir(), "probes")}, more...)...)
+	if code == exitDone {
+		decode(t, out, &table)
+	}
+	return table, code, stderr
+}
+
+func TestProbesOverTwoRuns(t *testing.T) {
+	a := runOf(t, statements(0, 48, "train", "val"))
+	b := runOf(t, statements(1000, 24, "test"))
+	table, code, stderr := probed(t, a+","+b)
+	if code != exitDone || table.Splits["test"] != 24 || table.Splits["train"] != 24 || table.GroupBy != "group" || strings.Contains(stderr, "warning") {
+		t.Fatalf("exit %d, splits %v: %s", code, table.Splits, stderr)
+	}
+	words := 0
+	for _, line := range table.Baselines {
+		if line.Name == evaluate.BaselineWords {
+			words++
+		}
+	}
+	if words != 3 {
+		t.Errorf("%d baselines of words, though the prompts are there", words)
+	}
+	if _, code, stderr := probed(t, a+","+a); code != exitDone {
+		t.Errorf("the same run twice, its groups whole: exit %d, %s", code, stderr)
+	}
+	same := statements(1000, 24, "test")
+	same[3].text = "among the numbers,  5 comes before 7."
+	if _, code, stderr := probed(t, a+","+runOf(t, same)); code != exitError || !strings.Contains(stderr, `share 1 texts, for example "among the numbers, 5`) {
+		t.Errorf("a text in two runs: exit %d, %s", code, stderr)
+	}
+	same = statements(1000, 24, "test")
+	same[9].group = "g1"
+	if _, code, stderr := probed(t, a+","+runOf(t, same)); code != exitError || !strings.Contains(stderr, `group "g1" has row 4 of `) {
+		t.Errorf("a group in two runs: exit %d, %s", code, stderr)
+	}
+}
+
+func TestGroupsAreNotMissedInSilence(t *testing.T) {
+	rows := statements(0, 60, "train", "val", "test")
+	run := runOf(t, rows)
+	if _, code, stderr := probed(t, run, "--set", "group=gruop"); code != exitError || !strings.Contains(stderr, `no column "gruop" for group; its data has group, label, split; name one with --set group=COLUMN`) {
+		t.Errorf("mistyped: exit %d, %s", code, stderr)
+	}
+	if table, code, stderr := probed(t, run, "--set", "group=row"); code != exitDone || table.GroupBy != "row" || strings.Contains(stderr, "warning") {
+		t.Errorf("asked for: exit %d, by %q, %s", code, table.GroupBy, stderr)
+	}
+	for i := range rows {
+		rows[i].group = nil
+	}
+	rows[40].text = rows[0].text + " Yes." // train and val
+	table, code, stderr := probed(t, runOf(t, rows))
+	if code != exitError || !strings.Contains(stderr, `no column "group"`) || !strings.Contains(stderr, "nearly stand in") {
+		t.Errorf("absent, with a near duplicate: exit %d, %s", code, stderr)
+	}
+	table, code, stderr = probed(t, runOf(t, rows), "--set", "near_duplicates=1")
+	if code != exitDone || table.GroupBy != "row" || len(table.Near) != 1 || table.Near[0].Rows != 1 {
+		t.Errorf("accepted: exit %d, %+v, %s", code, table.Near, stderr)
+	}
+}
+
+func TestLabelsOfProbes(t *testing.T) {
+	rows := statements(0, 60, "train", "val", "test")
+	for i := range rows {
+		rows[i].label = []string{"lie", "honest"}[i%2]
+		if rows[i].split == "test" {
+			rows[i].label = "honest"
+		}
+	}
+	rows[17].label = nil
+	run := runOf(t, rows, "--choices", "no,yes")
+	if _, code, stderr := probed(t, run); code != exitError || !strings.Contains(stderr, `60 of 60 rows of column "label"`) || !strings.Contains(stderr, "--label-map") {
+		t.Errorf("words: exit %d, %s", code, stderr)
+	}
+	if _, code, stderr := probed(t, run, "--label-map", "lie=0,honest=1"); code != exitError || !strings.Contains(stderr, "1 of 60 rows") || !strings.Contains(stderr, `row 17: null`) {
+		t.Errorf("a gap: exit %d, %s", code, stderr)
+	}
+	args := []string{"train", "probe", "--from", run, "--site", "resid", "--layers", "3", "--set", "directions=5", "--no-codes",
+		"--out", filepath.Join(t.TempDir(), "probes"), "--label-map", "lie=0,honest=1", "--where", "label in (honest, lie)"}
+	code, out, stderr := actfleet(t, args...)
+	for _, want := range []string{"note: no AUROC on test: one class only: 20 rows of label 1, 0 of label 0", "of the probability)"} {
+		if code != exitDone || !strings.Contains(out, want) || strings.Contains(out, "NaN") {
+			t.Errorf("one class in test: exit %d, no %q in\n%s%s", code, want, out, stderr)
+		}
+	}
+	if !strings.Contains(stderr, `label: "honest" is 1, "lie" is 0`) {
+		t.Errorf("the labels' meaning is not said: %s", stderr)
+	}
+}
+
+func TestCodersSayWhichHeldOutPromptsAreKnown(t *testing.T) {
+	var rows []statement
+	for i := range 120 {
+		rows = append(rows, statement{text: fmt.Sprintf("%d and %d and %d and %d and %d are numbers", i*7, i*31, i*17, i*13, i*29), group: fmt.Sprint("g", i)})
+	}
+	for i := range 60 {
+		rows = append(rows, statement{text: rows[i].text + " too", group: fmt.Sprint("h", i)})
+	}
+	train := func(run string) string {
+		code, _, stderr := actfleet(t, "train", "sae", "--from", run, "--site", "resid", "--layers", "3", "--out", filepath.Join(t.TempDir(), "sae"),
+			"--set", "steps=2", "--set", "width=64", "--set", "k=4", "--set", "batch=64", "--set", "holdout=0.2")
+		if code != exitDone {
+			t.Fatalf("exit %d, %s", code, stderr)
+		}
+		return stderr
+	}
+	if said := train(runOf(t, rows, "--tokens", "all")); !strings.Contains(said, "held-out prompts nearly are prompts of the training (held out by group): ") || !strings.Contains(said, "too\"") {
+		t.Errorf("similar prompts: %s", said)
+	}
+	if said := train(runOf(t, rows[:120], "--tokens", "all")); strings.Contains(said, "nearly") {
+		t.Errorf("different prompts: %s", said)
+	}
+}
+
+func TestChoicesThatTheModelDoesNotSay(t *testing.T) {
+	data := write(t, "data.jsonl", "{\"text\": \"The city of Oslo is in\"}\n{\"text\": \"The city of Lima is in\"}\n")
+	collect := func(choices string) (answer struct {
+		Coverage *float64 `json:"choice_coverage"`
+	}, stderr string) {
+		code, out, stderr := actfleet(t, "collect", "--model", tinyModel, "--data", data, "--sites", "resid", "--layers", "3", "--choices", choices,
+			"--json", "--out", filepath.Join(t.TempDir(), "run"))
+		if code != exitDone {
+			t.Fatalf("exit %d, %s", code, stderr)
+		}
+		decode(t, out, &answer)
+		return answer, stderr
+	}
+	answer, said := collect("no,yes")
+	if answer.Coverage == nil || *answer.Coverage > 0.1 || !strings.Contains(said, "warning: the choices no,yes hold ") || !strings.Contains(said, " Norway") {
+		t.Errorf("coverage %v: %s", answer.Coverage, said)
+	}
+	if answer, said := collect("Norway,Peru"); answer.Coverage == nil || strings.Contains(said, "warning") {
+		t.Errorf("coverage %v: %s", answer.Coverage, said)
+	}
+}
