@@ -15,36 +15,6 @@ import (
 	"github.com/duckdb/duckdb-go/v2"
 )
 
-// fillColumn writes one column of cells and tells whether it holds numbers.
-func fillColumn(cells [][]string, rows [][]any, c int) (numbers bool) {
-	floats, all := []float64{}, true
-	for _, row := range rows {
-		v := row[c]
-		_, isNumber := v.(*big.Int)
-		switch x := v.(type) {
-		case float32:
-			floats = append(floats, float64(x))
-		case float64:
-			floats = append(floats, x)
-		case int8, int16, int32, int64, uint8, uint16, uint32, uint64, duckdb.Decimal, nil:
-		default:
-			all = all && isNumber
-		}
-	}
-	write := floatWriter(floats)
-	for i, row := range rows {
-		switch x := row[c].(type) {
-		case float32:
-			cells[i][c] = write(float64(x))
-		case float64:
-			cells[i][c] = write(x)
-		default:
-			cells[i][c] = brief(x)
-		}
-	}
-	return all && len(rows) > 0
-}
-
 // floatWriter chooses one number of decimals for a column, so that points stand
 // below each other: six significant digits for the largest value. Where that
 // would hide small values, each gets five significant digits of its own.

@@ -166,3 +166,8 @@ func (o *observation) stagger(cfg *Config, rank int) time.Duration {
 	}
 	return min(time.Duration(rank)*cfg.delta(unit), max(unit, cfg.MinDelta))
 }
+
+// delta returns δ for an expected unit time.
+func (c *Config) delta(unit time.Duration) time.Duration {
+	return min(max(time.Duration(c.Delta*float64(unit)), c.MinDelta), c.MaxDelta)
+}

@@ -95,16 +95,3 @@ func (c Config) Validate() error {
 	check(c.MinRelist > 0 && c.MinRelist <= c.MaxRelist, "relist bounds %v to %v", c.MinRelist, c.MaxRelist)
 	return errors.Join(errs...)
 }
-
-// delta returns δ for an expected unit time.
-func (c *Config) delta(unit time.Duration) time.Duration {
-	return min(max(time.Duration(c.Delta*float64(unit)), c.MinDelta), c.MaxDelta)
-}
-
-// relist returns the time between listings while idle.
-func (c *Config) relist(unit time.Duration) time.Duration {
-	return min(max(unit/2, c.MinRelist), c.MaxRelist)
-}
-
-// speculativeUnits is how many units of the run may be duplicated for speed.
-func (c *Config) speculativeUnits() int { return max(1, int(c.SpeculativeWork*float64(c.Units))) }

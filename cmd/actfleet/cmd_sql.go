@@ -189,3 +189,11 @@ func historyFile() string {
 	}
 	return filepath.Join(dir, "actfleet", "sql_history")
 }
+
+// releaseSignals lets Ctrl-C pass to whoever asks for it next.
+func releaseSignals(ctx context.Context) context.Context {
+	if release, ok := ctx.Value(releaseKey{}).(func()); ok {
+		release()
+	}
+	return ctx
+}

@@ -67,14 +67,6 @@ func interruptible() (context.Context, func()) {
 
 type releaseKey struct{}
 
-// releaseSignals lets Ctrl-C pass to whoever asks for it next.
-func releaseSignals(ctx context.Context) context.Context {
-	if release, ok := ctx.Value(releaseKey{}).(func()); ok {
-		release()
-	}
-	return ctx
-}
-
 func exitCode(ctx context.Context, err error) int {
 	switch {
 	case err == nil:

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/big"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/deprecated"
 	"github.com/parquet-go/parquet-go/format"
 )
 
@@ -253,4 +255,46 @@ func uuid(b []byte) string {
 		return s
 	}
 	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+}
+
+// half is a float16, least significant byte first.
+func half(b []byte) float64 {
+	if len(b) != 2 {
+		return math.NaN()
+	}
+	bits := uint16(b[0]) | uint16(b[1])<<8
+	exp, frac := int(bits>>10&31), float64(bits&1023)
+	var v float64
+	switch exp {
+	case 0:
+		v = math.Ldexp(frac, -24)
+	case 31:
+		v = math.Inf(1)
+		if frac != 0 {
+			return math.NaN()
+		}
+	default:
+		v = math.Ldexp(1024+frac, exp-25)
+	}
+	if bits>>15 == 1 {
+		return -v
+	}
+	return v
+}
+
+// int96 spells the timestamp of old Parquet writers: nanoseconds of a day, and the day as a Julian number.
+func int96(v deprecated.Int96) string {
+	const epoch = 2440588 // 1970-01-01
+	nanos := int64(v[1])<<32 | int64(v[0])
+	day := int64(v[2]) - epoch
+	return time.Unix(day*86400, 0).UTC().Add(time.Duration(nanos)).Format("2006-01-02T15:04:05.999999999")
+}
+
+// twosComplement reads a signed number, most significant byte first.
+func twosComplement(b []byte) *big.Int {
+	n := new(big.Int).SetBytes(b)
+	if len(b) > 0 && b[0]&0x80 != 0 {
+		n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(b))))
+	}
+	return n
 }

@@ -83,16 +83,3 @@ func Fetch(ctx context.Context, name string, progress func(file string, size int
 	}
 	return at, nil
 }
-
-// nameOf is the last element of a checkpoint's directory; of a snapshot in a hub cache, whose directory
-// is a hash, it is the model's name.
-func nameOf(dir string) (string, error) {
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return "", err
-	}
-	if name := hub.Name(abs); name != "" {
-		return name, nil
-	}
-	return filepath.Base(abs), nil
-}

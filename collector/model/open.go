@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"actfleet/collector/model/arch"
+	"actfleet/collector/model/hub"
 	"actfleet/collector/model/quant"
 	"actfleet/internal/safetensors"
 	"actfleet/internal/smallfile"
@@ -179,4 +180,17 @@ func (r *renamed) Bytes(name string) ([]byte, error) {
 		name = from
 	}
 	return r.weights.Bytes(name)
+}
+
+// nameOf is the last element of a checkpoint's directory; of a snapshot in a hub cache, whose directory
+// is a hash, it is the model's name.
+func nameOf(dir string) (string, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	if name := hub.Name(abs); name != "" {
+		return name, nil
+	}
+	return filepath.Base(abs), nil
 }

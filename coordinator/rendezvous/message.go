@@ -3,12 +3,10 @@ package rendezvous
 import (
 	"bufio"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"sync"
 	"time"
@@ -154,12 +152,6 @@ func (w *wire) receive(within time.Duration) (m message, err error) {
 			return m, err
 		}
 	}
-}
-
-func newNonce() ([]byte, error) {
-	nonce := make([]byte, 16)
-	_, err := io.ReadFull(rand.Reader, nonce)
-	return nonce, err
 }
 
 // mac authenticates a node; without a secret it is nil.

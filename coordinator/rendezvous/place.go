@@ -3,8 +3,10 @@ package rendezvous
 import (
 	"cmp"
 	"crypto/hmac"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"strings"
@@ -231,4 +233,10 @@ func (p *Place) follow(leader string) {
 			f.Close()
 		}
 	}
+}
+
+func newNonce() ([]byte, error) {
+	nonce := make([]byte, 16)
+	_, err := io.ReadFull(rand.Reader, nonce)
+	return nonce, err
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math"
 	"os"
 	"path/filepath"
@@ -133,4 +134,107 @@ func floats(b []byte) (out []float64) {
 		out = append(out, math.Float64frombits(binary.LittleEndian.Uint64(b)))
 	}
 	return out
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// masked is the checksum of a record.
+func masked(data []byte) uint32 {
+	c := crc32.Checksum(data, castagnoli)
+	return (c>>15 | c<<17) + 0xa282ead8
+}
+
+// appendRecord adds a record with data to dst.
+func appendRecord(dst, data []byte) []byte {
+	at := len(dst)
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(len(data)))
+	dst = binary.LittleEndian.AppendUint32(dst, masked(dst[at:]))
+	dst = append(dst, data...)
+	return binary.LittleEndian.AppendUint32(dst, masked(data))
+}
+
+const (
+	headSize = 8 + 4
+	tailSize = 4
+)
+
+// nextRecord splits the first record from a file's text. It reports false where there is no
+// whole and sound one.
+func nextRecord(text []byte) (data, rest []byte, ok bool) {
+	if len(text) < headSize || binary.LittleEndian.Uint32(text[8:]) != masked(text[:8]) {
+		return nil, text, false
+	}
+	n := binary.LittleEndian.Uint64(text)
+	if n > uint64(len(text)) || uint64(len(text)) < headSize+n+tailSize {
+		return nil, text, false
+	}
+	data = text[headSize : headSize+n]
+	rest = text[headSize+n:]
+	if binary.LittleEndian.Uint32(rest) != masked(data) {
+		return nil, text, false
+	}
+	return data, rest[tailSize:], true
+}
+
+// decode reads an event, without what this package does not write.
+func decode(b []byte) (e Event, err error) {
+	err = fields(b, func(f field) error {
+		switch f.number {
+		case eventTime:
+			e.Time = time.UnixMicro(int64(math.Round(math.Float64frombits(f.bits) * 1e6)))
+		case eventStep:
+			e.Step = int64(f.bits)
+		case eventVersion:
+			e.Version = string(f.bytes)
+		case eventSession:
+			return fields(f.bytes, func(f field) error {
+				e.Start = e.Start || f.number == sessionStatus && f.bits == sessionStart
+				return nil
+			})
+		case eventSummary:
+			return fields(f.bytes, func(f field) error {
+				if f.number != summaryValue {
+					return nil
+				}
+				v, err := decodeValue(f.bytes)
+				e.Values = append(e.Values, v)
+				return err
+			})
+		}
+		return nil
+	})
+	return e, err
+}
+
+func decodeValue(b []byte) (v Value, err error) {
+	err = fields(b, func(f field) (err error) {
+		switch f.number {
+		case valueTag:
+			v.Tag = string(f.bytes)
+		case valueScalar:
+			v.Scalar = math.Float32frombits(uint32(f.bits))
+		case valueHistogram:
+			v.Histogram, err = decodeHistogram(f.bytes)
+		}
+		return err
+	})
+	return v, err
+}
+
+func decodeHistogram(b []byte) (*Histogram, error) {
+	h := &Histogram{}
+	single := map[int]*float64{histMin: &h.Min, histMax: &h.Max, histNum: &h.Num, histSum: &h.Sum, histSquares: &h.SumSquares}
+	err := fields(b, func(f field) error {
+		if to, ok := single[int(f.number)]; ok {
+			*to = math.Float64frombits(f.bits)
+		}
+		switch f.number {
+		case histLimit:
+			h.Limit = floats(f.bytes)
+		case histCount:
+			h.Count = floats(f.bytes)
+		}
+		return nil
+	})
+	return h, err
 }

@@ -289,3 +289,25 @@ func specialToken(raw json.RawMessage) (t addedToken, err error) {
 	}
 	return t, err
 }
+
+// rebuild makes of a file what the class makes of it, and says what it changed.
+func (c tokenizerClass) rebuild(f *file, m *modelFile, s *settings) (notes []string) {
+	was := *f
+	f.Normalizer, f.PreTokenizer, f.AddedTokens = json.RawMessage(c.normalizer), json.RawMessage(c.split(s)), nil
+	if !c.template {
+		f.PostProcessor = nil
+	}
+	for key, content := range c.defaults {
+		if _, named := s.named[key]; !named {
+			s.name(key, addedToken{Content: content, Special: true})
+		}
+	}
+	m.ByteFallback, m.FuseUnk, m.IgnoreMerges, m.Unk = c.characters, c.characters, false, nil
+	if unk := s.named["unk_token"].Content; c.unk {
+		if _, ok := m.Vocab[unk]; ok {
+			m.Unk = &unk
+		}
+	}
+	s.again = c.all
+	return c.differences(&was, f)
+}

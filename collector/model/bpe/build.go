@@ -7,33 +7,6 @@ import (
 	"unicode/utf8"
 )
 
-// setModel builds the tables of ids, bytes and merges.
-func (t *BPE) setModel(m *modelFile) error {
-	piece := unspell
-	if t.characters {
-		piece = m.pieceOf
-	}
-	for token, id := range m.Vocab {
-		if err := t.place(id, token, piece(token)); err != nil {
-			return err
-		}
-	}
-	pairs, err := m.pairs()
-	if err != nil {
-		return err
-	}
-	t.model = model{unk: none, fuseUnk: m.FuseUnk, pairs: newPairTable(pairs)}
-	if m.Unk != nil {
-		id, ok := m.Vocab[*m.Unk]
-		if !ok {
-			return fmt.Errorf("%w: unk_token %q is not in the vocabulary", ErrCorrupt, *m.Unk)
-		}
-		t.model.unk = id
-	}
-	t.model.setAlphabet(m, t.characters)
-	return nil
-}
-
 // setAlphabet finds the ids of single bytes or characters, and of whole words
 // where the file asks for them.
 func (m *model) setAlphabet(f *modelFile, characters bool) {
@@ -97,41 +70,6 @@ func wholeWords(vocab map[string]int32) map[string]int32 {
 		}
 	}
 	return words
-}
-
-// setAdded places the added tokens. The reference derives ids from the order of
-// the tokens and ignores what the file says; a file where the two differ is
-// refused.
-func (t *BPE) setAdded(tokens []addedToken) error {
-	t.verbatim, t.normalized = newFinder(), newFinder()
-	next := int32(len(t.vocab))
-	for i := range tokens {
-		a := &tokens[i]
-		if a.Content == "" {
-			continue
-		}
-		if _, twice := t.added[a.Content]; twice {
-			return fmt.Errorf("%w: added token %q is given twice", ErrCorrupt, a.Content)
-		}
-		want, inVocab := t.vocab[a.Content]
-		if !inVocab {
-			want = next
-			next++
-		}
-		if a.ID != want {
-			return fmt.Errorf("%w: added token %q has id %d, and its place is %d", ErrCorrupt, a.Content, a.ID, want)
-		}
-		if inVocab {
-			t.pieces[a.ID] = t.addedPiece(a)
-		} else if err := t.place(a.ID, a.Content, t.addedPiece(a)); err != nil {
-			return err
-		}
-		t.added[a.Content] = a.ID
-		if err := t.setFinder(a); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // addedPiece is what an added token decodes to: in a model of characters, as in the

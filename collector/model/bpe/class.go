@@ -67,28 +67,6 @@ func (f *file) byteLevel() bool {
 	return strings.Contains(string(f.PreTokenizer), `"ByteLevel"`) || strings.Contains(string(f.Decoder), `"ByteLevel"`)
 }
 
-// rebuild makes of a file what the class makes of it, and says what it changed.
-func (c tokenizerClass) rebuild(f *file, m *modelFile, s *settings) (notes []string) {
-	was := *f
-	f.Normalizer, f.PreTokenizer, f.AddedTokens = json.RawMessage(c.normalizer), json.RawMessage(c.split(s)), nil
-	if !c.template {
-		f.PostProcessor = nil
-	}
-	for key, content := range c.defaults {
-		if _, named := s.named[key]; !named {
-			s.name(key, addedToken{Content: content, Special: true})
-		}
-	}
-	m.ByteFallback, m.FuseUnk, m.IgnoreMerges, m.Unk = c.characters, c.characters, false, nil
-	if unk := s.named["unk_token"].Content; c.unk {
-		if _, ok := m.Vocab[unk]; ok {
-			m.Unk = &unk
-		}
-	}
-	s.again = c.all
-	return c.differences(&was, f)
-}
-
 // differences are what a user of the file alone would not expect, in one line.
 func (c tokenizerClass) differences(was, now *file) []string {
 	var parts []string

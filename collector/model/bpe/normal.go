@@ -2,7 +2,6 @@ package bpe
 
 import (
 	"slices"
-	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -16,26 +15,6 @@ type normaliser func(text string) string
 // it puts a grapheme joiner between them (the Stream-Safe Text Format), which
 // plain NFC does not.
 const longRun = 30
-
-// nfc is Unicode's canonical composition as of Unicode 9, the reference's: later
-// combining characters (newMarks) are characters like others, so nothing is
-// ordered or composed across them. Bytes that are no UTF-8 stay.
-func nfc(text string) string {
-	at := strings.IndexFunc(text, isNewMark)
-	if at < 0 {
-		return nfcKnown(text)
-	}
-	var out strings.Builder
-	for at >= 0 {
-		_, n := utf8.DecodeRuneInString(text[at:])
-		out.WriteString(nfcKnown(text[:at]))
-		out.WriteString(text[at : at+n])
-		text = text[at+n:]
-		at = strings.IndexFunc(text, isNewMark)
-	}
-	out.WriteString(nfcKnown(text))
-	return out.String()
-}
 
 func isNewMark(r rune) bool { return r >= 0x7fd && unicode.Is(newMarks, r) }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // kind is what every part of the pipeline has, with the options of those that are
@@ -108,13 +109,22 @@ func each(members []json.RawMessage, set func(json.RawMessage) error) error {
 	return nil
 }
 
-// typesOf names the members of a sequence for an error.
-func typesOf(members []json.RawMessage) []string {
-	var names []string
-	for _, m := range members {
-		var k struct{ Type string }
-		_ = json.Unmarshal(m, &k) // an unreadable member has no name
-		names = append(names, k.Type)
+// nfc is Unicode's canonical composition as of Unicode 9, the reference's: later
+// combining characters (newMarks) are characters like others, so nothing is
+// ordered or composed across them. Bytes that are no UTF-8 stay.
+func nfc(text string) string {
+	at := strings.IndexFunc(text, isNewMark)
+	if at < 0 {
+		return nfcKnown(text)
 	}
-	return names
+	var out strings.Builder
+	for at >= 0 {
+		_, n := utf8.DecodeRuneInString(text[at:])
+		out.WriteString(nfcKnown(text[:at]))
+		out.WriteString(text[at : at+n])
+		text = text[at+n:]
+		at = strings.IndexFunc(text, isNewMark)
+	}
+	out.WriteString(nfcKnown(text))
+	return out.String()
 }

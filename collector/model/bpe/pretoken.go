@@ -3,6 +3,8 @@ package bpe
 import (
 	"encoding/json"
 	"fmt"
+
+	"github.com/dlclark/regexp2"
 )
 
 // setPreTokenizer knows ByteLevel with or without its own pattern, alone or after
@@ -179,4 +181,45 @@ func (t *BPE) setSpaces(k *kind, m *modelFile) error {
 			ErrUnsupported, *k.Pattern.String, k.Behavior, k.Invert)
 	}
 	return t.setMarks(marks{spaces: true}, m)
+}
+
+// typesOf names the members of a sequence for an error.
+func typesOf(members []json.RawMessage) []string {
+	var names []string
+	for _, m := range members {
+		var k struct{ Type string }
+		_ = json.Unmarshal(m, &k) // an unreadable member has no name
+		names = append(names, k.Type)
+	}
+	return names
+}
+
+// isolate is the stage that makes a word of every match of a pattern and of what lies between matches.
+func isolate(pattern string) (stage, error) {
+	text, err := translate(pattern)
+	if err != nil {
+		return nil, err
+	}
+	re, err := regexp2.Compile(text, regexp2.None)
+	if err != nil {
+		return nil, fmt.Errorf("%w: the pattern %q", ErrUnsupported, pattern)
+	}
+	return func(text string, emit func(word string)) {
+		runes, starts := runesOf(text)
+		done := 0
+		m, _ := re.FindRunesMatch(runes) // fails on a time-out alone, and none is set
+		for ; m != nil; m, _ = re.FindNextMatch(m) {
+			from, to := starts[m.Index], starts[m.Index+m.Length]
+			if done < from {
+				emit(text[done:from])
+			}
+			if from < to {
+				emit(text[from:to])
+			}
+			done = to
+		}
+		if done < len(text) {
+			emit(text[done:])
+		}
+	}, nil
 }

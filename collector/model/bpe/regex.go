@@ -6,8 +6,6 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/dlclark/regexp2"
 )
 
 // A stage cuts a piece of text into words that cover it, one after the other.
@@ -20,36 +18,6 @@ func (s splitter) stage(text string, emit func(word string)) {
 		emit(text[:n])
 		text = text[n:]
 	}
-}
-
-// isolate is the stage that makes a word of every match of a pattern and of what lies between matches.
-func isolate(pattern string) (stage, error) {
-	text, err := translate(pattern)
-	if err != nil {
-		return nil, err
-	}
-	re, err := regexp2.Compile(text, regexp2.None)
-	if err != nil {
-		return nil, fmt.Errorf("%w: the pattern %q", ErrUnsupported, pattern)
-	}
-	return func(text string, emit func(word string)) {
-		runes, starts := runesOf(text)
-		done := 0
-		m, _ := re.FindRunesMatch(runes) // fails on a time-out alone, and none is set
-		for ; m != nil; m, _ = re.FindNextMatch(m) {
-			from, to := starts[m.Index], starts[m.Index+m.Length]
-			if done < from {
-				emit(text[done:from])
-			}
-			if from < to {
-				emit(text[from:to])
-			}
-			done = to
-		}
-		if done < len(text) {
-			emit(text[done:])
-		}
-	}, nil
 }
 
 // runesOf is a text as characters, and where each begins; a byte that is no UTF-8 is one.

@@ -1,6 +1,8 @@
 package layer
 
 import (
+	"math"
+
 	"actfleet/internal/torch"
 )
 
@@ -69,4 +71,108 @@ func (h Heads) Causal(s *torch.Scope, q, k, v *torch.Tensor, rule Scores, c Cont
 // Softcap is limit·tanh(x/limit): it bends x so that it stays within ±limit.
 func Softcap(s *torch.Scope, x *torch.Tensor, limit float64) *torch.Tensor {
 	return s.MulScalar(s.Tanh(s.MulScalar(x, 1/limit)), limit)
+}
+
+var minusInf = float32(math.Inf(-1))
+
+// Masks are the causal masks of one pass: blocks of one window share theirs.
+type Masks struct {
+	s    *torch.Scope // of the pass
+	made map[mask]*torch.Tensor
+}
+
+// mask describes one on a device: rows for positions before..before+steps−1, columns for 0..before+steps−1.
+type mask struct {
+	device                torch.Device
+	steps, before, window int
+}
+
+// NewMasks makes masks that live as long as the scope of a pass.
+func NewMasks(s *torch.Scope) *Masks { return &Masks{s: s, made: map[mask]*torch.Tensor{}} }
+
+// get is the mask [T, P+T] on a device; a window that no row outgrows is none.
+func (m *Masks) get(d torch.Device, steps, before, window int) *torch.Tensor {
+	if window >= before+steps {
+		window = 0
+	}
+	key := mask{d, steps, before, window}
+	if m.made[key] == nil {
+		m.made[key] = m.s.ToDevice(torch.FromFloat32(m.s, key.values(), int64(steps), int64(before+steps)), d)
+	}
+	return m.made[key]
+}
+
+// values are 0 where row i may see column j, i−window < j ≤ i counted from the prefix's start, and −∞ elsewhere.
+func (k mask) values() []float32 {
+	width := k.before + k.steps
+	out := make([]float32, k.steps*width)
+	for i := range k.steps {
+		row, at := out[i*width:(i+1)*width], k.before+i
+		for j := at + 1; j < width; j++ {
+			row[j] = minusInf
+		}
+		for j := 0; k.window > 0 && j <= at-k.window; j++ {
+			row[j] = minusInf
+		}
+	}
+	return out
+}
+
+// Past is what one block's attention remembers of P positions that precede every prompt of a batch. An
+// empty one is filled by the pass over those positions themselves, a batch of one prompt; the passes
+// after it attend to it, several at a time if they like.
+type Past struct {
+	keys   *torch.Tensor // [K, C, P], as the scores are computed from them
+	values *torch.Tensor // [K, P, C]
+}
+
+// Steps is the number of positions P; 0 when the past is nil or empty.
+func (p *Past) Steps() int {
+	if p == nil || p.keys == nil {
+		return 0
+	}
+	return int(p.keys.Shape()[2])
+}
+
+// Free ends the tensors of a past that no pass reads any more.
+func (p *Past) Free() {
+	p.keys.Free()
+	p.values.Free()
+}
+
+// fill remembers keys and values [1, K, P, C], unless there is nothing to fill.
+func (p *Past) fill(s *torch.Scope, k, v *torch.Tensor) {
+	if p == nil || p.keys != nil {
+		return
+	}
+	p.keys = s.Keep(s.Clone(s.Transpose(s.Squeeze(k, 0), 1, 2)))
+	p.values = s.Keep(s.Clone(s.Squeeze(v, 0)))
+}
+
+// scores puts those of rows [B, K, N, C] with the past's keys before own [B, K, N, T].
+func (p *Past) scores(s *torch.Scope, rows, own *torch.Tensor) *torch.Tensor {
+	if p.Steps() == 0 {
+		return own
+	}
+	return s.Cat([]*torch.Tensor{shared(s, rows, p.keys), own}, 3)
+}
+
+// mix is weights [B, K, N, P+T] times the past's values and, after them, own ones [B, K, T, C].
+func (p *Past) mix(s *torch.Scope, weights, own *torch.Tensor) *torch.Tensor {
+	before := int64(p.Steps())
+	if before == 0 {
+		return s.MatMul(weights, own)
+	}
+	steps := own.Shape()[2]
+	mixed := s.MatMul(s.Narrow(weights, 3, before, steps), own)
+	s.AddTo(mixed, shared(s, s.Narrow(weights, 3, 0, before), p.values), 1)
+	return mixed
+}
+
+// shared is x [B, K, N, I] times w [K, I, O], which all prompts share, so that one product a head
+// serves the whole batch: [B, K, N, O].
+func shared(s *torch.Scope, x, w *torch.Tensor) *torch.Tensor {
+	in, out := x.Shape(), w.Shape()[2]
+	rows := s.Reshape(s.Transpose(x, 0, 1), in[1], in[0]*in[2], in[3])
+	return s.Transpose(s.View(s.Bmm(rows, w), in[1], in[0], in[2], out), 0, 1)
 }
