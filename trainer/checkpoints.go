@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"actfleet/internal/mapped"
 	"actfleet/shard/store"
 	"actfleet/trainer/coder"
 	"actfleet/trainer/state"
@@ -191,7 +192,7 @@ func (c ckpts) newest(ctx context.Context, read func(step int) (progress, error)
 		if err == nil {
 			return p, true, nil
 		}
-		if errs = append(errs, err); !errors.Is(err, ErrDamaged) && !errors.Is(err, store.ErrNotFound) {
+		if errs = append(errs, err); !errors.Is(err, ErrDamaged) && !errors.Is(err, mapped.ErrLost) && !errors.Is(err, store.ErrNotFound) {
 			break
 		}
 	}
@@ -248,11 +249,16 @@ func (c ckpts) open(ctx context.Context, key string, use func(data []byte) error
 	defer func() { err = errors.Join(err, o.Close()) }()
 	if m, ok := o.(store.Mapped); ok {
 		m.Need(0, o.Size())
-		return use(m.Bytes())
+		return guarded(m.Bytes(), use)
 	}
 	data := make([]byte, o.Size())
 	if n, err := o.ReadAt(data, 0); err != nil && !(errors.Is(err, io.EOF) && n == len(data)) {
 		return fmt.Errorf("read %s from %s: %w", key, c.Store, err)
 	}
+	return use(data)
+}
+
+func guarded(data []byte, use func(data []byte) error) (err error) {
+	defer mapped.Guard(&err)()
 	return use(data)
 }

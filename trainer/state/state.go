@@ -8,6 +8,7 @@ import (
 	"slices"
 	"unsafe"
 
+	"actfleet/internal/mapped"
 	"actfleet/internal/safetensors"
 )
 
@@ -95,7 +96,8 @@ func (s *Set) Decode(name string, data []byte) error {
 	return s.fill(f)
 }
 
-func (s *Set) fill(f *safetensors.File) error {
+func (s *Set) fill(f *safetensors.File) (err error) {
+	defer mapped.Guard(&err)()
 	if err := s.check(f); err != nil {
 		return fmt.Errorf("load %s: %w", f.Path(), err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"actfleet/internal/mapped"
 	"actfleet/shard"
 )
 
@@ -81,7 +82,8 @@ func (w *shuffleWindow) load(ctx context.Context, groups []group, which []int, c
 }
 
 // load reads a group's kept rows.
-func (s *slot) load(g group, failNonFinite bool) error {
+func (s *slot) load(g group, failNonFinite bool) (err error) {
+	defer mapped.Guard(&err)()
 	s.kept, s.dropped, s.overNorm = s.kept[:0], 0, 0
 	p := g.part
 	cols, err := p.Scalars(g.index, p.match.columns...)
@@ -154,16 +156,7 @@ func (p *part) read(g group, c column, buf []byte) (newBuf, raw []byte, err erro
 	if err != nil {
 		return buf, nil, err
 	}
-	touch(raw)
-	return buf, raw, nil
-}
-
-// touch faults mapped pages in, in file order, before rows are read in a random one.
-func touch(raw []byte) (sum byte) {
-	for i := 0; i < len(raw); i += 4096 {
-		sum += raw[i]
-	}
-	return sum
+	return buf, raw, mapped.Touch(raw) // in file order, before rows are read in a random one
 }
 
 // bytes is the stored vector of a row in column c of the part.
