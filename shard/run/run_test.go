@@ -105,12 +105,20 @@ func TestOtherPlan(t *testing.T) {
 
 func TestPlanValidate(t *testing.T) {
 	tests := map[string]func(*Plan){
-		"format":      func(p *Plan) { p.Format = 2 },
-		"token rule":  func(p *Plan) { p.Tokens = "some" },
-		"boundary":    func(p *Plan) { p.Units = []int64{0, 5, 5} },
-		"of the 1000": func(p *Plan) { p.Units = []int64{0, 2000} },
-		"row, pos":    func(p *Plan) { p.Scalars = p.Scalars[:3] },
-		"two columns": func(p *Plan) { p.Vectors = append(p.Vectors, shard.Vector{Name: "FC2_3", Width: 4, Dtype: shard.F16}) },
+		"format":         func(p *Plan) { p.Format = 2 },
+		"token rule":     func(p *Plan) { p.Tokens = "some" },
+		"boundary":       func(p *Plan) { p.Units = []int64{0, 5, 5} },
+		"of the 1000":    func(p *Plan) { p.Units = []int64{0, 2000} },
+		"row, pos":       func(p *Plan) { p.Scalars = p.Scalars[:3] },
+		"the data have":  func(p *Plan) { p.Units = []int64{0, 400} },
+		"from row 3":     func(p *Plan) { p.Units = []int64{3, 1000} },
+		"max_tokens is":  func(p *Plan) { p.MaxTokens = -1 },
+		"data.rows is":   func(p *Plan) { p.Data.Rows, p.Units = -1, nil },
+		"hidden is":      func(p *Plan) { p.Model.Hidden = 1 << 60 },
+		"batch_tokens":   func(p *Plan) { p.BatchTokens = -7 },
+		"layers are":     func(p *Plan) { p.Layers = []int{9} },
+		"ascending ones": func(p *Plan) { p.Layers = []int{2, 1} },
+		"two columns":    func(p *Plan) { p.Vectors = append(p.Vectors, shard.Vector{Name: "FC2_3", Width: 4, Dtype: shard.F16}) },
 	}
 	for want, change := range tests {
 		p := testPlan()
