@@ -174,7 +174,7 @@ func (f *feed) head(ctx context.Context, n int) (x []float32, err error) {
 	if err := f.data.Seek(stream.Cursor{}); err != nil {
 		return nil, err
 	}
-	x = make([]float32, 0, n*f.data.Width())
+	x = make([]float32, 0, int(min(int64(n), f.rows))*f.data.Width())
 	for rows := 0; rows < n; {
 		b, err := f.data.Next(ctx)
 		if err != nil {
