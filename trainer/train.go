@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"actfleet/trainer/coder"
+	"actfleet/trainer/folder"
 	"actfleet/trainer/ranks"
 	"actfleet/trainer/recipe"
 	"actfleet/trainer/stream"
@@ -122,6 +123,7 @@ type training struct {
 type session struct {
 	all   []*training // in the order of the jobs
 	feeds []*feed
+	held  []func() // gives a folder up
 }
 
 // prepare opens the data and makes the learners, but writes nothing.
@@ -162,12 +164,12 @@ func prepare(ctx context.Context, jobs []Job) (s *session, err error) {
 	return s, nil
 }
 
-// inspect refuses what lies in the folders before anything is written.
+// inspect takes the folders for these trainings alone, and refuses what lies in them before anything is written.
 func (s *session) inspect(ctx context.Context) error {
 	var errs []error
 	for _, t := range s.all {
 		if t.writes() {
-			errs = append(errs, t.inspect(ctx))
+			errs = append(errs, s.claim(ctx, t), t.inspect(ctx))
 		}
 	}
 	return ranks.Agree(s.all[0].ranks, errors.Join(errs...))
@@ -201,8 +203,27 @@ func (s *session) results() (res []Result, err error) {
 	return res, errors.Join(errs...)
 }
 
+// claimPatience is how long a rank waits for the former one that wrote, which leaves.
+const claimPatience = 10 * time.Second
+
+func (s *session) claim(ctx context.Context, t *training) error {
+	patience := time.Duration(0)
+	if t.Ranks != nil {
+		patience = claimPatience
+	}
+	release, err := folder.Claim(ctx, t.Dir, patience)
+	if err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	s.held = append(s.held, release)
+	return nil
+}
+
 func (s *session) close() error {
 	var errs []error
+	for _, release := range s.held {
+		release()
+	}
 	for _, f := range s.feeds {
 		errs = append(errs, f.close())
 	}
