@@ -21,8 +21,13 @@ func TestOneFolderIsTrainedByOneProcess(t *testing.T) {
 	}
 	whole, _ := lostRun(t)
 	for name, write := range map[string]func() error{
-		"train":  func() error { _, err := Train(t.Context(), job(t, coder.SAE, dir, src)); return err },
-		"resume": func() error { j := job(t, coder.SAE, dir, src); j.Resume = true; _, err := Train(t.Context(), j); return err },
+		"train": func() error { _, err := Train(t.Context(), job(t, coder.SAE, dir, src)); return err },
+		"resume": func() error {
+			j := job(t, coder.SAE, dir, src)
+			j.Resume = true
+			_, err := Train(t.Context(), j)
+			return err
+		},
 		"probes": func() error { _, _, err := FitProbes(t.Context(), lostProbes(dir, whole)); return err },
 	} {
 		if err := write(); !errors.Is(err, folder.ErrBusy) || !strings.Contains(err.Error(), "process ") {

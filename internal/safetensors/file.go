@@ -79,7 +79,8 @@ func (f *File) Info(name string) (info Info, ok bool) {
 // the file, valid until Close and read under a mapped.Guard, or a copy where the data begin at an address that is
 // no multiple of an element's size. ErrNoTensor when the file does not have it,
 // os.ErrClosed after Close.
-func (f *File) Bytes(name string) ([]byte, error) {
+func (f *File) Bytes(name string) (data []byte, err error) {
+	defer mapped.Guard(&err)()
 	i, ok := f.index[name]
 	if !ok {
 		return nil, fmt.Errorf("%s: tensor %s: %w", f.path, quote(name), ErrNoTensor)
