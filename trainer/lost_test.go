@@ -19,7 +19,6 @@ import (
 	"actfleet/trainer/codes"
 	"actfleet/trainer/measure"
 	"actfleet/trainer/recipe"
-	"actfleet/trainer/runtest"
 	"actfleet/trainer/stream"
 )
 
@@ -31,19 +30,16 @@ func lostRun(t *testing.T) (whole, cut stream.Source) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := runtest.Run{Tokens: "all", Units: 2, Rows: make([]runtest.Row, 400), Vectors: []shard.Vector{{Name: "fc2_3", Width: 16, Dtype: shard.F16}},
+	r := shardtest.Run{Tokens: "all", Units: 2, Rows: make([]shardtest.Row, 400), Vectors: []shard.Vector{{Name: "fc2_3", Width: 16, Dtype: shard.F16}},
 		Fill: func(_ int, row int64, pos int32, x []float32) {
 			for j := range x {
 				x[j] = float32((int(row)*7+int(pos)*13+j*5)%17) - 8 + float32(row%2)*3
 			}
 		}}
 	for i := range r.Rows {
-		r.Rows[i] = runtest.Row{Tokens: 4, Label: int32(i % 2), Group: string(rune('a' + i/2)), Split: []string{"train", "val", "test"}[i/2%3]}
+		r.Rows[i] = shardtest.Row{Tokens: 4, Label: int32(i % 2), Group: string(rune('a' + i/2)), Split: []string{"train", "val", "test"}[i/2%3]}
 	}
-	whole = r.Write(t, st)
-	if _, err := run.CreatePlan(t.Context(), st, whole.Plan); err != nil {
-		t.Fatal(err)
-	}
+	whole = stream.Source{Store: st, Plan: r.Write(t, st)}
 	cut = whole
 	cut.Store = shardtest.Shortening{Store: st, TB: t, Dir: dir}
 	return whole, cut
