@@ -112,7 +112,7 @@ func (c Card) Check() error {
 			return fmt.Errorf("%s is %d, want 0 to %d", name, n, maxSize)
 		}
 	}
-	if c.Kind == SAE && (c.Width < 1 || c.DIn < 1 || c.K < 1 || c.K > c.Width) {
+	if c.Kind == SAE && (c.Width < 1 || c.DIn < 1 || c.K > c.Width) {
 		return fmt.Errorf("width %d and k %d over vectors of %d do not make an autoencoder", c.Width, c.K, c.DIn)
 	}
 	if c.Kind == VQ && (c.Width < 2 || c.DIn < 1) {
