@@ -100,15 +100,28 @@ func (e *PlanMismatch) Error() string {
 // Unwrap is ErrOtherPlan.
 func (e *PlanMismatch) Unwrap() error { return ErrOtherPlan }
 
+// derived are the fields that others decide: a person who reads a difference can change only those.
+var derived = []string{"batch_tokens", "data.input", "data.rows", "model.hidden", "model.layers", "model.max_positions", "scalars", "units", "vectors"}
+
 // Difference lists what differs between this plan and that of a run, one line per field, such as
-// "max_tokens: 128 here, 256 in the run".
+// "max_tokens: 128 here, 256 in the run". What follows from a difference in another field is left out.
 func (p Plan) Difference(run Plan) []string {
 	here, there := flatten(p), flatten(run)
-	var lines []string
+	var lines, follow []string
 	for _, field := range slices.Sorted(maps.Keys(here)) {
-		if a, b := here[field], there[field]; a != b {
-			lines = append(lines, fmt.Sprintf("%s: %s here, %s in the run", field, brief(a), brief(b)))
+		a, b := here[field], there[field]
+		if a == b {
+			continue
 		}
+		line := fmt.Sprintf("%s: %s here, %s in the run", field, brief(a), brief(b))
+		if slices.Contains(derived, field) {
+			follow = append(follow, line)
+		} else {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) == 0 {
+		return follow
 	}
 	return lines
 }

@@ -92,6 +92,7 @@ func TestOtherPlan(t *testing.T) {
 	p := testPlan()
 	st := newRun(t, p, 0, 1, 2)
 	p.MaxTokens, p.Model.Digest, p.Layers = 128, "cc", []int{0, 1}
+	p.Vectors, p.Units, p.BatchTokens = p.Vectors[:1], []int64{0, 1000}, 7 // which follow
 	_, err := CreatePlan(t.Context(), st, p)
 	var mismatch *PlanMismatch
 	if !errors.Is(err, ErrOtherPlan) || !errors.As(err, &mismatch) {
