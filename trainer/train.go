@@ -57,14 +57,14 @@ type Result struct {
 	Card              coder.Card
 	Steps             int
 	Rows              int64
-	Seconds           float64            // of its own computing and of waiting for data
-	DataWaitFraction  float64            // share of Seconds spent waiting for data
-	AllReduceFraction float64            // share of Seconds spent in all-reduces over several ranks
-	Dropped           int64              // rows left out because a value was not finite
-	OverNorm          int64              // rows left out because of max_norm
-	Mixing            stream.Mixing      // of the last batch that was reported
-	Eval              map[string]float64 // metrics on held-out rows
-	Failed            string             `json:",omitempty"` // why it did not end
+	Seconds           float64       // of its own computing and of waiting for data
+	DataWaitFraction  float64       // share of Seconds spent waiting for data
+	AllReduceFraction float64       // share of Seconds spent in all-reduces over several ranks
+	Dropped           int64         // rows left out because a value was not finite
+	OverNorm          int64         // rows left out because of max_norm
+	Mixing            stream.Mixing // of the last batch that was reported
+	Eval              coder.Metrics // metrics on held-out rows
+	Failed            string        `json:",omitempty"` // why it did not end
 }
 
 // Train trains a coder and leaves it in Job.Dir. When ctx ends it writes a

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -60,8 +61,16 @@ func printMeasured(out io.Writer, table []measured) error {
 		if m.Densities != nil {
 			fmt.Fprintf(out, "%s: %s\n", baseName(m.Dir), densityText(*m.Densities))
 		}
+		printUndefined(out, baseName(m.Dir)+": ", m)
 	}
 	return nil
+}
+
+// printUndefined says why metrics are NaN or infinite.
+func printUndefined(out io.Writer, begin string, m measured) {
+	for _, name := range slices.Sorted(maps.Keys(m.Undefined)) {
+		fmt.Fprintf(out, "%s%s is not defined: %s\n", begin, name, m.Undefined[name])
+	}
 }
 
 func cell(m map[string]float64, name string) string {
@@ -85,6 +94,7 @@ func printOne(out io.Writer, m measured) {
 	for _, name := range names {
 		fmt.Fprintf(out, "  %-*s %.6g\n", width, name, m.Metrics[name])
 	}
+	printUndefined(out, "  ", m)
 	for _, line := range vq.Alarms(m.Metrics) {
 		fmt.Fprintf(out, "  alarm: %s\n", line)
 	}

@@ -32,7 +32,7 @@ type Event struct {
 func (e Event) MarshalJSON() ([]byte, error) {
 	out := map[string]any{}
 	for k, v := range e.Values {
-		out[k] = v
+		out[k] = orNull(v)
 	}
 	maps.Copy(out, map[string]any{"step": e.Step, "tokens": e.Rows, "seconds": round3(e.Seconds), "starved": round3(e.DataWaitFraction), "split": e.Split})
 	if e.AllReduceFraction > 0 {

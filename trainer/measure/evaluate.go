@@ -54,7 +54,7 @@ func Evaluate(ctx context.Context, dir string, runs []stream.Source, o EvalOptio
 		o.Rows = int(s.Rows())
 	}
 	e, err = evaluate(ctx, s, meter, runs, o, cfg.Loop.Micro)
-	e.Heldout = !o.All
+	e.Heldout, e.Undefined = !o.All, e.Metrics.Undefined()
 	return e, c, err
 }
 

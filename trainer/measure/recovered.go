@@ -193,20 +193,18 @@ func divergence(p, q []float64) (sum float64) {
 }
 
 func (l *losses) metrics(prompts int) map[string]float64 {
-	out := map[string]float64{"prompts": float64(prompts)}
-	put := func(name string, v float64) {
-		if !math.IsNaN(v) && !math.IsInf(v, 0) {
-			out[name] = v
-		}
-	}
-	put("ce_clean", l.clean/l.tokens)
-	put("ce_coder", l.coder/l.tokens)
-	put("ce_zero", l.zero/l.tokens)
+	recovered := math.NaN()
 	if l.zero > l.clean {
-		put("loss_recovered", (l.zero-l.coder)/(l.zero-l.clean))
+		recovered = (l.zero - l.coder) / (l.zero - l.clean)
 	}
-	put("kl_coder", l.divergedCoder/l.positions)
-	put("kl_zero", l.divergedZero/l.positions)
-	put("kl_score", 1-l.divergedCoder/l.divergedZero)
-	return out
+	return map[string]float64{
+		"prompts":        float64(prompts),
+		"ce_clean":       l.clean / l.tokens,
+		"ce_coder":       l.coder / l.tokens,
+		"ce_zero":        l.zero / l.tokens,
+		"loss_recovered": recovered,
+		"kl_coder":       l.divergedCoder / l.positions,
+		"kl_zero":        l.divergedZero / l.positions,
+		"kl_score":       1 - l.divergedCoder/l.divergedZero,
+	}
 }
