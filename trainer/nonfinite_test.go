@@ -113,3 +113,20 @@ func TestProbesThatAreNotFiniteAreRefused(t *testing.T) {
 		wantNonFinite(t, "encode", array, err)
 	}
 }
+
+// On rows that do not vary the metrics that need it are there, as no numbers, and the reason beside them.
+func TestMetricsOfRowsThatDoNotVary(t *testing.T) {
+	j := job(t, coder.SAE, filepath.Join(t.TempDir(), "coder"), still(t, func(j int) bool { return j%4 == 1 }))
+	j.Recipe.Loop.Steps = 2
+	if _, err := Train(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	constant := still(t, func(int) bool { return true })
+	e, _, err := measure.Evaluate(t.Context(), j.Dir, []stream.Source{constant}, measure.EvalOptions{All: true})
+	if v, there := e.Metrics["fvu"]; err != nil || !there || v-v == 0 || !strings.Contains(e.Undefined["fvu"], "do not vary") {
+		t.Errorf("fvu %v, %v, %v, %v", v, there, e.Undefined, err)
+	}
+	if err := coder.SaveEvaluation(j.Dir, e); err != nil {
+		t.Error(err)
+	}
+}

@@ -33,7 +33,7 @@ var may = map[string][]string{
 	"trainer/...":            {"shard/...", "trainer/...", "internal/torch", "internal/safetensors", "internal/outfile", "internal/mapped", "internal/smallfile"},
 	"trainer/coder":          {"shard/tap", "internal/outfile", "internal/smallfile"},
 	"trainer/crew":           {"trainer/...", "coordinator", "coordinator/rendezvous", "internal/torch/..."},
-	"analysis/...":           {"shard/...", "analysis/...", "trainer/coder"},
+	"analysis/...":           {"internal/smallfile", "shard/...", "analysis/...", "trainer/coder"},
 	"internal/torch/...":     {"internal/torch/..."},
 	"internal/safetensors":   {"internal/mapped", "internal/smallfile", "internal/outfile"},
 	"internal/outfile":       {},
