@@ -11,7 +11,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
 targets() {
-  grep -rE '^func Fuzz' --include='*_test.go' "${@:-.}" | grep -v '^./build/' |
+  grep -rHE '^func Fuzz' --include='*_test.go' "${@:-.}" | grep -v '^./build/' |
     sed -nE 's|^(.*)/[^/]*_test.go:func (Fuzz[A-Za-z0-9_]*).*|\1 \2|p' | sort -u
 }
 

@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -32,7 +33,7 @@ func (r *Recipe) Set(text string) error {
 		return assign(*f, raw) // as it is: a YAML reader would change 01 or yes
 	}
 	var v any
-	if err := yaml.Unmarshal([]byte(raw), &v); err != nil {
+	if err := unmarshal([]byte(raw), &v); err != nil {
 		return fmt.Errorf("%s: %q is not a value", key, raw)
 	}
 	return assign(*f, v)
@@ -284,13 +285,27 @@ func parseYAML(path string, text []byte) (map[string]any, error) {
 		}
 	}
 	var values map[string]any
-	if err := yaml.Unmarshal(text, &values); err != nil {
-		return nil, fmt.Errorf("read config %s: %s", path, strings.ReplaceAll(strings.TrimSpace(yaml.FormatError(err, false, false)), "\n", " "))
+	if err := unmarshal(text, &values); err != nil {
+		return nil, fmt.Errorf("read config %s: %w", path, err)
 	}
 	if left := maxValues; !fewValues(values, &left) {
 		return nil, fmt.Errorf("read config %s: it holds more than %d values", path, maxValues)
 	}
 	return values, nil
+}
+
+// unmarshal reads YAML, with what is wrong in one line. The library panics on some texts that are none, also while it
+// formats its errors.
+func unmarshal(text []byte, into any) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("not YAML: %v", r)
+		}
+	}()
+	if err := yaml.Unmarshal(text, into); err != nil {
+		return errors.New(strings.ReplaceAll(strings.TrimSpace(yaml.FormatError(err, false, false)), "\n", " "))
+	}
+	return nil
 }
 
 // fewValues counts down and tells whether anything is left.
