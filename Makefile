@@ -56,7 +56,7 @@ test-wheel: ## the tensor tests against the torch of PYTHON or LIBTORCH, in buil
 	@BUILD=build/wheel scripts/setup.sh
 	GOWORK=$(CURDIR)/build/wheel/go.work go test ./internal/torch ./collector/model/...
 
-fuzz: ## every fuzz target for ten seconds
+fuzz: ## every fuzz target, 100,000 executions each; EXECS=N, PART=1/6 for a sixth of them
 	@scripts/fuzz.sh
 
 bench: build ## the numbers of this machine, each beside its limit

@@ -3,6 +3,7 @@ package collector
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	"actfleet/collector/dataset"
@@ -119,7 +120,22 @@ func ReadInput(ctx context.Context, st store.Store, p run.Plan) (*dataset.Input,
 		return nil, fmt.Errorf("read the tokenised rows %s: %w", key, err)
 	}
 	defer o.Close()
-	return dataset.ReadInput(o, o.Size())
+	in, err := dataset.ReadInput(o, o.Size())
+	if err == nil {
+		err = sameRows(len(in.IDs), p)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the tokenised rows %s in %s: %w", key, st, err)
+	}
+	return in, nil
+}
+
+// sameRows refuses prompts that are not as many as the plan's, whose units are ranges of them.
+func sameRows(n int, p run.Plan) error {
+	if int64(n) != p.Data.Rows {
+		return fmt.Errorf("it holds %d prompts, the plan says %d", n, p.Data.Rows)
+	}
+	return nil
 }
 
 // OpenInput opens the tokenised prompts of a run, to be read by ranges; they stay open as long as the process lives.
@@ -128,5 +144,12 @@ func OpenInput(ctx context.Context, st store.Store, p run.Plan) (*dataset.File, 
 	if err != nil {
 		return nil, fmt.Errorf("read the tokenised rows %s: %w", p.Data.Input, err)
 	}
-	return dataset.OpenInput(o, o.Size())
+	f, err := dataset.OpenInput(o, o.Size())
+	if err == nil {
+		err = sameRows(f.NumRows(), p)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("read the tokenised rows %s in %s: %w", p.Data.Input, st, err), o.Close())
+	}
+	return f, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"actfleet/internal/mapped"
 	"actfleet/shard/store"
 )
 
@@ -34,15 +35,14 @@ type RowKey struct {
 
 // CheckFile reads a shard once, from its beginning to its end, and verifies every page header, that every vector is
 // finite, and that the statistics in the footer are those of the stored values, to the last bit. An error for which
-// IsDamage holds is about the file; the rest of the file is hashed all the same.
-func CheckFile(ctx context.Context, o store.Object, want FileCheck) (FileReport, error) {
-	var f FileReport
+// IsDamage holds is about the file; the rest of the file is hashed all the same, unless it is gone (mapped.ErrLost).
+func CheckFile(ctx context.Context, o store.Object, want FileCheck) (f FileReport, err error) {
+	defer mapped.Guard(&err)()
 	p := newOnePass(o, want.Hash, want.Progress)
 	found := f.read(ctx, o, p, want)
 	if found != nil && !IsDamage(found) {
 		return f, found
 	}
-	var err error
 	if f.SHA256, err = p.sum(ctx); err != nil {
 		return f, err
 	}
@@ -132,7 +132,8 @@ func (f *FileReport) compareStats(column string, found, footer VectorStats) {
 
 // ObjectDigest is the SHA-256 of an object, in hex. It believes a store that knows the sum, which spares reading every byte
 // of a run in a bucket.
-func ObjectDigest(ctx context.Context, o store.Object) (string, error) {
+func ObjectDigest(ctx context.Context, o store.Object) (sum string, err error) {
+	defer mapped.Guard(&err)()
 	if s, ok := o.(store.Summed); ok && s.SHA256() != "" {
 		return s.SHA256(), nil
 	}

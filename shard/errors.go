@@ -3,6 +3,7 @@ package shard
 import (
 	"errors"
 
+	"actfleet/internal/mapped"
 	"actfleet/shard/store"
 )
 
@@ -14,7 +15,7 @@ var (
 	ErrSchema = errors.New("not a shard of this format")
 )
 
-// IsDamage tells whether an error of reading a shard is about the shard: its bytes, or that it is gone.
+// IsDamage tells whether an error of reading a shard is about the shard: its bytes, or that it or a part of it is gone.
 func IsDamage(err error) bool {
-	return errors.Is(err, ErrCorrupt) || errors.Is(err, ErrSchema) || errors.Is(err, store.ErrNotFound)
+	return errors.Is(err, ErrCorrupt) || errors.Is(err, ErrSchema) || errors.Is(err, store.ErrNotFound) || errors.Is(err, mapped.ErrLost)
 }

@@ -2,6 +2,7 @@ package shard
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 
@@ -99,10 +100,14 @@ func footerLength(end [8]byte, size int64) (int64, error) {
 }
 
 func readFull(r io.ReaderAt, b []byte, off int64) error {
-	if n, err := r.ReadAt(b, off); n < len(b) || err != nil && err != io.EOF {
-		return fmt.Errorf("read %d bytes of the shard at %d: %w", len(b), off, err)
+	n, err := r.ReadAt(b, off)
+	switch {
+	case n == len(b) && (err == nil || err == io.EOF):
+		return nil
+	case err == nil || errors.Is(err, io.EOF):
+		return fmt.Errorf("%w: it ends within the %d bytes at %d, after %d", ErrCorrupt, len(b), off, n)
 	}
-	return nil
+	return fmt.Errorf("read %d bytes of the shard at %d: %w", len(b), off, err)
 }
 
 func decodeFooter(data []byte) (*rawFooter, error) {

@@ -6,11 +6,14 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
+
+	"actfleet/internal/mapped"
 )
 
 // Scalars returns the named scalar columns of row group g, all in schema order if none is named: []int64, []int32,
 // []float32, []float64, []bool or []string by the schema, GroupRows(g) values each.
-func (r *Reader) Scalars(g int, names ...string) ([]any, error) {
+func (r *Reader) Scalars(g int, names ...string) (values []any, err error) {
+	defer mapped.Guard(&err)()
 	if g < 0 || g >= len(r.groups) {
 		return nil, fmt.Errorf("%w: no row group %d", ErrSchema, g)
 	}

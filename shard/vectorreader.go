@@ -5,13 +5,17 @@ import (
 	"iter"
 	"slices"
 	"unsafe"
+
+	"actfleet/internal/mapped"
 )
 
 // Vector returns the values of vector column col in row group g: GroupRows(g) rows of Width values, little-endian, row
 // after row. Where the file is mapped and the row group is one page (it is when it fits into 1 MiB) the result is a
 // slice of the file and buf is not used; otherwise it is a slice of buf, which grows if it must. The result must not be
-// changed, and must not be passed as buf later: a mapped file cannot be written to.
-func (r *Reader) Vector(g, col int, buf []byte) ([]byte, error) {
+// changed, and must not be passed as buf later: a mapped file cannot be written to. Who reads it does so under a
+// mapped.Guard, or the process ends where the file has become shorter.
+func (r *Reader) Vector(g, col int, buf []byte) (values []byte, err error) {
+	defer mapped.Guard(&err)()
 	l, pages, file, buf, err := r.chunkBytes(g, col, buf)
 	if err != nil {
 		return nil, err
@@ -64,6 +68,7 @@ func (l layout) values(p page, chunk []byte) []byte {
 
 // chunkBytes returns the bytes of a chunk, whose page headers it has compared, and the buffer they were read into.
 func (r *Reader) chunkBytes(g, col int, buf []byte) (l layout, pages []page, file, grown []byte, err error) {
+	defer mapped.Guard(&err)()
 	if g < 0 || g >= len(r.groups) || col < 0 || col >= len(r.layouts) {
 		return l, nil, nil, nil, fmt.Errorf("%w: no row group %d or vector column %d", ErrSchema, g, col)
 	}

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
+	"actfleet/internal/smallfile"
 	"actfleet/shard/store"
 	"actfleet/shard/store/local"
 	"actfleet/trainer/coder"
@@ -156,7 +156,7 @@ func (t *training) checkpoint(ctx context.Context) error {
 	}
 	var metrics []byte
 	if t.Checkpoints != nil {
-		text, err := os.ReadFile(filepath.Join(t.Dir, coder.MetricsFile))
+		text, err := smallfile.Read(filepath.Join(t.Dir, coder.MetricsFile), coder.MaxEvents)
 		if present(err) != nil {
 			return fmt.Errorf("metrics: %w", err)
 		}

@@ -13,10 +13,9 @@ import (
 	"slices"
 	"strings"
 
+	"actfleet/internal/mapped"
 	"actfleet/shard/store"
-	"actfleet/trainer/coder"
 	"actfleet/trainer/state"
-	"actfleet/trainer/stream"
 )
 
 // Place is where checkpoints are kept.
@@ -33,23 +32,6 @@ func (p Place) String() string {
 // ckptFormat is the version of checkpoints that this program writes and reads. Those of
 // format 1 were folders.
 const ckptFormat = 2
-
-// progress is the part of a training's state that is not the learner's.
-type progress struct {
-	Format           int           `json:"format"`
-	Step             int           `json:"step"`
-	Rows             int64         `json:"rows"`
-	Seconds          float64       `json:"seconds"`
-	DataWaitSeconds  float64       `json:"starved_seconds"`
-	AllReduceSeconds float64       `json:"summed_seconds,omitempty"`
-	Dropped          int64         `json:"dropped"` // rows left out because a value was not finite
-	OverNorm         int64         `json:"loud"`    // rows left out because of max_norm
-	Sinks            int64         `json:"sinks,omitempty"`
-	Seen             int64         `json:"seen,omitempty"` // rows of the first epoch
-	Cursor           stream.Cursor `json:"cursor"`
-	Card             coder.Card    `json:"coder"`
-	SHA256           string        `json:"state_sha256"` // of step-N.safetensors
-}
 
 // ckpts are a training's checkpoints. One is the objects step-N.safetensors with the
 // arrays, step-N.jsonl with the metrics so far where they lie outside the coder's folder,
@@ -193,7 +175,7 @@ func (c ckpts) newest(ctx context.Context, read func(step int) (progress, error)
 		if err == nil {
 			return p, true, nil
 		}
-		if errs = append(errs, err); !errors.Is(err, ErrDamaged) && !errors.Is(err, store.ErrNotFound) {
+		if errs = append(errs, err); !errors.Is(err, ErrDamaged) && !errors.Is(err, mapped.ErrLost) && !errors.Is(err, store.ErrNotFound) {
 			break
 		}
 	}
@@ -219,13 +201,15 @@ func (c ckpts) read(ctx context.Context, step int, s *state.Set) (progress, erro
 func (c ckpts) rest(ctx context.Context, step int) (p progress, err error) {
 	name := c.key(step, restExt)
 	err = c.open(ctx, name, func(text []byte) error {
-		d := json.NewDecoder(bytes.NewReader(text))
-		d.UseNumber() // a seed has 64 bits
-		if err := d.Decode(&p); err != nil {
-			return fmt.Errorf("%s in %s: %w: %v", name, c.Store, ErrDamaged, err)
+		p, err = parseProgress(text)
+		if err == nil && p.Step != step {
+			err = fmt.Errorf("it is of step %d", p.Step)
 		}
-		if p.Format != ckptFormat {
+		switch {
+		case errors.Is(err, errFormat):
 			return c.foreign(name, fmt.Sprintf("format %d", p.Format))
+		case err != nil:
+			return fmt.Errorf("%s in %s: %w: %w", name, c.Store, ErrDamaged, err)
 		}
 		return nil
 	})
@@ -250,11 +234,16 @@ func (c ckpts) open(ctx context.Context, key string, use func(data []byte) error
 	defer func() { err = errors.Join(err, o.Close()) }()
 	if m, ok := o.(store.Mapped); ok {
 		m.Need(0, o.Size())
-		return use(m.Bytes())
+		return guarded(m.Bytes(), use)
 	}
 	data := make([]byte, o.Size())
 	if n, err := o.ReadAt(data, 0); err != nil && !(errors.Is(err, io.EOF) && n == len(data)) {
 		return fmt.Errorf("read %s from %s: %w", key, c.Store, err)
 	}
+	return use(data)
+}
+
+func guarded(data []byte, use func(data []byte) error) (err error) {
+	defer mapped.Guard(&err)()
 	return use(data)
 }

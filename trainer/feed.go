@@ -216,7 +216,7 @@ func headOf(ctx context.Context, s *stream.Stream, n int) (x []float32, err erro
 		return nil, err
 	}
 	d := s.Width()
-	x = make([]float32, 0, n*d)
+	x = make([]float32, 0, min(n, int(s.Rows()))*d)
 	for len(x) < n*d {
 		b, err := s.Next(ctx)
 		if err != nil {

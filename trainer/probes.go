@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"actfleet/trainer/coder"
+	"actfleet/trainer/folder"
 	"actfleet/trainer/probe"
 	"actfleet/trainer/recipe"
 	"actfleet/trainer/stream"
@@ -35,15 +36,17 @@ func FitProbes(ctx context.Context, j ProbeJob) (*probe.Report, coder.Card, erro
 	if err := j.Recipe.Validate(); err != nil {
 		return nil, coder.Card{}, err
 	}
+	release, err := folder.Claim(ctx, j.Dir, 0)
+	if err != nil {
+		return nil, coder.Card{}, fmt.Errorf("probe: %w", err)
+	}
+	defer release()
 	if _, err := os.Stat(filepath.Join(j.Dir, coder.CfgFile)); !errors.Is(err, fs.ErrNotExist) {
 		return nil, coder.Card{}, errors.Join(err, fmt.Errorf("%s: %w; choose another --out", j.Dir, ErrExists))
 	}
 	rep, err := probe.Fit(ctx, j.Runs, j.config())
 	if err != nil {
 		return nil, coder.Card{}, err
-	}
-	if err := os.MkdirAll(j.Dir, 0o755); err != nil {
-		return nil, coder.Card{}, fmt.Errorf("probe: %w", err)
 	}
 	c := j.coder(rep)
 	if err := rep.Save(filepath.Join(j.Dir, coder.WeightsFile)); err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"actfleet/trainer/coder"
+	"actfleet/trainer/folder"
 	"actfleet/trainer/ranks"
 	"actfleet/trainer/recipe"
 	"actfleet/trainer/stream"
@@ -57,16 +58,16 @@ type Result struct {
 	Card              coder.Card
 	Steps             int
 	Rows              int64
-	Seconds           float64            // of its own computing and of waiting for data
-	DataWaitFraction  float64            // share of Seconds spent waiting for data
-	AllReduceFraction float64            // share of Seconds spent in all-reduces over several ranks
-	Dropped           int64              // rows left out because a value was not finite
-	OverNorm          int64              // rows left out because of max_norm
-	Sinks             int64              // rows of extreme norm, of which the recipe says what became
-	Seen              int64              // different rows that were met, those left out among them
-	Mixing            stream.Mixing      // of the last batch that was reported
-	Eval              map[string]float64 // metrics on held-out rows
-	Failed            string             `json:",omitempty"` // why it did not end
+	Seconds           float64       // of its own computing and of waiting for data
+	DataWaitFraction  float64       // share of Seconds spent waiting for data
+	AllReduceFraction float64       // share of Seconds spent in all-reduces over several ranks
+	Dropped           int64         // rows left out because a value was not finite
+	OverNorm          int64         // rows left out because of max_norm
+	Sinks             int64         // rows of extreme norm, of which the recipe says what became
+	Seen              int64         // different rows that were met, those left out among them
+	Mixing            stream.Mixing // of the last batch that was reported
+	Eval              coder.Metrics // metrics on held-out rows
+	Failed            string        `json:",omitempty"` // why it did not end
 }
 
 // Train trains a coder and leaves it in Job.Dir. When ctx ends it writes a
@@ -125,6 +126,7 @@ type training struct {
 type session struct {
 	all   []*training // in the order of the jobs
 	feeds []*feed
+	held  []func() // gives a folder up
 }
 
 // prepare opens the data and makes the learners, but writes nothing.
@@ -165,12 +167,12 @@ func prepare(ctx context.Context, jobs []Job) (s *session, err error) {
 	return s, nil
 }
 
-// inspect refuses what lies in the folders before anything is written.
+// inspect takes the folders for these trainings alone, and refuses what lies in them before anything is written.
 func (s *session) inspect(ctx context.Context) error {
 	var errs []error
 	for _, t := range s.all {
 		if t.writes() {
-			errs = append(errs, t.inspect(ctx))
+			errs = append(errs, s.claim(ctx, t), t.inspect(ctx))
 		}
 	}
 	return ranks.Agree(s.all[0].ranks, errors.Join(errs...))
@@ -204,8 +206,27 @@ func (s *session) results() (res []Result, err error) {
 	return res, errors.Join(errs...)
 }
 
+// claimPatience is how long a rank waits for the former one that wrote, which leaves.
+const claimPatience = 10 * time.Second
+
+func (s *session) claim(ctx context.Context, t *training) error {
+	patience := time.Duration(0)
+	if t.Ranks != nil {
+		patience = claimPatience
+	}
+	release, err := folder.Claim(ctx, t.Dir, patience)
+	if err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	s.held = append(s.held, release)
+	return nil
+}
+
 func (s *session) close() error {
 	var errs []error
+	for _, release := range s.held {
+		release()
+	}
 	for _, f := range s.feeds {
 		errs = append(errs, f.close())
 	}

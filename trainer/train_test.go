@@ -384,23 +384,3 @@ func TestHostileCfg(t *testing.T) {
 		}
 	}
 }
-
-func FuzzReadCoder(f *testing.F) {
-	f.Add([]byte(`{"kind":"sae","arch":"topk","width":8,"k":2,"d_in":4,"plan_ids":["x"],"config":{"batch":7,"where":[],"seed":18446744073709551615}}`))
-	f.Add([]byte(`{"config":{"l2":[1,2]},"kind":"probe"}`))
-	f.Add([]byte(`{`))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, coder.CfgFile), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		c, err := coder.ReadCard(dir)
-		if err != nil {
-			return
-		}
-		if cfg, err := recipe.Of(c); err == nil && cfg.Validate() != nil {
-			t.Error("an invalid config is accepted")
-		}
-		c.Difference(coder.Card{})
-	})
-}

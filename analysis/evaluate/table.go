@@ -3,12 +3,12 @@ package evaluate
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"actfleet/internal/smallfile"
 )
 
 // ResultsFile is the name of a table in a probe folder.
@@ -100,17 +100,9 @@ const maxResults = 64 << 20
 // ReadTable reads DIR/results.json.
 func ReadTable(dir string) (Table, error) {
 	path := filepath.Join(dir, ResultsFile)
-	f, err := os.Open(path)
+	data, err := smallfile.Read(path, maxResults)
 	if err != nil {
 		return Table{}, fmt.Errorf("read probe results: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxResults+1))
-	if err != nil {
-		return Table{}, fmt.Errorf("read %s: %w", path, err)
-	}
-	if len(data) > maxResults {
-		return Table{}, fmt.Errorf("read %s: more than %d MB, not a results file", path, maxResults>>20)
 	}
 	var t Table
 	if err := json.Unmarshal(data, &t); err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"actfleet/internal/mapped"
 	"actfleet/shard"
 	"actfleet/shard/arrow"
 	"actfleet/shard/run"
@@ -97,20 +98,25 @@ func catUnit(ctx context.Context, st store.Store, u int, columns []string, write
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	for g := range r.NumGroups() {
-		cells, err := readGroup(r, g, columns)
-		if err != nil {
+		if err := errors.Join(ctx.Err(), catGroup(r, g, columns, write)); err != nil {
 			return err
 		}
-		row := make([]any, len(columns))
-		for i := range r.GroupRows(g) {
-			for c, at := range cells {
-				row[c] = at(i)
-			}
-			if err := write(row); err != nil {
-				return err
-			}
+	}
+	return nil
+}
+
+func catGroup(r *shard.Reader, g int, columns []string, write func([]any) error) (err error) {
+	defer mapped.Guard(&err)()
+	cells, err := readGroup(r, g, columns)
+	if err != nil {
+		return err
+	}
+	row := make([]any, len(columns))
+	for i := range r.GroupRows(g) {
+		for c, at := range cells {
+			row[c] = at(i)
 		}
-		if err := ctx.Err(); err != nil {
+		if err := write(row); err != nil {
 			return err
 		}
 	}

@@ -44,8 +44,9 @@ func newCollect() *cobra.Command {
 		Short: "Run prompts through a model and store its activations",
 		Long: `Runs every prompt of a data set through a model and writes the chosen activations to RUN as Parquet.
 Every node of a fleet runs the same command, with --join and --bind; a joining node needs only --model,
---out and --join. Running the same command on a half-finished RUN resumes it.
-Ctrl-C or SIGTERM: drain (finish or drop the current unit, leave the fleet); twice: exit at once (nothing committed
+--out and --join. Running the same command on a half-finished RUN resumes it,
+and so does --model and --out alone.
+Ctrl-C, SIGTERM or SIGHUP: drain (finish or drop the current unit, leave the fleet); twice: exit at once (nothing committed
 is lost). SIGUSR1: pause, starting nothing new; SIGUSR2: resume.
 ` + exitCodes,
 		Args: usage(cobra.NoArgs),
@@ -77,8 +78,6 @@ func (o collectOptions) check() error {
 	switch {
 	case o.model == "" || o.out == "":
 		return fmt.Errorf("%w: collect needs --model and --out", errUsage)
-	case o.data.none() && len(o.fleet.join) == 0:
-		return fmt.Errorf("%w: collect needs --data, or --join to take the plan of a running fleet", errUsage)
 	case o.dryRun && o.data.none():
 		return fmt.Errorf("%w: --dry-run needs --data", errUsage)
 	case o.dtype != "auto" && o.dtype != "f16" && o.dtype != "f32":
@@ -92,7 +91,7 @@ func (o collectOptions) check() error {
 }
 
 func runCollect(ctx context.Context, o collectOptions, out io.Writer) error {
-	if err := o.check(); err != nil {
+	if err := errors.Join(o.check(), o.fleet.check(ctx)); err != nil {
 		return err
 	}
 	c, err := o.node.open(os.Stderr)
@@ -140,6 +139,13 @@ func newJob(ctx context.Context, o collectOptions) (*job, error) {
 	torch.SetThreads(1) // of each lane
 	if !o.data.none() {
 		return j, j.prepare()
+	}
+	if len(o.fleet.join) == 0 { // nobody else will make the plan
+		if _, _, err := openRun(ctx, o.out); errors.Is(err, errNoRun) {
+			return j, fmt.Errorf("%w: collect needs --data, or --join to take the plan of a running fleet: %w", errUsage, err)
+		} else if err != nil {
+			return j, err
+		}
 	}
 	tell := func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 	if j.store, err = openStore(ctx, o.out, true); err == nil {

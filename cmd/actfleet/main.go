@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"actfleet/trainer"
 )
@@ -41,19 +43,44 @@ func execute(args []string) int {
 	defer stop()
 	root := newRoot()
 	root.SetArgs(args)
+	out := &checkedOutput{Writer: os.Stdout}
+	if !term.IsTerminal(int(os.Stdout.Fd())) { // which some commands ask about
+		root.SetOut(out)
+	}
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = out.err
+	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "actfleet: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	return exitCode(ctx, err)
 }
 
-// interruptible returns a context that the first Ctrl-C or SIGTERM cancels; the second one ends the
-// process at once, which loses nothing that was committed.
+// checkedOutput is standard output that remembers the first error, so that no table is lost without a word.
+type checkedOutput struct {
+	io.Writer
+	err error
+}
+
+// Write writes to standard output.
+func (o *checkedOutput) Write(b []byte) (int, error) {
+	n, err := o.Writer.Write(b)
+	if err != nil && o.err == nil {
+		o.err = fmt.Errorf("the output is not complete: %w", err)
+	}
+	return n, err
+}
+
+// interruptible returns a context that the first Ctrl-C, SIGTERM or SIGHUP cancels; the second one ends the
+// process at once, which loses nothing that was committed. Under nohup SIGHUP is ignored.
 func interruptible() (context.Context, func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	go func() {
 		<-signals
 		cancel()

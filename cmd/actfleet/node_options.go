@@ -1,15 +1,17 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"actfleet/collector/node"
+	"actfleet/coordinator/gossip"
+	"actfleet/internal/smallfile"
 )
 
 // nodeOptions are the flags about a collecting process, not about what it collects.
@@ -52,12 +54,24 @@ func (o *fleetOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.secretFile, "secret-file", "", "file with the fleet's 16, 24 or 32 byte key; gossip is encrypted with it")
 }
 
+// maxSecret bounds a file with a key and a line's end.
+const maxSecret = 64
+
+// check refuses what the fleet could not be joined with, before anything is written.
+func (o fleetOptions) check(ctx context.Context) error {
+	secret, err := o.secret()
+	if err != nil {
+		return err
+	}
+	return gossip.Check(ctx, o.bind, o.join, secret)
+}
+
 // secret reads the fleet's key; none is given without --secret-file.
 func (o fleetOptions) secret() ([]byte, error) {
 	if o.secretFile == "" {
 		return nil, nil
 	}
-	key, err := os.ReadFile(o.secretFile)
+	key, err := smallfile.Read(o.secretFile, maxSecret)
 	if err != nil {
 		return nil, fmt.Errorf("read --secret-file: %w", err)
 	}

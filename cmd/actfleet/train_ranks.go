@@ -74,7 +74,7 @@ func (o *trainOptions) trainDistributed(ctx context.Context, jobs []trainer.Job,
 	if trainer.Ended(jobs) {
 		return o.tooLate()
 	}
-	cfg := crew.Config{Ranks: o.ranks.ranks, Threads: o.threads, Dir: o.out, Tell: tell, Train: o.trainShown}
+	cfg := crew.Config{Ranks: o.ranks.ranks, Threads: o.threads, Tell: tell, Train: o.trainShown}
 	var err error
 	if cfg.Secret, err = o.ranks.fleet.secret(); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"actfleet/collector"
@@ -105,13 +106,56 @@ func (n *node) collect(ctx context.Context) (collector.Summary, error) {
 		Stop: d.stopRequested, Drop: d.unitCtx, Observe: n.observe, Now: time.Now,
 	})
 	if err == nil {
-		_, _, err = run.Finish(d.graceCtx, st, job.Plan)
+		err = n.finish(d.graceCtx)
 	}
 	if err == nil {
 		err = n.warn(d.graceCtx)
 	}
 	return sum, err
 }
+
+// ErrIncomplete says that what was committed is not there any more at the end.
+var ErrIncomplete = errors.New("the run is not complete")
+
+// finish writes the manifest and believes only what a last listing shows: somebody may have removed a unit, or all of
+// the run, since it was committed.
+func (n *node) finish(ctx context.Context) error {
+	st, plan := n.cfg.Store, n.cfg.Job.Plan
+	there, err := run.ReadPlan(ctx, st)
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("%w: %s in %s was removed meanwhile; collect it again", ErrIncomplete, run.KeyPlan, st)
+	}
+	if err == nil && there.ID() != plan.ID() {
+		return fmt.Errorf("%w: %s in %s is another one than at the beginning", ErrIncomplete, run.KeyPlan, st)
+	}
+	if err == nil {
+		_, _, err = run.Finish(ctx, st, plan)
+	}
+	if err != nil {
+		return err
+	}
+	s, err := run.Look(ctx, st, plan)
+	if err != nil {
+		return err
+	}
+	if len(s.Damaged) > 0 {
+		return fmt.Errorf("%w: %s; delete what is damaged, and the same command goes on", ErrIncomplete, strings.Join(s.Damaged[:min(len(s.Damaged), shownUnits)], "; "))
+	}
+	var gone []string
+	for u, state := range s.Units {
+		if state == run.Missing {
+			gone = append(gone, run.UnitKey(u))
+		}
+	}
+	if len(gone) > 0 {
+		return fmt.Errorf("%w: %d of its units were removed from %s meanwhile, %s among them; the same command goes on", ErrIncomplete, len(gone), st,
+			strings.Join(gone[:min(len(gone), shownUnits)], ", "))
+	}
+	return nil
+}
+
+// shownUnits is how many units an error names.
+const shownUnits = 4
 
 // lanes is how many batches go through the model side by side now.
 func (n *node) lanes() int {

@@ -1,9 +1,12 @@
 package gossip
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"strconv"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -74,12 +77,40 @@ func (c Config) Validate() error {
 	}
 	check(c.PlanID != "" && len(c.PlanID) <= maxMetaName, "plan id %q: must have 1 to %d bytes", c.PlanID, maxMetaName)
 	check(c.Units >= 0, "%d units: must not be negative", c.Units)
-	errs = append(errs, validSecret(c.Secret), validAddress("bind", c.Bind))
-	for _, a := range c.Join {
+	return errors.Join(append(errs, validMeeting(c.Bind, c.Join, c.Secret))...)
+}
+
+// validMeeting reports what is wrong with how the others are met.
+func validMeeting(bind string, join []string, secret []byte) error {
+	errs := []error{validSecret(secret), validAddress("bind", bind)}
+	for _, a := range join {
 		errs = append(errs, validAddress("join", a))
-		check(a != "", "join address is empty; want host:port")
+		if a == "" {
+			errs = append(errs, errors.New("join address is empty; want host:port"))
+		}
 	}
 	return errors.Join(errs...)
+}
+
+// Check reports what would keep a node from starting with these parts of a Config, a port in use among them, without
+// meeting anybody: for whoever writes something before.
+func Check(ctx context.Context, bind string, join []string, secret []byte) error {
+	if err := validMeeting(bind, join, secret); err != nil {
+		return fmt.Errorf("join the fleet: %w", err)
+	}
+	if bind == "" {
+		return nil
+	}
+	host, port, err := bindAddress(ctx, bind, join)
+	if err != nil {
+		return err
+	}
+	var listen net.ListenConfig
+	l, err := listen.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	if err != nil {
+		return bindError(host, port, err)
+	}
+	return l.Close()
 }
 
 func validSecret(key []byte) error {

@@ -37,13 +37,18 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	head, err := parse(data)
+	head, err := guarded(data)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), mapped.Close(data))
 	}
 	f := newFile(path, data, head)
 	f.owned = true
 	return f, nil
+}
+
+func guarded(data []byte) (h header, err error) {
+	defer mapped.Guard(&err)()
+	return parse(data)
 }
 
 func newFile(path string, data []byte, head header) *File {
@@ -71,10 +76,11 @@ func (f *File) Info(name string) (info Info, ok bool) {
 }
 
 // Bytes is the data of a tensor, little-endian, row-major: a read-only view of
-// the file, valid until Close, or a copy where the data begin at an address that is
+// the file, valid until Close and read under a mapped.Guard, or a copy where the data begin at an address that is
 // no multiple of an element's size. ErrNoTensor when the file does not have it,
 // os.ErrClosed after Close.
-func (f *File) Bytes(name string) ([]byte, error) {
+func (f *File) Bytes(name string) (data []byte, err error) {
+	defer mapped.Guard(&err)()
 	i, ok := f.index[name]
 	if !ok {
 		return nil, fmt.Errorf("%s: tensor %s: %w", f.path, quote(name), ErrNoTensor)
@@ -97,7 +103,8 @@ func aligned(b []byte, size int) bool {
 }
 
 // Float32s is a tensor of F16, BF16, F32 or F64 as a new float32 slice.
-func (f *File) Float32s(name string) ([]float32, error) {
+func (f *File) Float32s(name string) (values []float32, err error) {
+	defer mapped.Guard(&err)()
 	raw, err := f.Bytes(name)
 	if err != nil {
 		return nil, err
@@ -129,7 +136,8 @@ func (f *File) Close() error {
 
 // digest hashes tensors in name order, each as a line of name, dtype and shape
 // followed by its bytes, so that it does not depend on shards or metadata.
-func digest(tensors []Info, read func(name string) ([]byte, error)) (string, error) {
+func digest(tensors []Info, read func(name string) ([]byte, error)) (sum string, err error) {
+	defer mapped.Guard(&err)()
 	sorted := slices.Clone(tensors)
 	slices.SortFunc(sorted, func(a, b Info) int { return strings.Compare(a.Name, b.Name) })
 	h := sha256.New()

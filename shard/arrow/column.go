@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 
+	"actfleet/internal/mapped"
 	"actfleet/shard"
 )
 
@@ -59,6 +60,9 @@ func (s *stream) vectors(r *shard.Reader, g, i int) (arrow.Array, error) {
 	}
 	if !r.Mapped() {
 		s.bufs[i] = values // which is s.bufs[i], perhaps grown
+	}
+	if err := mapped.Touch(values); err != nil {
+		return nil, err
 	}
 	if v.Dtype != c.vector.Dtype {
 		s.wide[i] = widen(s.wide[i], values, rows*v.Width)

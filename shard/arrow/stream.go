@@ -11,6 +11,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/ipc"
 
+	"actfleet/internal/mapped"
 	"actfleet/shard"
 	"actfleet/shard/run"
 	"actfleet/shard/store"
@@ -202,7 +203,8 @@ func (s *stream) shard(ctx context.Context, r *shard.Reader) error {
 	return nil
 }
 
-func (s *stream) group(r *shard.Reader, g int) error {
+func (s *stream) group(r *shard.Reader, g int) (err error) {
+	defer mapped.Guard(&err)()
 	arrays := make([]arrow.Array, len(s.columns))
 	defer func() {
 		for _, a := range arrays {

@@ -3,9 +3,11 @@ package run
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
+	"actfleet/internal/mapped"
 	"actfleet/shard"
 )
 
@@ -19,7 +21,7 @@ func (c *checker) unit(ctx context.Context, u int) error {
 	defer o.Close()
 	want, listed := c.manifest[key] // without a manifest there is nothing to compare, and nothing is hashed
 	f, err := shard.CheckFile(ctx, o, shard.FileCheck{Identity: shard.Identity{PlanID: c.report.PlanID, Unit: u}, Fits: c.plan.Fits, Hash: listed, Progress: c.advance})
-	if err != nil && !shard.IsDamage(err) {
+	if err != nil && (!shard.IsDamage(err) || errors.Is(err, mapped.ErrLost)) {
 		return err
 	}
 	if listed && o.Size() != want.Size {

@@ -3,6 +3,8 @@ package run
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,15 +41,38 @@ func (m Manifest) Rows() (n int64) {
 
 // ReadManifest reads the manifest of a run; store.ErrNotFound means that the run is not complete.
 func ReadManifest(ctx context.Context, st store.Store) (Manifest, error) {
-	var m Manifest
 	data, err := store.Get(ctx, st, KeyManifest, maxPlan)
 	if err != nil {
-		return m, err
+		return Manifest{}, err
 	}
-	if err := json.Unmarshal(data, &m); err != nil {
-		return m, fmt.Errorf("read %s in %s: %w: %w", KeyManifest, st, shard.ErrCorrupt, err)
+	m, err := ParseManifest(data)
+	if err != nil {
+		return Manifest{}, fmt.Errorf("read %s in %s: %w", KeyManifest, st, err)
 	}
 	return m, nil
+}
+
+// ParseManifest is the manifest of a manifest.json, or shard.ErrCorrupt.
+func ParseManifest(data []byte) (m Manifest, err error) {
+	if err := json.Unmarshal(data, &m); err != nil {
+		return m, fmt.Errorf("%w: %w", shard.ErrCorrupt, err)
+	}
+	if len(m.Units) > shard.MaxUnits || !isSHA256(m.PlanID) {
+		return m, fmt.Errorf("%w: %d units of plan %.80q", shard.ErrCorrupt, len(m.Units), m.PlanID)
+	}
+	var rows int64
+	for u, f := range m.Units {
+		if f.Key != UnitKey(u) || f.Size < 0 || f.Rows < 0 || rows+f.Rows < rows || !isSHA256(f.SHA256) {
+			return m, fmt.Errorf("%w: unit %d is %.80q with %d bytes, %d rows and SHA-256 %.80q", shard.ErrCorrupt, u, f.Key, f.Size, f.Rows, f.SHA256)
+		}
+		rows += f.Rows
+	}
+	return m, nil
+}
+
+func isSHA256(s string) bool {
+	sum, err := hex.DecodeString(s)
+	return err == nil && len(sum) == sha256.Size
 }
 
 // Finish writes the manifest if every unit is committed, and reports whether the run has one. It reads every shard
@@ -56,6 +81,9 @@ func Finish(ctx context.Context, st store.Store, p Plan) (Manifest, bool, error)
 	m, err := ReadManifest(ctx, st)
 	if err == nil && m.PlanID != p.ID() {
 		return m, false, fmt.Errorf("%s in %s belongs to plan %.12s, not %.12s: %w", KeyManifest, st, m.PlanID, p.ID(), ErrOtherPlan)
+	}
+	if err == nil && len(m.Units) != p.NumUnits() {
+		return m, false, fmt.Errorf("%s in %s lists %d units of %d: %w", KeyManifest, st, len(m.Units), p.NumUnits(), shard.ErrCorrupt)
 	}
 	if err == nil || !errors.Is(err, store.ErrNotFound) {
 		return m, err == nil, err

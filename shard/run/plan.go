@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -148,7 +149,29 @@ func (p Plan) Validate() error {
 	if _, err := tap.ParseRule(p.Tokens); err != nil {
 		return fmt.Errorf("plan: %w", err)
 	}
-	return p.checkUnits()
+	return errors.Join(p.checkCounts(), p.checkLayers(), p.checkUnits())
+}
+
+// maxCount bounds every number of a plan but rows: twice as much overflows nothing that is counted with it.
+const maxCount = 1 << 30
+
+func (p Plan) checkCounts() error {
+	for name, n := range map[string]int64{"model.layers": int64(p.Model.Layers), "model.hidden": int64(p.Model.Hidden), "model.max_positions": int64(p.Model.MaxPositions),
+		"max_tokens": int64(p.MaxTokens), "batch_tokens": int64(p.BatchTokens), "limit": p.Limit, "data.rows": p.Data.Rows} {
+		if n < 0 || n > maxCount && name != "limit" && name != "data.rows" {
+			return fmt.Errorf("plan: %s is %d", name, n)
+		}
+	}
+	return nil
+}
+
+func (p Plan) checkLayers() error {
+	for i, l := range p.Layers {
+		if l < 0 || l >= p.Model.Layers && p.Model.Layers > 0 || i > 0 && l <= p.Layers[i-1] {
+			return fmt.Errorf("plan: layers are %d of a model with %d, want ascending ones from 0", p.Layers, p.Model.Layers)
+		}
+	}
+	return nil
 }
 
 func (p Plan) checkUnits() error {
@@ -159,6 +182,9 @@ func (p Plan) checkUnits() error {
 		if row < 0 || row > p.Data.Rows || i > 0 && row <= p.Units[i-1] {
 			return fmt.Errorf("plan: unit boundary %d at row %d: want ascending rows of the %d in the data", i, row, p.Data.Rows)
 		}
+	}
+	if n := len(p.Units); n > 0 && (p.Units[0] != 0 || p.Units[n-1] != p.Data.Rows) {
+		return fmt.Errorf("plan: units from row %d to %d, the data have %d", p.Units[0], p.Units[n-1], p.Data.Rows)
 	}
 	return nil
 }

@@ -42,23 +42,31 @@ func CreatePlan(ctx context.Context, st store.Store, p Plan) (created bool, err 
 
 // ReadPlan reads the plan of a run; store.ErrNotFound means that there is none.
 func ReadPlan(ctx context.Context, st store.Store) (Plan, error) {
-	var p Plan
 	data, err := store.Get(ctx, st, KeyPlan, maxPlan)
 	if err != nil {
-		return p, err
+		return Plan{}, err
 	}
-	var head struct{ Format int }
-	if json.Unmarshal(data, &head) == nil && head.Format > PlanFormat {
-		return p, fmt.Errorf("read %s in %s: %w: format %d, this program reads %d", KeyPlan, st, shard.ErrSchema, head.Format, PlanFormat)
-	}
-	if err := json.Unmarshal(data, &p); err != nil {
-		return p, fmt.Errorf("read %s in %s: %w: %w", KeyPlan, st, shard.ErrCorrupt, err)
-	}
-	if err := p.Validate(); err != nil {
+	p, err := ParsePlan(data)
+	if err != nil {
 		return p, fmt.Errorf("read %s in %s: %w", KeyPlan, st, err)
 	}
+	return p, nil
+}
+
+// ParsePlan is the plan of a plan.json. Errors are shard.ErrCorrupt, shard.ErrSchema, or those of Validate.
+func ParsePlan(data []byte) (p Plan, err error) {
+	var head struct{ Format int }
+	if json.Unmarshal(data, &head) == nil && head.Format > PlanFormat {
+		return p, fmt.Errorf("%w: format %d, this program reads %d", shard.ErrSchema, head.Format, PlanFormat)
+	}
+	if err := json.Unmarshal(data, &p); err != nil {
+		return p, fmt.Errorf("%w: %w", shard.ErrCorrupt, err)
+	}
+	if err := p.Validate(); err != nil {
+		return p, err
+	}
 	if !bytes.Equal(p.Bytes(), data) {
-		return p, fmt.Errorf("read %s in %s: %w: it was edited, its bytes are not canonical", KeyPlan, st, shard.ErrCorrupt)
+		return p, fmt.Errorf("%w: it was edited, its bytes are not canonical", shard.ErrCorrupt)
 	}
 	return p, nil
 }
@@ -92,15 +100,28 @@ func (e *PlanMismatch) Error() string {
 // Unwrap is ErrOtherPlan.
 func (e *PlanMismatch) Unwrap() error { return ErrOtherPlan }
 
+// derived are the fields that others decide: a person who reads a difference can change only those.
+var derived = []string{"batch_tokens", "data.input", "data.rows", "model.hidden", "model.layers", "model.max_positions", "scalars", "units", "vectors"}
+
 // Difference lists what differs between this plan and that of a run, one line per field, such as
-// "max_tokens: 128 here, 256 in the run".
+// "max_tokens: 128 here, 256 in the run". What follows from a difference in another field is left out.
 func (p Plan) Difference(run Plan) []string {
 	here, there := flatten(p), flatten(run)
-	var lines []string
+	var lines, follow []string
 	for _, field := range slices.Sorted(maps.Keys(here)) {
-		if a, b := here[field], there[field]; a != b {
-			lines = append(lines, fmt.Sprintf("%s: %s here, %s in the run", field, brief(a), brief(b)))
+		a, b := here[field], there[field]
+		if a == b {
+			continue
 		}
+		line := fmt.Sprintf("%s: %s here, %s in the run", field, brief(a), brief(b))
+		if slices.Contains(derived, field) {
+			follow = append(follow, line)
+		} else {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) == 0 {
+		return follow
 	}
 	return lines
 }

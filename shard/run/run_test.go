@@ -92,6 +92,7 @@ func TestOtherPlan(t *testing.T) {
 	p := testPlan()
 	st := newRun(t, p, 0, 1, 2)
 	p.MaxTokens, p.Model.Digest, p.Layers = 128, "cc", []int{0, 1}
+	p.Vectors, p.Units, p.BatchTokens = p.Vectors[:1], []int64{0, 1000}, 7 // which follow
 	_, err := CreatePlan(t.Context(), st, p)
 	var mismatch *PlanMismatch
 	if !errors.Is(err, ErrOtherPlan) || !errors.As(err, &mismatch) {
@@ -105,12 +106,20 @@ func TestOtherPlan(t *testing.T) {
 
 func TestPlanValidate(t *testing.T) {
 	tests := map[string]func(*Plan){
-		"format":      func(p *Plan) { p.Format = 2 },
-		"token rule":  func(p *Plan) { p.Tokens = "some" },
-		"boundary":    func(p *Plan) { p.Units = []int64{0, 5, 5} },
-		"of the 1000": func(p *Plan) { p.Units = []int64{0, 2000} },
-		"row, pos":    func(p *Plan) { p.Scalars = p.Scalars[:3] },
-		"two columns": func(p *Plan) { p.Vectors = append(p.Vectors, shard.Vector{Name: "FC2_3", Width: 4, Dtype: shard.F16}) },
+		"format":         func(p *Plan) { p.Format = 2 },
+		"token rule":     func(p *Plan) { p.Tokens = "some" },
+		"boundary":       func(p *Plan) { p.Units = []int64{0, 5, 5} },
+		"of the 1000":    func(p *Plan) { p.Units = []int64{0, 2000} },
+		"row, pos":       func(p *Plan) { p.Scalars = p.Scalars[:3] },
+		"the data have":  func(p *Plan) { p.Units = []int64{0, 400} },
+		"from row 3":     func(p *Plan) { p.Units = []int64{3, 1000} },
+		"max_tokens is":  func(p *Plan) { p.MaxTokens = -1 },
+		"data.rows is":   func(p *Plan) { p.Data.Rows, p.Units = -1, nil },
+		"hidden is":      func(p *Plan) { p.Model.Hidden = 1 << 60 },
+		"batch_tokens":   func(p *Plan) { p.BatchTokens = -7 },
+		"layers are":     func(p *Plan) { p.Layers = []int{9} },
+		"ascending ones": func(p *Plan) { p.Layers = []int{2, 1} },
+		"two columns":    func(p *Plan) { p.Vectors = append(p.Vectors, shard.Vector{Name: "FC2_3", Width: 4, Dtype: shard.F16}) },
 	}
 	for want, change := range tests {
 		p := testPlan()

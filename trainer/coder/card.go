@@ -82,20 +82,73 @@ const maxCfg = 16 << 20
 
 // ReadCard reads cfg.json of a folder.
 func ReadCard(dir string) (Card, error) {
-	var c Card
 	text, err := smallfile.Read(filepath.Join(dir, CfgFile), maxCfg)
 	if err != nil {
-		return c, fmt.Errorf("read coder: %w", err)
+		return Card{}, fmt.Errorf("read coder: %w", err)
 	}
+	c, err := ParseCard(text)
+	if err != nil {
+		return c, fmt.Errorf("read coder %s: %s: %w", dir, CfgFile, err)
+	}
+	return c, nil
+}
+
+// ParseCard is the card of a cfg.json, its sizes checked.
+func ParseCard(text []byte) (c Card, err error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber() // a seed has 64 bits
 	if err := d.Decode(&c); err != nil {
-		return c, fmt.Errorf("read coder %s: %s: %w", dir, CfgFile, err)
+		return c, err
 	}
-	if c.DIn < 0 || c.DOut < 0 || c.Width < 0 || c.K < 0 {
-		return c, fmt.Errorf("read coder %s: %s has negative sizes", dir, CfgFile)
+	return c, c.Check()
+}
+
+// maxSize bounds every size of a card, so that no product of two of them overflows.
+const maxSize = 1 << 28
+
+// Check refuses sizes that no coder has, by name.
+func (c Card) Check() error {
+	for name, n := range map[string]int{"width": c.Width, "k": c.K, "ids": c.Ids, "d_in": c.DIn, "d_out": c.DOut, "layer": c.Layer} {
+		if n < 0 || n > maxSize {
+			return fmt.Errorf("%s is %d, want 0 to %d", name, n, maxSize)
+		}
 	}
-	return c, nil
+	if c.Kind == SAE && (c.Width < 1 || c.DIn < 1 || c.K > c.Width) {
+		return fmt.Errorf("width %d and k %d over vectors of %d do not make an autoencoder", c.Width, c.K, c.DIn)
+	}
+	if c.Kind == VQ && (c.Width < 2 || c.DIn < 1) {
+		return fmt.Errorf("width %d over vectors of %d does not make a tokenizer", c.Width, c.DIn)
+	}
+	sum := 0
+	for _, p := range c.Parts {
+		if sum += p; p < 1 || p > maxSize {
+			return fmt.Errorf("parts are %d", c.Parts)
+		}
+	}
+	if len(c.Parts) > 0 && sum != c.DIn {
+		return fmt.Errorf("parts of %d values are not the %d of d_in", sum, c.DIn)
+	}
+	return c.checkData()
+}
+
+// checkData refuses what is said about runs and probes.
+func (c Card) checkData() error {
+	for _, n := range c.Units {
+		if n < 0 || n > maxSize {
+			return fmt.Errorf("units are %d", n)
+		}
+	}
+	for _, f := range c.Probes {
+		if f.D < 1 || f.D > maxSize || f.Iterations < 0 {
+			return fmt.Errorf("probe %.80q is over vectors of %d", f.ID, f.D)
+		}
+	}
+	for _, f := range c.Forks {
+		if f.Step < 0 {
+			return fmt.Errorf("a fork is at step %d", f.Step)
+		}
+	}
+	return nil
 }
 
 // WriteCard writes cfg.json of a folder; it appears complete or not at all.

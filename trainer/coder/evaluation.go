@@ -14,12 +14,12 @@ const EvalFile = "eval.json"
 
 // Evaluation is what was measured of a coder.
 type Evaluation struct {
-	PlanIDs   []string           `json:"plan_ids"` // of the runs whose rows were measured
-	Heldout   bool               `json:"heldout"`  // rows that training never saw
-	Metrics   map[string]float64 `json:"metrics"`
-	Notes     map[string]string  `json:"notes,omitempty"` // on a metric: why it is missing, or what it does not mean
-	Densities *Histogram         `json:"densities,omitempty"`
-	Latents   []Latent           `json:"latents,omitempty"`
+	PlanIDs   []string          `json:"plan_ids"` // of the runs whose rows were measured
+	Heldout   bool              `json:"heldout"`  // rows that training never saw
+	Metrics   Metrics           `json:"metrics"`
+	Notes     map[string]string `json:"notes,omitempty"` // on a metric: why it is null or missing, or what it does not mean
+	Densities *Histogram        `json:"densities,omitempty"`
+	Latents   []Latent          `json:"latents,omitempty"`
 }
 
 // Histogram counts latents by log10 of their density, in bins of equal width that end at 1.

@@ -32,7 +32,7 @@ type Event struct {
 func (e Event) MarshalJSON() ([]byte, error) {
 	out := map[string]any{}
 	for k, v := range e.Values {
-		out[k] = v
+		out[k] = orNull(v)
 	}
 	maps.Copy(out, map[string]any{"step": e.Step, "tokens": e.Rows, "seconds": round3(e.Seconds), "starved": round3(e.DataWaitFraction), "split": e.Split})
 	if e.AllReduceFraction > 0 {
@@ -43,13 +43,13 @@ func (e Event) MarshalJSON() ([]byte, error) {
 
 func round3(v float64) float64 { return float64(int64(v*1000+0.5)) / 1000 }
 
-// maxEvents bounds metrics.jsonl.
-const maxEvents = 256 << 20
+// MaxEvents bounds metrics.jsonl.
+const MaxEvents = 256 << 20
 
 // ReadEvents reads the lines of a metrics.jsonl; a missing one has none. A line that is no event, such as one that is
 // being written, is left out.
 func ReadEvents(path string) ([]Event, error) {
-	text, err := smallfile.Read(path, maxEvents)
+	text, err := smallfile.Read(path, MaxEvents)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -111,7 +111,7 @@ func AppendEvent(dir string, e Event) error {
 // resumed training reports nothing twice.
 func TruncateEvents(dir string, step, total int) error {
 	path := filepath.Join(dir, MetricsFile)
-	text, err := os.ReadFile(path)
+	text, err := smallfile.Read(path, MaxEvents)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -15,11 +15,11 @@ import (
 
 // Decoded is what came of decoding a run's codes.
 type Decoded struct {
-	ID      string             `json:"id"` // the vectors lie in RUN/codes/<id>
-	Rows    int64              `json:"rows"`
-	Left    int64              `json:"left"`    // rows not measured because a value of the vector is not finite
-	Cut     int64              `json:"cut"`     // rows with more active latents than their codes list
-	Metrics map[string]float64 `json:"metrics"` // recon's, against the run's own vectors
+	ID      string        `json:"id"` // the vectors lie in RUN/codes/<id>
+	Rows    int64         `json:"rows"`
+	Left    int64         `json:"left"`    // rows not measured because a value of the vector is not finite
+	Cut     int64         `json:"cut"`     // rows with more active latents than their codes list
+	Metrics coder.Metrics `json:"metrics"` // recon's, against the run's own vectors
 }
 
 // Decode writes the vectors that a coder's codes in a run stand for, as shards

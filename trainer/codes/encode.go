@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"actfleet/internal/mapped"
 	"actfleet/shard"
 	"actfleet/shard/run"
 	"actfleet/shard/store"
@@ -191,7 +192,8 @@ func (t *transcriber) group(g int, rows []int) error {
 }
 
 // readVectors is the given rows of a column of row group g, [n, D].
-func readVectors(r *shard.Reader, g int, name string, rows []int) ([]float32, error) {
+func readVectors(r *shard.Reader, g int, name string, rows []int) (x []float32, err error) {
+	defer mapped.Guard(&err)()
 	col, ok := r.VectorIndex(name)
 	if !ok {
 		return nil, fmt.Errorf("no vector column %q", name)
@@ -205,7 +207,7 @@ func readVectors(r *shard.Reader, g int, name string, rows []int) ([]float32, er
 	if v.Dtype == shard.F32 {
 		unpack = shard.UnpackF32
 	}
-	x := make([]float32, len(rows)*v.Width)
+	x = make([]float32, len(rows)*v.Width)
 	for j, i := range rows {
 		unpack(x[j*v.Width:(j+1)*v.Width], raw[i*v.RowBytes():(i+1)*v.RowBytes()])
 	}

@@ -6,13 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"actfleet/coordinator"
 	"actfleet/coordinator/rendezvous"
@@ -38,7 +34,6 @@ type Config struct {
 	Secret  []byte                                                                  // of the fleet; empty without
 	Ranks   int                                                                     // of the first group; later ones may have fewer
 	Threads int                                                                     // of this process; 0 is its part of the machine's cores
-	Dir     string                                                                  // the folder that rank 0 writes to
 	Tell    func(line string)                                                       // is told what a person should know
 	Train   func(ctx context.Context, jobs []trainer.Job) ([]trainer.Result, error) // trainer.TrainAll, or around it
 }
@@ -130,14 +125,6 @@ func (c *crew) run(ctx context.Context, jobs []trainer.Job) (Outcome, error) {
 // train trains the jobs as one rank of a group, which it leaves.
 func (c *crew) train(ctx context.Context, met *rendezvous.Group, jobs []trainer.Job) ([]trainer.Result, error) {
 	c.Tell(fmt.Sprintf("rank %d of %d, %d threads", met.Rank, met.World, c.setThreads(met)))
-	if met.Rank == 0 {
-		unlock, err := lockFolder(ctx, c.Dir)
-		if err != nil {
-			met.Close(err.Error())
-			return nil, err
-		}
-		defer unlock()
-	}
 	g, err := joinGroup(ctx, met, c.ip())
 	if err != nil {
 		met.Close(err.Error())
@@ -171,34 +158,4 @@ func (c *crew) setThreads(met *rendezvous.Group) int {
 	}
 	parallel.SetThreads(n)
 	return n
-}
-
-// A former rank 0 that leaves has the lock for a moment longer.
-const (
-	lockTries = 100
-	lockPause = 100 * time.Millisecond
-)
-
-// lockFolder keeps two groups from writing to one folder, as far as its file system knows locks. The lock ends with
-// the process at the latest.
-func lockFolder(ctx context.Context, dir string) (unlock func(), err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("train: %w", err)
-	}
-	f, err := os.Open(dir)
-	if err != nil {
-		return nil, fmt.Errorf("train: %w", err)
-	}
-	for range lockTries {
-		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
-			return func() { f.Close() }, nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil, errors.Join(ctx.Err(), f.Close())
-		case <-time.After(lockPause):
-		}
-	}
-	abs, _ := filepath.Abs(dir)
-	return nil, errors.Join(fmt.Errorf("%s: another process trains in this folder", abs), f.Close())
 }

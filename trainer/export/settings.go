@@ -3,6 +3,7 @@ package export
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -11,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"actfleet/internal/smallfile"
 )
 
 // settings is a JSON object of a foreign file. Whoever understands a key takes it; rest refuses those that are left.
@@ -48,14 +51,11 @@ func parseSettings(name string, text []byte) (*settings, error) {
 
 // readSmall reads a regular file of at most limit bytes.
 func readSmall(path string, limit int64) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
+	text, err := smallfile.Read(path, limit)
+	if errors.Is(err, smallfile.ErrNotRegular) || errors.Is(err, smallfile.ErrTooLarge) {
+		err = fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	if !info.Mode().IsRegular() || info.Size() > limit {
-		return nil, fmt.Errorf("%w: %s is no regular file of at most %d bytes", ErrFormat, path, limit)
-	}
-	return os.ReadFile(path)
+	return text, err
 }
 
 func (s *settings) has(key string) bool { _, ok := s.keys[key]; return ok }

@@ -2,8 +2,10 @@
 //
 // A folder is written beside its place, under a name of its own with a lock that its process holds, and takes its
 // place by one rename. Guaranteed: nobody sees a part of it; of two processes that make one folder, the second is
-// told; what a killed one left is cleared away by the next that makes the same folder. Not guaranteed: locks between
-// machines on a file system that has none.
+// told; what a killed one left is cleared away by the next that makes the same folder.
+//
+// A folder that grows file by file, such as that of a training, is claimed: one process holds it at a time, and the
+// others are told which. Not guaranteed: locks between machines on a file system that has none.
 package folder
 
 import (

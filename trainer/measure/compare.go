@@ -16,15 +16,15 @@ import (
 
 // Point is a coder between its rate and its distortion.
 type Point struct {
-	Dir     string             `json:"coder"`
-	Kind    string             `json:"kind"`
-	Arch    string             `json:"arch"`
-	Ids     int                `json:"ids"`     // of a row; of an autoencoder the latents it lists
-	Values  int                `json:"values"`  // that an id can have
-	Bits    float64            `json:"bits"`    // of a row, see CodeBits and vq.Dims.Bits
-	Carried float64            `json:"carried"` // entropy of a row's ids taken one by one; 0 where it is not measured
-	Front   bool               `json:"front"`   // no other coder is both shorter and nearer
-	Metrics map[string]float64 `json:"metrics"` // on rows that training never saw
+	Dir     string        `json:"coder"`
+	Kind    string        `json:"kind"`
+	Arch    string        `json:"arch"`
+	Ids     int           `json:"ids"`     // of a row; of an autoencoder the latents it lists
+	Values  int           `json:"values"`  // that an id can have
+	Bits    float64       `json:"bits"`    // of a row, see CodeBits and vq.Dims.Bits
+	Carried float64       `json:"carried"` // entropy of a row's ids taken one by one; 0 where it is not measured
+	Front   bool          `json:"front"`   // no other coder is both shorter and nearer
+	Metrics coder.Metrics `json:"metrics"` // on rows that training never saw
 }
 
 // CompareOptions says how coders are compared.

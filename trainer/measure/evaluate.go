@@ -58,6 +58,14 @@ func Evaluate(ctx context.Context, dir string, runs []stream.Source, o EvalOptio
 	o.ordinary = cfg.Data.Sinks == stream.DropSinks
 	e, err = evaluate(ctx, s, meter, runs, o, cfg.Loop.Micro)
 	e.Heldout = !o.All
+	for name, why := range e.Metrics.Undefined() {
+		if e.Notes == nil {
+			e.Notes = map[string]string{}
+		}
+		if e.Notes[name] == "" {
+			e.Notes[name] = why
+		}
+	}
 	return e, c, err
 }
 

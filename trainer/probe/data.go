@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"actfleet/internal/mapped"
 	"actfleet/shard"
 	"actfleet/shard/run"
 	"actfleet/trainer/stream"
@@ -213,6 +214,7 @@ func pick[T any](col []T, rows []int) []T {
 
 // vectors reads one column of all rows, [N, D].
 func (d *data) vectors(column string) (x []float32, width int, err error) {
+	defer mapped.Guard(&err)()
 	for _, p := range d.pieces {
 		s := p.reader.Schema()
 		col, ok := s.VectorIndex(column)

@@ -54,10 +54,24 @@ func (l *Loop) fields() []field {
 	}
 }
 
-func atLeast(v *int, least int) func() string {
+// Numbers are bounded so that no product of two of them overflows: those of rows and steps, and the sizes of what is
+// learned.
+const (
+	maxCount = 1 << 40
+	maxSize  = 1 << 24
+)
+
+func atLeast(v *int, least int) func() string { return between(v, least, maxCount) }
+
+func size(v *int, least int) func() string { return between(v, least, maxSize) }
+
+func between(v *int, least, most int) func() string {
 	return func() string {
-		if *v < least {
+		switch {
+		case *v < least:
 			return fmt.Sprintf("is %d, must be at least %d", *v, least)
+		case *v > most:
+			return fmt.Sprintf("is %d, must be at most %d", *v, most)
 		}
 		return ""
 	}

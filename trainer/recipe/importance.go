@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"strings"
 
 	"actfleet/internal/safetensors"
+	"actfleet/internal/smallfile"
 )
 
 // maxImportance bounds a list of weights.
@@ -44,14 +44,7 @@ func readWeights(path string) (w []float32, err error) {
 	if strings.HasSuffix(file, ".safetensors") {
 		return readTensor(file, name)
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxImportance {
-		return nil, fmt.Errorf("%s: %d bytes are more than %d", path, info.Size(), maxImportance)
-	}
-	text, err := os.ReadFile(path)
+	text, err := smallfile.Read(path, maxImportance)
 	if err != nil {
 		return nil, err
 	}

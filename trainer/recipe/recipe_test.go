@@ -51,8 +51,8 @@ func TestOldKeys(t *testing.T) {
 	if err != nil || r.VQ.DeadShare != 0.3 || r.VQ.KMeansSteps != 7 {
 		t.Errorf("%+v, %v", r.VQ, err)
 	}
-	now := coder.Card{Kind: coder.VQ, DIn: 8, Config: r.Effective()}
-	old := coder.Card{Kind: coder.VQ, DIn: 8, Config: r.Effective()}
+	now := coder.Card{Kind: coder.VQ, DIn: 8, Width: 512, Config: r.Effective()}
+	old := coder.Card{Kind: coder.VQ, DIn: 8, Width: 512, Config: r.Effective()}
 	for was, is := range renamed {
 		if v, ok := old.Config[is]; ok {
 			old.Config[was] = v

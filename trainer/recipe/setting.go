@@ -1,9 +1,10 @@
 package recipe
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"math"
-	"os"
 	"reflect"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"actfleet/internal/smallfile"
 	"actfleet/trainer/coder"
 )
 
@@ -31,7 +33,7 @@ func (r *Recipe) Set(text string) error {
 		return assign(*f, raw) // as it is: a YAML reader would change 01 or yes
 	}
 	var v any
-	if err := yaml.Unmarshal([]byte(raw), &v); err != nil {
+	if err := unmarshal([]byte(raw), &v); err != nil {
 		return fmt.Errorf("%s: %q is not a value", key, raw)
 	}
 	return assign(*f, v)
@@ -266,24 +268,69 @@ func (r Recipe) Effective() map[string]any {
 	return out
 }
 
-// maxFile bounds a file with a recipe.
-const maxFile = 1 << 20
+// Bounds of a file with a recipe: its bytes, the lists and maps in it, which are parsed by recursion, and its values,
+// which an alias repeats.
+const (
+	maxFile   = 64 << 10
+	maxLists  = 4096
+	maxValues = 1 << 16
+)
 
 func readYAML(path string) (map[string]any, error) {
-	info, err := os.Stat(path)
+	text, err := smallfile.Read(path, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("read config: %w", err)
 	}
-	if info.Size() > maxFile {
-		return nil, fmt.Errorf("read config %s: %d bytes are more than %d", path, info.Size(), maxFile)
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read config: %w", err)
+	return parseYAML(path, text)
+}
+
+// parseYAML is readYAML of what was read; the name is for errors.
+func parseYAML(path string, text []byte) (map[string]any, error) {
+	for _, begin := range []string{"[", "{", "- "} {
+		if n := bytes.Count(text, []byte(begin)); n > maxLists {
+			return nil, fmt.Errorf("read config %s: %d times %q are more than %d", path, n, begin, maxLists)
+		}
 	}
 	var values map[string]any
-	if err := yaml.Unmarshal(text, &values); err != nil {
-		return nil, fmt.Errorf("read config %s: %s", path, strings.ReplaceAll(strings.TrimSpace(yaml.FormatError(err, false, false)), "\n", " "))
+	if err := unmarshal(text, &values); err != nil {
+		return nil, fmt.Errorf("read config %s: %w", path, err)
+	}
+	if left := maxValues; !fewValues(values, &left) {
+		return nil, fmt.Errorf("read config %s: it holds more than %d values", path, maxValues)
 	}
 	return values, nil
+}
+
+// unmarshal reads YAML, with what is wrong in one line. The library panics on some texts that are none, also while it
+// formats its errors.
+func unmarshal(text []byte, into any) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("not YAML: %v", r)
+		}
+	}()
+	if err := yaml.Unmarshal(text, into); err != nil {
+		return errors.New(strings.ReplaceAll(strings.TrimSpace(yaml.FormatError(err, false, false)), "\n", " "))
+	}
+	return nil
+}
+
+// fewValues counts down and tells whether anything is left.
+func fewValues(v any, left *int) bool {
+	*left--
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			if *left <= 0 || !fewValues(e, left) {
+				return false
+			}
+		}
+	case map[string]any:
+		for _, e := range v {
+			if *left <= 0 || !fewValues(e, left) {
+				return false
+			}
+		}
+	}
+	return *left > 0
 }

@@ -6,7 +6,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 
+	"actfleet/internal/smallfile"
 	"actfleet/trainer/coder"
 )
 
@@ -21,6 +23,9 @@ type Planned struct {
 // maxLearners bounds what a sweep file may ask for.
 const maxLearners = 4096
 
+// maxName bounds a learner's name, before what its lists add.
+const maxName = 64
+
 // LoadSweep reads a file with many learners:
 //
 //	common: {steps: 500, batch: 4096}
@@ -32,7 +37,16 @@ const maxLearners = 4096
 // crossed. Keys of common, and the settings "key=value" which win over the file, go to
 // the kinds that have them. All problems are reported at once.
 func LoadSweep(path string, sets []string) ([]Planned, error) {
-	values, err := readYAML(path)
+	text, err := smallfile.Read(path, maxFile)
+	if err != nil {
+		return nil, fmt.Errorf("read config: %w", err)
+	}
+	return parseSweep(path, text, sets)
+}
+
+// parseSweep is LoadSweep of what was read; the name is for errors.
+func parseSweep(path string, text []byte, sets []string) ([]Planned, error) {
+	values, err := parseYAML(path, text)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +100,7 @@ func expand(entry any, common map[string]any, sets []string) ([]Planned, error) 
 			*to = joined(v)
 		}
 	}
-	if strings.ContainsAny(base.Name, "/\\") || strings.HasPrefix(base.Name, ".") {
+	if len(base.Name) > maxName || strings.ContainsAny(base.Name, "/\\\x00") || strings.HasPrefix(base.Name, ".") {
 		return nil, fmt.Errorf("name %q cannot be part of a folder's name", base.Name)
 	}
 	return base.cross(values, common, sets)
@@ -155,7 +169,7 @@ func times(plans []Planned, key string, value any) (out []Planned, err error) {
 		return nil, fmt.Errorf("%s: an empty list", key)
 	}
 	if len(list) > maxLearners/len(plans) {
-		return nil, fmt.Errorf("more than %d learners", maxLearners)
+		return nil, fmt.Errorf("%s: %d values for each of %d learners are more than %d learners", key, len(list), len(plans), maxLearners)
 	}
 	var errs []error
 	for _, p := range plans {
@@ -163,12 +177,20 @@ func times(plans []Planned, key string, value any) (out []Planned, err error) {
 			next := p
 			errs = append(errs, next.Recipe.set(key, v))
 			if many {
-				next.Name += fmt.Sprintf("-%s%v", key, v)
+				next.Name += "-" + key + strings.Map(namePart, fmt.Sprint(v))
 			}
 			out = append(out, next)
 		}
 	}
 	return out, errors.Join(errs...)
+}
+
+// namePart keeps what a value may add to a folder's name.
+func namePart(r rune) rune {
+	if r == '/' || r == '\\' || unicode.IsControl(r) {
+		return '_'
+	}
+	return r
 }
 
 // unused reports keys that no kind of learner has.

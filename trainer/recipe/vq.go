@@ -27,11 +27,11 @@ func defaultVQ() VQ {
 func (v *VQ) fields(l *Loop) []field {
 	return []field{
 		{"arch", &v.Arch, nil, vq.ArchNames()},
-		{"codes", &v.Codes, atLeast(&v.Codes, 2), "codes per codebook (values of an id); with fsq the product of levels"},
-		{"ids", &v.Ids, atLeast(&v.Ids, Auto), "ids per row: codebooks of residual and product, slices of iris and fsq; -1 is 1 for ema and gradient, else 4"},
+		{"codes", &v.Codes, size(&v.Codes, 2), "codes per codebook (values of an id); with fsq the product of levels"},
+		{"ids", &v.Ids, size(&v.Ids, Auto), "ids per row: codebooks of residual and product, slices of iris and fsq; -1 is 1 for ema and gradient, else 4"},
 		{"levels", &v.Levels, nil, "levels of each dimension of an fsq id"},
-		{"hidden", &v.Hidden, atLeast(&v.Hidden, 0), "units in the hidden layers of encoder and decoder, with iris and fsq; 0 makes them linear"},
-		{"code_width", &v.CodeWidth, atLeast(&v.CodeWidth, 1), "length of a code vector, with iris"},
+		{"hidden", &v.Hidden, size(&v.Hidden, 0), "units in the hidden layers of encoder and decoder, with iris and fsq; 0 makes them linear"},
+		{"code_width", &v.CodeWidth, size(&v.CodeWidth, 1), "length of a code vector, with iris"},
 		{"loss", &v.Loss, oneOf(&v.Loss, vq.Losses...), "reconstruction loss, with iris and fsq: mse; symlog, of sgn(x)·ln(1+|x|); two_hot, cross entropy over 255 bins of the same (255 times as many outputs)"},
 		{"lr", &l.LR, within(&l.LR, 0, 1), "learning rate of Adam with gradient, iris and fsq; 0 is 2e-2 for gradient, else 5e-3"},
 		{"decay", &v.Decay, within(&v.Decay, 1e-9, 1-1e-9), "decay of the moving averages of ema"},

@@ -13,6 +13,5 @@
 //
 // Guaranteed: sums are float64 and pooled over everything added, so every number
 // but ev_legacy is the same for any split into batches.
-// Not guaranteed: a number where the data have no variance; it is NaN there and
-// Metrics leaves it out.
+// Not guaranteed: a number where the data have no variance; it is NaN there.
 package recon

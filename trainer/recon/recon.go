@@ -99,21 +99,16 @@ func (s *Sums) variance(square float64, sum []float64) float64 {
 	return square - m/float64(s.N)
 }
 
-// Metrics is every number of the package doc that the data define.
+// Metrics is every number of the package doc.
 func (s *Sums) Metrics() map[string]float64 {
-	out := map[string]float64{}
-	put := func(name string, v float64) {
-		if !math.IsNaN(v) && !math.IsInf(v, 0) {
-			out[name] = v
-		}
-	}
 	fvu := s.FVU()
-	put("fvu", fvu)
-	put("ev", 1-fvu)
-	put("ev_legacy", s.legacy/float64(s.legacyRows))
-	put("fve_var", 1-s.variance(s.rr, s.sumR)/s.variance(s.xx, s.sumX))
-	put("cosine", s.cosine/float64(s.nonzero))
-	put("l2_ratio", s.l2/float64(s.nonzero))
-	put("relative_bias", s.hh/s.xh)
-	return out
+	return map[string]float64{
+		"fvu":           fvu,
+		"ev":            1 - fvu,
+		"ev_legacy":     s.legacy / float64(s.legacyRows),
+		"fve_var":       1 - s.variance(s.rr, s.sumR)/s.variance(s.xx, s.sumX),
+		"cosine":        s.cosine / float64(s.nonzero),
+		"l2_ratio":      s.l2 / float64(s.nonzero),
+		"relative_bias": s.hh / s.xh,
+	}
 }

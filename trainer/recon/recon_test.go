@@ -65,11 +65,11 @@ func TestSplits(t *testing.T) {
 	})
 }
 
-// Data without variance have no fvu rather than a wrong one.
+// Data without variance have an fvu that is no number, rather than a wrong one or none.
 func TestNoVariance(t *testing.T) {
 	var s Sums
 	s.Add([]float32{1, 1, 1, 1}, []float32{1, 1, 1, 1}, 2)
-	if v, ok := s.Metrics()["fvu"]; ok {
-		t.Errorf("fvu = %v", v)
+	if v, ok := s.Metrics()["fvu"]; !ok || !math.IsNaN(v) {
+		t.Errorf("fvu = %v, %v", v, ok)
 	}
 }

@@ -19,16 +19,25 @@ func Load(path string, s Shape) (*Model, error) {
 	if err := s.check(); err != nil {
 		return nil, fmt.Errorf("load %s: %w", path, err)
 	}
-	if err := state.Holds(path, 4*float64(s.D+s.Outputs())*float64(s.M)); err != nil {
+	if err := state.Holds(path, 4*s.weights()); err != nil {
 		return nil, err
 	}
 	f := newModel(s)
 	t := make([]float32, s.D*s.M)
-	if err := f.files(t).Load(path); err != nil {
+	if err := f.files(t).LoadFinite(path); err != nil {
 		return nil, err
 	}
 	f.WEnc = transpose(t, s.D, s.M)
 	return f, nil
+}
+
+// weights is how many numbers the matrices of a model hold.
+func (s Shape) weights() float64 {
+	n := float64(s.D+s.Outputs()) * float64(s.M)
+	if s.Skip {
+		n += float64(s.D) * float64(s.Outputs())
+	}
+	return n
 }
 
 func (m *Model) files(wEncT []float32) *state.Set {

@@ -38,12 +38,15 @@ func (s Shape) parts() []int {
 	return []int{s.Outputs()}
 }
 
+// maxSize bounds every size of a shape, so that no product of two of them overflows.
+const maxSize = 1 << 28
+
 // check refuses sizes that do not make a model.
 func (s Shape) check() error {
 	if _, err := ParseArch(string(s.Arch)); err != nil {
 		return err
 	}
-	if s.D < 1 || s.M < 1 || s.K < 1 || s.K > s.M || s.Out < 0 {
+	if s.D < 1 || s.D > maxSize || s.M < 1 || s.M > maxSize || s.K < 1 || s.K > s.M || s.Out < 0 || s.Out > maxSize {
 		return fmt.Errorf("width %d and k %d over vectors of %d do not make an autoencoder", s.M, s.K, s.D)
 	}
 	if s.Skip && s.Out == 0 {
@@ -51,6 +54,9 @@ func (s Shape) check() error {
 	}
 	sum := 0
 	for _, p := range s.Parts {
+		if p < 1 || p > maxSize {
+			return fmt.Errorf("a vector of %d values is no part of a row", p)
+		}
 		sum += p
 	}
 	if s.Parts != nil && (s.Out > 0 || sum != s.D) {

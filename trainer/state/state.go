@@ -8,6 +8,7 @@ import (
 	"slices"
 	"unsafe"
 
+	"actfleet/internal/mapped"
 	"actfleet/internal/safetensors"
 )
 
@@ -76,6 +77,9 @@ func (s *Set) Save(path string, metadata map[string]string) error {
 // Encode writes what Save would.
 func (s *Set) Encode(w io.Writer) error { return safetensors.Encode(w, s.tensors, nil) }
 
+// ErrNonFinite says that an array holds a value that is infinite or no number.
+var ErrNonFinite = errors.New("a value is not finite")
+
 // Load fills the arrays from a file.
 func (s *Set) Load(path string) (err error) {
 	f, err := safetensors.Open(path)
@@ -84,6 +88,47 @@ func (s *Set) Load(path string) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	return s.fill(f)
+}
+
+// LoadFinite is Load of arrays that something is computed with: a value that is not finite is ErrNonFinite, and named.
+func (s *Set) LoadFinite(path string) error {
+	if err := s.Load(path); err != nil {
+		return err
+	}
+	if err := s.finite(); err != nil {
+		return fmt.Errorf("load %s: %w", path, err)
+	}
+	return nil
+}
+
+// finite names the first value that is infinite or no number.
+func (s *Set) finite() error {
+	for _, t := range s.tensors {
+		i := -1
+		switch t.Dtype {
+		case safetensors.F32:
+			i = nonFinite(valuesOf[float32](t.Data))
+		case safetensors.F64:
+			i = nonFinite(valuesOf[float64](t.Data))
+		}
+		if i >= 0 {
+			return fmt.Errorf("%w: value %d of array %q", ErrNonFinite, i, t.Name)
+		}
+	}
+	return nil
+}
+
+func nonFinite[T float32 | float64](values []T) int {
+	return slices.IndexFunc(values, func(v T) bool { return v-v != 0 })
+}
+
+// valuesOf is the inverse of bytesOf.
+func valuesOf[T Number](data []byte) []T {
+	if len(data) == 0 {
+		return nil
+	}
+	var one T
+	return unsafe.Slice((*T)(unsafe.Pointer(&data[0])), len(data)/int(unsafe.Sizeof(one)))
 }
 
 // Decode fills the arrays from a file that lies in memory; the name is for errors.
@@ -95,7 +140,8 @@ func (s *Set) Decode(name string, data []byte) error {
 	return s.fill(f)
 }
 
-func (s *Set) fill(f *safetensors.File) error {
+func (s *Set) fill(f *safetensors.File) (err error) {
+	defer mapped.Guard(&err)()
 	if err := s.check(f); err != nil {
 		return fmt.Errorf("load %s: %w", f.Path(), err)
 	}

@@ -3,6 +3,8 @@ package stream
 import (
 	"context"
 	"fmt"
+
+	"actfleet/internal/mapped"
 )
 
 // loader reads window after window from a cursor on and closes loaded at the end.
@@ -95,7 +97,8 @@ func (s *Stream) packer(ctx context.Context, p *pipe, from Cursor) error {
 }
 
 // fill decodes rows of w from the cursor on until the batch is full or w is empty.
-func (s *Stream) fill(ctx context.Context, p *pipe, w *shuffleWindow, at *Cursor) error {
+func (s *Stream) fill(ctx context.Context, p *pipe, w *shuffleWindow, at *Cursor) (err error) {
+	defer mapped.Guard(&err)()
 	if p.current == nil {
 		b, err := receive(ctx, p.free)
 		if err != nil {

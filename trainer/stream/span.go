@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync/atomic"
 
@@ -98,6 +99,14 @@ func (s *Stream) here() []*part {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.opened)
+}
+
+// mostRows bounds the rows of an epoch, as far as they are known.
+func (s *Stream) mostRows() int {
+	if len(s.here()) < len(s.parts) {
+		return math.MaxInt
+	}
+	return int(s.Rows())
 }
 
 // mostWindows bounds the windows of an epoch: units that are not open may have any

@@ -265,8 +265,9 @@ func (s *Stream) start() *pipe {
 	p.spent <- &shuffleWindow{}
 	p.spent <- &shuffleWindow{}
 	lo, hi := s.share()
+	most := s.mostRows()
 	for range n {
-		p.free <- &Batch{D: s.Width(), From: lo, X: make([]float32, 0, (hi-lo)*s.Width()), Keys: make([]Key, 0, s.cfg.Batch)}
+		p.free <- &Batch{D: s.Width(), From: lo, X: make([]float32, 0, min(hi-lo, most)*s.Width()), Keys: make([]Key, 0, min(s.cfg.Batch, most))}
 	}
 	from := s.cursor
 	g.Go(func() error { return s.loader(ctx, p, from) })

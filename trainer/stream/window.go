@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"actfleet/internal/mapped"
 	"actfleet/shard"
 )
 
@@ -92,7 +93,8 @@ func (w *shuffleWindow) load(ctx context.Context, groups []group, which []int, c
 }
 
 // load reads a group's kept rows.
-func (s *slot) load(g group, cfg Config) error {
+func (s *slot) load(g group, cfg Config) (err error) {
+	defer mapped.Guard(&err)()
 	s.kept, s.leftOut = s.kept[:0], leftOut{}
 	p := g.part
 	cols, err := p.Scalars(g.index, p.match.columns...)
@@ -147,16 +149,7 @@ func (p *part) read(g group, c column, buf []byte) (newBuf, raw []byte, err erro
 	if err != nil {
 		return buf, nil, err
 	}
-	touch(raw)
-	return buf, raw, nil
-}
-
-// touch faults mapped pages in, in file order, before rows are read in a random one.
-func touch(raw []byte) (sum byte) {
-	for i := 0; i < len(raw); i += 4096 {
-		sum += raw[i]
-	}
-	return sum
+	return buf, raw, mapped.Touch(raw) // in file order, before rows are read in a random one
 }
 
 // bytes is the stored vector of a row in column c of the part.

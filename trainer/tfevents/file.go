@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"actfleet/internal/smallfile"
 )
 
 // Prefix begins the name of every event file: TensorBoard looks for it.
@@ -67,6 +69,9 @@ func Files(dir string) ([]string, error) {
 	return out, nil
 }
 
+// maxFile bounds an event file that is read.
+const maxFile = 1 << 30
+
 // Read reads a file up to its end or to a record that is cut short, as the last one of a
 // process that was killed.
 func Read(path string) (events []Event, err error) {
@@ -79,7 +84,7 @@ func Read(path string) (events []Event, err error) {
 
 // scan gives events to keep until it returns false, and returns the bytes of the kept.
 func scan(path string, keep func(Event) bool) (kept int64, err error) {
-	text, err := os.ReadFile(path)
+	text, err := smallfile.Read(path, maxFile)
 	if err != nil {
 		return 0, fmt.Errorf("events: %w", err)
 	}

@@ -49,7 +49,7 @@ func Load(path string, d int, cfg Config) (Coder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", path, err)
 	}
-	if err := c.files().Load(path); err != nil {
+	if err := c.files().LoadFinite(path); err != nil {
 		return nil, err
 	}
 	if err := c.checkScale(); err != nil {

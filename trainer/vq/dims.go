@@ -20,6 +20,7 @@ func (d Dims) Bits() float64 { return float64(d.Ids) * math.Log2(float64(d.Codes
 const (
 	maxCodes = 1 << 20
 	maxIds   = 1 << 10
+	maxRow   = 1 << 24
 )
 
 // Dims are the sizes of a tokenizer of rows of d values, or what is wrong with them.
@@ -33,7 +34,7 @@ func (c Config) Dims(d int) (Dims, error) {
 		return out, err
 	}
 	switch {
-	case d < 1:
+	case d < 1 || d > maxRow:
 		return out, fmt.Errorf("vectors of %d values cannot be coded", d)
 	case out.Codes < 2 || out.Codes > maxCodes:
 		return out, fmt.Errorf("codes is %d, must be between 2 and %d", out.Codes, maxCodes)

@@ -28,11 +28,16 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	head, err := parse(data)
+	head, err := guarded(data)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), mapped.Close(data))
 	}
 	return &File{path: path, data: data, head: head}, nil
+}
+
+func guarded(data []byte) (h header, err error) {
+	defer mapped.Guard(&err)()
+	return parse(data)
 }
 
 // Keys lists the metadata keys in the file's order. The caller must not change it.
@@ -66,7 +71,8 @@ func (f *File) Bytes(name string) ([]byte, error) {
 }
 
 // Float32s is a tensor dequantised into a new slice, row-major by Info.Shape.
-func (f *File) Float32s(name string) ([]float32, error) {
+func (f *File) Float32s(name string) (values []float32, err error) {
+	defer mapped.Guard(&err)()
 	raw, err := f.Bytes(name)
 	if err != nil {
 		return nil, err
@@ -80,7 +86,8 @@ func (f *File) Float32s(name string) ([]float32, error) {
 }
 
 // Digest is the hex SHA-256 of the whole file. os.ErrClosed after Close.
-func (f *File) Digest() (string, error) {
+func (f *File) Digest() (digest string, err error) {
+	defer mapped.Guard(&err)()
 	if f.data == nil {
 		return "", fmt.Errorf("%s: %w", f.path, os.ErrClosed)
 	}

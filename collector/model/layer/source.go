@@ -8,6 +8,7 @@ import (
 	"sort"
 	"strings"
 
+	"actfleet/internal/mapped"
 	"actfleet/internal/safetensors"
 	"actfleet/internal/torch"
 )
@@ -58,7 +59,8 @@ func (src *Source) Tensor(s *torch.Scope, name string, dims ...int) (*torch.Tens
 }
 
 // tensor is Tensor in another type.
-func (src *Source) tensor(s *torch.Scope, name string, as torch.Dtype, dims []int) (*torch.Tensor, error) {
+func (src *Source) tensor(s *torch.Scope, name string, as torch.Dtype, dims []int) (_ *torch.Tensor, err error) {
+	defer mapped.Guard(&err)() // a reader of the checkpoint may be in the midst of its file
 	info, ok := src.infos[name]
 	if !ok {
 		return nil, fmt.Errorf("%w: config.json asks for weight %s, the checkpoint has none", ErrMismatch, name)
@@ -73,6 +75,9 @@ func (src *Source) tensor(s *torch.Scope, name string, as torch.Dtype, dims []in
 	}
 	raw, err := src.ckpt.Bytes(name)
 	if err != nil {
+		return nil, err
+	}
+	if err := mapped.Touch(raw); err != nil { // torch has no guard
 		return nil, err
 	}
 	defer runtime.KeepAlive(raw) // torch sees its memory, Go does not see torch

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"actfleet/internal/mapped"
 	"actfleet/shard/store"
 )
 
@@ -68,7 +69,7 @@ func (s *Store) Open(ctx context.Context, key string) (store.Object, error) {
 		return nil, err
 	}
 	o, err := openObject(path)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, errNotRegular) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ENXIO) || errors.Is(err, mapped.ErrNotRegular) {
 		err = store.ErrNotFound
 	}
 	if err != nil {

@@ -5,20 +5,18 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
-)
 
-// errNotRegular says that a key's path is a directory or a device: no object.
-var errNotRegular = errors.New("not a regular file")
+	"actfleet/internal/mapped"
+)
 
 // object is an open file, mapped into memory.
 type object struct {
 	file *os.File
-	size int64
 	data []byte
 }
 
 func openObject(path string) (*object, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // or a FIFO holds it up
 	if err != nil {
 		return nil, err
 	}
@@ -31,24 +29,14 @@ func openObject(path string) (*object, error) {
 }
 
 func mapFile(f *os.File) (*object, error) {
-	fi, err := f.Stat()
-	if err != nil {
-		return nil, err
+	data, err := mapped.File(f)
+	if err != nil || data == nil {
+		return &object{file: f}, err
 	}
-	if !fi.Mode().IsRegular() {
-		return nil, errNotRegular
-	}
-	o := &object{file: f, size: fi.Size()}
-	if o.size > 0 {
-		o.data, err = unix.Mmap(int(f.Fd()), 0, int(o.size), unix.PROT_READ, unix.MAP_SHARED)
-	}
-	if err != nil || o.size == 0 {
-		return o, err
-	}
-	return o, unix.Madvise(o.data, unix.MADV_RANDOM) // or a fault reads what lies around it too: Need says what is wanted
+	return &object{f, data}, unix.Madvise(data, unix.MADV_RANDOM) // or a fault reads what lies around it too: Need says what is wanted
 }
 
-func (o *object) Size() int64   { return o.size }
+func (o *object) Size() int64   { return int64(len(o.data)) }
 func (o *object) Bytes() []byte { return o.data }
 
 // Need begins to read a range into memory and does not wait for it.
@@ -59,10 +47,7 @@ func (o *object) Need(off, size int64) {
 func (o *object) ReadAt(b []byte, off int64) (int, error) { return o.file.ReadAt(b, off) }
 
 func (o *object) Close() error {
-	var err error
-	if o.data != nil {
-		err = unix.Munmap(o.data)
-		o.data = nil
-	}
+	err := mapped.Close(o.data)
+	o.data = nil
 	return errors.Join(err, o.file.Close())
 }

@@ -11,6 +11,8 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // ErrFormat says that a file is no archive of this kind.
@@ -51,7 +53,7 @@ const (
 
 // Load reads all parts of an archive file, by name.
 func Load(path string) (parts map[string][]byte, err error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // or a FIFO holds it up
 	if err != nil {
 		return nil, err
 	}
