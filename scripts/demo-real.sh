@@ -58,7 +58,7 @@ step "4. Is every row there exactly once?"
 "$actfleet" check "$run"
 
 step "5. A probe of each kind per layer and site, beside the baselines"
-"$actfleet" train probe --from "$run" --site all --layers all --out "$probes"
+"$actfleet" train probe --from "$run" --sites all --layers all --out "$probes"
 
 step "6. What the model itself answers on the test statements"
 "$actfleet" sql "$run" "select coalesce(topic, 'all') as topic, count(*) as rows, avg(((p_yes > 0.5) = (label = 1))::int) as accuracy,

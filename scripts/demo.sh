@@ -68,9 +68,9 @@ step "2. Is every row there exactly once?"
 "$actfleet" check "$run"
 
 step "3. Learn from the shards: a TopK SAE on fc2, a tokenizer on resid, a probe per layer and site"
-"$actfleet" train sae --from "$run" --site fc2 --layers 2 --out "$out/sae"
-"$actfleet" train tokenizer --from "$run" --site resid --layers 2 --out "$out/vq"
-"$actfleet" train probe --from "$run" --site all --layers all --out "$out/probes"
+"$actfleet" train sae --from "$run" --sites fc2 --layers 2 --out "$out/sae"
+"$actfleet" train tokenizer --from "$run" --sites resid --layers 2 --out "$out/vq"
+"$actfleet" train probe --from "$run" --sites all --layers all --out "$out/probes"
 
 step "4. Three questions in SQL"
 "$actfleet" sql "$run" --ask rows_per_group | sed -n '1,11p;$p'

@@ -226,21 +226,8 @@ func (c ckpts) metrics(ctx context.Context, step int) (text []byte, err error) {
 }
 
 // open gives an object's bytes to use.
-func (c ckpts) open(ctx context.Context, key string, use func(data []byte) error) (err error) {
-	o, err := c.Store.Open(ctx, key)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, o.Close()) }()
-	if m, ok := o.(store.Mapped); ok {
-		m.Need(0, o.Size())
-		return guarded(m.Bytes(), use)
-	}
-	data := make([]byte, o.Size())
-	if n, err := o.ReadAt(data, 0); err != nil && !(errors.Is(err, io.EOF) && n == len(data)) {
-		return fmt.Errorf("read %s from %s: %w", key, c.Store, err)
-	}
-	return use(data)
+func (c ckpts) open(ctx context.Context, key string, use func(data []byte) error) error {
+	return store.View(ctx, c.Store, key, func(data []byte) error { return guarded(data, use) })
 }
 
 func guarded(data []byte, use func(data []byte) error) (err error) {

@@ -61,7 +61,7 @@ func encodeRun(ctx context.Context, dir string, run stream.Source) (id string, e
 
 // runs opens the runs, to be written to.
 func (o *encodeOptions) runs(ctx context.Context, dir string) ([]stream.Source, error) {
-	t := trainOptions{from: o.from, out: dir, site: "all", write: true}
+	t := trainOptions{from: o.from, out: dir, sites: "all", write: true}
 	return t.sources(ctx)
 }
 

@@ -94,7 +94,7 @@ func runEval(ctx context.Context, args []string, o evalOptions, out io.Writer) e
 	if err != nil {
 		return err
 	}
-	t := trainOptions{from: o.from, out: dirs[0], site: "all", threads: o.threads}
+	t := trainOptions{from: o.from, out: dirs[0], sites: "all", threads: o.threads}
 	runs, err := t.sources(ctx)
 	if err != nil {
 		return err

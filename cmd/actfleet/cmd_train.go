@@ -27,7 +27,7 @@ import (
 // trainOptions are the flags all kinds of training share.
 type trainOptions struct {
 	from         []string
-	site, layers string
+	sites, layers string
 	out, config  string
 	set          []string
 	where        []string
@@ -64,7 +64,7 @@ func newTrain() *cobra.Command {
 func newTrainCoder(name, kind, what string) *cobra.Command {
 	var o trainOptions
 	c := &cobra.Command{
-		Use:   name + " --from RUN --site SITE --layers N --out DIR",
+		Use:   name + " --from RUN --sites SITE --layers N --out DIR",
 		Short: "Train " + what,
 		Long:  "Several taps are trained together, each in its own folder.\n" + ranksHelp + "\nKeys for --set and the -f file, with their defaults:\n" + keyList(kind) + exitCodes,
 		Args:  usage(cobra.NoArgs),
@@ -79,7 +79,9 @@ func newTrainCoder(name, kind, what string) *cobra.Command {
 
 func (o *trainOptions) flags(f *pflag.FlagSet) {
 	f.Var((*pathList)(&o.from), "from", "runs to read")
-	f.StringVar(&o.site, "site", "", "site, or several: Wqkv,out_proj,fc1,fc2,resid or all")
+	f.StringVar(&o.sites, "sites", "", "site, or several: Wqkv,out_proj,fc1,fc2,resid or all")
+	f.StringVar(&o.sites, "site", "", "the same as --sites")
+	f.MarkHidden("site")
 	f.StringVar(&o.layers, "layers", "all", "layers: all, 0,5,10-20 or -1")
 	f.StringVar(&o.out, "out", "", "folder of the coder; several coders get one subfolder each")
 	f.StringVarP(&o.config, "file", "f", "", "YAML file: keys as for --set, or a sweep")
@@ -137,14 +139,14 @@ func (o *trainOptions) narrow(cfg recipe.Recipe) (recipe.Recipe, error) {
 	return cfg, nil
 }
 
-// taps are those of --site and --layers that the first run holds.
+// taps are those of --sites and --layers that the first run holds.
 func (o *trainOptions) taps(runs []stream.Source) ([]tap.Tap, error) {
-	if o.site == "" {
-		return nil, fmt.Errorf("%w: train needs --site", errUsage)
+	if o.sites == "" {
+		return nil, fmt.Errorf("%w: train needs --sites", errUsage)
 	}
-	sites, err := tap.ParseSites(o.site)
+	sites, err := tap.ParseSites(o.sites)
 	if err != nil {
-		return nil, fmt.Errorf("%w: --site: %w", errUsage, err)
+		return nil, fmt.Errorf("%w: --sites: %w", errUsage, err)
 	}
 	plan := runs[0].Plan
 	layers, err := tap.ParseLayers(o.layers, plan.Model.Layers)
@@ -155,12 +157,12 @@ func (o *trainOptions) taps(runs []stream.Source) ([]tap.Tap, error) {
 	for _, t := range tap.Cross(sites, layers) {
 		if _, ok := plan.Schema().VectorIndex(t.Column("")); ok {
 			taps = append(taps, t)
-		} else if o.layers != "all" && o.site != "all" {
+		} else if o.layers != "all" && o.sites != "all" {
 			return nil, fmt.Errorf("%s has no column %s", o.from[0], t.Column(""))
 		}
 	}
 	if len(taps) == 0 {
-		return nil, fmt.Errorf("%s holds none of the sites %s at layers %s", o.from[0], o.site, o.layers)
+		return nil, fmt.Errorf("%s holds none of the sites %s at layers %s", o.from[0], o.sites, o.layers)
 	}
 	return taps, nil
 }

@@ -31,7 +31,7 @@ func newTrainProbe() *cobra.Command {
 	var noCodes bool
 	var labels []string
 	c := &cobra.Command{
-		Use:   "probe --from RUN --site all --layers all --out DIR",
+		Use:   "probe --from RUN --sites all --layers all --out DIR",
 		Short: "Fit linear truth probes on last tokens, one of each kind per site and layer",
 		Long: `Splits come from the data set's column split, else from a hash of the group; a group, a
 prompt or many similar prompts in two splits are refused. Every result comes with its baselines and an interval clustered by group. The scores of all

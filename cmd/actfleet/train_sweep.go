@@ -23,7 +23,7 @@ A sweep trains any number of coders in one pass over the shards, each in its own
     - {kind: sae, site: fc2, layers: 3, width: [1024, 4096], k: [16, 32], seed: [0, 1]}
     - {kind: tokenizer, site: resid, layers: all, codes: 512, name: small}
 
-A list under a key that takes a single value trains one coder per value. --site and --layers are for
+A list under a key that takes a single value trains one coder per value. --sites and --layers are for
 learners that set none. Learners with the same tap, tokens, where, holdout, window, data_seed and
 batch share one pass. The memory needed is estimated first; if it is not available, the sweep does not start.
 `
@@ -41,7 +41,7 @@ func runSweep(ctx context.Context, o trainOptions, out io.Writer) error {
 	for _, p := range plans {
 		named := o
 		if p.Site != "" {
-			named.site = p.Site
+			named.sites = p.Site
 		}
 		if p.Layers != "" {
 			named.layers = p.Layers

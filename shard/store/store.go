@@ -133,6 +133,18 @@ func PutFrom(ctx context.Context, s Store, key string, write func(io.Writer) err
 	return p.Commit(ctx)
 }
 
+// Exists tells whether an object is committed.
+func Exists(ctx context.Context, s Store, key string) (bool, error) {
+	o, err := s.Open(ctx, key)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, o.Close()
+}
+
 // Get reads a whole object of at most limit bytes.
 func Get(ctx context.Context, s Store, key string, limit int64) ([]byte, error) {
 	o, err := s.Open(ctx, key)
@@ -143,6 +155,29 @@ func Get(ctx context.Context, s Store, key string, limit int64) ([]byte, error) 
 	if o.Size() > limit {
 		return nil, fmt.Errorf("read %s from %s: %d bytes, expected at most %d", key, s, o.Size(), limit)
 	}
+	return whole(s, key, o)
+}
+
+// View hands the bytes of a whole object to use, without a copy where the object is in memory. They are not valid
+// afterwards.
+func View(ctx context.Context, s Store, key string, use func(data []byte) error) (err error) {
+	o, err := s.Open(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, o.Close()) }()
+	if m, ok := o.(Mapped); ok {
+		m.Need(0, o.Size())
+		return use(m.Bytes())
+	}
+	data, err := whole(s, key, o)
+	if err != nil {
+		return err
+	}
+	return use(data)
+}
+
+func whole(s Store, key string, o Object) ([]byte, error) {
 	data := make([]byte, o.Size())
 	if n, err := o.ReadAt(data, 0); err != nil && !(errors.Is(err, io.EOF) && n == len(data)) {
 		return nil, fmt.Errorf("read %s from %s: %w", key, s, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"actfleet/shard"
 	"actfleet/shard/run"
@@ -81,7 +82,7 @@ func (d *decoding) unit(ctx context.Context, src stream.Source, u int) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, acts.Close()) }()
-	return put(ctx, src.Store, run.CodesKey(d.to, u), func(out store.Pending) error {
+	return put(ctx, src.Store, run.CodesKey(d.to, u), func(out io.Writer) error {
 		w, err := shard.NewWriter(out, d.schema(), src.Plan.Identity(u))
 		if err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 
 	"actfleet/internal/mapped"
@@ -87,7 +88,7 @@ func newEncoder(dir string, c coder.Card) (encoder, error) {
 // encodeUnit writes the codes of one unit unless they are there.
 func encodeUnit(ctx context.Context, src stream.Source, u int, id string, e encoder, f stream.Filter) (err error) {
 	key := run.CodesKey(id, u)
-	if there, err := exists(ctx, src.Store, key); there || err != nil {
+	if there, err := store.Exists(ctx, src.Store, key); there || err != nil {
 		return err
 	}
 	r, err := shard.Open(ctx, src.Store, run.UnitKey(u))
@@ -95,41 +96,22 @@ func encodeUnit(ctx context.Context, src stream.Source, u int, id string, e enco
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	return put(ctx, src.Store, key, func(out store.Pending) error {
+	return put(ctx, src.Store, key, func(out io.Writer) error {
 		return writeCodes(ctx, out, r, e, f, src.Plan.Identity(u))
 	})
 }
 
 // put commits what write writes under a key, unless another process was first: what
 // it wrote was made by the same weights.
-func put(ctx context.Context, st store.Store, key string, write func(out store.Pending) error) (err error) {
-	out, err := st.Create(ctx, key)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, out.Abort()) }()
-	if err := write(out); err != nil {
-		return err
-	}
-	if err := out.Commit(ctx); !errors.Is(err, store.ErrExists) {
+func put(ctx context.Context, st store.Store, key string, write func(out io.Writer) error) error {
+	if err := store.PutFrom(ctx, st, key, write); !errors.Is(err, store.ErrExists) {
 		return err
 	}
 	return nil
 }
 
-func exists(ctx context.Context, st store.Store, key string) (bool, error) {
-	o, err := st.Open(ctx, key)
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	return true, o.Close()
-}
-
 // writeCodes encodes row group by row group and writes full blocks.
-func writeCodes(ctx context.Context, out store.Pending, r *shard.Reader, e encoder, f stream.Filter, id shard.Identity) error {
+func writeCodes(ctx context.Context, out io.Writer, r *shard.Reader, e encoder, f stream.Filter, id shard.Identity) error {
 	s := e.schema()
 	w, err := shard.NewWriter(out, s, id)
 	if err != nil {
