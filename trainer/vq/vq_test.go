@@ -147,7 +147,7 @@ func TestAccumulation(t *testing.T) {
 				}
 				within := 1e-6
 				if a.Defaults().LR > 0 {
-					within = 1e-5 // Adam's division makes the last bit of a small gradient larger
+					within = 3e-5 // 3 % of a step: Adam's division makes the last bit of a small gradient larger
 				}
 				if name, by := apart(t, whole, parts); by > within {
 					rt.Fatalf("%s differs by %v", name, by)
