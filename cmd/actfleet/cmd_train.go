@@ -26,18 +26,18 @@ import (
 
 // trainOptions are the flags all kinds of training share.
 type trainOptions struct {
-	from         []string
+	from          []string
 	sites, layers string
-	out, config  string
-	set          []string
-	where        []string
-	resume, fork bool
-	checkpoints  string // a directory or a bucket; "" is out
-	follow       bool
-	threads      int
-	jsonOut      bool
-	ranks        rankOptions
-	write        bool // into the runs
+	out, config   string
+	set           []string
+	where         []string
+	resume, fork  bool
+	checkpoints   string // a directory or a bucket; "" is out
+	follow        bool
+	threads       int
+	jsonOut       bool
+	ranks         rankOptions
+	write         bool // into the runs
 }
 
 func newTrain() *cobra.Command {
