@@ -16,8 +16,10 @@ targets() {
 }
 
 began=$SECONDS
+ran=0
 while read -r package target; do
   at=$SECONDS
+  ran=$((ran + 1))
   # Minimising an interesting input may take a minute each, in which nothing new is tried.
   if ! go test -run '^$' -fuzz "^$target\$" -fuzztime "${execs}x" -fuzzminimizetime 1x "$package" >"$log" 2>&1; then
     cat "$log"
@@ -30,4 +32,5 @@ while read -r package target; do
     exit 1
   fi
 done < <(targets "$@" | awk -v i="$part" -v n="$parts" 'NR % n == i % n')
-echo "fuzz: all in $((SECONDS - began)) s"
+[ "$ran" -gt 0 ] || { echo "fuzz: no target in ${*:-the tree}"; exit 1; }
+echo "fuzz: $ran targets in $((SECONDS - began)) s"
