@@ -33,7 +33,7 @@ func manyUnits(t *testing.T) int {
 	return n
 }
 
-// wideRun makes a run of one prompt a unit in a directory. All units but the last few, which are open, have a file of one byte: nobody
+// wideRun makes a run of one prompt a unit in a directory. All units but the last few, which are open, have a file of zeros: nobody
 // opens what the listing shows.
 func wideRun(t *testing.T, dir string, units, open int) {
 	t.Helper()
@@ -71,7 +71,7 @@ func wideRun(t *testing.T, dir string, units, open int) {
 		err = os.MkdirAll(filepath.Join(dir, "acts"), 0o777)
 	}
 	for u := 0; u < units-open && err == nil; u++ {
-		err = os.WriteFile(filepath.Join(dir, run.UnitKey(u)), []byte{'x'}, 0o666)
+		err = os.WriteFile(filepath.Join(dir, run.UnitKey(u)), make([]byte, 1<<11), 0o666)
 	}
 	if err != nil {
 		t.Fatal(err)
