@@ -51,9 +51,9 @@ type Summary struct {
 }
 
 // Event is one line of RUN/log/<node>-<start>.jsonl: provenance and timings for people and pictures.
-// Events are start, claim, commit, lost (another node was first), drop, leave and error; a node that
-// was killed has no leave, and a claim without an end. After each batch there is also progress, which
-// is not written to the log.
+// Events are start, claim, commit, lost (another node was first), drop, wait (for a reader of a ring), leave and
+// error; a node that was killed has no leave, and a claim without an end. After each batch there is also progress,
+// which is not written to the log.
 type Event struct {
 	Time    time.Time `json:"time"`
 	Event   string    `json:"event"`
@@ -173,6 +173,9 @@ func (c *collection) unit(ctx context.Context, u int) error {
 // unless the winner's shard is another one.
 func (c *collection) commit(ctx context.Context, u int, began time.Time, finish func() (written, error)) error {
 	footer, err := put(ctx, u, finish)
+	if err == nil {
+		err = c.late(ctx, u)
+	}
 	took := c.cfg.Now().Sub(began)
 	e := Event{Event: "commit", Unit: &u, Rows: footer.Rows, Bytes: footer.Size, Seconds: took.Seconds()}
 	if errors.Is(err, store.ErrExists) {

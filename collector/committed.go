@@ -20,7 +20,11 @@ type Ledger struct {
 func (l Ledger) Committed(ctx context.Context, unit int) (bool, error) {
 	o, err := l.Store.Open(ctx, run.UnitKey(unit))
 	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
+		gone := run.Gone(ctx, l.Store, l.Plan, unit)
+		if errors.Is(gone, run.ErrGone) {
+			return true, nil
+		}
+		return false, gone
 	}
 	if err != nil {
 		return false, fmt.Errorf("look for unit %d: %w", unit, err)
@@ -39,7 +43,7 @@ var ErrDiverged = errors.New("two nodes made different shards of one unit")
 // compare is nil if a shard that came second is the committed one again. Otherwise the error names the SHA-256 of
 // both, and this node's lies in the run for somebody to find out which of the two is wrong.
 func (c *collection) compare(ctx context.Context, u int, ours shard.Footer) error {
-	found := sameAsCommitted(ctx, c.cfg.Store, u, ours)
+	found := sameAsCommitted(ctx, c.cfg.Store, c.cfg.Plan, u, ours)
 	if !errors.Is(found, ErrDiverged) {
 		return found
 	}
@@ -67,7 +71,7 @@ func (c *collection) keep(ctx context.Context, u int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	err = sameAsCommitted(ctx, c.cfg.Store, u, f)
+	err = sameAsCommitted(ctx, c.cfg.Store, c.cfg.Plan, u, f)
 	if err == nil {
 		const faulty = "computed again here it is as committed, so this machine makes errors"
 		return faulty, c.cfg.Store.Delete(ctx, key)
@@ -75,7 +79,7 @@ func (c *collection) keep(ctx context.Context, u int) (string, error) {
 	if !errors.Is(err, ErrDiverged) {
 		return "", err
 	}
-	committed, err := run.Digest(ctx, c.cfg.Store, run.UnitKey(u))
+	committed, err := run.CommittedDigest(ctx, c.cfg.Store, c.cfg.Plan, u)
 	if err != nil {
 		return "", err
 	}
@@ -85,9 +89,12 @@ func (c *collection) keep(ctx context.Context, u int) (string, error) {
 
 // sameAsCommitted compares a shard that lost the race with the one in the store, by rows, size and the
 // exact statistics of every vector column: a single other bit in a vector shows in Σ‖x‖².
-func sameAsCommitted(ctx context.Context, st store.Store, u int, ours shard.Footer) (err error) {
+func sameAsCommitted(ctx context.Context, st store.Store, p run.Plan, u int, ours shard.Footer) (err error) {
 	key := run.UnitKey(u)
 	r, err := shard.Open(ctx, st, key)
+	if p.Ring != nil && errors.Is(err, store.ErrNotFound) {
+		return sameAsGone(ctx, st, u, ours)
+	}
 	if err != nil {
 		return fmt.Errorf("compare with the committed %s: %w", key, err)
 	}
@@ -102,4 +109,23 @@ func sameAsCommitted(ctx context.Context, st store.Store, u int, ours shard.Foot
 		}
 	}
 	return nil
+}
+
+// late is an ErrExists if a unit that this node has just committed has a tombstone: then another node was first, every
+// reader has read its shard, and this one goes the same way.
+func (c *collection) late(ctx context.Context, u int) error {
+	gone := run.Gone(ctx, c.cfg.Store, c.cfg.Plan, u)
+	if !errors.Is(gone, run.ErrGone) {
+		return gone
+	}
+	return errors.Join(fmt.Errorf("%w: %w", store.ErrExists, gone), c.cfg.Store.Delete(ctx, run.UnitKey(u)))
+}
+
+// sameAsGone compares a shard that lost the race with what a ring has kept of the committed one.
+func sameAsGone(ctx context.Context, st store.Store, u int, ours shard.Footer) error {
+	t, err := run.ReadTombstone(ctx, st, u)
+	if err == nil && (t.Rows != ours.Rows || t.Size != ours.Size) {
+		err = fmt.Errorf("%w: %s has had %d rows and %d bytes, this node's has %d and %d", ErrDiverged, t.Key, t.Rows, t.Size, ours.Rows, ours.Size)
+	}
+	return err
 }

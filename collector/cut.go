@@ -33,6 +33,7 @@ type scale struct {
 	rowBytes        int64 // of a kept position
 	layers, hidden  int64 // that are computed
 	productsPerByte int64
+	ring            int64 // that a ring holds of the vectors; 0 without one
 }
 
 // scaleOf is the scale of what was asked of a model, with rows of so many bytes. Without choices a pass ends with the
@@ -59,8 +60,10 @@ func (s scale) size(n int32) int64 {
 }
 
 // planUnits is the boundaries of the units of a plan.
-func planUnits(a Ask, info model.Info, lengths []int32, rowBytes int64) ([]int64, error) {
-	units := cutUnits(lengths, scaleOf(a, info, rowBytes))
+func planUnits(a Ask, info model.Info, lengths []int32, rowBytes, ring int64) ([]int64, error) {
+	s := scaleOf(a, info, rowBytes)
+	s.ring = ring
+	units := cutUnits(lengths, s)
 	if units == nil {
 		return nil, fmt.Errorf("the token rule %s keeps no position of any prompt", a.Tokens)
 	}
@@ -108,6 +111,10 @@ func cutUnits(lengths []int32, s scale) []int64 {
 		return nil
 	}
 	c.most = max(maxUnitSize, c.left.size/manyUnits)
+	if c.ring > 0 {
+		ordinary := c.left.size / int64(len(lengths)) * minUnitPrompts
+		c.most = min(c.most, max(c.ring/ringUnits, ordinary), c.ring/leastRingUnits)
+	}
 	c.units = min(minUnits, len(lengths)/minUnitPrompts)
 	cuts := []int64{0}
 	for i, n := range lengths {

@@ -34,6 +34,7 @@ type Ask struct {
 	Compute     string      // of the linear maps: f32 (also when empty), bf16 or f16
 	Device      string      // kind of device: cpu (also when empty) or cuda
 	Corpus      *run.Corpus // how documents became prompts; nil: every row is one
+	Ring        *run.Ring   // bytes and readers of a ring; nil: every shard stays
 }
 
 // NewPlan describes the run that does what was asked with this model and input. It is a function of
@@ -65,7 +66,10 @@ func NewPlan(a Ask, m Model, in Prompts, dataName, inputKey string) (run.Plan, e
 		return p, err
 	}
 	p.Scalars = append(append(shard.BaseScalars(), own...), choiceScalars(a.Choices)...)
-	p.Units, err = planUnits(a, info, lengths, rowBytes(p.Vectors))
+	if p.Units, err = planUnits(a, info, lengths, rowBytes(p.Vectors), ringBytes(a.Ring, p)); err != nil {
+		return p, err
+	}
+	p.Ring, err = planRing(a.Ring, p, lengths, a.Tokens)
 	return p, err
 }
 

@@ -75,10 +75,10 @@ func number(b bool) int {
 	return 0
 }
 
-// open reports whether nobody alive works on a unit that is not done.
+// open reports whether nobody alive works on a unit that is not done and may be started.
 func (o *observation) open(u int) bool {
 	_, mine := o.mine[u]
-	return !mine && !o.done.has(u) && len(o.held[u]) == 0
+	return u < o.limit && !mine && !o.done.has(u) && len(o.held[u]) == 0
 }
 
 // score is this node's own for a unit.

@@ -10,7 +10,7 @@ var t0 = time.Unix(1000, 0)
 // scene is an observation of node "me" at a fleet in which all are alike and take a minute
 // for a unit.
 func scene(units int, others ...NodeID) *observation {
-	o := &observation{now: t0, idle: t0, order: newPreference(nodeSeed("plan", "me"), units).units, done: newBitmap(units), held: map[int][]hold{}, mine: map[int]Claim{}, opened: map[int]time.Time{}, budget: 1}
+	o := &observation{now: t0, idle: t0, limit: units, order: newPreference(nodeSeed("plan", "me"), units).units, done: newBitmap(units), held: map[int][]hold{}, mine: map[int]Claim{}, opened: map[int]time.Time{}, budget: 1}
 	for i, id := range append([]NodeID{"me"}, others...) {
 		o.nodes = append(o.nodes, peer{id: id, seed: nodeSeed("plan", id), weight: 1, expect: time.Minute, known: true, own: true, free: i == 0})
 	}

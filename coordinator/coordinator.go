@@ -37,6 +37,7 @@ type Coordinator struct {
 	pref    preference
 	seeds   map[NodeID]uint64
 
+	limit   int    // units from here on may not be started yet
 	truth   bitmap // units the ledger showed committed
 	refuted bitmap // units gossip calls done that the ledger did not show
 	listed  time.Time
@@ -65,7 +66,7 @@ func New(cfg Config, ledger Ledger, peers Peers) (*Coordinator, error) {
 	}
 	return &Coordinator{
 		cfg: cfg, ledger: ledger, peers: peers, start: cfg.Now(),
-		held: map[int]Claim{}, peak: map[int]int{}, mem: newMemory(), seeds: map[NodeID]uint64{},
+		limit: cfg.Units, held: map[int]Claim{}, peak: map[int]int{}, mem: newMemory(), seeds: map[NodeID]uint64{},
 		truth: newBitmap(cfg.Units), refuted: newBitmap(cfg.Units),
 		pref: newPreference(nodeSeed(cfg.PlanID, cfg.Node), cfg.Units),
 	}, nil
@@ -125,6 +126,16 @@ func (c *Coordinator) pause(paused bool) {
 	if c.paused != paused {
 		c.paused = paused
 		c.publish()
+	}
+}
+
+// Limit keeps this node from starting units from n on, until it is called again. Units in hand go on.
+func (c *Coordinator) Limit(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.limit != n {
+		c.limit = n
+		c.publish() // wakes Next
 	}
 }
 

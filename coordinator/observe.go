@@ -23,6 +23,8 @@ type observation struct {
 	mine map[int]Claim
 	// opened says since when a unit that was claimed is open again.
 	opened map[int]time.Time
+	// limit is the first of the units that may not be started yet.
+	limit int
 	// budget is how many units may still be started speculatively.
 	budget int
 }
@@ -78,7 +80,7 @@ func newMemory() memory {
 // done and no longer in the order. c.mu is held.
 func (c *Coordinator) observe(now time.Time) *observation {
 	s := c.peers.State()
-	o := &observation{now: now, idle: c.idle, done: c.knownDone(s), held: map[int][]hold{}, mine: c.held, opened: c.mem.opened}
+	o := &observation{now: now, idle: c.idle, done: c.knownDone(s), limit: c.limit, held: map[int][]hold{}, mine: c.held, opened: c.mem.opened}
 	c.pref.shorten(o.done)
 	o.order = c.pref.units
 	c.recordSigns(s, now)

@@ -16,6 +16,9 @@
 //	acts/unit-000000.parquet …    one shard per unit; its presence is the commit
 //	manifest.json                 when all units are there: key, size, rows and SHA-256 of each
 //	codes/<coder>/unit-….parquet  what coders made of the rows, keyed by the same (row, pos)
+//	ring/<reader>/unit-000000.json …  of a ring: the reader has read every row of the unit for good
+//	ring/<reader>/ended.json      of a ring: the reader needs no more
+//	ring/gone/unit-000000.json …  of a ring: what the shard was that every reader has read; the unit stays committed
 //	diverged/unit-…-<node>.parquet  a shard that a node made differently from the committed one, kept to find out why
 //	log/<node>-<start>.jsonl      provenance and timings, never read to decide anything
 //	log/<node>-<start>.000.jsonl  in a bucket, where a log is put in pieces

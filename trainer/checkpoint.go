@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"strings"
@@ -50,6 +51,9 @@ func (t *training) accept(there coder.Card, place string) error {
 	}
 	if diff := t.card.Difference(recipe.Renamed(there)); len(diff) > 0 && !t.Fork {
 		return fmt.Errorf("%s: %w: %s (--fork goes on with what is here)", place, ErrOther, strings.Join(diff, "; "))
+	}
+	if t.Reader != "" && t.readsOtherwise(recipe.Renamed(there)) {
+		return fmt.Errorf("%s: %w: a ring is read once, and a fork can change nothing of what is read", place, ErrOther)
 	}
 	t.resumes = true
 	return nil
@@ -99,6 +103,7 @@ func (t *training) restore(ctx context.Context, from ckpts) (found bool, err err
 		t.kept = p.Step
 	}
 	t.fork(p.Card)
+	t.safe = t.Cursor
 	if err := errors.Join(t.learner.Restored(), coder.WriteCard(t.Dir, t.card), t.restoreMetrics(ctx, from)); err != nil {
 		return true, err
 	}
@@ -126,12 +131,17 @@ func (t *training) fork(there coder.Card) {
 	if len(diff) == 0 {
 		return
 	}
-	cfg, err := recipe.Of(there)
-	if err != nil || readingOf(Job{Column: there.Column, Recipe: cfg}) != readingOf(t.Job) || !coder.SameData(there, t.card) {
+	if t.readsOtherwise(there) {
 		t.Cursor = stream.Cursor{}
 	}
 	t.card.Forks = append(t.card.Forks, coder.Fork{Step: t.Step, Changed: diff})
 	t.kept = -1 // what is there is of the old config
+}
+
+// readsOtherwise tells whether what this training reads, or in which order, is not what the card of another one says.
+func (t *training) readsOtherwise(there coder.Card) bool {
+	cfg, err := recipe.Of(there)
+	return err != nil || readingOf(Job{Column: there.Column, Recipe: cfg, Wait: t.Wait}) != readingOf(t.Job) || !coder.SameData(there, t.card)
 }
 
 // start writes cfg.json and lets the learner look at a sample.
@@ -168,7 +178,7 @@ func (t *training) checkpoint(ctx context.Context) error {
 	if err := t.ckpts.save(context.WithoutCancel(ctx), p, t.learner.State(), metrics); err != nil {
 		return err
 	}
-	t.kept = t.Step
+	t.kept, t.safe = t.Step, t.Cursor
 	return nil
 }
 
@@ -183,6 +193,9 @@ func (t *training) save(ctx context.Context) error {
 // stopped writes a checkpoint when the reason is that ctx has ended. Between two
 // steps the learner's window is empty, so nothing is lost.
 func (t *training) stopped(ctx context.Context, err error) error {
+	if errors.Is(err, io.EOF) {
+		return t.ranOut(ctx)
+	}
 	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
 		return err
 	}

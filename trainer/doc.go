@@ -20,6 +20,12 @@
 // The learning rate of step t of T is lr·f(t), f rising linearly over warmup·T steps
 // and falling to 0 over the last cooldown·T.
 //
+// A ring (package run) is read once, span by span, by a named reader: the trainings of one TrainAll. Each writes a
+// checkpoint when it has left a span. When all are past a span in their checkpoints the session acknowledges its units, with
+// a tally of every row that was handed out or left out; those of the first span, which holds the rows of evaluations,
+// when all trainings have ended. Trainings of one reader must read alike. An older checkpoint than the newest may need
+// units that are gone.
+//
 // Guaranteed: gradients and statistics are sums over the rows of a batch, divided once by
 // their number, whatever the micro-batches (up to rounding); a checkpoint appears complete
 // or not at all, a damaged one is never used, and one of another format is an error; a

@@ -50,14 +50,21 @@ func (f *feed) open(ctx context.Context, j Job) error {
 	}
 	j.Recipe.Data.HoldoutBy = f.by
 	var err error
-	if f.data, err = f.read(ctx, j.Runs, j, j.Recipe.Stream(j.Column, stream.Train)); err != nil {
+	c := j.Recipe.Stream(j.Column, stream.Train)
+	if j.Reader != "" {
+		c.Epochs = 1
+	}
+	if f.data, err = f.read(ctx, j.Runs, j, c); err != nil {
 		return err
 	}
 	if err := f.openHeldout(ctx, j); err != nil {
 		return err
 	}
 	f.tellSinks(j)
-	if f.rows, err = f.data.Count(ctx); err != nil || j.Wait != nil {
+	if f.rows, err = f.data.Count(ctx); err == nil && j.Reader != "" && int64(j.Recipe.Loop.InitRows) > f.rows {
+		err = fmt.Errorf("init_rows %d is more than the %d training rows of a ring's first span of %d units: lower init_rows or raise span", j.Recipe.Loop.InitRows, f.rows, j.Recipe.Data.Span)
+	}
+	if err != nil || j.Wait != nil {
 		return err
 	}
 	if f.rows == 0 {
@@ -189,7 +196,12 @@ func (f *feed) begin(ctx context.Context) {
 func (f *feed) sample(ctx context.Context, n int) (x []float32, rows int, err error) {
 	d := f.data.Width()
 	if len(f.start) < n*d && int64(len(f.start)) < f.rows*int64(d) {
-		if f.start, err = headOf(ctx, f.data, n); err != nil {
+		if first := f.all[0]; first.Reader != "" { // of a ring's first span alone: more may never come
+			f.start, err = f.firstRows(ctx, first.Job, n)
+		} else {
+			f.start, err = headOf(ctx, f.data, n)
+		}
+		if err != nil {
 			return nil, 0, err
 		}
 	}

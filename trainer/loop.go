@@ -56,6 +56,7 @@ func (t *training) learn(b *stream.Batch, waited float64, after stream.Cursor) e
 		return fmt.Errorf("step %d: %w%s%s", t.Step+1, err, explainNonFinite(err, b), keepBatch(t.Dir, t.Step+1, err, b))
 	}
 	t.Step, t.Cursor, t.stepped = t.Step+1, after, true
+	t.tally(b)
 	t.count(b)
 	t.Seconds, t.DataWaitSeconds = t.Seconds+waited+t.Now().Sub(began).Seconds(), t.DataWaitSeconds+waited
 	if t.Step%t.Recipe.Loop.LogSteps == 0 || t.last() || t.Step == 1 {
@@ -129,7 +130,7 @@ func (f *feed) finishStep(ctx context.Context) {
 	for _, t := range f.learning() {
 		if t.last() {
 			t.ended = true
-		} else if t.stepped && t.checkpoints() {
+		} else if t.stepped && (t.checkpoints() || t.leftSpan()) {
 			t.failed = t.checkpoint(ctx)
 		}
 		t.stepped = false

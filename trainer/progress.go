@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"actfleet/shard/run"
 	"actfleet/trainer/coder"
 	"actfleet/trainer/stream"
 )
@@ -25,6 +26,9 @@ type progress struct {
 	Cursor           stream.Cursor `json:"cursor"`
 	Card             coder.Card    `json:"coder"`
 	SHA256           string        `json:"state_sha256"` // of step-N.safetensors
+
+	// Read are the rows read of each unit of a ring, but of those that were acknowledged.
+	Read map[int]run.Tally `json:"read,omitempty"`
 }
 
 // errFormat says that a progress is of another version.
@@ -47,7 +51,8 @@ func parseProgress(text []byte) (p progress, err error) {
 		return p, errFormat
 	}
 	for name, n := range map[string]int64{"step": int64(p.Step), "rows": p.Rows, "dropped": p.Dropped, "loud": p.OverNorm, "sinks": p.Sinks, "seen": p.Seen,
-		"cursor.epoch": int64(p.Cursor.Epoch), "cursor.window": int64(p.Cursor.Window), "cursor.offset": int64(p.Cursor.Offset)} {
+		"cursor.epoch": int64(p.Cursor.Epoch), "cursor.window": int64(p.Cursor.Window), "cursor.offset": int64(p.Cursor.Offset),
+		"cursor.span": int64(p.Cursor.Span), "cursor.before": int64(p.Cursor.Before)} {
 		if n < 0 || n > maxCounted {
 			return p, fmt.Errorf("%s is %d", name, n)
 		}

@@ -45,6 +45,10 @@ type Job struct {
 	// is not there yet, from several goroutines, and returns when it is time to look again.
 	Wait func(ctx context.Context, unit int) error
 
+	// Reader is the name under which a ring is read, one of its plan's; "" reads runs whose shards stay. The trainings
+	// of one TrainAll are one reader.
+	Reader string
+
 	Program  string            // version of the program, for cfg.json
 	Host     string            // name of this machine, for the names of event files
 	Progress func(coder.Event) // called after every line of metrics.jsonl; may be nil
@@ -97,6 +101,7 @@ func TrainAll(ctx context.Context, jobs []Job) (res []Result, err error) {
 	for _, f := range s.feeds {
 		f.begin(ctx)
 	}
+	s.beginRing(ctx)
 	s.run(ctx)
 	return s.results()
 }
@@ -111,8 +116,9 @@ type training struct {
 	resumes bool  // from what is there
 	ckpts   ckpts // where it writes them
 	board   *tfevents.Writer
-	kept    int       // step of the last checkpoint in ckpts; -1 without any
-	saved   time.Time // when the last checkpoint was written
+	safe    stream.Cursor // of the last checkpoint
+	kept    int           // step of the last checkpoint in ckpts; -1 without any
+	saved   time.Time     // when the last checkpoint was written
 	ranks   ranks.Ranks
 	pending error // what failed here since the last step, while the other ranks do not know
 	stepped bool  // by the batch at hand
@@ -126,7 +132,8 @@ type training struct {
 type session struct {
 	all   []*training // in the order of the jobs
 	feeds []*feed
-	held  []func() // gives a folder up
+	held  []func()    // gives a folder up
+	ring  *ringReader // nil unless a ring is read
 }
 
 // prepare opens the data and makes the learners, but writes nothing.
@@ -137,6 +144,9 @@ func prepare(ctx context.Context, jobs []Job) (s *session, err error) {
 			err = errors.Join(err, s.close())
 		}
 	}()
+	if s.ring, err = readRing(ctx, jobs); err != nil {
+		return s, err
+	}
 	byKey := map[reading]*feed{}
 	dirs := map[string]bool{}
 	for _, j := range jobs {
@@ -185,6 +195,7 @@ func (s *session) run(ctx context.Context) {
 		for _, f := range s.feeds {
 			open = f.step(ctx) || open
 		}
+		s.acknowledge(ctx)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/shardtest"
 	"actfleet/shard/store/local"
 	"actfleet/shard/store/mem"
@@ -39,8 +40,11 @@ func source(tb testing.TB, r shardtest.Run) stream.Source {
 }
 
 // made is a run of sparse sums of directions, in four units.
-func made(t testing.TB) stream.Source {
-	r := shardtest.Run{Tokens: "all", Units: 4, Rows: make([]shardtest.Row, 600),
+func made(t testing.TB) stream.Source { return madeUnder(t, nil) }
+
+// madeUnder is made, as a ring if there is one.
+func madeUnder(t testing.TB, ring *run.Ring) stream.Source {
+	r := shardtest.Run{Tokens: "all", Units: 4, Ring: ring, Rows: make([]shardtest.Row, 600),
 		Vectors: []shard.Vector{{Name: "fc2_3", Width: width, Dtype: shard.F16}, {Name: "resid_4", Width: 10, Dtype: shard.F32}},
 		Fill: func(column int, row int64, pos int32, dst []float32) {
 			for j := range dst {

@@ -76,7 +76,7 @@ func catText(ctx context.Context, w io.Writer, st store.Store, plan run.Plan, o 
 	if o.format == "csv" {
 		write = csvRow(w, columns)
 	}
-	done, err := run.Committed(ctx, st, plan)
+	done, err := run.Readable(ctx, st, plan)
 	if err != nil {
 		return err
 	}

@@ -93,6 +93,7 @@ func printReport(out io.Writer, run string, r run.Report, took time.Duration) er
 	}
 	_, err := fmt.Fprintf(out, "%s is whole: %d units, %d rows, each exactly once; %s checked in %s (%s/s)\n",
 		run, r.Units, r.Rows, bytesText(float64(r.Bytes)), timeText(took), bytesText(float64(r.Bytes)/took.Seconds()))
+	printReaders(out, r)
 	return err
 }
 

@@ -31,6 +31,7 @@ type collectOptions struct {
 	maxTokens, threads        int
 	unitPrompts               int
 	keepText, dryRun, jsonOut bool
+	ring                      ringOptions
 	data                      dataOptions
 	fleet                     fleetOptions
 	node                      nodeOptions
@@ -66,6 +67,7 @@ is lost). SIGUSR1: pause, starting nothing new; SIGUSR2: resume.
 	f.IntVar(&o.unitPrompts, "unit-prompts", 0, "prompts of a unit, the piece of work one node takes (0: 48 units or more, by tokens, model and bytes)")
 	f.BoolVar(&o.keepText, "keep-text", false, "keep the rendered prompt as a column")
 	o.data.flags(f)
+	o.ring.flags(f)
 	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be collected, with size, time and memory; write nothing")
 	f.BoolVar(&o.jsonOut, "json", false, "print the summary as JSON")
 	o.fleet.flags(f)
@@ -87,7 +89,7 @@ func (o collectOptions) check() error {
 	case o.unitPrompts < 0:
 		return fmt.Errorf("%w: --unit-prompts cannot be negative", errUsage)
 	}
-	return o.node.check()
+	return errors.Join(o.ring.check(), o.node.check())
 }
 
 func runCollect(ctx context.Context, o collectOptions, out io.Writer) error {
@@ -199,7 +201,7 @@ func (j *job) prepare() error {
 	}
 	ask := collector.Ask{Sites: sites, Layers: layers, Tokens: rule, Dtype: j.o.dtype, Template: j.o.data.opt.Template,
 		Choices: j.o.choices, MaxTokens: j.o.maxTokens, Limit: j.o.data.opt.Limit, KeepText: j.o.keepText, UnitPrompts: j.o.unitPrompts,
-		Compute: j.o.target.compute, Device: device, Corpus: in.corpus}
+		Compute: j.o.target.compute, Device: device, Corpus: in.corpus, Ring: j.o.ring.ring()}
 	j.node, err = node.NewJob(ask, m, in.prompts, in.spool, in.sum, j.o.data.name())
 	return err
 }

@@ -78,6 +78,7 @@ func runStatus(ctx context.Context, o statusOptions, out io.Writer) error {
 type progress struct {
 	coordinator.Progress
 	damaged []string
+	ring    string // what it waits for
 }
 
 // status asks the fleet, or lists the run.
@@ -98,7 +99,12 @@ func status(ctx context.Context, o statusOptions) (p progress, err error) {
 		return p, err
 	}
 	s, err := run.Look(ctx, st, plan)
-	return progress{coordinator.Progress{Done: s.Count(run.Present), Total: len(s.Units), ETA: -1}, s.Damaged}, err
+	if err != nil {
+		return p, err
+	}
+	p = progress{Progress: coordinator.Progress{Done: s.Count(run.Present) + s.Count(run.Deleted), Total: len(s.Units), ETA: -1}, damaged: s.Damaged}
+	p.ring, err = ringLine(ctx, st, plan)
+	return p, err
 }
 
 func printStatus(out io.Writer, o statusOptions, p progress) error {
@@ -121,6 +127,9 @@ func printStatus(out io.Writer, o statusOptions, p progress) error {
 	fmt.Fprintln(out, line)
 	for _, d := range p.damaged {
 		fmt.Fprintln(out, "damaged:", d)
+	}
+	if p.ring != "" {
+		fmt.Fprintln(out, p.ring)
 	}
 	if len(p.Nodes) == 0 {
 		return nil

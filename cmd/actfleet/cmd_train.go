@@ -34,6 +34,7 @@ type trainOptions struct {
 	resume, fork  bool
 	checkpoints   string // a directory or a bucket; "" is out
 	follow        bool
+	reader        string // of a ring
 	threads       int
 	jsonOut       bool
 	ranks         rankOptions
@@ -95,6 +96,7 @@ func (o *trainOptions) resumeFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.checkpoints, "checkpoints", "", "keep checkpoints here rather than in --out: a directory or s3://bucket/prefix")
 	f.BoolVar(&o.resume, "resume", false, "continue from the last checkpoint, or start from scratch if there is none")
 	f.BoolVar(&o.fork, "fork", false, "with --resume: continue even though the config has changed, and record the change in cfg.json")
+	f.StringVar(&o.reader, "reader", "", "with --follow: which of a ring's readers this training is (collect --ring --readers)")
 	o.ranks.flags(f)
 	f.BoolVar(&o.follow, "follow", false, "train while the run is being collected, waiting for the units needed; the order of rows is the same")
 }
@@ -186,7 +188,7 @@ func (o *trainOptions) load(ctx context.Context, kind string) (cfg recipe.Recipe
 func (o *trainOptions) job(dir string, runs []stream.Source, t tap.Tap, cfg recipe.Recipe) trainer.Job {
 	host, _ := os.Hostname() // "" is as good a name
 	return trainer.Job{Dir: dir, Runs: runs, Column: t.Column(""), Recipe: cfg,
-		Resume: o.resume, Fork: o.fork, Program: version(), Host: host, Now: time.Now}
+		Resume: o.resume, Fork: o.fork, Reader: o.reader, Program: version(), Host: host, Now: time.Now}
 }
 
 func runTrain(ctx context.Context, kind string, o trainOptions, out io.Writer) error {
@@ -219,6 +221,10 @@ func (o *trainOptions) train(ctx context.Context, jobs []trainer.Job, out io.Wri
 		return o.trainDistributed(ctx, jobs, out)
 	}
 	results, err := o.trainShown(ctx, jobs)
+	if errors.Is(err, trainer.ErrReaderEnded) && trainer.Ended(jobs) {
+		fmt.Fprintf(out, "%s is trained, and reader %s has ended\n", o.out, o.reader)
+		return nil
+	}
 	return o.show(jobs, results, err, out)
 }
 

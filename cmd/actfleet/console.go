@@ -87,6 +87,8 @@ func (c *console) Observe(e collector.Event) {
 		if c.meter.due() {
 			c.meter.show(c.line())
 		}
+	case "wait":
+		c.meter.show(c.line() + ", the ring is full: waiting " + e.Message)
 	case "leave", "error":
 		c.meter.last(c.line())
 	}
@@ -101,6 +103,8 @@ func (c *console) logEvent(e collector.Event) {
 		c.Debug("unit claimed", "unit", *e.Unit)
 	case "drop":
 		c.Info("unit dropped", "unit", *e.Unit) // why is said when the command ends
+	case "wait":
+		c.Info("the ring is full: waiting " + e.Message)
 	case "leave":
 		c.Info("node leaves", "node", c.fleet.ID)
 	case "commit":

@@ -6,6 +6,9 @@
 // no other unit, finishes the current one if measured times say that the grace period suffices, drops it otherwise,
 // leaves the fleet and exits.
 //
+// Of a ring (package run) a node looks at the store now and then, deletes what every reader has acknowledged, and begins
+// no unit that does not fit; when the ring is full it says which reader it waits for.
+//
 // Guarantees: nothing is written to a run that another plan made; whenever a node stops, and however, what it
 // committed is whole and what it did not commit leaves nothing; a log that cannot be written is an error at the end
 // and stops no work.

@@ -100,11 +100,18 @@ func (n *node) collect(ctx context.Context) (collector.Summary, error) {
 	d := n.readyToDrain(ctx)
 	defer d.close()
 	job, st := n.cfg.Job, n.cfg.Store
-	sum, err := collector.Collect(d.graceCtx, collector.Config{
+	ctx, release, err := n.keepRing(d.graceCtx)
+	if err != nil {
+		return collector.Summary{}, err
+	}
+	sum, err := collector.Collect(ctx, collector.Config{
 		Node: string(n.fleet.ID), Store: st, Plan: job.Plan, Input: job.Input, Model: job.Model, Fleet: n.fleet.Coordinator,
 		Lanes: n.lanes, Encode: n.cfg.Encode, Token: n.cfg.Token,
 		Stop: d.stopRequested, Drop: d.unitCtx, Observe: n.observe, Now: time.Now,
 	})
+	if last := release(); err == nil {
+		err = last
+	}
 	if err == nil {
 		err = n.finish(d.graceCtx)
 	}

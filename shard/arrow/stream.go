@@ -62,7 +62,7 @@ func survey(ctx context.Context, st store.Store, columns []string) (keys []strin
 	if err != nil {
 		return nil, p, err
 	}
-	done, err := run.Committed(ctx, st, plan)
+	done, err := run.Readable(ctx, st, plan)
 	if err != nil {
 		return nil, p, err
 	}

@@ -24,13 +24,16 @@ type CheckOptions struct {
 // Report is what Check found.
 type Report struct {
 	PlanID    string   `json:"plan_id"`
-	Units     int      `json:"units"`     // of the plan
-	Committed int      `json:"committed"` // shards that are there
-	Missing   []int    `json:"missing"`   // units without a shard
-	Complete  bool     `json:"complete"`  // the run has a manifest
+	Units     int      `json:"units"`          // of the plan
+	Committed int      `json:"committed"`      // shards that are there
+	Gone      int      `json:"gone,omitempty"` // shards of a ring that every reader has read
+	Missing   []int    `json:"missing"`        // units without a shard
+	Complete  bool     `json:"complete"`       // the run has a manifest
 	Rows      int64    `json:"rows"`
 	Bytes     int64    `json:"bytes"`
 	Damage    []string `json:"damage"` // one line each: which object, what is wrong
+
+	Readers []ReaderReport `json:"readers,omitempty"` // of a ring
 }
 
 // Sound reports whether nothing is damaged. A run that is not complete may be sound.
@@ -47,6 +50,8 @@ const maxDamage = 8
 //   - every page header is intact and every vector finite;
 //   - the statistics in the footer are those of the stored values, to the last bit;
 //   - nothing else lies among the shards;
+//   - of a ring: every unit is there, or gone with all that its readers put; what each reader acknowledged are the rows of
+//     the unit, each once;
 //   - no node made another shard of a unit (DivergedKey) than the committed one.
 //
 // Damage is in the report. The error says that checking itself was not possible: no plan, an unreachable store.
@@ -66,7 +71,10 @@ func Check(ctx context.Context, st store.Store, opt CheckOptions) (Report, error
 	if err != nil {
 		return Report{}, err
 	}
-	if err = c.units(ctx, sizes); err == nil {
+	if err = c.units(ctx, sizes); err == nil && p.Ring != nil {
+		err = c.checkRing(ctx)
+	}
+	if err == nil {
 		err = c.rivals(ctx)
 	}
 	slices.Sort(c.report.Damage)
@@ -89,6 +97,8 @@ type checker struct {
 	rule     tap.Rule
 	manifest map[string]UnitFile // nil without one
 	progress func(done, total int64)
+	ring     *RingState
+	tallies  []*Tally // by unit, of a ring's shards and tombstones
 
 	mu     sync.Mutex
 	done   int64
@@ -129,6 +139,10 @@ func (c *checker) list(ctx context.Context) (sizes []int64, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.ring, err = LookRing(ctx, c.store, c.plan); err != nil {
+		return nil, err
+	}
+	c.tallies = make([]*Tally, c.report.Units)
 	sizes = make([]int64, c.report.Units)
 	for u := range sizes {
 		sizes[u] = -1
@@ -144,7 +158,7 @@ func (c *checker) list(ctx context.Context) (sizes []int64, err error) {
 		c.report.Bytes += info.Size
 	}
 	for u, size := range sizes {
-		if size < 0 {
+		if size < 0 && !c.ring.gone[u] {
 			c.missing(u)
 		}
 	}
@@ -167,8 +181,12 @@ func (c *checker) units(ctx context.Context, sizes []int64) error {
 		}
 		g.Go(func() error {
 			err := c.unit(ctx, u)
-			if shard.IsDamage(err) {
+			switch {
+			case shard.IsDamage(err):
 				c.damage(UnitKey(u), "%v", err)
+				return nil
+			case errors.Is(err, store.ErrNotFound) && errors.Is(Gone(ctx, c.store, c.plan, u), ErrGone):
+				c.ring.there[u], c.ring.gone[u] = false, true // since the list
 				return nil
 			}
 			return err

@@ -39,15 +39,20 @@ func (c *checker) unit(ctx context.Context, u int) error {
 	for _, line := range f.Damage {
 		c.damage(key, "%s", line)
 	}
-	c.addRows(f.Rows)
+	c.addRows(u, f.Keys)
 	c.rows(u, f.Keys)
 	return nil
 }
 
-func (c *checker) addRows(n int64) {
+func (c *checker) addRows(u int, keys []shard.RowKey) {
+	var t Tally
+	for _, k := range keys {
+		t.Add(k.Row, k.Pos)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.report.Rows += n
+	c.report.Rows += t.Rows
+	c.tallies[u] = &t
 }
 
 // rows checks that the token rule gave exactly the rows that are there.

@@ -119,10 +119,25 @@ func describe(ctx context.Context, st store.Store, p Plan) (Manifest, error) {
 	for u := range m.Units {
 		g.Go(func() (err error) {
 			m.Units[u], err = describeUnit(ctx, st, m.PlanID, u)
+			if p.Ring != nil && err != nil {
+				m.Units[u], err = orGone(ctx, st, u, m.Units[u], err)
+			}
 			return err
 		})
 	}
 	return m, g.Wait()
+}
+
+// orGone is what the tombstone of a unit says whose shard could not be read, if there is one.
+func orGone(ctx context.Context, st store.Store, u int, f UnitFile, err error) (UnitFile, error) {
+	t, gone := ReadTombstone(ctx, st, u)
+	switch {
+	case gone == nil:
+		return t.UnitFile, nil
+	case errors.Is(gone, store.ErrNotFound):
+		return f, err
+	}
+	return f, errors.Join(err, gone)
 }
 
 func describeUnit(ctx context.Context, st store.Store, planID string, u int) (UnitFile, error) {

@@ -40,6 +40,7 @@ type Plan struct {
 	Vectors     []shard.Vector `json:"vectors"`
 	UnitPrompts int            `json:"unit_prompts,omitempty"` // asked for in each unit; 0: by what they cost
 	Units       []int64        `json:"units"`                  // boundaries: unit u is the data rows [Units[u], Units[u+1])
+	Ring        *Ring          `json:"ring,omitempty"`
 }
 
 // ModelRef names the language model.
@@ -149,7 +150,7 @@ func (p Plan) Validate() error {
 	if _, err := tap.ParseRule(p.Tokens); err != nil {
 		return fmt.Errorf("plan: %w", err)
 	}
-	return errors.Join(p.checkCounts(), p.checkLayers(), p.checkUnits())
+	return errors.Join(p.checkCounts(), p.checkLayers(), p.checkUnits(), p.Ring.check())
 }
 
 // maxCount bounds every number of a plan but rows: twice as much overflows nothing that is counted with it.

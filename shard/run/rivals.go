@@ -38,7 +38,7 @@ func Rivals(ctx context.Context, st store.Store, p Plan) ([]Rival, error) {
 		if r.SHA256, err = Digest(ctx, st, info.Key); err != nil {
 			return nil, err
 		}
-		r.Committed, err = Digest(ctx, st, UnitKey(u))
+		r.Committed, err = CommittedDigest(ctx, st, p, u)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package run
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -71,19 +72,31 @@ func ParsePlan(data []byte) (p Plan, err error) {
 	return p, nil
 }
 
-// Committed tells for each unit whether its shard is there.
+// Committed tells for each unit whether it has, or in a ring had, a shard.
 func Committed(ctx context.Context, st store.Store, p Plan) ([]bool, error) {
+	if p.Ring == nil {
+		return Readable(ctx, st, p)
+	}
+	s, err := LookRing(ctx, st, p)
+	if err != nil {
+		return nil, err
+	}
+	return s.Committed(), nil
+}
+
+// Readable tells for each unit whether its shard is there to be read.
+func Readable(ctx context.Context, st store.Store, p Plan) ([]bool, error) {
 	infos, err := st.List(ctx, actsPrefix)
 	if err != nil {
 		return nil, err
 	}
-	done := make([]bool, p.NumUnits())
+	there := make([]bool, p.NumUnits())
 	for _, info := range infos {
-		if u, ok := ParseUnitKey(info.Key); ok && u < len(done) {
-			done[u] = true
+		if u, ok := ParseUnitKey(info.Key); ok && u < len(there) {
+			there[u] = true
 		}
 	}
-	return done, nil
+	return there, nil
 }
 
 // PlanMismatch says that a run holds another plan than the one asked for. It is an ErrOtherPlan.
@@ -108,12 +121,14 @@ var derived = []string{"batch_tokens", "data.input", "data.rows", "model.hidden"
 func (p Plan) Difference(run Plan) []string {
 	here, there := flatten(p), flatten(run)
 	var lines, follow []string
-	for _, field := range slices.Sorted(maps.Keys(here)) {
+	fields := maps.Clone(here)
+	maps.Copy(fields, there)
+	for _, field := range slices.Sorted(maps.Keys(fields)) {
 		a, b := here[field], there[field]
 		if a == b {
 			continue
 		}
-		line := fmt.Sprintf("%s: %s here, %s in the run", field, brief(a), brief(b))
+		line := fmt.Sprintf("%s: %s here, %s in the run", field, brief(orNone(a)), brief(orNone(b)))
 		if slices.Contains(derived, field) {
 			follow = append(follow, line)
 		} else {
@@ -125,6 +140,9 @@ func (p Plan) Difference(run Plan) []string {
 	}
 	return lines
 }
+
+// orNone is the value of a field that a plan may leave out.
+func orNone(value string) string { return cmp.Or(value, "none") }
 
 // flatten turns a plan into its fields: dotted names and JSON values.
 func flatten(p Plan) map[string]string {

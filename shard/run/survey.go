@@ -19,6 +19,7 @@ const (
 	Missing State = iota // no object has its key
 	Present              // an object of a possible size has its key
 	Damaged              // an object has its key that cannot be its shard
+	Deleted              // a ring's: every reader has read it
 )
 
 // Survey is what a listing of a run tells, sizes included. No shard is opened: Check does that.
@@ -47,6 +48,13 @@ func Look(ctx context.Context, st store.Store, p Plan) (Survey, error) {
 	if err != nil {
 		return Survey{}, err
 	}
+	if p.Ring != nil {
+		gone, err := st.List(ctx, ringPrefix+goneDir+"/")
+		if err != nil {
+			return Survey{}, err
+		}
+		infos = append(infos, gone...)
+	}
 	s := SurveyOf(p, m, infos)
 	if unusable != "" {
 		s.Damaged = append([]string{unusable}, s.Damaged...)
@@ -63,6 +71,12 @@ func SurveyOf(p Plan, m Manifest, listed []store.Info) Survey {
 	}
 	rule, _ := tap.ParseRule(p.Tokens) // of a plan that was validated
 	for _, info := range listed {
+		if who, u, ok := parseRingKey(info.Key); ok && p.Ring != nil && who == goneDir && u >= 0 && u < len(s.Units) {
+			if s.Units[u] == Missing {
+				s.Units[u] = Deleted
+			}
+			continue
+		}
 		u, ok := ParseUnitKey(info.Key)
 		if !ok || u >= len(s.Units) {
 			s.Stray = append(s.Stray, info.Key)
@@ -108,11 +122,11 @@ func (s Survey) Count(state State) (n int) {
 	return n
 }
 
-// Done tells for each unit whether its shard is there.
+// Done tells for each unit whether its shard is there, or was and is not needed any more.
 func (s Survey) Done() []bool {
 	done := make([]bool, len(s.Units))
 	for u, state := range s.Units {
-		done[u] = state == Present
+		done[u] = state == Present || state == Deleted
 	}
 	return done
 }

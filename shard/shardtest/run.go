@@ -23,6 +23,7 @@ type Run struct {
 	Vectors []shard.Vector
 	Tokens  string // the token rule: last, all, …
 	Units   int    // the rows are shared out evenly
+	Ring    *run.Ring
 	// Fill writes the vector of a column (index into Vectors) at a token. Nil leaves it to this package.
 	Fill func(column int, row int64, pos int32, dst []float32)
 }
@@ -31,7 +32,7 @@ type Run struct {
 func (r Run) Plan() run.Plan {
 	scalars := append(shard.BaseScalars(), shard.Scalar{Name: "label", Type: shard.Int32}, shard.Scalar{Name: "group", Type: shard.String},
 		shard.Scalar{Name: "split", Type: shard.String}, shard.Scalar{Name: "p_yes", Type: shard.Float32})
-	return Plan(run.Plan{Data: run.DataRef{Name: "made", Rows: int64(len(r.Rows))}, Tokens: r.Tokens, Scalars: scalars, Vectors: r.Vectors}, r.Units)
+	return Plan(run.Plan{Ring: r.Ring, Data: run.DataRef{Name: "made", Rows: int64(len(r.Rows))}, Tokens: r.Tokens, Scalars: scalars, Vectors: r.Vectors}, r.Units)
 }
 
 // Plan completes a plan: its format, and units that share out its data rows evenly.

@@ -15,6 +15,9 @@
 // A stream that waits (Config.Wait) follows a collection: it needs a span's units when
 // it comes to the span, and the first epoch takes the spans in their order.
 //
+// Of a ring the stream reads one epoch, closes units behind the cursor so that what is deleted frees its bytes, and tells
+// of every row whether it was handed out or left out. A cursor knows its span: no earlier unit is opened to go on.
+//
 // Guaranteed: the order of rows is a pure function of (runs, Config without Prefetch
 // and Wait), the same while a run grows and later; each epoch hands out each kept row
 // exactly once; a stream that seeks to a cursor gives exactly what would have followed

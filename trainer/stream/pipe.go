@@ -14,11 +14,11 @@ func (s *Stream) loader(ctx context.Context, p *pipe, from Cursor) (err error) {
 		close(p.loaded)
 	}()
 	for e := from.Epoch; s.cfg.Epochs == 0 || e < s.cfg.Epochs; e++ {
-		first := 0
-		if e == from.Epoch {
-			first = from.Window
+		if e > from.Epoch {
+			from = Cursor{Epoch: e}
 		}
-		kept, last, err := s.loadEpoch(ctx, p, e, first)
+		first := from.Window
+		kept, last, err := s.loadEpoch(ctx, p, from)
 		if err != nil {
 			return err
 		}
@@ -32,18 +32,19 @@ func (s *Stream) loader(ctx context.Context, p *pipe, from Cursor) (err error) {
 	return nil
 }
 
-// loadEpoch reads the windows of an epoch from one on, and returns the rows it kept and
+// loadEpoch reads the windows of an epoch from a cursor's on, and returns the rows it kept and
 // how many windows there are.
-func (s *Stream) loadEpoch(ctx context.Context, p *pipe, epoch, first int) (kept, last int, err error) {
-	for n := range s.spans() {
-		parts := s.span(epoch, n)
+func (s *Stream) loadEpoch(ctx context.Context, p *pipe, from Cursor) (kept, last int, err error) {
+	epoch, last := from.Epoch, from.Before
+	for n := from.Span; n < s.spans(); n++ {
+		parts, before := s.span(epoch, n), last
 		if err := s.ensure(ctx, parts); err != nil {
 			return 0, 0, err
 		}
 		groups := listGroups(parts)
 		order := spanOrder(s.cfg.Seed, epoch, n, len(groups))
 		for i := range windows(len(groups), s.cfg.ShuffleWindow) {
-			if last++; last <= first {
+			if last++; last <= from.Window {
 				continue
 			}
 			w, err := receive(ctx, p.spent)
@@ -53,6 +54,7 @@ func (s *Stream) loadEpoch(ctx context.Context, p *pipe, epoch, first int) (kept
 			if err := w.load(ctx, groups, nth(order, i, s.cfg.ShuffleWindow), s.cfg, epoch, last-1); err != nil {
 				return 0, 0, fmt.Errorf("read %s: %w", s.cfg.Column, err)
 			}
+			w.span, w.before = n, before
 			kept += len(w.refs)
 			if err := send(ctx, p.loaded, w); err != nil {
 				return 0, 0, err
@@ -76,9 +78,13 @@ func (s *Stream) packer(ctx context.Context, p *pipe, from Cursor) error {
 		if at.Offset > len(w.refs) {
 			return fmt.Errorf("read %s: %w", s.cfg.Column, ErrCursor)
 		}
-		at.Window = w.index
+		if err := s.closeBefore(w.span); err != nil {
+			return err
+		}
+		at.Window, at.Span, at.Before = w.index, w.span, w.before
 		if w.epoch == 0 && at.Offset == 0 {
 			p.leftOut.add(w.leftOut)
+			p.unread = merge(p.unread, w.unread)
 		}
 		for at.Offset < len(w.refs) {
 			if err := s.fill(ctx, p, w, &at); err != nil {
@@ -89,6 +95,9 @@ func (s *Stream) packer(ctx context.Context, p *pipe, from Cursor) error {
 		if err := send(ctx, p.spent, w); err != nil {
 			return err
 		}
+	}
+	if p.current != nil {
+		p.current.LeftOut, p.unread = merge(p.current.LeftOut, p.unread), nil
 	}
 	if p.failed { // a short batch is for the end of an epoch only
 		return nil
@@ -104,12 +113,13 @@ func (s *Stream) fill(ctx context.Context, p *pipe, w *shuffleWindow, at *Cursor
 		if err != nil {
 			return err
 		}
-		b.X, b.Keys, b.Sink, b.N, b.Dropped, b.OverNorm, b.Sinks = b.X[:0], b.Keys[:0], b.Sink[:0], 0, 0, 0, 0
+		b.X, b.Keys, b.Sink, b.N, b.Dropped, b.OverNorm, b.Sinks, b.LeftOut = b.X[:0], b.Keys[:0], b.Sink[:0], 0, 0, 0, 0, nil
 		p.current = b
 	}
 	b := p.current
 	b.Dropped, b.OverNorm, b.Sinks = b.Dropped+p.leftOut.dropped, b.OverNorm+p.leftOut.overNorm, b.Sinks+p.leftOut.sinks
 	p.leftOut = leftOut{}
+	b.LeftOut, p.unread = merge(b.LeftOut, p.unread), nil
 	first, past := s.share()
 	end := min(len(w.refs), at.Offset+s.cfg.Batch-len(b.Keys))
 	for _, r := range w.refs[at.Offset:end] {

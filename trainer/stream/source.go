@@ -37,6 +37,7 @@ var _ unit = (*shard.Reader)(nil)
 // part is one open unit with what the stream resolved in its schema.
 type part struct {
 	unit
+	place       int // in the first epoch
 	run, number int // index of the Source, number of the unit in its plan
 	columns     []column
 	width       int // of all columns
@@ -75,6 +76,9 @@ func listParts(runs []Source) (parts []*part) {
 		}
 	}
 	slices.SortStableFunc(parts, func(a, b *part) int { return cmp.Compare(place[a], place[b]) })
+	for i, p := range parts {
+		p.place = i
+	}
 	return parts
 }
 

@@ -124,6 +124,11 @@ func (s *Stream) open(ctx context.Context, p *part) error {
 	src := s.runs[p.run]
 	for {
 		r, err := shard.Open(ctx, src.Store, run.UnitKey(p.number))
+		if errors.Is(err, store.ErrNotFound) {
+			if err := run.Gone(ctx, src.Store, src.Plan, p.number); err != nil {
+				return err
+			}
+		}
 		switch {
 		case errors.Is(err, store.ErrNotFound) && s.cfg.Wait != nil:
 			if err := s.cfg.Wait(ctx, p.number); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"actfleet/shard/run"
 	"actfleet/trainer/coder"
 )
 
@@ -38,14 +39,20 @@ type Config struct {
 	// Wait, when set, is called while a unit that is needed next is not there yet, and
 	// returns when it is time to look again. Without it a missing unit is an error.
 	Wait func(ctx context.Context, unit int) error
+
+	once bool // a ring is read: batches tell what was left out, and units are closed behind the cursor
 }
 
 // Cursor is a place in the order of rows: Offset kept rows of window Window of
-// epoch Epoch have been handed out.
+// epoch Epoch have been handed out. The window is of span Span, before which the epoch
+// has Before windows; no unit of an earlier span is needed to go on. Zeros stand for
+// the first span: then windows are counted from there.
 type Cursor struct {
 	Epoch  int `json:"epoch"`
 	Window int `json:"window"`
 	Offset int `json:"offset"`
+	Span   int `json:"span,omitempty"`
+	Before int `json:"before,omitempty"`
 }
 
 // Batch is rows of one column, or of several side by side: all of a batch, or after Share the N of them from From on.
@@ -62,6 +69,8 @@ type Batch struct {
 	// Rows met before or within it, each once and so in the first epoch alone: Dropped because a value was not finite,
 	// OverNorm because of MaxNorm, and Sinks, which are left out too unless the Config has another way with them.
 	Dropped, OverNorm, Sinks int
+	// LeftOut are the rows of a ring's units that were left out before or within it, for whatever reason.
+	LeftOut map[int]run.Tally
 
 	end Cursor
 }
@@ -96,6 +105,9 @@ var (
 // opens the units of the first span, for which it waits.
 func Open(ctx context.Context, runs []Source, cfg Config) (s *Stream, err error) {
 	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	if err := cfg.checkRing(runs); err != nil {
 		return nil, err
 	}
 	s = &Stream{cfg: cfg, runs: runs, parts: listParts(runs)}
@@ -175,7 +187,8 @@ func (s *Stream) Cursor() Cursor { return s.cursor }
 
 // Seek continues at a cursor of a stream with the same runs and Config.
 func (s *Stream) Seek(c Cursor) error {
-	if c.Epoch < 0 || c.Offset < 0 || c.Window < 0 || c.Window > s.mostWindows() {
+	if c.Epoch < 0 || c.Offset < 0 || c.Window < 0 || c.Window > s.mostWindows() ||
+		c.Before < 0 || c.Before > c.Window || c.Span < 0 || c.Span >= s.spans() {
 		return fmt.Errorf("%w: %+v is outside %d windows", ErrCursor, c, s.mostWindows())
 	}
 	err := s.stop()
@@ -251,6 +264,7 @@ type pipe struct {
 	free    chan *Batch         // Next → packer
 	current *Batch              // being packed
 	leftOut leftOut             // in the first epoch, of windows since a batch was begun
+	unread  map[int]run.Tally   // likewise, of a ring, whatever left them out
 	failed  bool                // the loader ended early; read after loaded is closed
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"actfleet/internal/mapped"
 	"actfleet/shard"
+	"actfleet/shard/run"
 )
 
 // Key says where a row comes from.
@@ -23,6 +24,8 @@ type Key struct {
 // shuffleWindow is the row groups mixed together, with its kept rows in their final order.
 type shuffleWindow struct {
 	epoch, index int
+	span, before int               // its span, and the windows of the epoch before that
+	unread       map[int]run.Tally // rows of a ring's units that are not kept
 	slots        []slot
 	refs         []ref
 	leftOut
@@ -47,8 +50,9 @@ type slot struct {
 	rows []int64
 	pos  []int32
 
-	kept []int32 // rows that are handed out
-	sink []bool  // of every row that was judged
+	kept   []int32   // rows that are handed out
+	sink   []bool    // of every row that was judged
+	unread run.Tally // of a ring, the rows that are not kept
 	leftOut
 }
 
@@ -81,8 +85,12 @@ func (w *shuffleWindow) load(ctx context.Context, groups []group, which []int, c
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	for i := range which {
+	w.unread = nil
+	for i, at := range which {
 		s := &w.slots[i]
+		if cfg.once {
+			w.unread = merge(w.unread, map[int]run.Tally{groups[at].part.number: s.unread})
+		}
 		for _, row := range s.kept {
 			w.refs = append(w.refs, ref{int32(i), row})
 		}
@@ -100,6 +108,9 @@ func (s *slot) load(g group, cfg Config) (err error) {
 	cols, err := p.Scalars(g.index, p.match.columns...)
 	if err != nil {
 		return err
+	}
+	if cfg.once {
+		defer func() { s.unread = tallyOthers(g.rows, s.kept, cols[colRow].([]int64), cols[colPos].([]int32)) }()
 	}
 	for r := range g.rows {
 		if p.match.keep(cols, r) {
