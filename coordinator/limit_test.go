@@ -12,7 +12,7 @@ func TestLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := DefaultConfig()
 		cfg.Node, cfg.Units, cfg.PlanID = "n", 5, "plan"
-				c, err := New(cfg, newLedger(5), Alone("n", "h", "plan", 5))
+		c, err := New(cfg, newLedger(5), Alone("n", "h", "plan", 5))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path/filepath"
 	"strings"
@@ -190,21 +189,6 @@ func (t *training) save(ctx context.Context) error {
 	return export(t.learner, filepath.Join(t.Dir, coder.WeightsFile))
 }
 
-// stopped writes a checkpoint when the reason is that ctx has ended. Between two
-// steps the learner's window is empty, so nothing is lost.
-func (t *training) stopped(ctx context.Context, err error) error {
-	if errors.Is(err, io.EOF) {
-		return t.ranOut(ctx)
-	}
-	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
-		return err
-	}
-	if err := t.checkpoint(ctx); err != nil {
-		return fmt.Errorf("interrupted at step %d: %w", t.Step, err)
-	}
-	return fmt.Errorf("step %d of %d: %w", t.Step, t.Recipe.Loop.Steps, ErrInterrupted)
-}
-
 // export writes the weights of a learner.
 func export(l Learner, path string) error {
 	switch l := l.(type) {
@@ -214,4 +198,12 @@ func export(l Learner, path string) error {
 		return l.Export().Save(path)
 	}
 	return fmt.Errorf("export %T: unknown learner", l)
+}
+
+// ranOut ends a training that needs more rows than its ring has.
+func (t *training) ranOut(ctx context.Context) error {
+	if err := t.checkpoint(ctx); err != nil {
+		return err
+	}
+	return fmt.Errorf("the ring has no more rows after step %d of %d, and is read once: end with --resume --fork --set steps=%d", t.Step, t.Recipe.Loop.Steps, t.Step)
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
+	"actfleet/shard/run"
 	"actfleet/trainer/coder"
 	"actfleet/trainer/optim"
 	"actfleet/trainer/ranks"
@@ -212,4 +214,42 @@ func (t *training) later(err error) error {
 	}
 	t.pending = err
 	return nil
+}
+
+// leftSpan tells whether a training has read the last row of a span of a ring since its last checkpoint.
+func (t *training) leftSpan() bool { return t.Reader != "" && t.Cursor.Span > t.safe.Span }
+
+// tally counts the rows of a ring that a batch has brought.
+func (t *training) tally(b *stream.Batch) {
+	if t.Reader == "" {
+		return
+	}
+	if t.Read == nil {
+		t.Read = map[int]run.Tally{}
+	}
+	for _, k := range b.Keys {
+		sum := t.Read[int(k.Unit)]
+		sum.Add(k.Prompt, k.Pos)
+		t.Read[int(k.Unit)] = sum
+	}
+	for u, left := range b.LeftOut {
+		sum := t.Read[u]
+		sum.Merge(left)
+		t.Read[u] = sum
+	}
+}
+
+// stopped writes a checkpoint when the reason is that ctx has ended. Between two
+// steps the learner's window is empty, so nothing is lost.
+func (t *training) stopped(ctx context.Context, err error) error {
+	if errors.Is(err, io.EOF) {
+		return t.ranOut(ctx)
+	}
+	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
+		return err
+	}
+	if err := t.checkpoint(ctx); err != nil {
+		return fmt.Errorf("interrupted at step %d: %w", t.Step, err)
+	}
+	return fmt.Errorf("step %d of %d: %w", t.Step, t.Recipe.Loop.Steps, ErrInterrupted)
 }

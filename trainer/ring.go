@@ -107,37 +107,6 @@ func checkReader(j Job, ring stream.Source) error {
 	return nil
 }
 
-// tally counts the rows of a ring that a batch has brought.
-func (t *training) tally(b *stream.Batch) {
-	if t.Reader == "" {
-		return
-	}
-	if t.Read == nil {
-		t.Read = map[int]run.Tally{}
-	}
-	for _, k := range b.Keys {
-		sum := t.Read[int(k.Unit)]
-		sum.Add(k.Prompt, k.Pos)
-		t.Read[int(k.Unit)] = sum
-	}
-	for u, left := range b.LeftOut {
-		sum := t.Read[u]
-		sum.Merge(left)
-		t.Read[u] = sum
-	}
-}
-
-// leftSpan tells whether a training has read the last row of a span of a ring since its last checkpoint.
-func (t *training) leftSpan() bool { return t.Reader != "" && t.Cursor.Span > t.safe.Span }
-
-// ranOut ends a training that needs more rows than its ring has.
-func (t *training) ranOut(ctx context.Context) error {
-	if err := t.checkpoint(ctx); err != nil {
-		return err
-	}
-	return fmt.Errorf("the ring has no more rows after step %d of %d, and is read once: end with --resume --fork --set steps=%d", t.Step, t.Recipe.Loop.Steps, t.Step)
-}
-
 // beginRing refuses a training that has not read, in its checkpoint, what its reader acknowledged.
 func (s *session) beginRing(ctx context.Context) {
 	r := s.ring

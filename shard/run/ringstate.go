@@ -123,16 +123,6 @@ func (s *RingState) Acknowledged(reader string, u int) bool { return s.acks[read
 // Ended tells whether a reader needs no more.
 func (s *RingState) Ended(reader string) bool { return s.ended[reader] }
 
-// due tells whether a shard is there that nobody needs.
-func (s *RingState) due(u int) bool {
-	for _, r := range s.plan.Ring.Readers {
-		if !s.released(r, u) {
-			return false
-		}
-	}
-	return s.there[u]
-}
-
 // ErrGone says that a unit's shard was deleted because every reader of its ring had acknowledged it.
 var ErrGone = errors.New("every reader has acknowledged it, and it is deleted")
 

@@ -147,3 +147,13 @@ func CommittedDigest(ctx context.Context, st store.Store, p Plan, u int) (string
 	}
 	return sum, err
 }
+
+// due tells whether a shard is there that nobody needs.
+func (s *RingState) due(u int) bool {
+	for _, r := range s.plan.Ring.Readers {
+		if !s.released(r, u) {
+			return false
+		}
+	}
+	return s.there[u]
+}

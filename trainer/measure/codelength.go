@@ -1,7 +1,6 @@
 package measure
 
 import (
-	"cmp"
 	"math"
 	"slices"
 
@@ -127,17 +126,4 @@ func (r *saeCodeLength) Metrics() map[string]float64 {
 		}
 	}
 	return m
-}
-
-// rank sorts points by bits, then fvu, and marks those that no other beats.
-func rank(points []Point) {
-	slices.SortStableFunc(points, func(a, b Point) int {
-		return cmp.Or(cmp.Compare(a.Bits, b.Bits), cmp.Compare(a.Metrics["fvu"], b.Metrics["fvu"]))
-	})
-	least := math.Inf(1)
-	for i, p := range points {
-		if v := p.Metrics["fvu"]; v < least {
-			points[i].Front, least = true, v
-		}
-	}
 }

@@ -1,10 +1,13 @@
 package measure
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"actfleet/trainer/coder"
@@ -147,4 +150,17 @@ func openCodeLength(dir string, c coder.Card, coefBits int) (Meter, error) {
 		return &vq.Eval{Coder: coder}, err
 	}
 	return nil, fmt.Errorf("a coder of kind %q has no rate: only sae and vq reconstruct", c.Kind)
+}
+
+// rank sorts points by bits, then fvu, and marks those that no other beats.
+func rank(points []Point) {
+	slices.SortStableFunc(points, func(a, b Point) int {
+		return cmp.Or(cmp.Compare(a.Bits, b.Bits), cmp.Compare(a.Metrics["fvu"], b.Metrics["fvu"]))
+	})
+	least := math.Inf(1)
+	for i, p := range points {
+		if v := p.Metrics["fvu"]; v < least {
+			points[i].Front, least = true, v
+		}
+	}
 }

@@ -111,29 +111,6 @@ func (s *slot) eachNorm(x []float32, use func(c int, norm float64, x []float32))
 	}
 }
 
-// judge finds the sinks among the kept rows, and removes those that are to be left out.
-func (s *slot) judge(cfg Config) {
-	s.sink = slices.Grow(s.sink[:0], len(s.rows))[:len(s.rows)]
-	x := make([]float32, s.part.width)
-	s.kept = slices.DeleteFunc(s.kept, func(row int32) bool {
-		s.decode(x, row)
-		over, sink := false, false
-		s.eachNorm(x, func(c int, norm float64, _ []float32) {
-			n := cfg.Norms[c]
-			over = over || cfg.MaxNorm > 0 && norm > cfg.MaxNorm*n.Median
-			sink = sink || cfg.Sinks != "" && n.Sink(norm, s.pos[row])
-		})
-		s.sink[row] = sink
-		switch {
-		case sink:
-			s.sinks++
-		case over:
-			s.overNorm++
-		}
-		return over || sink && cfg.Sinks == DropSinks
-	})
-}
-
 // clip shortens the vectors of a sink to the median norm.
 func (s *slot) clip(x []float32, norms []coder.Norms) {
 	s.eachNorm(x, func(c int, norm float64, x []float32) {
@@ -144,14 +121,4 @@ func (s *slot) clip(x []float32, norms []coder.Norms) {
 			x[j] *= float32(norms[c].Median / norm)
 		}
 	})
-}
-
-// leaves tells whether the rows of a token position are left out together.
-func (c Config) leaves(pos int32) bool {
-	return c.Sinks == DropSinks && slices.ContainsFunc(c.Norms, func(n coder.Norms) bool { return n.At(pos) })
-}
-
-// leavesSome tells whether there is such a position.
-func (c Config) leavesSome() bool {
-	return c.Sinks == DropSinks && slices.ContainsFunc(c.Norms, func(n coder.Norms) bool { return len(n.Positions) > 0 })
 }

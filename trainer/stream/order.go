@@ -58,16 +58,6 @@ const (
 	groupsOf = -1
 )
 
-// spanOrder is the permutation of the n groups of a span in an epoch.
-func spanOrder(seed uint64, epoch, span, n int) []int {
-	p := make([]int, n)
-	for i := range p {
-		p[i] = i
-	}
-	shuffle(rng(seed, epoch, groupsOf-span), p)
-	return p
-}
-
 // windows is the number of windows of w groups that n groups make.
 func windows(n, w int) int { return (n + w - 1) / w }
 

@@ -186,3 +186,18 @@ func receive[T any](ctx context.Context, c <-chan T) (T, error) {
 		return zero, ctx.Err()
 	}
 }
+
+func (w *shuffleWindow) key(r ref) Key {
+	s := &w.slots[r.slot]
+	return Key{int32(s.part.run), int32(s.part.number), s.rows[r.row], s.pos[r.row]}
+}
+
+// spanOrder is the permutation of the n groups of a span in an epoch.
+func spanOrder(seed uint64, epoch, span, n int) []int {
+	p := make([]int, n)
+	for i := range p {
+		p[i] = i
+	}
+	shuffle(rng(seed, epoch, groupsOf-span), p)
+	return p
+}

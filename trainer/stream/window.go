@@ -215,7 +215,25 @@ func (s *slot) decode(dst []float32, row int32) {
 	}
 }
 
-func (w *shuffleWindow) key(r ref) Key {
-	s := &w.slots[r.slot]
-	return Key{int32(s.part.run), int32(s.part.number), s.rows[r.row], s.pos[r.row]}
+// judge finds the sinks among the kept rows, and removes those that are to be left out.
+func (s *slot) judge(cfg Config) {
+	s.sink = slices.Grow(s.sink[:0], len(s.rows))[:len(s.rows)]
+	x := make([]float32, s.part.width)
+	s.kept = slices.DeleteFunc(s.kept, func(row int32) bool {
+		s.decode(x, row)
+		over, sink := false, false
+		s.eachNorm(x, func(c int, norm float64, _ []float32) {
+			n := cfg.Norms[c]
+			over = over || cfg.MaxNorm > 0 && norm > cfg.MaxNorm*n.Median
+			sink = sink || cfg.Sinks != "" && n.Sink(norm, s.pos[row])
+		})
+		s.sink[row] = sink
+		switch {
+		case sink:
+			s.sinks++
+		case over:
+			s.overNorm++
+		}
+		return over || sink && cfg.Sinks == DropSinks
+	})
 }
