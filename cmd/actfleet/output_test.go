@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -44,6 +45,11 @@ func TestFullOutputIsAnError(t *testing.T) {
 // A hangup is as good as any other way to say stop; nohup still is no hangup.
 func TestHangupStops(t *testing.T) {
 	t.Parallel()
+	// A child inherits what its parent ignores, so under nohup this test would wait for a training that never stops; a
+	// signal that the parent handles is not ignored by the child.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	run, out := oneSite(t), filepath.Join(t.TempDir(), "sae")
 	p := start(t, training(run, out, "--set", "steps=1000000", "--set", "checkpoint_steps=1000000")...)
 	untilExists(t, filepath.Join(out, "metrics.jsonl"))
