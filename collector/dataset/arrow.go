@@ -47,6 +47,9 @@ func arrowOptions() []ipc.Option {
 
 func newArrowFile(f *os.File) (r *arrowReader, err error) {
 	defer rescueArrow(&err)
+	if err := checkFileSchema(f); err != nil {
+		return nil, err
+	}
 	file, err := ipc.NewFileReader(f, arrowOptions()...)
 	if err != nil {
 		return nil, arrowError(err)
@@ -63,6 +66,9 @@ func newArrowFile(f *os.File) (r *arrowReader, err error) {
 
 func newArrowStream(in io.Reader) (r *arrowReader, err error) {
 	defer rescueArrow(&err)
+	if in, err = checkStreamSchema(in); err != nil {
+		return nil, err
+	}
 	stream, err := ipc.NewReader(in, arrowOptions()...)
 	if err != nil {
 		return nil, arrowError(err)
