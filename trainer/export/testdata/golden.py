@@ -11,7 +11,11 @@ import warnings
 os.environ["SPARSIFY_DISABLE_TRITON"] = "1"  # no GPU is needed
 warnings.filterwarnings("ignore")
 
-import torch
+try:
+    import torch
+except ImportError as missing:
+    print(missing)
+    sys.exit(77)  # not there
 
 SMALL = {"d_in": 4, "d_sae": 6, "dtype": "float32"}
 
