@@ -23,4 +23,7 @@
 // string column of "". In CSV every field is text: a column is int64, float64 or bool when every non-empty field
 // reads as one, and an empty field is a missing value. Lists, structs and bytes are left out, and listed. A column
 // with a reserved name is stored with the prefix data_.
+//
+// A source may be hostile: an Arrow schema is walked before memory is made for what it claims, and one Arrow buffer
+// takes at most 4 GiB.
 package dataset
