@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	. "actfleet/shard"
 	"actfleet/shard/run"
+	"actfleet/shard/shardtest"
 	"actfleet/shard/store"
 	"actfleet/shard/store/local"
 	"actfleet/shard/store/mem"
@@ -39,59 +41,33 @@ func goldenPlan() run.Plan {
 	}
 }
 
-// goldenBlocks makes the rows of a unit by arithmetic alone: data row r has r%4+1 tokens.
-func goldenBlocks(p run.Plan, u int) []*Block {
-	blocks := []*Block{NewBlock(p.Schema())}
-	lo, hi := p.UnitRange(u)
-	for row := lo; row < hi; row++ {
-		n := int32(row%4 + 1)
-		for pos := range n {
-			if blocks[len(blocks)-1].Rows == RowGroupRows {
-				blocks = append(blocks, NewBlock(p.Schema()))
+// goldenFill gives the values by arithmetic alone: data row r has r%4+1 tokens.
+func goldenFill() shardtest.Fill {
+	return shardtest.Fill{
+		Tokens: func(row int64) int { return int(row%4 + 1) },
+		Scalar: goldenScalar,
+		Vector: func(column string, at RowKey, dst []float32) {
+			c := slices.IndexFunc(goldenPlan().Vectors, func(v Vector) bool { return v.Name == column })
+			for j := range dst {
+				dst[j] = float32((goldenKey(at)*31+int64(j)*7+int64(c))%97-48) / 8
 			}
-			goldenRow(blocks[len(blocks)-1], p.Schema(), RowKey{row, pos, n})
-		}
-	}
-	return blocks
-}
-
-func goldenRow(b *Block, s Schema, at RowKey) {
-	i := b.Rows
-	b.Rows++
-	key := at.Row*10 + int64(at.Pos)
-	scalars := []any{at.Row, at.Pos, at.Tokens, int32(key % 50), "tök" + string(rune('a'+key%26)), key%3 == 0, "group " + string(rune('A'+at.Row%5)),
-		float32(key) / 8, float64(key) / 7, -key}
-	for c, v := range scalars {
-		setScalar(b.Scalars[c], i, v)
-	}
-	for c, v := range s.Vectors {
-		src := make([]float32, v.Width)
-		for j := range src {
-			src[j] = float32((key*31+int64(j)*7+int64(c))%97-48) / 8
-		}
-		pack := PackF16
-		if v.Dtype == F32 {
-			pack = PackF32
-		}
-		b.Stats[c].Merge(pack(b.Vectors[c][i*v.RowBytes():], src))
+		},
 	}
 }
 
-func setScalar(column any, i int, v any) {
-	switch c := column.(type) {
-	case []int64:
-		c[i] = v.(int64)
-	case []int32:
-		c[i] = v.(int32)
-	case []float32:
-		c[i] = v.(float32)
-	case []float64:
-		c[i] = v.(float64)
-	case []bool:
-		c[i] = v.(bool)
-	case []string:
-		c[i] = v.(string)
-	}
+func goldenKey(at RowKey) int64 { return at.Row*10 + int64(at.Pos) }
+
+func goldenScalar(column string, at RowKey) any {
+	key := goldenKey(at)
+	return map[string]any{"row": at.Row, "pos": at.Pos, "n_tokens": at.Tokens, "token_id": int32(key % 50), "token": "tök" + string(rune('a'+key%26)),
+		"label": key%3 == 0, "group": "group " + string(rune('A'+at.Row%5)), "p_no": float32(key) / 8, "score": float64(key) / 7, "choice": -key}[column]
+}
+
+// goldenBlocks makes the rows of a unit.
+func goldenBlocks(t *testing.T, p run.Plan, u int) []*Block {
+	t.Helper()
+	f := goldenFill()
+	return f.Blocks(p.Schema(), f.Keys(t, p, u))
 }
 
 // goldenRun writes the run. Its first vector column has pages of 128 rows, as a wide column has.
@@ -108,7 +84,7 @@ func goldenRun(t *testing.T) (store.Store, run.Plan) {
 			t.Fatal(err)
 		}
 		w.SetPageRows(0, 128)
-		for _, b := range goldenBlocks(p, u) {
+		for _, b := range goldenBlocks(t, p, u) {
 			if err := w.WriteBlock(b); err != nil {
 				t.Fatal(err)
 			}
@@ -166,7 +142,7 @@ func TestGoldenOpens(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wantGolden(t, r, goldenBlocks(p, u))
+		wantGolden(t, r, goldenBlocks(t, p, u))
 		if err := r.Close(); err != nil {
 			t.Error(err)
 		}
