@@ -1,51 +1,27 @@
 package analysis
 
 import (
-	"context"
 	"errors"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"actfleet/analysis/mirror"
 	"actfleet/shard"
 	"actfleet/shard/run"
+	"actfleet/shard/shardtest"
 	"actfleet/shard/store"
 	"actfleet/shard/store/local"
 )
 
-// counted is a store that counts the bytes read.
-type counted struct {
-	store.Store
-	read atomic.Int64
-}
-
-func (c *counted) Open(ctx context.Context, key string) (store.Object, error) {
-	o, err := c.Store.Open(ctx, key)
-	return countedObject{o, &c.read}, err
-}
-
-// countedObject hides that the object is mapped.
-type countedObject struct {
-	store.Object
-	read *atomic.Int64
-}
-
-func (o countedObject) ReadAt(b []byte, off int64) (int, error) {
-	n, err := o.Object.ReadAt(b, off)
-	o.read.Add(int64(n))
-	return n, err
-}
-
 // both opens a run as a directory and as a store.
-func both(t testing.TB, f fixture) (here, there *DB, st *counted) {
+func both(t testing.TB, f fixture) (here, there *DB, st *shardtest.Counted) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "night-1")
 	f.build(t, dir)
 	inner, err := local.New(dir)
 	must(t, err)
-	st = &counted{Store: inner}
+	st = &shardtest.Counted{Store: inner}
 	there, err = Open(t.Context(), []Run{{Name: "s3://fleet/night-1", Store: st}}, Options{})
 	must(t, err)
 	t.Cleanup(func() { must(t, there.Close()) })
@@ -100,12 +76,12 @@ func TestStoreAnswersAsDirectory(t *testing.T) {
 func TestStoreBytes(t *testing.T) {
 	_, db, st := both(t, whole())
 	cost := func(q string) int64 {
-		before := st.read.Load()
+		before := st.Read.Load()
 		answer(t, db, q)
-		if n := db.Fetched(); n > st.read.Load() {
-			t.Errorf("%s: %d bytes fetched, %d read", q, n, st.read.Load())
+		if n := db.Fetched(); n > st.Read.Load() {
+			t.Errorf("%s: %d bytes fetched, %d read", q, n, st.Read.Load())
 		}
-		return st.read.Load() - before
+		return st.Read.Load() - before
 	}
 	if n := cost("select count(*) from acts"); n != 0 {
 		t.Errorf("count(*) reads %d bytes", n)
@@ -142,12 +118,12 @@ func columnBytes(t *testing.T, st store.Store, column string) (n int64) {
 func TestStoreBound(t *testing.T) {
 	_, db, st := both(t, whole())
 	db.MaxFetch = 3000
-	before := st.read.Load()
+	before := st.Read.Load()
 	_, err := db.Query(t.Context(), "select * from acts limit 1")
 	if !errors.Is(err, ErrTooMuch) || !strings.Contains(err.Error(), "where unit = 0") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("%v", err)
 	}
-	if n := st.read.Load() - before; n != 0 {
+	if n := st.Read.Load() - before; n != 0 {
 		t.Errorf("%d bytes were read", n)
 	}
 	expect(t, db, "select sum(label) from acts where unit = 0", "300")

@@ -27,9 +27,9 @@ func must(t testing.TB, err error) {
 }
 
 // made is a run of two units with 700 rows each, a mirror of it, and what the store was asked for.
-func made(t testing.TB) (st *counted, m *Mirror) {
+func made(t testing.TB) (st *shardtest.Counted, m *Mirror) {
 	t.Helper()
-	st = &counted{Store: mem.New(nil)}
+	st = &shardtest.Counted{Store: mem.New(nil)}
 	p := shardtest.Plan(run.Plan{Data: run.DataRef{Name: "made", Rows: 1400}, Tokens: "last", Scalars: shard.BaseScalars(),
 		Vectors: []shard.Vector{{Name: "fc2_0", Width: 16, Dtype: shard.F16}, {Name: "resid_0", Width: 8, Dtype: shard.F32}}}, 2)
 	shardtest.Fill{}.PutRun(t, st, p)
@@ -39,28 +39,6 @@ func made(t testing.TB) (st *counted, m *Mirror) {
 	must(t, err)
 	t.Cleanup(func() { must(t, m.Close()) })
 	return st, m
-}
-
-// counted counts the bytes that are read.
-type counted struct {
-	store.Store
-	read atomic.Int64
-}
-
-func (c *counted) Open(ctx context.Context, key string) (store.Object, error) {
-	o, err := c.Store.Open(ctx, key)
-	return countedObject{o, &c.read}, err
-}
-
-type countedObject struct {
-	store.Object
-	read *atomic.Int64
-}
-
-func (o countedObject) ReadAt(b []byte, off int64) (int, error) {
-	n, err := o.Object.ReadAt(b, off)
-	o.read.Add(int64(n))
-	return n, err
 }
 
 // both is an object and what stands in for it.
@@ -110,10 +88,10 @@ func TestFetch(t *testing.T) {
 		{Want{Columns: []string{"fc2_0"}}, 0},
 		{Want{Columns: []string{"fc2_0", "row"}}, 2},
 	} {
-		cost, before, told := m.Cost([]Want{step.want}), st.read.Load(), atomic.Int64{}
+		cost, before, told := m.Cost([]Want{step.want}), st.Read.Load(), atomic.Int64{}
 		held := m.Fetched()
 		must(t, m.Fetch(t.Context(), []Want{step.want}, func(n int64) { told.Add(n) }))
-		if read := st.read.Load() - before; read != cost || told.Load() != cost || m.Fetched()-held != cost || (cost > 0) != (step.files > 0) {
+		if read := st.Read.Load() - before; read != cost || told.Load() != cost || m.Fetched()-held != cost || (cost > 0) != (step.files > 0) {
 			t.Errorf("%v: %d bytes read, %d told, %d were to be", step.want.Columns, read, told.Load(), cost)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"actfleet/collector/model/modeltest"
 	"actfleet/collector/node"
 	"actfleet/shard/run"
+	"actfleet/shard/shardtest"
 	"actfleet/shard/store"
 	"actfleet/shard/store/fault"
 	"actfleet/shard/store/mem"
@@ -89,34 +90,21 @@ func reading(dir string, st store.Store, p run.Plan, reader string) trainer.Job 
 	return j
 }
 
-// scale is a store that weighs its shards at every commit.
-type scale struct {
-	store.Store
-	mu   sync.Mutex
-	most int64
-}
-
-type weighed struct {
-	store.Pending
-	scale *scale
-}
-
-func (s *scale) Create(ctx context.Context, key string) (store.Pending, error) {
-	p, err := s.Store.Create(ctx, key)
-	return weighed{p, s}, err
-}
-
-func (w weighed) Commit(ctx context.Context) error {
-	err := w.Pending.Commit(ctx)
-	infos, _ := w.scale.List(ctx, "acts/")
-	var sum int64
-	for _, i := range infos {
-		sum += i.Size
-	}
-	w.scale.mu.Lock()
-	defer w.scale.mu.Unlock()
-	w.scale.most = max(w.scale.most, sum)
-	return err
+// weighed is a store that weighs its shards at every commit; most is what they took at most.
+func weighed(st store.Store) (_ store.Store, most *int64) {
+	most = new(int64)
+	var mu sync.Mutex
+	return shardtest.Committing{Store: st, After: func(ctx context.Context, _ string, err error) error {
+		infos, _ := st.List(ctx, "acts/")
+		var sum int64
+		for _, i := range infos {
+			sum += i.Size
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		*most = max(*most, sum)
+		return err
+	}}, most
 }
 
 // untilDone runs something again and again with a store in which one operation fails, and in the end with a sound one.
@@ -160,7 +148,7 @@ func TestRingLosesNothing(t *testing.T) {
 	}
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			st := &scale{Store: mem.New(time.Now)}
+			st, most := weighed(mem.New(time.Now))
 			j, out := streamed(t, ring), t.TempDir()
 			var all sync.WaitGroup
 			all.Go(func() {
@@ -184,8 +172,8 @@ func TestRingLosesNothing(t *testing.T) {
 				}
 			}
 			wantRead(t, st, ring.Rows, 33*32)
-			if st.most > ring.Bytes {
-				t.Errorf("the shards took %d bytes, the ring has %d", st.most, ring.Bytes)
+			if *most > ring.Bytes {
+				t.Errorf("the shards took %d bytes, the ring has %d", *most, ring.Bytes)
 			}
 		})
 	}

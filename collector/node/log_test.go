@@ -10,39 +10,22 @@ import (
 	"time"
 
 	"actfleet/collector"
+	"actfleet/shard/shardtest"
 	"actfleet/shard/store"
 	"actfleet/shard/store/mem"
 )
 
-// forgetful loses the answer to the first commit.
-type forgetful struct {
-	store.Store
-	lost bool
-}
-
-type forgetfulPending struct {
-	store.Pending
-	st *forgetful
-}
-
-func (s *forgetful) Create(ctx context.Context, key string) (store.Pending, error) {
-	p, err := s.Store.Create(ctx, key)
-	return forgetfulPending{p, s}, err
-}
-
-func (p forgetfulPending) Commit(ctx context.Context) error {
-	err := p.Pending.Commit(ctx)
-	if !p.st.lost {
-		p.st.lost = true
-		return errors.New("no answer")
-	}
-	return err
-}
-
 // A log in a bucket grows piece by piece, also when the answer to one is lost; each line is in one piece.
 func TestLogInPieces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st := &forgetful{Store: mem.New(nil)}
+		lost := false // the answer to the first commit
+		st := shardtest.Committing{Store: mem.New(nil), After: func(_ context.Context, _ string, err error) error {
+			if !lost {
+				lost = true
+				return errors.New("no answer")
+			}
+			return err
+		}}
 		p := newPieces(t.Context(), st, func(n int) string { return fmt.Sprintf("log/%03d", n) })
 		want := func(pieces ...string) {
 			t.Helper()
