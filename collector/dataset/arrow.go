@@ -86,12 +86,16 @@ func arrowError(err error) error {
 	if errors.Is(err, arrow.ErrNotImplemented) || strings.Contains(err.Error(), "type not implemented") {
 		return fmt.Errorf("%w: an Arrow type that is not read here (%s); write the file as Parquet", ErrFormat, brief(err.Error()))
 	}
-	return fmt.Errorf("%w: damaged Arrow file: %s", ErrFormat, brief(err.Error()))
+	return damagedArrow("%s", brief(err.Error()))
+}
+
+func damagedArrow(what string, args ...any) error {
+	return fmt.Errorf("%w: damaged Arrow file: %s", ErrFormat, fmt.Sprintf(what, args...))
 }
 
 func rescueArrow(err *error) {
 	if p := recover(); p != nil {
-		*err = fmt.Errorf("%w: damaged Arrow file: %s", ErrFormat, brief(fmt.Sprint(p)))
+		*err = damagedArrow("%s", brief(fmt.Sprint(p)))
 	}
 }
 

@@ -3,7 +3,6 @@ package dataset
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"io"
 	"os"
 
@@ -36,23 +35,23 @@ func checkStreamSchema(in io.Reader) (io.Reader, error) {
 	var head [8]byte
 	n := 4
 	if _, err := io.ReadFull(in, head[:4]); err != nil {
-		return nil, fmt.Errorf("%w: damaged Arrow file: %v", ErrFormat, err)
+		return nil, arrowError(err)
 	}
 	size := binary.LittleEndian.Uint32(head[:4])
 	if size == arrowContinues {
 		n = 8
 		if _, err := io.ReadFull(in, head[4:]); err != nil {
-			return nil, fmt.Errorf("%w: damaged Arrow file: %v", ErrFormat, err)
+			return nil, arrowError(err)
 		}
 		size = binary.LittleEndian.Uint32(head[4:])
 	}
 	if size > maxArrowSchema {
-		return nil, fmt.Errorf("%w: damaged Arrow file: a schema of %d bytes", ErrFormat, size)
+		return nil, damagedArrow("a schema of %d bytes", size)
 	}
 	// What is there decides how much is allocated, not what the length says.
 	var metadata bytes.Buffer
 	if _, err := io.CopyN(&metadata, in, int64(size)); err != nil {
-		return nil, fmt.Errorf("%w: damaged Arrow file: %v", ErrFormat, err)
+		return nil, arrowError(err)
 	}
 	if size > 0 {
 		if err := checkSchema(metadata.Bytes(), messageHeader); err != nil {
@@ -71,15 +70,15 @@ func checkFileSchema(f *os.File) error {
 	end := int64(4 + len(arrowMagic))
 	tail := make([]byte, end)
 	if _, err := f.ReadAt(tail, info.Size()-end); err != nil {
-		return fmt.Errorf("%w: damaged Arrow file: %v", ErrFormat, err)
+		return arrowError(err)
 	}
 	size := int64(binary.LittleEndian.Uint32(tail))
 	if size == 0 || size > maxArrowSchema || size+end > info.Size() {
-		return fmt.Errorf("%w: damaged Arrow file: a footer of %d bytes", ErrFormat, size)
+		return damagedArrow("a footer of %d bytes", size)
 	}
 	footer := make([]byte, size)
 	if _, err := f.ReadAt(footer, info.Size()-end-size); err != nil {
-		return fmt.Errorf("%w: damaged Arrow file: %v", ErrFormat, err)
+		return arrowError(err)
 	}
 	return checkSchema(footer, footerSchema)
 }
@@ -107,7 +106,7 @@ func (w *schemaWalk) count(t flatbuffers.Table, slot flatbuffers.VOffsetT) error
 		w.left -= 4 * t.VectorLen(flatbuffers.UOffsetT(o))
 	}
 	if w.left < 0 {
-		return fmt.Errorf("%w: damaged Arrow file: a schema with more fields than bytes", ErrFormat)
+		return damagedArrow("a schema with more fields than bytes")
 	}
 	return nil
 }
@@ -115,7 +114,7 @@ func (w *schemaWalk) count(t flatbuffers.Table, slot flatbuffers.VOffsetT) error
 // fields walks the fields in a vector of t.
 func (w *schemaWalk) fields(t flatbuffers.Table, slot flatbuffers.VOffsetT, depth int) error {
 	if depth > maxArrowChildren {
-		return fmt.Errorf("%w: damaged Arrow file: fields more than %d deep", ErrFormat, maxArrowChildren)
+		return damagedArrow("fields more than %d deep", maxArrowChildren)
 	}
 	if err := w.count(t, slot); err != nil {
 		return err
