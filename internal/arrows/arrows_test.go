@@ -29,6 +29,7 @@ var may = map[string][]string{
 	"collector/model/gguf":   {"internal/mapped"},
 	"coordinator/...":        {"coordinator/..."},
 	"shard/...":              {"shard/...", "internal/mapped"},
+	"shard/store/local":      {"shard/...", "internal/mapped", "internal/outfile"},
 	"shard/tap":              {},
 	"trainer/...":            {"shard/...", "trainer/...", "internal/torch", "internal/safetensors", "internal/outfile", "internal/mapped", "internal/smallfile"},
 	"trainer/coder":          {"shard/tap", "internal/outfile", "internal/smallfile"},

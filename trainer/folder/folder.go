@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"actfleet/internal/outfile"
 )
 
 // Errors that a caller decides on.
@@ -122,19 +124,11 @@ func clear(temp string) error {
 
 // place puts a complete folder in its place, durably.
 func place(temp, dir string) error {
-	if err := sync(temp); err != nil {
+	if err := outfile.SyncDir(temp); err != nil {
 		return err
 	}
 	if err := unix.Rename(temp, dir); err != nil { // os.Rename refuses an empty folder in the place
 		return fmt.Errorf("rename %s to %s: %w", temp, dir, err)
 	}
-	return sync(filepath.Dir(dir))
-}
-
-func sync(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return outfile.SyncDir(filepath.Dir(dir))
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"actfleet/internal/mapped"
+	"actfleet/internal/outfile"
 	"actfleet/shard/store"
 )
 
@@ -173,14 +174,5 @@ func makeDir(dir string) error {
 	if err := os.Mkdir(dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncDir(parent)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return outfile.SyncDir(parent)
 }

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"actfleet/internal/outfile"
 	"actfleet/shard/store"
 )
 
@@ -65,7 +66,7 @@ func (p *pending) Commit(ctx context.Context) error {
 	if err != nil {
 		return p.wrap("commit", err)
 	}
-	if err := syncDir(filepath.Dir(p.path)); err != nil {
+	if err := outfile.SyncDir(filepath.Dir(p.path)); err != nil {
 		return p.wrap("commit", err)
 	}
 	return nil
