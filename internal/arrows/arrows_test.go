@@ -49,6 +49,7 @@ var only = map[string][]string{
 	"github.com/parquet-go/parquet-go":   {"shard", "collector/dataset"},
 	"github.com/apache/arrow":            {"shard/arrow", "collector/dataset"},
 	"github.com/nikolalohinski/gonja":    {"collector/dataset/chat"},
+	"github.com/ncruces/go-strftime":     {"collector/dataset/chat"},
 	"github.com/duckdb":                  {"analysis"},
 	"github.com/hashicorp/memberlist":    {"coordinator/gossip"},
 	"github.com/spf13/cobra":             {"cmd/..."},

@@ -2,12 +2,12 @@
 //
 // The template is Jinja, as in chat_template of tokenizer_config.json, or in chat_template.jinja beside it. It sees
 // what transformers lets it see: messages, add_generation_prompt, bos_token, eos_token and the other special tokens,
-// raise_exception and strftime_now, and blocks are trimmed as there. It reads no files: there is nothing for it to
-// include.
+// raise_exception, strftime_now, tojson and the tag generation, and blocks are trimmed as there. It reads no files:
+// there is nothing for it to include.
 //
 // Guaranteed: the same conversation gives the same text; a template that raises an exception, or that fails, is an
 // error that carries its words. Not guaranteed: that a template which asks for today's date says the same tomorrow
-// (the date is fixed, see Day), or anything about tools and documents: there are none.
+// (it is told 26 July 2024), or anything about tools and documents: there are none.
 package chat
 
 import (
@@ -22,7 +22,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/nikolalohinski/gonja/v2/builtins"
 	"github.com/nikolalohinski/gonja/v2/config"
 	"github.com/nikolalohinski/gonja/v2/exec"
 	"github.com/nikolalohinski/gonja/v2/loaders"
@@ -35,9 +34,6 @@ var ErrTemplate = errors.New("chat template")
 
 // maxTemplate bounds a template's text in bytes.
 const maxTemplate = 1 << 20
-
-// Day is the date that templates are told; it is part of a run's prompts, so it does not change.
-const Day = "26 Jul 2024"
 
 // Template is a checkpoint's chat template.
 type Template struct {
@@ -184,9 +180,9 @@ func Parse(text string, special map[string]string) (t *Template, err error) {
 		return nil, fmt.Errorf("%w: %d bytes", ErrTemplate, len(text))
 	}
 	cfg := config.New()
-	cfg.TrimBlocks, cfg.LeftStripBlocks = true, true
+	cfg.TrimBlocks = true // rewrite does what lstrip_blocks does
 	const name = "/chat"
-	source, err := loaders.NewMemoryLoader(map[string]string{name: withEither(text)})
+	source, err := loaders.NewMemoryLoader(map[string]string{name: rewrite(text)})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrTemplate, err)
 	}
@@ -196,7 +192,9 @@ func Parse(text string, special map[string]string) (t *Template, err error) {
 	}
 	t = &Template{text: text, parsed: parsed, context: map[string]any{}}
 	for k, v := range special {
-		t.context[k] = v
+		if v != "" { // one that there is not is undefined
+			t.context[k] = v
+		}
 	}
 	return t, nil
 }
@@ -211,12 +209,12 @@ func (t *Template) Digest() string {
 // the assistant's answer begins. It may be called by several goroutines at once.
 func (t *Template) Render(messages []dataset.Message) (text string, err error) {
 	defer rescue(&err)
-	list := make([]any, len(messages))
+	turns := make(list, len(messages))
 	for i, m := range messages {
-		list[i] = map[string]any{"role": m.Role, "content": m.Content}
+		turns[i] = map[string]any{"role": m.Role, "content": m.Content}
 	}
 	context := map[string]any{
-		"messages":              list,
+		"messages":              turns,
 		"add_generation_prompt": len(messages) > 0 && messages[len(messages)-1].Role != "assistant",
 		"tools":                 nil,
 		"documents":             nil,
@@ -233,29 +231,6 @@ func (t *Template) Render(messages []dataset.Message) (text string, err error) {
 	return text, nil
 }
 
-// raise is the template's raise_exception.
-func raise(e *exec.Evaluator, params *exec.VarArgs) *exec.Value {
-	words := "the conversation is refused"
-	if len(params.Args) > 0 {
-		words = params.Args[0].String()
-	}
-	return exec.AsValue(fmt.Errorf("it says: %s", words))
-}
-
-func today(string) string { return Day }
-
-// environment is the engine's own. The template's loader knows the template alone, so nothing is included from files.
-func environment() *exec.Environment {
-	filters := exec.NewFilterSet(map[string]exec.FilterFunction{"either": either}).Update(builtins.Filters)
-	return &exec.Environment{
-		Context:           exec.EmptyContext().Update(builtins.GlobalFunctions).Update(builtins.GlobalVariables),
-		Filters:           filters,
-		Tests:             builtins.Tests,
-		ControlStructures: builtins.ControlStructures,
-		Methods:           builtins.Methods,
-	}
-}
-
 func rescue(err *error) {
 	if p := recover(); p != nil {
 		*err = fmt.Errorf("%w: %v", ErrTemplate, p)
@@ -265,6 +240,9 @@ func rescue(err *error) {
 // oneLine is an error's words in one line of bounded length.
 func oneLine(err error) string {
 	words := strings.Join(strings.Fields(err.Error()), " ")
+	if at := strings.LastIndex(words, "': "); at > 0 && strings.HasPrefix(words, "failed to parse template '") {
+		words = words[at+3:] // the engine puts the whole template before its words
+	}
 	if _, after, ok := strings.Cut(words, "it says: "); ok {
 		words = "it says: " + after
 	}

@@ -12,13 +12,15 @@ import (
 	"actfleet/collector/dataset"
 )
 
-// facts are the templates of much used checkpoints and what Jinja itself, set as transformers sets it, makes of five
-// conversations; "!" is in front of what a template refuses with.
+// facts are the templates of much used checkpoints, and some more of what templates may do, with what transformers
+// makes of five conversations; "!" is in front of what a template refuses with.
 type facts struct {
 	Conversations map[string][]dataset.Message
 	Templates     []struct {
-		Name, Template string
-		Special, Want  map[string]string
+		Name     string            `json:"name"`
+		Template string            `json:"template"`
+		Special  map[string]string `json:"special"`
+		Want     map[string]string `json:"want"`
 	}
 }
 
@@ -34,7 +36,7 @@ func readFacts(t testing.TB) (f facts) {
 	return f
 }
 
-func TestTemplatesRenderAsJinjaDoes(t *testing.T) {
+func TestTemplatesRenderAsTransformersDoes(t *testing.T) {
 	f := readFacts(t)
 	for _, c := range f.Templates {
 		t.Run(c.Name, func(t *testing.T) {
@@ -43,16 +45,7 @@ func TestTemplatesRenderAsJinjaDoes(t *testing.T) {
 				t.Fatal(err)
 			}
 			for name, want := range c.Want {
-				got, err := template.Render(f.Conversations[name])
-				if words, refused := strings.CutPrefix(want, "!"); refused {
-					if !errors.Is(err, ErrTemplate) || !strings.Contains(err.Error(), words) {
-						t.Errorf("%s: %q, %v; want it refused with %q", name, got, err, words)
-					}
-					continue
-				}
-				if err != nil || got != want {
-					t.Errorf("%s: %v\n got %q\nwant %q", name, err, got, want)
-				}
+				checkRendered(t, name, want, func() (string, error) { return template.Render(f.Conversations[name]) })
 			}
 		})
 	}
@@ -123,17 +116,18 @@ func TestLoad(t *testing.T) {
 		files      map[string]string
 		want, fail string
 	}{
-		"none":          {nil, "", ""},
-		"no template":   {map[string]string{"tokenizer_config.json": `{"eos_token":"</s>"}`}, "", ""},
-		"text":          {map[string]string{"tokenizer_config.json": `{"chat_template":"{{ bos_token }}{{ messages[0].content }}","bos_token":{"content":"<s>"}}`}, "<s>hello", ""},
-		"named":         {map[string]string{"tokenizer_config.json": `{"chat_template":[{"name":"rag","template":"x"},{"name":"default","template":"d"}]}`}, "d", ""},
-		"file":          {map[string]string{"tokenizer_config.json": `{"chat_template":"x","bos_token":"<b>"}`, "chat_template.jinja": "{{ bos_token }}j"}, "<b>j", ""},
-		"none default":  {map[string]string{"tokenizer_config.json": `{"chat_template":[{"name":"rag","template":"x"}]}`}, "", "none is called default"},
-		"number":        {map[string]string{"tokenizer_config.json": `{"chat_template":7}`}, "", "neither a text nor a list"},
-		"not JSON":      {map[string]string{"tokenizer_config.json": `{`}, "", "not JSON"},
-		"broken":        {map[string]string{"chat_template.jinja": "{% if %}"}, "", "chat template"},
-		"reads a file":  {map[string]string{"chat_template.jinja": "{% include '/etc/hostname' %}"}, "", "chat template"},
-		"unknown thing": {map[string]string{"chat_template.jinja": "{% frobnicate %}"}, "", "chat template"},
+		"none":                          {nil, "", ""},
+		"no template":                   {map[string]string{"tokenizer_config.json": `{"eos_token":"</s>"}`}, "", ""},
+		"text":                          {map[string]string{"tokenizer_config.json": `{"chat_template":"{{ bos_token }}{{ messages[0].content }}","bos_token":{"content":"<s>"}}`}, "<s>hello", ""},
+		"named":                         {map[string]string{"tokenizer_config.json": `{"chat_template":[{"name":"rag","template":"x"},{"name":"default","template":"d"}]}`}, "d", ""},
+		"file":                          {map[string]string{"tokenizer_config.json": `{"chat_template":"x","bos_token":"<b>"}`, "chat_template.jinja": "{{ bos_token }}j"}, "<b>j", ""},
+		"none default":                  {map[string]string{"tokenizer_config.json": `{"chat_template":[{"name":"rag","template":"x"}]}`}, "", "none is called default"},
+		"number":                        {map[string]string{"tokenizer_config.json": `{"chat_template":7}`}, "", "neither a text nor a list"},
+		"not JSON":                      {map[string]string{"tokenizer_config.json": `{`}, "", "not JSON"},
+		"broken":                        {map[string]string{"chat_template.jinja": "{% if %}"}, "", "chat template"},
+		"reads a file":                  {map[string]string{"chat_template.jinja": "{% include '/etc/hostname' %}"}, "", "chat template"},
+		"a list of things as arguments": {map[string]string{"chat_template.jinja": "{% set f = 1 %}{{ f(*messages) }}"}, "", "near \"*\""},
+		"unknown thing":                 {map[string]string{"chat_template.jinja": "{% frobnicate %}"}, "", "chat template"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			template, err := Load(checkpoint(t, c.files))

@@ -39,6 +39,7 @@ type Checkpoint struct {
 // methods by quant_method. Each takes the tensors that it knows out of infos and adds the weights that they stand for.
 var methods = map[string]func(c *Checkpoint, config map[string]json.RawMessage) error{
 	"fp8": (*Checkpoint).fp8, "bitsandbytes": (*Checkpoint).bitsandbytes, "gptq": (*Checkpoint).gptq, "awq": (*Checkpoint).awq,
+	"mxfp4": (*Checkpoint).mxfp4,
 }
 
 // Method is quant_method of a quantization_config, and whether it is read here.

@@ -106,7 +106,7 @@ func TestWhatIsNotUnderstoodIsRefusedByName(t *testing.T) {
 	}{
 		`quant_method "aqlm"`: {"awq", "quant_method", "aqlm"}, `"dynamic"`: {"gptq 4", "dynamic", map[string]any{"x": 1}}, "3 bits": {"gptq 4", "bits", 3},
 		`"marlin"`: {"gptq 4", "checkpoint_format", "marlin"}, `pack_dtype "int16"`: {"gptq 4", "pack_dtype", "int16"}, `version "gemv"`: {"awq", "version", "gemv"}, `"static"`: {"fp8 blocks", "activation_scheme", "static"},
-		`fmt "e5m2"`: {"fp8 blocks", "fmt", "e5m2"}, `"twist"`: {"nf4 f16", "twist", 3}, "another kind": {"gptq 4", "bits", "four"}, "weight_block_size [0 3]": {"fp8 blocks", "weight_block_size", []int{0, 3}},
+		`fmt "e5m2"`: {"fp8 blocks", "fmt", "e5m2"}, `"twist"`: {"nf4 f16", "twist", 3}, `"quant_kind" (7)`: {"mxfp4", "quant_kind", 7}, "another kind": {"gptq 4", "bits", "four"}, "weight_block_size [0 3]": {"fp8 blocks", "weight_block_size", []int{0, 3}},
 	} {
 		l := find(t, c.name)
 		var config map[string]any

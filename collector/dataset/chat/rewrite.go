@@ -2,6 +2,7 @@ package chat
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/nikolalohinski/gonja/v2/exec"
@@ -21,8 +22,11 @@ func either(_ *exec.Evaluator, in *exec.Value, params *exec.VarArgs) *exec.Value
 	return params.Args[1]
 }
 
-// withEither rewrites the conditional expressions within brackets in a template's tags.
-func withEither(text string) string {
+// rewrite makes a template that the engine reads as Jinja reads text: conditional expressions within brackets are
+// filters (see either), backslashes are unmistakable (see quoted), and blanks between the beginning of a line and a
+// statement or comment are gone, as lstrip_blocks says. (The engine's own lstrip_blocks takes blanks between two tags
+// of a line too.)
+func rewrite(text string) string {
 	var out strings.Builder
 	for {
 		at := strings.IndexByte(text, '{')
@@ -30,21 +34,57 @@ func withEither(text string) string {
 			out.WriteString(text)
 			return out.String()
 		}
-		end := map[byte]string{'{': "}}", '%': "%}"}[text[at+1]]
-		if end == "" {
-			skip := at + 1
-			if n := strings.Index(text[at:], "#}"); text[at+1] == '#' && n > 0 {
-				skip = at + n
+		kind := text[at+1]
+		if kind == '%' || kind == '#' {
+			lineStart := strings.LastIndexByte(text[:at], '\n') + 1
+			first := out.Len() == 0 || strings.HasSuffix(out.String(), "\n")
+			out.WriteString(text[:lineStart])
+			blank := strings.TrimSpace(text[lineStart:at]) == "" && (lineStart > 0 || first)
+			if !blank || strings.HasPrefix(text[at+2:], "+") {
+				out.WriteString(text[lineStart:at])
 			}
-			out.WriteString(text[:skip])
-			text = text[skip:]
-			continue
+		} else {
+			out.WriteString(text[:at])
 		}
-		out.WriteString(text[:at+2])
-		s := scanner{text: text[at+2:], end: end}
-		out.WriteString(s.inside(0))
-		text = s.text[s.at:]
+		text = text[at:]
+		switch kind {
+		case '{':
+			text = tag(&out, text, "}}")
+		case '%':
+			text = tag(&out, text, "%}")
+		case '#':
+			text = verbatim(&out, text, "#}")
+		default:
+			text = verbatim(&out, text, "{")
+		}
 	}
+}
+
+// verbatim copies text up to and with end, and gives the rest.
+func verbatim(out *strings.Builder, text, end string) string {
+	n := len(text)
+	if at := strings.Index(text, end); at >= 0 {
+		n = at + len(end)
+	}
+	out.WriteString(text[:n])
+	return text[n:]
+}
+
+var endRaw = regexp.MustCompile(`\{%[-+]?\s*endraw`)
+
+// tag rewrites the tag that a text begins with up to its end, which stays; what is between raw and endraw is copied.
+func tag(out *strings.Builder, text, end string) string {
+	s := scanner{text: text[2:], end: end}
+	inside := s.inside(0)
+	out.WriteString(text[:2] + inside)
+	rest := s.text[s.at:]
+	if end == "%}" && strings.Trim(inside, " \t\n-+") == "raw" {
+		if at := endRaw.FindStringIndex(rest); at != nil {
+			out.WriteString(rest[:at[0]])
+			rest = rest[at[0]:]
+		}
+	}
+	return rest
 }
 
 // scanner goes through one tag.
@@ -103,16 +143,31 @@ func (s *scanner) take(to *strings.Builder, n int) {
 	s.at += n
 }
 
-// quoted takes a string with its quotes.
+// quoted takes a string with its quotes. The engine thinks that a backslash before a quote always belongs to it, and
+// refuses escapes that Python lets stand: backslashes that mean themselves are written so that it cannot mistake them.
 func (s *scanner) quoted(quote byte) string {
-	from := s.at
+	var out strings.Builder
+	out.WriteByte(quote)
 	for s.at++; s.at < len(s.text) && s.text[s.at] != quote; s.at++ {
-		if s.text[s.at] == '\\' {
-			s.at++
+		if s.text[s.at] != '\\' || s.at+1 == len(s.text) {
+			out.WriteByte(s.text[s.at])
+			continue
+		}
+		s.at++
+		switch next := s.text[s.at]; {
+		case next == '\\':
+			out.WriteString(`\x5c`)
+		case strings.IndexByte(`'"abfnrtvxuU`, next) >= 0:
+			out.WriteString(`\` + string(next))
+		default:
+			out.WriteString(`\x5c` + string(next))
 		}
 	}
-	s.at = min(s.at+1, len(s.text))
-	return s.text[from:s.at]
+	if s.at < len(s.text) {
+		out.WriteByte(quote)
+		s.at++
+	}
+	return out.String()
 }
 
 // word says whether a whole word stands here.
