@@ -41,7 +41,7 @@ func (c *Copies) Passes() int { return cap(c.free) }
 // Info says which checkpoint it is.
 func (c *Copies) Info() Info { return c.models[0].Info() }
 
-// Width is the number of channels D at a tap.
+// Width is the number of channels D at a tap; 0 where the model has no such tap.
 func (c *Copies) Width(t tap.Tap) int { return c.models[0].Width(t) }
 
 // Forward is Model.Forward on one of the copies.

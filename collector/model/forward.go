@@ -82,6 +82,9 @@ func (m *Model) check(r Request) error {
 		if t.Layer < 0 || t.Layer >= m.info.Layers {
 			return fmt.Errorf("tap %s: %s has layers 0..%d", t.Column(""), m.info.Name, m.info.Layers-1)
 		}
+		if m.Width(t) == 0 {
+			return fmt.Errorf("tap %s: %s (%s) has none there", t.Column(""), m.info.Name, m.info.Arch)
+		}
 	}
 	if have, want := len(r.After.of(m)), m.blocks(r); r.After != nil && have < want {
 		return fmt.Errorf("the prefix remembers %d blocks, the pass needs %d", have, want)
@@ -95,7 +98,9 @@ func (m *Model) blocks(r Request) (n int) {
 		return m.info.Layers
 	}
 	for _, t := range r.Taps {
-		n = max(n, t.Layer+1)
+		if t.Site != tap.Embed {
+			n = max(n, t.Layer+1)
+		}
 	}
 	return n
 }
@@ -114,7 +119,8 @@ type pass struct {
 func (p *pass) run(ctx context.Context, s *torch.Scope) error {
 	ids, steps := pad(p.r.IDs)
 	first := p.m.target.First()
-	x := s.Keep(p.m.net.Embed(s, s.ToDevice(torch.FromInt64(s, ids, int64(len(p.r.IDs)), int64(steps)), first), p.r.After.Len()))
+	x := p.m.net.Embed(s, s.ToDevice(torch.FromInt64(s, ids, int64(len(p.r.IDs)), int64(steps)), first), p.r.After.Len())
+	x = s.Keep(p.emit(s, tap.Tap{Site: tap.Embed}, x))
 	defer func() { x.Free(); p.buffer.Free() }()
 	masks := layer.NewMasks(s)
 	for i := range p.m.blocks(p.r) {
@@ -128,10 +134,8 @@ func (p *pass) run(ctx context.Context, s *torch.Scope) error {
 			return p.err
 		}
 	}
-	if p.r.Logits {
-		p.readLogits(s, x)
-	}
-	return nil
+	p.finish(s, x)
+	return p.err
 }
 
 func (p *pass) block(s *torch.Scope, i int, x *torch.Tensor, masks *layer.Masks) *torch.Tensor {
@@ -140,16 +144,21 @@ func (p *pass) block(s *torch.Scope, i int, x *torch.Tensor, masks *layer.Masks)
 		c.Past = &p.past[i]
 	}
 	x = s.ToDevice(x, p.m.target.Block(i, p.m.info.Layers))
-	next := p.m.net.Block(s, i, x, c, func(site tap.Site, y *torch.Tensor) { p.emit(s, tap.Tap{Site: site, Layer: i}, y) })
-	p.emit(s, tap.Tap{Site: tap.Resid, Layer: i}, next)
-	return next
+	next := p.m.net.Block(s, i, x, c, func(site tap.Site, y *torch.Tensor) *torch.Tensor {
+		return p.emit(s, tap.Tap{Site: site, Layer: i}, y)
+	})
+	return p.emit(s, tap.Tap{Site: tap.Resid, Layer: i}, next)
 }
 
-// emit hands a tapped output on; after the first error nothing is handed on any more.
-func (p *pass) emit(s *torch.Scope, t tap.Tap, y *torch.Tensor) {
+// emit hands a tapped output on and returns what the network goes on with; after the first error nothing is handed on
+// any more.
+func (p *pass) emit(s *torch.Scope, t tap.Tap, y *torch.Tensor) *torch.Tensor {
 	i, ok := p.wanted[t]
 	if !ok || p.err != nil {
-		return
+		return y
+	}
+	if p.r.Replace != nil {
+		y = s.Clone(y) // others may read what was there: the residual stream, the MLP beside the attention
 	}
 	shape, host := y.Shape(), p.host(s, y)
 	v := View{Data: host.Float32s(), T: int(shape[1]), D: int(shape[2])}
@@ -162,6 +171,7 @@ func (p *pass) emit(s *torch.Scope, t tap.Tap, y *torch.Tensor) {
 	if p.err == nil && p.r.Emit != nil {
 		p.err = p.r.Emit(i, v)
 	}
+	return y
 }
 
 // host is y in host memory: y itself, or a copy in the pass's buffer, which serves one tap after another.
@@ -179,15 +189,36 @@ func (p *pass) host(s *torch.Scope, y *torch.Tensor) *torch.Tensor {
 	return out
 }
 
-// readLogits computes the logits after each prompt's last real token.
-func (p *pass) readLogits(s *torch.Scope, x *torch.Tensor) {
+// finish goes from the last block computed to what is asked for after it.
+func (p *pass) finish(s *torch.Scope, x *torch.Tensor) {
+	last := tap.Tap{Site: tap.Final, Layer: p.m.info.Layers - 1}
+	_, tapped := p.wanted[last]
+	if tapped {
+		x = p.emit(s, last, p.m.net.Final(s, s.ToDevice(x, p.m.target.First())))
+	}
+	if !p.r.Logits || p.err != nil {
+		return
+	}
+	rows := p.lastRows(s, x)
+	if tapped {
+		p.keepLogits(p.m.head(s, rows))
+	} else {
+		p.keepLogits(p.m.logits(s, rows))
+	}
+}
+
+// lastRows are the states [B, Hidden] of each prompt's last real token.
+func (p *pass) lastRows(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 	shape := x.Shape()
 	at := make([]int64, len(p.r.IDs))
 	for b, ids := range p.r.IDs {
 		at[b] = int64(b)*shape[1] + int64(len(ids)) - 1
 	}
-	rows := s.IndexSelect(s.View(x, shape[0]*shape[1], shape[2]), 0, s.ToDevice(torch.FromInt64(s, at, int64(len(at))), x.Device()))
-	all := p.m.logits(s, rows).Float32s()
+	return s.IndexSelect(s.View(x, shape[0]*shape[1], shape[2]), 0, s.ToDevice(torch.FromInt64(s, at, int64(len(at))), x.Device()))
+}
+
+func (p *pass) keepLogits(logits *torch.Tensor) {
+	all := logits.Float32s()
 	for b := range p.r.IDs {
 		p.logits = append(p.logits, append([]float32(nil), all[b*p.m.info.Vocab:(b+1)*p.m.info.Vocab]...))
 	}

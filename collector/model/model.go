@@ -97,5 +97,5 @@ func Identify(dir string) (Info, error) {
 // Info says which checkpoint this is.
 func (m *Model) Info() Info { return m.info }
 
-// Width is the number of channels D at a tap.
-func (m *Model) Width(t tap.Tap) int { return m.net.Width(t.Site) }
+// Width is the number of channels D at a tap; 0 where the model has no such tap.
+func (m *Model) Width(t tap.Tap) int { return m.net.Width(t) }

@@ -22,5 +22,10 @@ func (m *Model) Readout(x []float32, n int) (logits []float32, err error) {
 
 // logits maps states [N, Hidden] on any device to logits [N, Vocab] in host memory.
 func (m *Model) logits(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
-	return s.ToDevice(m.net.Logits(s, s.ToDevice(x, m.target.First())), torch.CPU)
+	return m.head(s, m.net.Final(s, s.ToDevice(x, m.target.First())))
+}
+
+// head maps states after the final norm, on the first device, to logits in host memory.
+func (m *Model) head(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	return s.ToDevice(m.net.Logits(s, x), torch.CPU)
 }

@@ -7,27 +7,48 @@ import (
 	"strings"
 )
 
-// Site is a kind of place inside a transformer block.
+// Site is a kind of place in a transformer.
 type Site string
 
-// The sites, by what they hold at each position of a prompt.
+// The sites, by what they hold at each position of a prompt. Their widths are those of docs/sites.md.
 const (
+	// Embed is what the first block reads: the embedding, with its scale and learned positions. Only layer 0 has it.
+	Embed Site = "embed"
+	// AttnIn is what the attention reads: the residual stream after the norm before it, where there is one.
+	AttnIn Site = "attn_in"
 	// Wqkv is the joined query, key and value projection [q|k|v], with bias,
 	// before rotary embedding and before any norm of q and k.
 	Wqkv Site = "Wqkv"
-	// OutProj is the attention output projection before the residual add.
+	// Z is the mixed values of all heads side by side: the input of the output projection.
+	Z Site = "z"
+	// OutProj is the attention output projection, before any norm or factor and before the residual add.
 	OutProj Site = "out_proj"
+	// AttnOut is what attention adds to the residual stream: OutProj, after a norm and a factor where there are some.
+	AttnOut Site = "attn_out"
+	// ResidMid is the residual stream between attention and MLP. Blocks that compute the two side by side have none.
+	ResidMid Site = "resid_mid"
+	// MLPIn is what the MLP reads: the residual stream after the norm before it, where there is one.
+	MLPIn Site = "mlp_in"
 	// FC1 is the first MLP projection before the activation function; [gate|up]
 	// where a family has two.
 	FC1 Site = "fc1"
-	// FC2 is the last MLP projection before the residual add.
+	// Act is the input of the last MLP projection: after the activation function, and times up where there is a gate.
+	Act Site = "act"
+	// FC2 is the last MLP projection, before any norm or factor and before the residual add.
 	FC2 Site = "fc2"
+	// MLPOut is what the MLP adds to the residual stream: FC2, after a norm and a factor where there are some.
+	MLPOut Site = "mlp_out"
 	// Resid is the output of the block, before the final norm of the model.
 	Resid Site = "resid"
+	// Final is what the output matrix reads: Resid after the final norm. Only the last layer has it.
+	Final Site = "final"
 )
 
-// Sites lists every site in canonical order.
+// Sites lists the sites that "all" stands for, in canonical order.
 var Sites = []Site{Wqkv, OutProj, FC1, FC2, Resid}
+
+// Every lists all sites in canonical order, that of the computation.
+var Every = []Site{Embed, AttnIn, Wqkv, Z, OutProj, AttnOut, ResidMid, MLPIn, FC1, Act, FC2, MLPOut, Resid, Final}
 
 // Tap is a site in one layer. Layers count from 0.
 type Tap struct {
@@ -54,19 +75,16 @@ const maxLayerDigits = 6
 // ParseColumn is the inverse of Column. ok is false when name is not exactly what
 // Column would give, so that a data set's own column "fc1_01" stays its own.
 func ParseColumn(name string) (t Tap, variant string, ok bool) {
-	for _, s := range Sites {
-		rest, found := strings.CutPrefix(name, string(s)+"_")
-		if !found {
-			continue
-		}
-		digits, variant, adapted := strings.Cut(rest, "__")
-		layer, good := parseLayer(digits)
-		if !good || adapted && variant == "" {
-			return Tap{}, "", false
-		}
-		return Tap{Site: s, Layer: layer}, variant, true
+	at, variant, adapted := strings.Cut(name, "__")
+	under := strings.LastIndexByte(at, '_')
+	if under < 0 || adapted && variant == "" || !slices.Contains(Every, Site(at[:under])) {
+		return Tap{}, "", false
 	}
-	return Tap{}, "", false
+	layer, ok := parseLayer(at[under+1:])
+	if !ok {
+		return Tap{}, "", false
+	}
+	return Tap{Site: Site(at[:under]), Layer: layer}, variant, true
 }
 
 func parseLayer(s string) (int, bool) {
@@ -110,7 +128,7 @@ func siteList() string {
 
 func canonical(want []Site) []Site {
 	var out []Site
-	for _, s := range Sites {
+	for _, s := range Every {
 		if slices.Contains(want, s) {
 			out = append(out, s)
 		}

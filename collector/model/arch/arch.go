@@ -20,47 +20,47 @@ type Shape struct {
 	NoHead                              bool // there is no output matrix, so it gives no logits
 }
 
-// Emit receives the output x [B, T, width] of a site of the block being computed; x lives until the
-// block is done.
-type Emit func(site tap.Site, x *torch.Tensor)
+// Emit receives the output x [B, T, width] of a site of the block being computed, and returns what the network goes
+// on with; x lives until the block is done.
+type Emit func(site tap.Site, x *torch.Tensor) *torch.Tensor
 
 // Network is one loaded checkpoint, computed block by block by its caller.
 type Network interface {
 	Shape() Shape
-	// Width is the number of channels at a site, the same in every block.
-	Width(site tap.Site) int
+	// Width is the number of channels at a tap; 0 where the network has no such tap.
+	Width(t tap.Tap) int
 	// Embed maps token ids [B, T] (int64), which stand at positions before, before+1 and so on, to the
-	// first hidden states [B, T, Hidden].
+	// first hidden states [B, T, Hidden]: the site embed.
 	Embed(s *torch.Scope, ids *torch.Tensor, before int) *torch.Tensor
-	// Block maps the hidden states x [B, T, Hidden] to the next ones; Emit sees every site but resid.
+	// Block maps the hidden states x [B, T, Hidden] to the next ones; Emit sees every site but embed, resid and final.
 	Block(s *torch.Scope, i int, x *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor
-	// Logits maps final hidden states [N, Hidden] to next-token logits [N, Vocab], where Shape has a head.
+	// Final norms the last block's states [.., Hidden]: the site final.
+	Final(s *torch.Scope, x *torch.Tensor) *torch.Tensor
+	// Logits maps what Final gives, [N, Hidden], to next-token logits [N, Vocab], where Shape has a head.
 	Logits(s *torch.Scope, x *torch.Tensor) *torch.Tensor
 }
 
-// A family builds a Network from a config.json and the weights.
+// A family is the design that its config.json describes; the names of its modules are tap.ModulesOf's.
 type family struct {
-	load func(s *torch.Scope, config Config, src *layer.Source) (Network, error)
-	// buffer says which tensors of a file are no weights and may be left alone; nil: none.
+	// design reads a config.json; has says whether the checkpoint holds a weight.
+	design func(config Config, has func(weight string) bool) (design, error)
+	// buffer says which tensors of a file are no weights and may be left alone.
 	buffer func(name string) bool
-	// root is what the names of all weights but the head's begin with, embed the rest of the embedding's name;
-	// empty where names are taken as they are.
-	root, embed string
 }
 
 var families = map[string]family{
-	"phi":                  familyPhi,
-	"phi-msft":             familyMsft,
-	"mixformer-sequential": familyMsft,
-	"llama":                familyLlama,
-	"mistral":              familyMistral,
-	"qwen2":                familyQwen2,
-	"qwen3":                familyQwen3,
-	"gpt_neox":             familyNeoX,
-	"gpt2":                 familyGPT2,
-	"gemma":                familyGemma,
-	"gemma2":               familyGemma2,
-	"gemma3_text":          familyGemma3,
+	"phi":                  {designPhi, oldRotary},
+	"phi-msft":             {designMsft, msftBuffer},
+	"mixformer-sequential": {designMsft, msftBuffer},
+	"llama":                {designLlama, oldRotary},
+	"mistral":              {designMistral, oldRotary},
+	"qwen2":                {designQwen2, oldRotary},
+	"qwen3":                {designQwen3, oldRotary},
+	"gpt_neox":             {designNeoX, neoxBuffer},
+	"gpt2":                 {designGPT2, gpt2Buffer},
+	"gemma":                {designGemma, oldRotary},
+	"gemma2":               {designGemma2, oldRotary},
+	"gemma3_text":          {designGemma3, oldRotary},
 }
 
 // oldRotary is a table that files of older transformers carry along.
@@ -74,7 +74,7 @@ func ModelType(config []byte) (string, error) {
 	if err := readJSON(config, &head); err != nil {
 		return "", err
 	}
-	if families[head.ModelType].load == nil {
+	if families[head.ModelType].design == nil {
 		return "", fmt.Errorf("%w: model_type %q (known: %s)", ErrUnsupported, head.ModelType, strings.Join(known(), ", "))
 	}
 	return head.ModelType, nil
@@ -87,7 +87,14 @@ func Load(s *torch.Scope, config Config, src *layer.Source) (Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	net, err := families[name].load(s, config, src)
+	d, err := families[name].design(config, src.Has)
+	if err != nil {
+		return nil, err
+	}
+	if d.names == (tap.Modules{}) {
+		d.names, _ = tap.ModulesOf(name)
+	}
+	net, err := d.load(s, src)
 	if err != nil {
 		return nil, err
 	}
@@ -101,16 +108,4 @@ func known() []string {
 	}
 	sort.Strings(names)
 	return names
-}
-
-// siteWidth is the width at a site of a block whose fc1 gives fc1 channels: the MLP's inner ones, twice where gate
-// and up stand side by side.
-func siteWidth(site tap.Site, heads layer.Heads, fc1, hidden int) int {
-	switch site {
-	case tap.Wqkv:
-		return heads.FusedWidth()
-	case tap.FC1:
-		return fc1
-	}
-	return hidden
 }

@@ -22,8 +22,11 @@ type shapes struct {
 	// weights are "name shape" in lines; those of blocks have a # for the block's number.
 	weights string
 	qkv     int // width of Wqkv
+	z       int
 	fc1     int
 	buffer  string // the name of a tensor that files carry along and no layer reads; empty: none
+	// parallel blocks compute attention and MLP side by side, and have no site between them.
+	parallel bool
 }
 
 const llamaSizes = `"vocab_size": 11, "hidden_size": 8, "intermediate_size": 12, "num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 16`
@@ -78,7 +81,7 @@ const msftSizes = `"vocab_size": 11, "pad_vocab_size_multiple": 4, "n_positions"
 
 // byFamily holds every family under its model_type, and variants of some under "model_type: what".
 var byFamily = map[string]shapes{
-	"llama": {llamaSizes + `, "num_key_value_heads": 1`, llamaWeights + "\nlm_head.weight 11 8", 16, 24, llamaBuffer},
+	"llama": {llamaSizes + `, "num_key_value_heads": 1`, llamaWeights + "\nlm_head.weight 11 8", 16, 8, 24, llamaBuffer, false},
 	"llama: tied, with biases": {llamaSizes + `, "num_key_value_heads": 1, "tie_word_embeddings": true, "attention_bias": true, "mlp_bias": true`, llamaWeights + `
 		model.layers.#.self_attn.q_proj.bias 8
 		model.layers.#.self_attn.k_proj.bias 4
@@ -86,34 +89,47 @@ var byFamily = map[string]shapes{
 		model.layers.#.self_attn.o_proj.bias 8
 		model.layers.#.mlp.gate_proj.bias 12
 		model.layers.#.mlp.up_proj.bias 12
-		model.layers.#.mlp.down_proj.bias 8`, 16, 24, ""},
-	"mistral": {llamaSizes + `, "num_key_value_heads": 1, "sliding_window": 3`, llamaWeights + "\nlm_head.weight 11 8", 16, 24, llamaBuffer},
+		model.layers.#.mlp.down_proj.bias 8`, 16, 8, 24, "", false},
+	"mistral": {llamaSizes + `, "num_key_value_heads": 1, "sliding_window": 3`, llamaWeights + "\nlm_head.weight 11 8", 16, 8, 24, llamaBuffer, false},
 	"qwen2": {llamaSizes + `, "num_key_value_heads": 1`, llamaWeights + `
 		lm_head.weight 11 8
 		model.layers.#.self_attn.q_proj.bias 8
 		model.layers.#.self_attn.k_proj.bias 4
-		model.layers.#.self_attn.v_proj.bias 4`, 16, 24, llamaBuffer},
-	"qwen3":       {llamaSizes + `, "num_key_value_heads": 1, "head_dim": 6, "tie_word_embeddings": true`, wide + qkNorms, 24, 24, llamaBuffer},
-	"gemma":       {llamaSizes + `, "num_key_value_heads": 1, "head_dim": 6`, wide, 24, 24, llamaBuffer},
-	"gemma2":      {llamaSizes + `, "num_key_value_heads": 1, "head_dim": 6, "sliding_window": 3`, wide + gemmaNorms, 24, 24, llamaBuffer},
-	"gemma3_text": {llamaSizes + `, "num_key_value_heads": 1, "head_dim": 6, "sliding_window": 3, "sliding_window_pattern": 2`, wide + gemmaNorms + qkNorms, 24, 24, llamaBuffer},
+		model.layers.#.self_attn.v_proj.bias 4`, 16, 8, 24, llamaBuffer, false},
+	"qwen3":       {llamaSizes + `, "num_key_value_heads": 1, "head_dim": 6, "tie_word_embeddings": true`, wide + qkNorms, 24, 12, 24, llamaBuffer, false},
+	"gemma":       {llamaSizes + `, "num_key_value_heads": 1, "head_dim": 6`, wide, 24, 12, 24, llamaBuffer, false},
+	"gemma2":      {llamaSizes + `, "num_key_value_heads": 1, "head_dim": 6, "sliding_window": 3`, wide + gemmaNorms, 24, 12, 24, llamaBuffer, false},
+	"gemma3_text": {llamaSizes + `, "num_key_value_heads": 1, "head_dim": 6, "sliding_window": 3, "sliding_window_pattern": 2`, wide + gemmaNorms + qkNorms, 24, 12, 24, llamaBuffer, false},
 	"phi": {llamaSizes, "model.embed_tokens.weight 11 8" + linear("lm_head", 11, 8) + norms("model.final_layernorm", "model.layers.#.input_layernorm") +
 		linear("model.layers.#.self_attn.q_proj", 8, 8) + linear("model.layers.#.self_attn.k_proj", 8, 8) + linear("model.layers.#.self_attn.v_proj", 8, 8) +
-		linear("model.layers.#.self_attn.dense", 8, 8) + linear("model.layers.#.mlp.fc1", 12, 8) + linear("model.layers.#.mlp.fc2", 8, 12), 24, 12, llamaBuffer},
+		linear("model.layers.#.self_attn.dense", 8, 8) + linear("model.layers.#.mlp.fc1", 12, 8) + linear("model.layers.#.mlp.fc2", 8, 12), 24, 8, 12, llamaBuffer, true},
 	"phi-msft": {msftSizes, "transformer.embd.wte.weight 12 8" + norms("lm_head.ln", "transformer.h.#.ln") + linear("lm_head.linear", 12, 8) +
 		linear("transformer.h.#.mixer.Wqkv", 24, 8) + linear("transformer.h.#.mixer.out_proj", 8, 8) +
-		linear("transformer.h.#.mlp.fc1", 12, 8) + linear("transformer.h.#.mlp.fc2", 8, 12), 24, 12, "transformer.h.0.mixer.rotary_emb.inv_freq"},
+		linear("transformer.h.#.mlp.fc1", 12, 8) + linear("transformer.h.#.mlp.fc2", 8, 12), 24, 8, 12, "transformer.h.0.mixer.rotary_emb.inv_freq", true},
 	"mixformer-sequential": {msftSizes, "layers.0.wte.weight 12 8" + norms("layers.3.ln", "layers.+.ln") + linear("layers.3.linear", 12, 8) +
 		linear("layers.+.mixer.Wqkv", 24, 8) + linear("layers.+.mixer.out_proj", 8, 8) +
-		linear("layers.+.mlp.fc1", 12, 8) + linear("layers.+.mlp.fc2", 8, 12), 24, 12, "layers.1.mixer.rotary_emb.inv_freq"},
+		linear("layers.+.mlp.fc1", 12, 8) + linear("layers.+.mlp.fc2", 8, 12), 24, 8, 12, "layers.1.mixer.rotary_emb.inv_freq", true},
 	"gpt_neox": {llamaSizes, "gpt_neox.embed_in.weight 11 8\nembed_out.weight 11 8" +
 		norms("gpt_neox.final_layer_norm", "gpt_neox.layers.#.input_layernorm", "gpt_neox.layers.#.post_attention_layernorm") +
 		linear("gpt_neox.layers.#.attention.query_key_value", 24, 8) + linear("gpt_neox.layers.#.attention.dense", 8, 8) +
-		linear("gpt_neox.layers.#.mlp.dense_h_to_4h", 12, 8) + linear("gpt_neox.layers.#.mlp.dense_4h_to_h", 8, 12), 24, 12, "gpt_neox.layers.1.attention.masked_bias"},
+		linear("gpt_neox.layers.#.mlp.dense_h_to_4h", 12, 8) + linear("gpt_neox.layers.#.mlp.dense_4h_to_h", 8, 12), 24, 8, 12, "gpt_neox.layers.1.attention.masked_bias", true},
 	"gpt2": {`"vocab_size": 11, "n_positions": 16, "n_embd": 8, "n_layer": 2, "n_head": 2, "n_inner": 12`,
 		"transformer.wte.weight 11 8\ntransformer.wpe.weight 16 8" + norms("transformer.ln_f", "transformer.h.#.ln_1", "transformer.h.#.ln_2") +
 			conv1D("transformer.h.#.attn.c_attn", 8, 24) + conv1D("transformer.h.#.attn.c_proj", 8, 8) +
-			conv1D("transformer.h.#.mlp.c_fc", 8, 12) + conv1D("transformer.h.#.mlp.c_proj", 12, 8), 24, 12, "transformer.h.0.attn.bias"},
+			conv1D("transformer.h.#.mlp.c_fc", 8, 12) + conv1D("transformer.h.#.mlp.c_proj", 12, 8), 24, 8, 12, "transformer.h.0.attn.bias", false},
+}
+
+// widths are those of the sites of a block.
+func (f shapes) widths(block int) map[tap.Site]int {
+	w := map[tap.Site]int{tap.Wqkv: f.qkv, tap.FC1: f.fc1, tap.Act: 12, tap.Z: f.z}
+	for _, site := range []tap.Site{tap.AttnIn, tap.OutProj, tap.AttnOut, tap.MLPIn, tap.FC2, tap.MLPOut, tap.Resid} {
+		w[site] = 8
+	}
+	if !f.parallel {
+		w[tap.ResidMid] = 8
+	}
+	w[[]tap.Site{tap.Embed, tap.Final}[block]] = 8
+	return w
 }
 
 // full is a family's config.json.
@@ -204,19 +220,33 @@ func TestShapes(t *testing.T) {
 				ids := slices.Repeat([]int64{1, 2, 3, 4, 0}, batch)
 				x, masks := net.Embed(s, torch.FromInt64(s, ids, batch, steps), 0), layer.NewMasks(s)
 				for i := range net.Shape().Layers {
-					widths := map[tap.Site]int{}
-					x = net.Block(s, i, x, layer.Context{Masks: masks}, func(site tap.Site, y *torch.Tensor) {
-						if y.Shape()[0] != batch || y.Shape()[1] != steps || int(y.Shape()[2]) != net.Width(site) {
-							t.Errorf("block %d: %v is %v, Width says %d", i, site, y.Shape(), net.Width(site))
+					got := map[tap.Site]int{}
+					see := func(site tap.Site, y *torch.Tensor) *torch.Tensor {
+						if y.Shape()[0] != batch || y.Shape()[1] != steps {
+							t.Errorf("block %d: %v is %v", i, site, y.Shape())
 						}
-						widths[site] += int(y.Shape()[2]) // twice, if a site is emitted twice
-					})
-					if want := (map[tap.Site]int{tap.Wqkv: f.qkv, tap.OutProj: 8, tap.FC1: f.fc1, tap.FC2: 8}); !maps.Equal(widths, want) {
-						t.Errorf("block %d emits %v, want %v", i, widths, want)
+						got[site] += int(y.Shape()[2]) // twice, if a site is emitted twice
+						return y
 					}
-					if !slices.Equal(x.Shape(), []int64{batch, steps, 8}) || net.Width(tap.Resid) != 8 {
-						t.Errorf("block %d gives %v", i, x.Shape())
+					if i == 0 {
+						see(tap.Embed, x)
 					}
+					x = net.Block(s, i, x, layer.Context{Masks: masks}, see)
+					see(tap.Resid, x)
+					if i == 1 {
+						x = see(tap.Final, net.Final(s, x))
+					}
+					if want := f.widths(i); !maps.Equal(got, want) {
+						t.Errorf("block %d emits %v, want %v", i, got, want)
+					}
+					for _, site := range tap.Every {
+						if w := net.Width(tap.Tap{Site: site, Layer: i}); w != got[site] {
+							t.Errorf("Width of %s_%d is %d, and it has %d", site, i, w, got[site])
+						}
+					}
+				}
+				if net.Width(tap.Tap{Site: tap.Resid, Layer: 2}) != 0 {
+					t.Error("there is no block 2")
 				}
 				if got := net.Logits(s, s.View(x, batch*steps, 8)).Shape(); !slices.Equal(got, []int64{batch * steps, int64(vocab)}) {
 					t.Errorf("logits are %v", got)

@@ -6,96 +6,57 @@ import (
 	"actfleet/shard/tap"
 )
 
-// attention is a block's maps to [q|k|v] and from the heads back.
-type attention struct {
-	qkv, out layer.Linear
+// block is one block's parts with their weights; a norm that is nil is not there.
+type block struct {
+	attnNorm, mlpNorm layer.Norm // of what attention and MLP read
+	postAttn, postMLP layer.Norm // of what they give, before it is added
+	attn              attention
+	mlp               feedForward
 }
 
-// rotate is what becomes of queries and keys before they meet: the rotary embedding, in some families after a norm.
-type rotate func(q, k *torch.Tensor) (*torch.Tensor, *torch.Tensor)
-
-// applyRotary turns queries and keys by their positions (RoPE, Su et al. 2021).
-func applyRotary(s *torch.Scope, r *layer.Rotary, c layer.Context) rotate {
-	return func(q, k *torch.Tensor) (*torch.Tensor, *torch.Tensor) {
-		return r.Forward(s, q, c.Before()), r.Forward(s, k, c.Before())
-	}
+// feedForward is an MLP, or what stands in its place.
+type feedForward interface {
+	// forward maps states h [B, T, Hidden] position by position.
+	forward(s *torch.Scope, h *torch.Tensor, emit Emit) *torch.Tensor
+	// width is the number of channels at fc1 and act.
+	width(site tap.Site) int
 }
 
-// forward mixes the normed states h; rotate may be nil.
-func (a attention) forward(s *torch.Scope, h *torch.Tensor, heads layer.Heads, scores layer.Scores, c layer.Context, rotate rotate, emit Emit) *torch.Tensor {
-	qkv := a.qkv.Forward(s, h)
-	emit(tap.Wqkv, qkv)
-	q, k, v := heads.Split(s, qkv)
-	if rotate != nil {
-		q, k = rotate(q, k)
-	}
-	out := a.out.Forward(s, heads.Causal(s, q, k, v, scores, c))
-	emit(tap.OutProj, out)
-	return out
-}
-
-// mlp is fc2(act(fc1 h)), the MLP of the families without a gate.
-type mlp struct {
-	fc1, fc2 layer.Linear
-}
-
-func (m mlp) forward(s *torch.Scope, h *torch.Tensor, act layer.Activation, emit Emit) *torch.Tensor {
-	inner := m.fc1.Forward(s, h)
-	emit(tap.FC1, inner)
-	out := m.fc2.Forward(s, act.Forward(s, inner))
-	emit(tap.FC2, out)
-	return out
-}
-
-// stack is what GPT-2 and GPT-NeoX share: blocks with a LayerNorm before attention and one before the MLP, a last
-// one, and an output matrix without a bias.
-type stack struct {
-	shape  Shape
-	inner  int // channels of fc1
-	heads  layer.Heads
-	act    layer.Activation
-	embed  *torch.Tensor // [Vocab, Hidden]
-	blocks []stackBlock
-	norm   layer.LayerNorm
-	head   *torch.Tensor // [Vocab, Hidden]
-}
-
-type stackBlock struct {
-	norm, mlpNorm layer.LayerNorm
-	attention
-	mlp
-}
-
-// stackNames are the names of a stack's weights.
-type stackNames struct {
-	vocabulary
-	block func(i int) string // what a block's names begin with
-	norm  string
-	eps   float64
-}
-
-// load reads the weights, each block by its family's function.
-func (m *stack) load(s *torch.Scope, src *layer.Source, n stackNames, block func(src *layer.Source, at string) (stackBlock, error)) (err error) {
-	n.size, n.width = m.shape.Vocab, m.shape.Hidden
-	if m.embed, m.head, err = n.vocabulary.load(s, src); err != nil {
-		return err
-	}
-	m.shape.NoHead = m.head == nil
-	for i := range m.shape.Layers {
-		b, err := block(src.Block(i, m.shape.Layers), n.block(i))
-		if err != nil {
-			return err
+// Block is x + attention + MLP. One after the other, the MLP reads what attention has been added to; side by side, both
+// read x, normed once where there is no second norm.
+func (n *network) Block(s *torch.Scope, i int, x *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor {
+	b := n.blocks[i]
+	h := normed(s, b.attnNorm, x)
+	attn := b.attn.forward(s, emit(tap.AttnIn, h), c, emit)
+	attn = emit(tap.AttnOut, n.added(s, b.postAttn, attn))
+	if n.parallel {
+		if b.mlpNorm != nil {
+			h = b.mlpNorm.Forward(s, x)
 		}
-		m.blocks = append(m.blocks, b)
+		return s.Add(s.Add(attn, n.feed(s, b, h, emit)), x)
 	}
-	m.norm, err = layer.LoadLayerNorm(s, src, n.norm, m.shape.Hidden, n.eps)
-	return err
+	x = emit(tap.ResidMid, s.Add(x, attn))
+	return s.Add(x, n.feed(s, b, normed(s, b.mlpNorm, x), emit))
 }
 
-func (m *stack) Shape() Shape { return m.shape }
+// feed is what the MLP adds, of what it reads.
+func (n *network) feed(s *torch.Scope, b block, h *torch.Tensor, emit Emit) *torch.Tensor {
+	out := b.mlp.forward(s, emit(tap.MLPIn, h), emit)
+	return emit(tap.MLPOut, n.added(s, b.postMLP, out))
+}
 
-func (m *stack) Width(site tap.Site) int { return siteWidth(site, m.heads, m.inner, m.shape.Hidden) }
+// added is what the residual stream gets of a part's output.
+func (n *network) added(s *torch.Scope, post layer.Norm, out *torch.Tensor) *torch.Tensor {
+	out = normed(s, post, out)
+	if n.residualScale != 0 {
+		out = s.MulScalar(out, n.residualScale)
+	}
+	return out
+}
 
-func (m *stack) Logits(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
-	return s.Linear(m.norm.Forward(s, x), m.head, nil)
+func normed(s *torch.Scope, n layer.Norm, x *torch.Tensor) *torch.Tensor {
+	if n == nil {
+		return x
+	}
+	return n.Forward(s, x)
 }

@@ -24,7 +24,7 @@ func Text(config []byte) (text []byte, inside bool, err error) {
 	if err := readJSON(config, &head); err != nil {
 		return nil, false, err
 	}
-	if families[head.ModelType].load != nil || len(head.Text) == 0 || string(head.Text) == "null" {
+	if families[head.ModelType].design != nil || len(head.Text) == 0 || string(head.Text) == "null" {
 		return config, false, nil
 	}
 	kind, known := composites[head.ModelType]

@@ -28,8 +28,8 @@ type windowConfig struct {
 	LayerTypes []string `json:"layer_types"`
 }
 
-// design checks the sizes and derives the heads; every block has full attention and the rotation of the
-// config with base theta where it names none.
+// design checks the sizes and derives the heads: RMSNorms before attention and MLP, no biases; every block has full
+// attention and the rotation of the config with base theta where it names none.
 func (c decoderConfig) design(act string, theta float64) (d design, err error) {
 	kv := or(c.KVHeads, c.Heads)
 	sizes := map[string]int{"vocab_size": c.Vocab, "hidden_size": c.Hidden, "intermediate_size": c.Inner, "num_hidden_layers": c.Layers,
@@ -48,12 +48,16 @@ func (c decoderConfig) design(act string, theta float64) (d design, err error) {
 	if err = checkSizes(map[string]int{"head_dim": width}); err != nil {
 		return d, err
 	}
-	d = design{shape: Shape{Layers: c.Layers, Hidden: c.Hidden, Vocab: c.Vocab, MaxPositions: c.Positions}, inner: c.Inner, eps: c.Eps, tied: c.Tied,
-		heads: layer.Heads{Query: c.Heads, KeyValue: kv, Width: width}, scores: layer.Scores{Scale: 1 / math.Sqrt(float64(width))}, windows: make([]int, c.Layers)}
-	if d.act, err = activation(act); err != nil {
+	heads := layer.Heads{Query: c.Heads, KeyValue: kv, Width: width}
+	b := blockDesign{attention: attentionDesign{heads: heads, scores: layer.Scores{Scale: 1 / math.Sqrt(float64(width))}}, mlp: mlpDesign{inner: c.Inner}}
+	if b.mlp.act, err = activation(act); err != nil {
 		return d, err
 	}
-	return d, c.setRotary(&d, theta)
+	if b.attention.rotary, err = c.wholeHeads(width, theta); err != nil {
+		return d, err
+	}
+	return design{shape: Shape{Layers: c.Layers, Hidden: c.Hidden, Vocab: c.Vocab, MaxPositions: c.Positions},
+		norm: normKind{rms: true, eps: c.Eps}, tied: c.Tied, layers: uniform(c.Layers, b)}, nil
 }
 
 func activation(name string) (layer.Activation, error) {
@@ -64,19 +68,24 @@ func activation(name string) (layer.Activation, error) {
 	return act, nil
 }
 
-// setRotary gives every block the same rotation of whole heads.
-func (c decoderConfig) setRotary(d *design, theta float64) error {
-	rope, err := c.rotary(ropeDefaults{theta: theta, partial: 1, width: d.heads.Width, positions: c.Positions})
+// wholeHeads is the rotation of all channels of a head.
+func (c decoderConfig) wholeHeads(width int, theta float64) (*layer.Rotary, error) {
+	rope, err := c.rotary(ropeDefaults{theta: theta, partial: 1, width: width, positions: c.Positions})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if rope.Dims() != d.heads.Width {
-		return fmt.Errorf("%w: config.json: partial_rotary_factor turns %d of %d channels of a head; this family turns all", ErrUnsupported, rope.Dims(), d.heads.Width)
+	if rope.Dims() != width {
+		return nil, fmt.Errorf("%w: config.json: partial_rotary_factor turns %d of %d channels of a head; this family turns all", ErrUnsupported, rope.Dims(), width)
 	}
-	for range d.shape.Layers {
-		d.rotary = append(d.rotary, rope)
+	return rope, nil
+}
+
+// biases sets those of every block's projections to q, k and v, from the heads, and of the MLP.
+func (d *design) biases(qkv, out, mlp bool) {
+	for i := range d.layers {
+		b := &d.layers[i]
+		b.attention.qkvBias, b.attention.outBias, b.mlp.bias = qkv, out, mlp
 	}
-	return nil
 }
 
 // windows gives each block its window; sliding says which blocks have one where layer_types does not.
@@ -95,7 +104,7 @@ func (c windowConfig) windows(d *design, sliding func(i int) bool) error {
 		if c.Window == nil || *c.Window < 1 {
 			return fmt.Errorf("%w: config.json: layer %d is sliding_attention, sliding_window gives no positive width", ErrUnsupported, i)
 		}
-		d.windows[i] = *c.Window
+		d.layers[i].attention.scores.Window = *c.Window
 	}
 	return nil
 }

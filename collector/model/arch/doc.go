@@ -2,11 +2,12 @@
 // weights are called, and how one block computes. It knows nothing of adapters, files or batches.
 //
 // Vocabulary: a Network is one loaded checkpoint; a block is one transformer layer; a site is a place
-// inside a block where activations are read (package tap).
+// in it where activations are read (package tap); a design is the table of a network's parts (design.go), which
+// a family makes of a config.json; the names of its weights are those of its modules (tap.Modules).
 //
 // Families: phi, phi-msft and mixformer-sequential (Phi as Microsoft wrote it), llama (TinyLlama too),
-// mistral, qwen2, qwen3, gpt_neox (Pythia), gpt2, gemma, gemma2, gemma3_text. From llama on, all but NeoX and
-// GPT-2 are designs of one decoder (decoder.go); those two are stacks (block.go).
+// mistral, qwen2, qwen3, gpt_neox (Pythia), gpt2, gemma, gemma2, gemma3_text. Each has its file, which says what its
+// config means; all are loaded (network.go, loader.go) and computed (block.go, attention.go, mlp.go) by the same code.
 //
 // Guarantees: a config.json whose mathematics is not implemented, or that has a key its family does not
 // know, is an error that names the key (ErrUnsupported); weights that contradict it are an error that names the weight

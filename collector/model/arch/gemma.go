@@ -3,9 +3,6 @@ package arch
 import (
 	"fmt"
 	"math"
-
-	"actfleet/collector/model/layer"
-	"actfleet/internal/torch"
 )
 
 // gemmaConfig is what config.json of all Gemmas shares.
@@ -23,8 +20,8 @@ func gemmaDefaults(hidden, inner, layers, heads, kv, vocab, positions int) gemma
 // design is Llama's, with norms whose files hold w − 1 and an embedding scaled by √hidden.
 func (c gemmaConfig) design(act string, theta float64) (design, error) {
 	d, err := c.decoderConfig.design(act, theta)
-	d.normOffset, d.embedScale = 1, math.Sqrt(float64(c.Hidden))
-	d.bias.qkv, d.bias.out = c.AttnBias, c.AttnBias
+	d.norm.offset, d.embedScale = 1, math.Sqrt(float64(c.Hidden))
+	d.biases(c.AttnBias, c.AttnBias, false)
 	return d, err
 }
 
@@ -33,7 +30,9 @@ func queryScale(d *design, scalar float64) error {
 	if !(scalar > 0) {
 		return fmt.Errorf("%w: config.json: query_pre_attn_scalar is %g", ErrUnsupported, scalar)
 	}
-	d.scores.Scale = 1 / math.Sqrt(scalar)
+	for i := range d.layers {
+		d.layers[i].attention.scores.Scale = 1 / math.Sqrt(scalar)
+	}
 	return nil
 }
 
@@ -45,25 +44,19 @@ func softcap(name string, v *float64) (float64, error) {
 	return or(v, 0), nil
 }
 
-var familyGemma = family{loadGemma, oldRotary, "model.", "embed_tokens.weight"}
-
-// loadGemma is Gemma 1. Its hidden_act "gelu" means the tanh approximation, and its hidden_activation
+// designGemma is Gemma 1. Its hidden_act "gelu" means the tanh approximation, and its hidden_activation
 // was never read.
-func loadGemma(s *torch.Scope, text Config, src *layer.Source) (Network, error) {
+func designGemma(text Config, _ func(string) bool) (design, error) {
 	var c struct {
 		gemmaConfig
 		Act string `json:"hidden_act"`
 	}
 	c.gemmaConfig, c.Act = gemmaDefaults(3072, 24576, 28, 16, 16, 256000, 8192), "gelu_pytorch_tanh"
 	if err := parse(text, &c, "hidden_activation"); err != nil {
-		return nil, err
+		return design{}, err
 	}
 	if c.Act == "gelu" {
 		c.Act = "gelu_pytorch_tanh"
 	}
-	d, err := c.design(c.Act, 10000)
-	if err != nil {
-		return nil, err
-	}
-	return loadDecoder(s, d, src)
+	return c.design(c.Act, 10000)
 }

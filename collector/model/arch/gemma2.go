@@ -1,10 +1,5 @@
 package arch
 
-import (
-	"actfleet/collector/model/layer"
-	"actfleet/internal/torch"
-)
-
 // gemma2Config is config.json of Hugging Face's Gemma2ForCausalLM.
 type gemma2Config struct {
 	gemmaConfig
@@ -15,33 +10,31 @@ type gemma2Config struct {
 	LogitCap    *float64 `json:"final_logit_softcapping"` // null: none
 }
 
-var familyGemma2 = family{loadGemma2, oldRotary, "model.", "embed_tokens.weight"}
-
-// loadGemma2 has norms on both sides of attention and MLP, windows in every other block beginning with
+// designGemma2 has norms on both sides of attention and MLP, windows in every other block beginning with
 // the first, and two softcaps. Only hidden_activation is read, not hidden_act.
-func loadGemma2(s *torch.Scope, text Config, src *layer.Source) (Network, error) {
+func designGemma2(text Config, _ func(string) bool) (design, error) {
 	window, scoreCap, logitCap := 4096, 50.0, 30.0
 	c := gemma2Config{gemmaConfig: gemmaDefaults(2304, 9216, 26, 8, 4, 256000, 8192), windowConfig: windowConfig{Window: &window},
 		Act: "gelu_pytorch_tanh", QueryScalar: 256, ScoreCap: &scoreCap, LogitCap: &logitCap}
 	if err := parse(text, &c, "hidden_act"); err != nil {
-		return nil, err
+		return design{}, err
 	}
 	d, err := c.design(c.Act, 10000)
 	if err != nil {
-		return nil, err
+		return d, err
 	}
-	d.postNorms = true
 	if err := c.windows(&d, func(i int) bool { return i%2 == 0 }); err != nil {
-		return nil, err
+		return d, err
 	}
-	if d.scores.Cap, err = softcap("attn_logit_softcapping", c.ScoreCap); err != nil {
-		return nil, err
+	bend, err := softcap("attn_logit_softcapping", c.ScoreCap)
+	if err != nil {
+		return d, err
+	}
+	for i := range d.layers {
+		d.layers[i].attention.scores.Cap = bend
 	}
 	if d.logitCap, err = softcap("final_logit_softcapping", c.LogitCap); err != nil {
-		return nil, err
+		return d, err
 	}
-	if err := queryScale(&d, c.QueryScalar); err != nil {
-		return nil, err
-	}
-	return loadDecoder(s, d, src)
+	return d, queryScale(&d, c.QueryScalar)
 }

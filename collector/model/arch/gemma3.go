@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-
-	"actfleet/collector/model/layer"
-	"actfleet/internal/torch"
 )
 
 // gemma3Config is config.json of Hugging Face's Gemma3ForCausalLM (text only).
@@ -21,22 +18,16 @@ type gemma3Config struct {
 	Written     *int     `json:"_sliding_window_pattern"` // as transformers writes it, and does not read it
 }
 
-var familyGemma3 = family{loadGemma3, oldRotary, "model.", "embed_tokens.weight"}
-
-// loadGemma3 is Gemma 2 with QK-norm, five windowed blocks to one full, and two rotations: a scaling rule
+// designGemma3 is Gemma 2 with QK-norm, five windowed blocks to one full, and two rotations: a scaling rule
 // applies to full blocks alone. attn_logit_softcapping is not read by Hugging Face either.
-func loadGemma3(s *torch.Scope, text Config, src *layer.Source) (Network, error) {
+func designGemma3(text Config, _ func(string) bool) (design, error) {
 	window := 4096
 	c := gemma3Config{gemmaConfig: gemmaDefaults(2304, 9216, 26, 8, 4, 262208, 131072), windowConfig: windowConfig{Window: &window},
 		Act: "gelu_pytorch_tanh", QueryScalar: 256, Pattern: 6}
 	if err := parse(text, &c, "hidden_act attn_logit_softcapping"); err != nil {
-		return nil, err
+		return design{}, err
 	}
-	d, err := c.design()
-	if err != nil {
-		return nil, err
-	}
-	return loadDecoder(s, d, src)
+	return c.design()
 }
 
 func (c gemma3Config) design() (design, error) {
@@ -52,7 +43,7 @@ func (c gemma3Config) design() (design, error) {
 	if err != nil {
 		return d, err
 	}
-	d.postNorms, d.qkNorm = true, true
+	d.normHeads()
 	if err := c.windows(&d, func(i int) bool { return (i+1)%c.Pattern != 0 }); err != nil {
 		return d, err
 	}
@@ -95,8 +86,10 @@ func (c gemma3Config) ropes() (full, local ropeParameters, err error) {
 	return full, local, err
 }
 
+// setRotaryByWindow turns the blocks that have a window by one rule, and those that have none by the other.
 func (c gemma3Config) setRotaryByWindow(d *design, full, local ropeParameters) error {
-	defaults := ropeDefaults{partial: 1, width: d.heads.Width, positions: c.Positions}
+	width := d.layers[0].attention.heads.Width
+	defaults := ropeDefaults{partial: 1, width: width, positions: c.Positions}
 	whole, err := full.rotary(defaults)
 	if err != nil {
 		return err
@@ -105,13 +98,14 @@ func (c gemma3Config) setRotaryByWindow(d *design, full, local ropeParameters) e
 	if err != nil {
 		return err
 	}
-	if whole.Dims() != d.heads.Width || near.Dims() != d.heads.Width {
+	if whole.Dims() != width || near.Dims() != width {
 		return fmt.Errorf("%w: config.json: partial_rotary_factor; this family turns whole heads", ErrUnsupported)
 	}
-	for i, w := range d.windows {
-		d.rotary[i] = whole
-		if w > 0 {
-			d.rotary[i] = near
+	for i := range d.layers {
+		a := &d.layers[i].attention
+		a.rotary = whole
+		if a.scores.Window > 0 {
+			a.rotary = near
 		}
 	}
 	return nil

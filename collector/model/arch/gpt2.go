@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"actfleet/collector/model/layer"
-	"actfleet/internal/torch"
 )
 
 // gpt2Config is config.json of Hugging Face's GPT2LMHeadModel.
@@ -48,83 +47,39 @@ func parseGPT2(text Config) (gpt2Config, error) {
 
 func (c gpt2Config) inner() int { return or(c.Inner, 4*c.Hidden) }
 
-// gpt2 has learned positions and, one after the other, attention and MLP.
-type gpt2 struct {
-	stack
-	cfg       gpt2Config
-	positions *torch.Tensor // [Positions, Hidden]
-}
-
-var familyGPT2 = family{loadGPT2, gpt2Buffer, "transformer.", "wte.weight"}
-
-func loadGPT2(s *torch.Scope, text Config, src *layer.Source) (Network, error) {
+// designGPT2 has learned positions, no rotation and, one after the other, attention and MLP.
+func designGPT2(text Config, _ func(string) bool) (design, error) {
 	c, err := parseGPT2(text)
 	if err != nil {
-		return nil, err
+		return design{}, err
 	}
-	m := &gpt2{cfg: c}
-	m.shape, m.inner = Shape{Layers: c.Layers, Hidden: c.Hidden, Vocab: c.Vocab, MaxPositions: c.Positions}, c.inner()
-	m.heads = layer.Heads{Query: c.Heads, KeyValue: c.Heads, Width: c.Hidden / c.Heads}
-	if m.act, err = activation(c.Act); err != nil {
-		return nil, err
+	b := blockDesign{mlp: mlpDesign{inner: c.inner()},
+		attention: attentionDesign{heads: layer.Heads{Query: c.Heads, KeyValue: c.Heads, Width: c.Hidden / c.Heads}}}
+	if b.mlp.act, err = activation(c.Act); err != nil {
+		return design{}, err
 	}
-	return m, m.load(s, src)
+	d := design{shape: Shape{Layers: c.Layers, Hidden: c.Hidden, Vocab: c.Vocab, MaxPositions: c.Positions},
+		conv1D: true, norm: normKind{eps: c.Eps, bias: true}, tied: c.Tied, layers: uniform(c.Layers, b)}
+	for i := range d.layers {
+		d.layers[i].attention.scores.Scale = c.scale(i)
+	}
+	d.biases(true, true, true)
+	return d, nil
 }
 
-func (m *gpt2) load(s *torch.Scope, src *layer.Source) (err error) {
-	if m.positions, err = src.Tensor(s, "transformer.wpe.weight", m.cfg.Positions, m.cfg.Hidden); err != nil {
-		return err
+// scale is the factor on the scores of block i.
+func (c gpt2Config) scale(i int) float64 {
+	scale := 1.0
+	if c.Scale {
+		scale = 1 / math.Sqrt(float64(c.Hidden/c.Heads))
 	}
-	names := stackNames{vocabulary: vocabulary{embed: "transformer.wte", head: "lm_head", tied: m.cfg.Tied},
-		block: func(i int) string { return fmt.Sprintf("transformer.h.%d.", i) }, norm: "transformer.ln_f", eps: m.cfg.Eps}
-	return m.stack.load(s, src, names, func(src *layer.Source, at string) (stackBlock, error) { return m.loadBlock(s, src, at) })
-}
-
-func (m *gpt2) loadBlock(s *torch.Scope, src *layer.Source, at string) (b stackBlock, err error) {
-	c := m.cfg
-	if b.norm, err = layer.LoadLayerNorm(s, src, at+"ln_1", c.Hidden, c.Eps); err != nil {
-		return b, err
+	if c.InverseLayer {
+		scale /= float64(i + 1)
 	}
-	if b.qkv, err = layer.LoadConv1D(s, src, at+"attn.c_attn", c.Hidden, 3*c.Hidden); err != nil {
-		return b, err
-	}
-	if b.out, err = layer.LoadConv1D(s, src, at+"attn.c_proj", c.Hidden, c.Hidden); err != nil {
-		return b, err
-	}
-	if b.mlpNorm, err = layer.LoadLayerNorm(s, src, at+"ln_2", c.Hidden, c.Eps); err != nil {
-		return b, err
-	}
-	if b.fc1, err = layer.LoadConv1D(s, src, at+"mlp.c_fc", c.Hidden, c.inner()); err != nil {
-		return b, err
-	}
-	b.fc2, err = layer.LoadConv1D(s, src, at+"mlp.c_proj", c.inner(), c.Hidden)
-	return b, err
+	return scale
 }
 
 // gpt2Buffer says which tensors of a file are no weights: causal masks.
 func gpt2Buffer(name string) bool {
 	return strings.HasSuffix(name, ".attn.bias") || strings.HasSuffix(name, ".attn.masked_bias")
-}
-
-func (m *gpt2) Embed(s *torch.Scope, ids *torch.Tensor, before int) *torch.Tensor {
-	return s.Add(s.Embedding(m.embed, ids), s.Narrow(m.positions, 0, int64(before), ids.Shape()[1]))
-}
-
-func (m *gpt2) Block(s *torch.Scope, i int, x *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor {
-	b := m.blocks[i]
-	attn := b.attention.forward(s, b.norm.Forward(s, x), m.heads, layer.Scores{Scale: m.scale(i)}, c, nil, emit)
-	x = s.Add(attn, x)
-	return s.Add(x, b.mlp.forward(s, b.mlpNorm.Forward(s, x), m.act, emit))
-}
-
-// scale is the factor on the scores of block i.
-func (m *gpt2) scale(i int) float64 {
-	scale := 1.0
-	if m.cfg.Scale {
-		scale = 1 / math.Sqrt(float64(m.heads.Width))
-	}
-	if m.cfg.InverseLayer {
-		scale /= float64(i + 1)
-	}
-	return scale
 }

@@ -1,10 +1,5 @@
 package arch
 
-import (
-	"actfleet/collector/model/layer"
-	"actfleet/internal/torch"
-)
-
 // mistralConfig is config.json of Hugging Face's MistralForCausalLM: Llama without biases, with one
 // window for all blocks.
 type mistralConfig struct {
@@ -13,24 +8,16 @@ type mistralConfig struct {
 	Window *int   `json:"sliding_window"` // null: none
 }
 
-var familyMistral = family{loadMistral, oldRotary, "model.", "embed_tokens.weight"}
-
-func loadMistral(s *torch.Scope, text Config, src *layer.Source) (Network, error) {
+func designMistral(text Config, _ func(string) bool) (design, error) {
 	window, kv := 4096, 8
 	c := mistralConfig{Act: "silu", Window: &window,
 		decoderConfig: decoderConfig{Vocab: 32000, Hidden: 4096, Inner: 14336, Layers: 32, Heads: 32, KVHeads: &kv, Positions: 4096 * 32, Eps: 1e-6}}
 	if err := parse(text, &c, ""); err != nil {
-		return nil, err
+		return design{}, err
 	}
 	d, err := c.design(c.Act, 10000)
-	if err != nil {
-		return nil, err
+	if err != nil || c.Window == nil {
+		return d, err
 	}
-	if c.Window == nil {
-		return loadDecoder(s, d, src)
-	}
-	if err := (windowConfig{Window: c.Window}).windows(&d, func(int) bool { return true }); err != nil {
-		return nil, err
-	}
-	return loadDecoder(s, d, src)
+	return d, (windowConfig{Window: c.Window}).windows(&d, func(int) bool { return true })
 }

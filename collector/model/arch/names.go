@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"actfleet/collector/model/layer"
+	"actfleet/shard/tap"
 )
 
 // headName is the name of an output matrix's weight or bias, whatever stands before it.
@@ -25,9 +26,9 @@ func Names(modelType string, tensors []string, inside bool) (map[string]string, 
 		}
 		out[name] = name
 	}
-	f := families[modelType]
-	prefix, err := f.prefix(tensors)
-	if err != nil || prefix == f.root && !inside || f.embed == "" {
+	root, embed := embedding(modelType)
+	prefix, err := prefixOf(tensors, root, embed)
+	if err != nil || prefix == root && !inside || embed == "" {
 		return out, err
 	}
 	for _, name := range tensors {
@@ -36,7 +37,7 @@ func Names(modelType string, tensors []string, inside bool) (map[string]string, 
 		case head != nil && strings.HasPrefix(prefix, head[1]):
 			out[name] = head[2]
 		case under:
-			out[name] = f.root + rest
+			out[name] = root + rest
 		case inside:
 			delete(out, name)
 		}
@@ -44,23 +45,34 @@ func Names(modelType string, tensors []string, inside bool) (map[string]string, 
 	return out, unique(out)
 }
 
-// prefix is what stands in the family's root's place: what the embedding's name begins with.
-func (f family) prefix(tensors []string) (string, error) {
-	if f.embed == "" {
+// embedding cuts the name of a family's embedding into the root, with which the names of all weights but the head's
+// begin, and the rest; both are empty where names are taken as they are.
+func embedding(modelType string) (root, rest string) {
+	if strings.HasPrefix(modelType, "phi-") || strings.HasPrefix(modelType, "mixformer") {
+		return "", ""
+	}
+	m, _ := tap.ModulesOf(modelType)
+	root, rest, _ = strings.Cut(m.Embed, ".")
+	return root + ".", rest + ".weight"
+}
+
+// prefixOf is what stands in the root's place: what the embedding's name begins with.
+func prefixOf(tensors []string, root, embed string) (string, error) {
+	if embed == "" {
 		return "", nil
 	}
 	var found []string
 	for _, name := range tensors {
-		if before, ok := strings.CutSuffix(name, f.embed); ok && (before == "" || strings.HasSuffix(before, ".")) {
+		if before, ok := strings.CutSuffix(name, embed); ok && (before == "" || strings.HasSuffix(before, ".")) {
 			found = append(found, before)
 		}
 	}
 	switch {
-	case len(found) == 0 || slices.Contains(found, f.root):
-		return f.root, nil
+	case len(found) == 0 || slices.Contains(found, root):
+		return root, nil
 	case len(found) > 1:
 		return "", fmt.Errorf("%w: %d weights look like the embedding, among them %s%s and %s%s",
-			layer.ErrMismatch, len(found), found[0], f.embed, found[1], f.embed)
+			layer.ErrMismatch, len(found), found[0], embed, found[1], embed)
 	}
 	return found[0], nil
 }

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"actfleet/collector/model/layer"
-	"actfleet/internal/torch"
 )
 
 // neoxConfig is config.json of Hugging Face's GPTNeoXForCausalLM, Pythia's class.
@@ -58,73 +57,28 @@ func (c neoxConfig) rope(width int) (*layer.Rotary, error) {
 	return c.rotary(ropeDefaults{theta: base, partial: fraction, width: width, positions: c.Positions})
 }
 
-// neox is x + attn(ln1 x) + mlp(ln2 x), or the same one after the other.
-type neox struct {
-	stack
-	cfg    neoxConfig
-	rotary *layer.Rotary
-}
-
-var familyNeoX = family{loadNeoX, neoxBuffer, "gpt_neox.", "embed_in.weight"}
-
-func loadNeoX(s *torch.Scope, text Config, src *layer.Source) (Network, error) {
+// designNeoX is x + attn(ln1 x) + mlp(ln2 x), or the same one after the other. Its files have q, k and v head by head.
+func designNeoX(text Config, _ func(string) bool) (design, error) {
 	c, err := parseNeoX(text)
 	if err != nil {
-		return nil, err
+		return design{}, err
 	}
-	m := &neox{cfg: c}
-	m.shape, m.inner = Shape{Layers: c.Layers, Hidden: c.Hidden, Vocab: c.Vocab, MaxPositions: c.Positions}, c.Inner
-	m.heads = layer.Heads{Query: c.Heads, KeyValue: c.Heads, Width: c.Hidden / c.Heads}
-	if m.act, err = activation(c.Act); err != nil {
-		return nil, err
+	width := c.Hidden / c.Heads
+	b := blockDesign{mlp: mlpDesign{inner: c.Inner}, attention: attentionDesign{heads: layer.Heads{Query: c.Heads, KeyValue: c.Heads, Width: width},
+		grouped: true, scores: layer.Scores{Scale: 1 / math.Sqrt(float64(width))}}}
+	if b.mlp.act, err = activation(c.Act); err != nil {
+		return design{}, err
 	}
-	if m.rotary, err = c.rope(m.heads.Width); err != nil {
-		return nil, err
+	if b.attention.rotary, err = c.rope(width); err != nil {
+		return design{}, err
 	}
-	names := stackNames{vocabulary: vocabulary{embed: "gpt_neox.embed_in", head: "embed_out", tied: c.Tied},
-		block: func(i int) string { return fmt.Sprintf("gpt_neox.layers.%d.", i) }, norm: "gpt_neox.final_layer_norm", eps: c.Eps}
-	return m, m.load(s, src, names, func(src *layer.Source, at string) (stackBlock, error) { return m.loadBlock(s, src, at) })
-}
-
-func (m *neox) loadBlock(s *torch.Scope, src *layer.Source, at string) (b stackBlock, err error) {
-	c := m.cfg
-	if b.norm, err = layer.LoadLayerNorm(s, src, at+"input_layernorm", c.Hidden, c.Eps); err != nil {
-		return b, err
-	}
-	if b.mlpNorm, err = layer.LoadLayerNorm(s, src, at+"post_attention_layernorm", c.Hidden, c.Eps); err != nil {
-		return b, err
-	}
-	if b.qkv, err = layer.LoadLinear(s, src, at+"attention.query_key_value", c.Hidden, 3*c.Hidden, c.AttnBias); err != nil {
-		return b, err
-	}
-	b.qkv = b.qkv.Rearranged(s, c.Heads, 3) // the file has q, k, v head by head
-	if b.out, err = layer.LoadLinear(s, src, at+"attention.dense", c.Hidden, c.Hidden, c.AttnBias); err != nil {
-		return b, err
-	}
-	if b.fc1, err = layer.LoadLinear(s, src, at+"mlp.dense_h_to_4h", c.Hidden, c.Inner, true); err != nil {
-		return b, err
-	}
-	b.fc2, err = layer.LoadLinear(s, src, at+"mlp.dense_4h_to_h", c.Inner, c.Hidden, true)
-	return b, err
+	d := design{shape: Shape{Layers: c.Layers, Hidden: c.Hidden, Vocab: c.Vocab, MaxPositions: c.Positions},
+		norm: normKind{eps: c.Eps, bias: true}, parallel: c.Parallel, tied: c.Tied, layers: uniform(c.Layers, b)}
+	d.biases(c.AttnBias, c.AttnBias, true)
+	return d, nil
 }
 
 // neoxBuffer says which tensors of a file are no weights.
 func neoxBuffer(name string) bool {
 	return strings.HasSuffix(name, ".attention.bias") || strings.HasSuffix(name, ".attention.masked_bias") || strings.HasSuffix(name, ".rotary_emb.inv_freq")
-}
-
-func (m *neox) Embed(s *torch.Scope, ids *torch.Tensor, _ int) *torch.Tensor {
-	return s.Embedding(m.embed, ids)
-}
-
-func (m *neox) Block(s *torch.Scope, i int, x *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor {
-	b := m.blocks[i]
-	scores := layer.Scores{Scale: 1 / math.Sqrt(float64(m.heads.Width))}
-	attn := b.attention.forward(s, b.norm.Forward(s, x), m.heads, scores, c, applyRotary(s, m.rotary, c), emit)
-	if m.cfg.Parallel {
-		mlp := b.mlp.forward(s, b.mlpNorm.Forward(s, x), m.act, emit)
-		return s.Add(s.Add(mlp, attn), x)
-	}
-	x = s.Add(attn, x)
-	return s.Add(b.mlp.forward(s, b.mlpNorm.Forward(s, x), m.act, emit), x)
 }

@@ -5,8 +5,6 @@ import (
 	"math"
 
 	"actfleet/collector/model/layer"
-	"actfleet/internal/torch"
-	"actfleet/shard/tap"
 )
 
 // phiConfig is config.json of Hugging Face's PhiForCausalLM.
@@ -72,154 +70,29 @@ func (c phiConfig) rope() (*layer.Rotary, error) {
 	return c.rotary(ropeDefaults{theta: 10000, partial: partial, width: width, positions: c.Positions})
 }
 
-// phiNames are the names of a Phi's weights; the parts of a block follow what block returns.
-type phiNames struct {
-	embed, finalNorm, head string
-	block                  func(i int) string
-	norm, fused, out       string // fused is empty where q, k and v lie apart
-}
-
-var hfNames = phiNames{embed: "model.embed_tokens", finalNorm: "model.final_layernorm", head: "lm_head",
-	block: func(i int) string { return fmt.Sprintf("model.layers.%d.", i) }, norm: "input_layernorm", out: "self_attn.dense"}
-
-// phi is x + attn(ln x) + mlp(ln x): one norm per block, attention and MLP side by side.
-type phi struct {
-	cfg    phiConfig
-	act    layer.Activation
-	heads  layer.Heads
-	names  phiNames
-	embed  *torch.Tensor // [Vocab, Hidden]
-	rotary *layer.Rotary
-	blocks []phiBlock
-	norm   layer.LayerNorm
-	head   layer.Linear
-}
-
-type phiBlock struct {
-	norm layer.LayerNorm
-	attention
-	mlp
-	qNorm, kNorm *layer.LayerNorm // over one head, before the rotation; nil without qk_layernorm
-}
-
-var familyPhi = family{loadPhi, oldRotary, "model.", "embed_tokens.weight"}
-
-func loadPhi(s *torch.Scope, text Config, src *layer.Source) (Network, error) {
+// designPhi is x + attn(ln x) + mlp(ln x): one norm per block, attention and MLP side by side, with biases everywhere.
+func designPhi(text Config, _ func(string) bool) (design, error) {
 	c, err := parsePhi(text)
 	if err != nil {
-		return nil, err
+		return design{}, err
 	}
-	return newPhi(s, c, hfNames, src)
+	return c.design()
 }
 
-func newPhi(s *torch.Scope, c phiConfig, names phiNames, src *layer.Source) (Network, error) {
-	m := &phi{cfg: c, names: names, heads: c.heads()}
-	var err error
-	if m.act, err = activation(c.Act); err != nil {
-		return nil, err
+func (c phiConfig) design() (d design, err error) {
+	heads := c.heads()
+	b := blockDesign{mlp: mlpDesign{inner: c.Inner}, attention: attentionDesign{heads: heads, scores: layer.Scores{Scale: 1 / math.Sqrt(float64(heads.Width))}}}
+	if b.mlp.act, err = activation(c.Act); err != nil {
+		return d, err
 	}
-	if m.rotary, err = c.rope(); err != nil {
-		return nil, err
+	if b.attention.rotary, err = c.rope(); err != nil {
+		return d, err
 	}
-	return m, m.load(s, src)
-}
-
-// load reads the weights; a tied output matrix is the embedding, with a bias of its own.
-func (m *phi) load(s *torch.Scope, src *layer.Source) (err error) {
-	c := m.cfg
-	v := vocabulary{embed: m.names.embed, head: m.names.head, tied: c.Tied, size: c.Vocab, width: c.Hidden}
-	if m.embed, m.head.Weight, err = v.load(s, src); err != nil {
-		return err
+	d = design{shape: Shape{Layers: c.Layers, Hidden: c.Hidden, Vocab: c.Vocab, MaxPositions: c.Positions},
+		norm: normKind{eps: c.Eps, bias: true}, parallel: true, tied: c.Tied, headBias: true, layers: uniform(c.Layers, b)}
+	d.biases(true, true, true)
+	if c.QKNorm {
+		d.normHeads()
 	}
-	if m.head.Weight != nil {
-		if m.head.Bias, err = src.Tensor(s, m.names.head+".bias", c.Vocab); err != nil {
-			return err
-		}
-	}
-	for i := range c.Layers {
-		block, err := m.loadBlock(s, src.Block(i, c.Layers), m.names.block(i))
-		if err != nil {
-			return err
-		}
-		m.blocks = append(m.blocks, block)
-	}
-	m.norm, err = layer.LoadLayerNorm(s, src, m.names.finalNorm, c.Hidden, c.Eps)
-	return err
-}
-
-func (m *phi) loadBlock(s *torch.Scope, src *layer.Source, at string) (b phiBlock, err error) {
-	c := m.cfg
-	if b.norm, err = layer.LoadLayerNorm(s, src, at+m.names.norm, c.Hidden, c.Eps); err != nil {
-		return b, err
-	}
-	if b.qkv, err = m.loadQKV(s, src, at); err != nil {
-		return b, err
-	}
-	if b.out, err = layer.LoadLinear(s, src, at+m.names.out, m.heads.QueryWidth(), c.Hidden, true); err != nil {
-		return b, err
-	}
-	if b.fc1, err = layer.LoadLinear(s, src, at+"mlp.fc1", c.Hidden, c.Inner, true); err != nil {
-		return b, err
-	}
-	if b.fc2, err = layer.LoadLinear(s, src, at+"mlp.fc2", c.Inner, c.Hidden, true); err != nil {
-		return b, err
-	}
-	if !c.QKNorm {
-		return b, nil
-	}
-	return b, m.loadQKNorm(s, src, at, &b)
-}
-
-func (m *phi) loadQKV(s *torch.Scope, src *layer.Source, at string) (layer.Linear, error) {
-	h := m.heads
-	if m.names.fused != "" {
-		return layer.LoadLinear(s, src, at+m.names.fused, m.cfg.Hidden, h.FusedWidth(), true)
-	}
-	parts := []string{at + "self_attn.q_proj", at + "self_attn.k_proj", at + "self_attn.v_proj"}
-	return layer.LoadFused(s, src, parts, m.cfg.Hidden, []int{h.QueryWidth(), h.KeyWidth(), h.KeyWidth()}, true)
-}
-
-func (m *phi) loadQKNorm(s *torch.Scope, src *layer.Source, at string, b *phiBlock) error {
-	q, err := layer.LoadLayerNorm(s, src, at+"self_attn.q_layernorm", m.heads.Width, m.cfg.Eps)
-	if err != nil {
-		return err
-	}
-	k, err := layer.LoadLayerNorm(s, src, at+"self_attn.k_layernorm", m.heads.Width, m.cfg.Eps)
-	b.qNorm, b.kNorm = &q, &k
-	return err
-}
-
-func (m *phi) Shape() Shape {
-	return Shape{Layers: m.cfg.Layers, Hidden: m.cfg.Hidden, Vocab: m.cfg.Vocab, MaxPositions: m.cfg.Positions, NoHead: m.head.Weight == nil}
-}
-
-func (m *phi) Width(site tap.Site) int {
-	return siteWidth(site, m.heads, m.cfg.Inner, m.cfg.Hidden)
-}
-
-func (m *phi) Embed(s *torch.Scope, ids *torch.Tensor, _ int) *torch.Tensor {
-	return s.Embedding(m.embed, ids)
-}
-
-func (m *phi) Block(s *torch.Scope, i int, x *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor {
-	b := m.blocks[i]
-	h := b.norm.Forward(s, x)
-	scores := layer.Scores{Scale: 1 / math.Sqrt(float64(m.heads.Width))}
-	attn := b.attention.forward(s, h, m.heads, scores, c, m.rotateHeads(s, b, c), emit)
-	return s.Add(s.Add(attn, b.mlp.forward(s, h, m.act, emit)), x)
-}
-
-// rotateHeads norms the queries and keys where the block does, and rotates them.
-func (m *phi) rotateHeads(s *torch.Scope, b phiBlock, c layer.Context) rotate {
-	rotate := applyRotary(s, m.rotary, c)
-	if b.qNorm == nil {
-		return rotate
-	}
-	return func(q, k *torch.Tensor) (*torch.Tensor, *torch.Tensor) {
-		return rotate(b.qNorm.Forward(s, q), b.kNorm.Forward(s, k))
-	}
-}
-
-func (m *phi) Logits(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
-	return m.head.Forward(s, m.norm.Forward(s, x))
+	return d, nil
 }

@@ -5,8 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"actfleet/collector/model/layer"
-	"actfleet/internal/torch"
+	"actfleet/shard/tap"
 )
 
 // msftConfig is config.json of Microsoft's own Phi code, model_type phi-msft or mixformer-sequential.
@@ -77,33 +76,29 @@ func (c msftConfig) checkParts() error {
 	return nil
 }
 
-var familyMsft = family{loadMsft, msftBuffer, "", ""}
-
-func loadMsft(s *torch.Scope, text Config, src *layer.Source) (Network, error) {
+func designMsft(text Config, has func(string) bool) (design, error) {
 	c := msftConfig{Vocab: 50304, Multiple: 64, Positions: 2048, Hidden: 1024, Layers: 20, Heads: 16, Act: "gelu_new", Eps: 1e-5}
 	if err := parse(text, &c, msftHarmless); err != nil {
-		return nil, err
+		return design{}, err
 	}
 	cfg, err := c.phi()
 	if err != nil {
-		return nil, err
+		return design{}, err
 	}
-	return newPhi(s, cfg, msftNames(src, cfg.Layers), src)
+	d, err := cfg.design()
+	d.names = msftModules(has, cfg.Layers)
+	return d, err
 }
 
-// msftNames are the names of either generation: layers are numbered from 1 in the older, where the
+// msftModules are those of either generation: blocks are numbered from 1 in the older, where the
 // embedding is layer 0 and the head the last.
-func msftNames(src *layer.Source, layers int) phiNames {
-	n := phiNames{fused: "mixer.Wqkv", norm: "ln", out: "mixer.out_proj"}
-	if src.Has("layers.0.wte.weight") {
-		head := fmt.Sprintf("layers.%d.", layers+1)
-		n.embed, n.finalNorm, n.head = "layers.0.wte", head+"ln", head+"linear"
-		n.block = func(i int) string { return fmt.Sprintf("layers.%d.", i+1) }
-		return n
+func msftModules(has func(string) bool, layers int) tap.Modules {
+	m, _ := tap.ModulesOf("phi-msft")
+	if has("layers.0.wte.weight") {
+		last := fmt.Sprintf("layers.%d.", layers+1)
+		m.Embed, m.Norm, m.Head, m.Block, m.First = "layers.0.wte", last+"ln", last+"linear", "layers.%d", 1
 	}
-	n.embed, n.finalNorm, n.head = "transformer.embd.wte", "lm_head.ln", "lm_head.linear"
-	n.block = func(i int) string { return fmt.Sprintf("transformer.h.%d.", i) }
-	return n
+	return m
 }
 
 // msftBuffer says which tensors of a file are no weights.

@@ -1,10 +1,5 @@
 package arch
 
-import (
-	"actfleet/collector/model/layer"
-	"actfleet/internal/torch"
-)
-
 // qwenConfig is config.json of Hugging Face's Qwen2ForCausalLM and Qwen3ForCausalLM.
 type qwenConfig struct {
 	decoderConfig
@@ -31,26 +26,19 @@ func (c qwenConfig) design() (design, error) {
 	return d, c.windows(&d, func(i int) bool { return c.Window != nil && i >= c.FullLayers })
 }
 
-var familyQwen2 = family{loadQwen2, oldRotary, "model.", "embed_tokens.weight"}
-
-// loadQwen2 has biases on q, k and v, and none elsewhere.
-func loadQwen2(s *torch.Scope, text Config, src *layer.Source) (Network, error) {
+// designQwen2 has biases on q, k and v, and none elsewhere.
+func designQwen2(text Config, _ func(string) bool) (design, error) {
 	c := qwenDefaults()
 	if err := parse(text, &c, ""); err != nil {
-		return nil, err
+		return design{}, err
 	}
 	d, err := c.design()
-	if err != nil {
-		return nil, err
-	}
-	d.bias.qkv = true
-	return loadDecoder(s, d, src)
+	d.biases(true, false, false)
+	return d, err
 }
 
-var familyQwen3 = family{loadQwen3, oldRotary, "model.", "embed_tokens.weight"}
-
-// loadQwen3 norms each query and key head; its biases are all or none, and none in the MLP.
-func loadQwen3(s *torch.Scope, text Config, src *layer.Source) (Network, error) {
+// designQwen3 norms each query and key head; its biases are all or none, and none in the MLP.
+func designQwen3(text Config, _ func(string) bool) (design, error) {
 	var c struct {
 		qwenConfig
 		AttnBias bool `json:"attention_bias"`
@@ -59,12 +47,17 @@ func loadQwen3(s *torch.Scope, text Config, src *layer.Source) (Network, error) 
 	c.qwenConfig = qwenDefaults()
 	c.HeadWidth = &width
 	if err := parse(text, &c, ""); err != nil {
-		return nil, err
+		return design{}, err
 	}
 	d, err := c.design()
-	if err != nil {
-		return nil, err
+	d.biases(c.AttnBias, c.AttnBias, false)
+	d.normHeads()
+	return d, err
+}
+
+// normHeads norms each query and key head of every block.
+func (d *design) normHeads() {
+	for i := range d.layers {
+		d.layers[i].attention.qkNorm = normHeads
 	}
-	d.qkNorm, d.bias.qkv, d.bias.out = true, c.AttnBias, c.AttnBias
-	return loadDecoder(s, d, src)
 }

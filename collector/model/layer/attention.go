@@ -21,15 +21,16 @@ func (h Heads) KeyWidth() int { return h.KeyValue * h.Width }
 // FusedWidth is the width of [q|k|v].
 func (h Heads) FusedWidth() int { return h.QueryWidth() + 2*h.KeyWidth() }
 
-// Split cuts a fused projection [B, T, FusedWidth] into q [B, Query, T, Width] and k, v
-// [B, KeyValue, T, Width], without a copy.
+// Split cuts a fused projection [B, T, FusedWidth] into q [B, T, QueryWidth] and k, v [B, T, KeyWidth], without a copy.
 func (h Heads) Split(s *torch.Scope, qkv *torch.Tensor) (q, k, v *torch.Tensor) {
-	shape := qkv.Shape()
-	cut := func(from, heads int) *torch.Tensor {
-		part := s.Narrow(qkv, 2, int64(from), int64(heads*h.Width))
-		return s.Transpose(s.View(part, shape[0], shape[1], int64(heads), int64(h.Width)), 1, 2)
-	}
-	return cut(0, h.Query), cut(h.QueryWidth(), h.KeyValue), cut(h.QueryWidth()+h.KeyWidth(), h.KeyValue)
+	part := func(from, width int) *torch.Tensor { return s.Narrow(qkv, 2, int64(from), int64(width)) }
+	return part(0, h.QueryWidth()), part(h.QueryWidth(), h.KeyWidth()), part(h.QueryWidth()+h.KeyWidth(), h.KeyWidth())
+}
+
+// ByHead is x [B, T, H·Width] as [B, H, T, Width], without a copy.
+func (h Heads) ByHead(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	shape, width := x.Shape(), int64(h.Width)
+	return s.Transpose(s.View(x, shape[0], shape[1], shape[2]/width, width), 1, 2)
 }
 
 // Scores says how attention scores come about from q kᵀ.

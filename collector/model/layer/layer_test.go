@@ -86,13 +86,22 @@ func TestConv1D(t *testing.T) {
 	})
 }
 
-func TestRearranged(t *testing.T) {
+func TestUngrouped(t *testing.T) {
 	do(t, func(s *torch.Scope) {
-		rows := []float32{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11} // head 0: q q k k v v, head 1: the same
-		l := Linear{Weight: s.Keep(torch.FromFloat32(s, rows, 12, 1)), Bias: s.Keep(torch.FromFloat32(s, rows, 12))}.Rearranged(s, 2, 3)
-		want := []float64{0, 1, 6, 7, 2, 3, 8, 9, 4, 5, 10, 11}
-		near(t, "weight", l.Weight.Float32s(), want...)
-		near(t, "bias", l.Bias.Float32s(), want...)
+		rows := []float32{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}
+		for _, c := range []struct {
+			heads Heads
+			want  []float64
+		}{
+			{Heads{Query: 2, KeyValue: 2, Width: 2}, []float64{0, 1, 6, 7, 2, 3, 8, 9, 4, 5, 10, 11}}, // q q k k v v, and again
+			{Heads{Query: 4, KeyValue: 2, Width: 1}, []float64{0, 1, 4, 5, 2, 6, 3, 7}},               // q q k v, and again
+			{Heads{Query: 4, KeyValue: 1, Width: 2}, []float64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}},
+		} {
+			n := int64(len(c.want))
+			l := Linear{Weight: s.Keep(torch.FromFloat32(s, rows[:n], n, 1)), Bias: s.Keep(torch.FromFloat32(s, rows[:n], n))}.Ungrouped(s, c.heads)
+			near(t, "weight", l.Weight.Float32s(), c.want...)
+			near(t, "bias", l.Bias.Float32s(), c.want...)
+		}
 	})
 }
 

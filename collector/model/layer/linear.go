@@ -47,20 +47,24 @@ func LoadConv1D(s *torch.Scope, src *Source, name string, in, out int) (Linear, 
 	return Linear{Weight: turned, Bias: b}, err
 }
 
-// Rearranged is the map with its output rows, [groups, parts, rest], put into the order [parts, groups,
-// rest]; the receiver's tensors are freed.
-func (l Linear) Rearranged(s *torch.Scope, groups, parts int) Linear {
-	swap := func(t *torch.Tensor) *torch.Tensor {
+// Ungrouped is a map to queries, keys and values whose output rows lie key head by key head, the queries that share it
+// before it and its value after it, with its rows put into the order [q|k|v]; the receiver's tensors are freed.
+func (l Linear) Ungrouped(s *torch.Scope, h Heads) Linear {
+	group := int64(h.Query / h.KeyValue)
+	order := func(t *torch.Tensor) *torch.Tensor {
 		if t == nil {
 			return nil
 		}
 		shape := t.Shape()
-		cut := s.View(t, int64(groups), int64(parts), -1)
-		out := s.Keep(s.Contiguous(s.View(s.Contiguous(s.Transpose(cut, 0, 1)), shape...)))
+		cut := s.View(t, int64(h.KeyValue), group+2, -1) // [K, G·q + k + v, rest]
+		flat := func(from, n int64) *torch.Tensor {
+			return s.Reshape(s.Narrow(cut, 1, from, n), append([]int64{-1}, shape[1:]...)...)
+		}
+		out := s.Keep(s.Cat([]*torch.Tensor{flat(0, group), flat(group, 1), flat(group+1, 1)}, 0))
 		t.Free()
 		return out
 	}
-	return Linear{Weight: swap(l.Weight), Bias: swap(l.Bias)}
+	return Linear{Weight: order(l.Weight), Bias: order(l.Bias)}
 }
 
 // join concatenates kept tensors along their first dimension and frees the parts.

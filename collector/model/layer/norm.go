@@ -2,17 +2,24 @@ package layer
 
 import "actfleet/internal/torch"
 
-// LayerNorm is (x − mean)/√(var + ε) ⊙ w + b over the last dimension (Ba et al. 2016).
+// Norm is a LayerNorm or an RMSNorm.
+type Norm interface {
+	// Forward normalises x [.., width] over its last dimension.
+	Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor
+}
+
+// LayerNorm is (x − mean)/√(var + ε) ⊙ w + b over the last dimension (Ba et al. 2016). Weight and Bias
+// may be nil.
 type LayerNorm struct {
 	Weight, Bias *torch.Tensor
 	Eps          float64
 }
 
-// LoadLayerNorm reads name.weight and name.bias, both [width].
-func LoadLayerNorm(s *torch.Scope, src *Source, name string, width int, eps float64) (LayerNorm, error) {
+// LoadLayerNorm reads name.weight and, with bias set, name.bias, both [width].
+func LoadLayerNorm(s *torch.Scope, src *Source, name string, width int, eps float64, bias bool) (LayerNorm, error) {
 	w, err := src.Tensor(s, name+".weight", width)
-	if err != nil {
-		return LayerNorm{}, err
+	if err != nil || !bias {
+		return LayerNorm{Weight: w, Eps: eps}, err
 	}
 	b, err := src.Tensor(s, name+".bias", width)
 	return LayerNorm{Weight: w, Bias: b, Eps: eps}, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"actfleet/collector/model"
 	"actfleet/collector/model/arch"
@@ -30,13 +31,17 @@ func (f *Fake) Info() model.Info {
 	return model.Info{Name: "fake", Arch: "fake", Digest: "fake", Shape: f.Shape}
 }
 
-// Width is 3 × Hidden at Wqkv, 4 × Hidden at fc1 and Hidden elsewhere.
+// Width is 3 × Hidden at Wqkv, 4 × Hidden at fc1 and act, and Hidden elsewhere. There is no resid_mid, as in a block that
+// computes attention and MLP side by side; embed and final are those of the first and the last layer.
 func (f *Fake) Width(t tap.Tap) int {
 	switch t.Site {
 	case tap.Wqkv:
 		return 3 * f.Shape.Hidden
-	case tap.FC1:
+	case tap.FC1, tap.Act:
 		return 4 * f.Shape.Hidden
+	}
+	if t.Site == tap.ResidMid || t.Site == tap.Embed && t.Layer > 0 || t.Site == tap.Final && t.Layer < f.Shape.Layers-1 {
+		return 0
 	}
 	return f.Shape.Hidden
 }
@@ -45,9 +50,10 @@ func (f *Fake) Width(t tap.Tap) int {
 // in token, position, layer, site and channel.
 func Value(t tap.Tap, id int32, pos, channel int) float32 {
 	site := 0
-	for i, s := range tap.Sites {
+	for i, s := range append(slices.Clone(tap.Sites), tap.Every...) {
 		if s == t.Site {
 			site = i
+			break
 		}
 	}
 	n := (int(id)*7 + pos*131 + t.Layer*17 + site*29 + channel*3) % 1999

@@ -1,0 +1,31 @@
+package arch
+
+import (
+	"actfleet/collector/model/layer"
+	"actfleet/internal/torch"
+	"actfleet/shard/tap"
+)
+
+// attention is one block's causal self-attention.
+type attention struct {
+	attentionDesign
+	qkv, out     layer.Linear // to [q|k|v], and from the heads back
+	qNorm, kNorm layer.Norm   // nil without qkNorm
+}
+
+// forward mixes the states h [B, T, Hidden] of the positions before each.
+func (a attention) forward(s *torch.Scope, h *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor {
+	q, k, v := a.heads.Split(s, emit(tap.Wqkv, a.qkv.Forward(s, h)))
+	if a.qkNorm == normAllHeads {
+		q, k = a.qNorm.Forward(s, q), a.kNorm.Forward(s, k)
+	}
+	q, k, v = a.heads.ByHead(s, q), a.heads.ByHead(s, k), a.heads.ByHead(s, v)
+	if a.qkNorm == normHeads {
+		q, k = a.qNorm.Forward(s, q), a.kNorm.Forward(s, k)
+	}
+	if a.rotary != nil {
+		q, k = a.rotary.Forward(s, q, c.Before()), a.rotary.Forward(s, k, c.Before())
+	}
+	z := emit(tap.Z, a.heads.Causal(s, q, k, v, a.scores, c))
+	return emit(tap.OutProj, a.out.Forward(s, z))
+}

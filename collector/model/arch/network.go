@@ -1,0 +1,96 @@
+package arch
+
+import (
+	"fmt"
+
+	"actfleet/collector/model/layer"
+	"actfleet/internal/torch"
+	"actfleet/shard/tap"
+)
+
+// network is a design with its weights.
+type network struct {
+	design
+	embed     *torch.Tensor // [Vocab, Hidden]
+	positions *torch.Tensor // [MaxPositions, Hidden]; nil: none are learned
+	blocks    []block
+	last      layer.Norm
+	head      layer.Linear // [Vocab, Hidden]
+}
+
+// load reads the weights of a design.
+func (d design) load(s *torch.Scope, src *layer.Source) (*network, error) {
+	n := &network{design: d}
+	v := vocabulary{embed: d.names.Embed, head: d.names.Head, tied: d.tied, size: d.shape.Vocab, width: d.shape.Hidden}
+	var err error
+	if n.embed, n.head.Weight, err = v.load(s, src); err != nil {
+		return nil, err
+	}
+	if n.shape.NoHead = n.head.Weight == nil; !n.shape.NoHead && d.headBias {
+		if n.head.Bias, err = src.Tensor(s, d.names.Head+".bias", d.shape.Vocab); err != nil {
+			return nil, err
+		}
+	}
+	if d.names.Positions != "" {
+		if n.positions, err = src.Tensor(s, d.names.Positions+".weight", d.shape.MaxPositions, d.shape.Hidden); err != nil {
+			return nil, err
+		}
+	}
+	for i, b := range d.layers {
+		at := fmt.Sprintf(d.names.Block+".", i+d.names.First)
+		l := &loader{s: s, src: src.Block(i, d.shape.Layers), design: d, at: at}
+		n.blocks = append(n.blocks, l.block(b))
+		if l.err != nil {
+			return nil, l.err
+		}
+	}
+	l := &loader{s: s, src: src, design: d}
+	n.last = l.norm(d.names.Norm, d.shape.Hidden)
+	return n, l.err
+}
+
+func (n *network) Shape() Shape { return n.shape }
+
+func (n *network) Width(t tap.Tap) int {
+	if t.Layer < 0 || t.Layer >= len(n.blocks) {
+		return 0
+	}
+	b := n.blocks[t.Layer]
+	switch t.Site {
+	case tap.Wqkv:
+		return b.attn.heads.FusedWidth()
+	case tap.Z:
+		return b.attn.heads.QueryWidth()
+	case tap.FC1, tap.Act:
+		return b.mlp.width(t.Site)
+	}
+	lacks := t.Site == tap.Embed && t.Layer > 0 || t.Site == tap.Final && t.Layer < len(n.blocks)-1 || t.Site == tap.ResidMid && n.parallel
+	if lacks {
+		return 0
+	}
+	return n.shape.Hidden
+}
+
+func (n *network) Embed(s *torch.Scope, ids *torch.Tensor, before int) *torch.Tensor {
+	x := s.Embedding(n.embed, ids)
+	if n.embedScale != 0 {
+		x = s.MulScalar(x, n.embedScale)
+	}
+	if n.positions != nil {
+		x = s.Add(x, s.Narrow(n.positions, 0, int64(before), ids.Shape()[1]))
+	}
+	return x
+}
+
+func (n *network) Final(s *torch.Scope, x *torch.Tensor) *torch.Tensor { return n.last.Forward(s, x) }
+
+func (n *network) Logits(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	logits := n.head.Forward(s, x)
+	if n.logitScale != 0 {
+		logits = s.MulScalar(logits, n.logitScale)
+	}
+	if n.logitCap > 0 {
+		logits = layer.Softcap(s, logits, n.logitCap)
+	}
+	return logits
+}

@@ -1,0 +1,66 @@
+package tap
+
+// Modules are what transformers calls the modules of a family, whose weights checkpoints name after them. The names from
+// AttnNorm on are those of a block's, below Block. An empty name is a part that the family does not have.
+type Modules struct {
+	Embed     string // token embedding
+	Positions string // learned positions
+	Norm      string // final norm
+	Head      string // output matrix, as files name it
+	Block     string // a block; %d stands for its layer
+	First     int    // the number that layer 0 has in Block
+
+	AttnNorm, MLPNorm string // norms before attention and before the MLP
+	PostAttn, PostMLP string // norms of their outputs, before these are added
+
+	Q, K, V      string
+	QKV          string // one projection for the three
+	QNorm, KNorm string // norms of queries and keys
+	Out          string // the attention's output projection
+
+	Gate, Up string
+	GateUp   string // one projection for both
+	FC1      string // the first projection of an MLP without a gate
+	FC2      string // the last projection of either kind
+}
+
+var llamaModules = Modules{Embed: "model.embed_tokens", Norm: "model.norm", Head: "lm_head", Block: "model.layers.%d",
+	AttnNorm: "input_layernorm", MLPNorm: "post_attention_layernorm",
+	Q: "self_attn.q_proj", K: "self_attn.k_proj", V: "self_attn.v_proj", Out: "self_attn.o_proj",
+	Gate: "mlp.gate_proj", Up: "mlp.up_proj", FC2: "mlp.down_proj"}
+
+// gemmaModules give post_attention_layernorm the meaning of its name.
+func gemmaModules() Modules {
+	m := llamaModules
+	m.PostAttn, m.MLPNorm, m.PostMLP = "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm"
+	return m
+}
+
+func (m Modules) withQKNorm(q, k string) Modules {
+	m.QNorm, m.KNorm = q, k
+	return m
+}
+
+// families are by model_type.
+var families = map[string]Modules{
+	"llama": llamaModules, "mistral": llamaModules, "qwen2": llamaModules, "gemma": llamaModules,
+	"qwen3":       llamaModules.withQKNorm("self_attn.q_norm", "self_attn.k_norm"),
+	"gemma2":      gemmaModules(),
+	"gemma3_text": gemmaModules().withQKNorm("self_attn.q_norm", "self_attn.k_norm"),
+	"phi": {Embed: "model.embed_tokens", Norm: "model.final_layernorm", Head: "lm_head", Block: "model.layers.%d",
+		AttnNorm: "input_layernorm", Q: "self_attn.q_proj", K: "self_attn.k_proj", V: "self_attn.v_proj", Out: "self_attn.dense",
+		QNorm: "self_attn.q_layernorm", KNorm: "self_attn.k_layernorm", FC1: "mlp.fc1", FC2: "mlp.fc2"},
+	"phi-msft": {Embed: "transformer.embd.wte", Norm: "lm_head.ln", Head: "lm_head.linear", Block: "transformer.h.%d",
+		AttnNorm: "ln", QKV: "mixer.Wqkv", Out: "mixer.out_proj", FC1: "mlp.fc1", FC2: "mlp.fc2"},
+	"gpt_neox": {Embed: "gpt_neox.embed_in", Norm: "gpt_neox.final_layer_norm", Head: "embed_out", Block: "gpt_neox.layers.%d",
+		AttnNorm: "input_layernorm", MLPNorm: "post_attention_layernorm", QKV: "attention.query_key_value", Out: "attention.dense",
+		FC1: "mlp.dense_h_to_4h", FC2: "mlp.dense_4h_to_h"},
+	"gpt2": {Embed: "transformer.wte", Positions: "transformer.wpe", Norm: "transformer.ln_f", Head: "lm_head", Block: "transformer.h.%d",
+		AttnNorm: "ln_1", MLPNorm: "ln_2", QKV: "attn.c_attn", Out: "attn.c_proj", FC1: "mlp.c_fc", FC2: "mlp.c_proj"},
+}
+
+// ModulesOf are the modules of a model_type; ok is false for one that is not known.
+func ModulesOf(modelType string) (m Modules, ok bool) {
+	m, ok = families[modelType]
+	return m, ok
+}
