@@ -16,6 +16,8 @@ import (
 // Fleet decides which unit this node works on (package coordinator).
 type Fleet interface {
 	Next(ctx context.Context) (unit int, err error)
+	// Overtaken waits until another node has committed the unit, by what the store says, or until ctx ends.
+	Overtaken(ctx context.Context, unit int) bool
 	Done(unit int, took time.Duration, won bool)
 	Drop(unit int)
 }
@@ -45,14 +47,15 @@ type Config struct {
 // Summary is what one node did.
 type Summary struct {
 	Won, Lost int   // units committed first by this node; units another node committed first
+	Overtaken int   // units dropped half-way because another node had committed them
 	Rows      int64 // in the units won
 	Bytes     int64
 	Answers   *Answers // nil without choices
 }
 
 // Event is one line of RUN/log/<node>-<start>.jsonl: provenance and timings for people and pictures.
-// Events are start, claim, commit, lost (another node was first), drop, wait (for a reader of a ring), leave and
-// error; a node that was killed has no leave, and a claim without an end. After each batch there is also progress,
+// Events are start, claim, commit, lost (another node was first), overtaken (it was first while this one computed, which
+// then dropped the unit), drop, wait (for a reader of a ring), leave and error; a node that was killed has no leave, and a claim without an end. After each batch there is also progress,
 // which is not written to the log.
 type Event struct {
 	Time    time.Time `json:"time"`
@@ -128,8 +131,9 @@ func (c *collection) work(ctx context.Context) error {
 			return err
 		}
 		if err := c.unit(ctx, u); err != nil {
-			c.drop(u, err)
-			return err
+			if err := c.giveUp(u, err); err != nil {
+				return err
+			}
 		}
 	}
 }
@@ -154,7 +158,7 @@ func (c *collection) unit(ctx context.Context, u int) error {
 		}
 		c.groups = newGroups(schema, count)
 	}
-	finish, err := c.units.compute(ctx, task{unit: u, key: run.UnitKey(u), schema: schema, groups: c.groups,
+	finish, err := c.compute(ctx, task{unit: u, key: run.UnitKey(u), schema: schema, groups: c.groups,
 		progress: func(p Progress) { c.observe(Event{Event: "progress", Unit: &u, Progress: &p}) }})
 	if err != nil {
 		return err
@@ -162,11 +166,55 @@ func (c *collection) unit(ctx context.Context, u int) error {
 	c.commits.Wait()
 	c.commits.Go(func() {
 		if err := c.commit(ctx, u, began, finish); err != nil {
-			c.drop(u, err)
-			c.fail(err)
+			if err := c.giveUp(u, err); err != nil {
+				c.fail(err)
+			}
 		}
 	})
 	return nil
+}
+
+// errOvertaken ends the work on a unit that another node has committed meanwhile.
+var errOvertaken = errors.New("another node was first")
+
+// compute is units.compute for a unit that another node may be at as well: once that one has committed it, what is left
+// is not computed any more, and this or the returned function returns errOvertaken and leaves nothing.
+func (c *collection) compute(ctx context.Context, t task) (func() (written, error), error) {
+	ctx, unwatch := c.watch(ctx, t.unit)
+	finish, err := c.units.compute(ctx, t)
+	if err != nil {
+		return nil, unwatch(err)
+	}
+	return func() (written, error) {
+		w, err := finish()
+		over := unwatch(err)
+		if err == nil && over != nil {
+			over = errors.Join(over, w.pending.Abort())
+		}
+		return w, over
+	}, nil
+}
+
+// watch returns a context that ends when another node has committed unit u. The returned function ends the watch, lest
+// this node's own commit be taken for another's. Given how the work ended, it returns errOvertaken if that was in vain,
+// and otherwise the same error.
+func (c *collection) watch(ctx context.Context, u int) (context.Context, func(error) error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		if c.cfg.Fleet.Overtaken(ctx, u) {
+			cancel(errOvertaken)
+		}
+	}()
+	return ctx, func(err error) error {
+		cancel(nil)
+		<-watched
+		if context.Cause(ctx) == errOvertaken && (err == nil || errors.Is(err, context.Canceled)) {
+			return errOvertaken
+		}
+		return err
+	}
 }
 
 // commit finishes a unit and tells the fleet and the log how that ended. Having lost the race is no error,
@@ -202,9 +250,15 @@ func put(ctx context.Context, u int, finish func() (written, error)) (shard.Foot
 	return w.footer, nil
 }
 
-func (c *collection) drop(u int, err error) {
+// giveUp drops a unit that came to nothing, and returns err unless that was because another node was first.
+func (c *collection) giveUp(u int, err error) error {
 	c.cfg.Fleet.Drop(u)
+	if errors.Is(err, errOvertaken) {
+		c.observe(Event{Event: "overtaken", Unit: &u})
+		return nil
+	}
 	c.observe(Event{Event: "drop", Unit: &u, Message: err.Error()})
+	return err
 }
 
 // observe counts what happened and passes it on.
@@ -218,6 +272,8 @@ func (c *collection) observe(e Event) {
 		c.sum.Bytes += e.Bytes
 	case "lost":
 		c.sum.Lost++
+	case "overtaken":
+		c.sum.Overtaken++
 	}
 	e.Time = c.cfg.Now()
 	c.cfg.Observe(e)

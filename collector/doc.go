@@ -19,6 +19,9 @@
 // runs beside it, and its fsync and commit run beside the next unit, whose batches fill the lanes that
 // the last ones of a unit leave.
 //
+// A unit that another node commits meanwhile is dropped where it is, as soon as the store confirms what gossip says:
+// its batches end at the next block of the model, nothing of it stays, and the next unit begins.
+//
 // Guarantees: the bytes of a shard are a function of (plan, unit) alone, on one kind of device; a
 // unit is either committed whole or leaves nothing, also when the node is stopped in the middle of it; a
 // value that is not finite stops the run with an error that gives prompt, position, site and layer; a

@@ -24,6 +24,7 @@ type Coordinator struct {
 	mu      sync.Mutex
 	held    map[int]Claim // units this node works on
 	peak    map[int]int   // of those, the most units held at a time meanwhile
+	watched map[int]watch // of those, what is done to find out whether another node was first
 	seq     uint64
 	spoke   time.Time // when this node last published
 	counts  counts
@@ -66,7 +67,7 @@ func New(cfg Config, ledger Ledger, peers Peers) (*Coordinator, error) {
 	}
 	return &Coordinator{
 		cfg: cfg, ledger: ledger, peers: peers, start: cfg.Now(),
-		limit: cfg.Units, held: map[int]Claim{}, peak: map[int]int{}, mem: newMemory(), seeds: map[NodeID]uint64{},
+		limit: cfg.Units, held: map[int]Claim{}, peak: map[int]int{}, watched: map[int]watch{}, mem: newMemory(), seeds: map[NodeID]uint64{},
 		truth: newBitmap(cfg.Units), refuted: newBitmap(cfg.Units),
 		pref: newPreference(nodeSeed(cfg.PlanID, cfg.Node), cfg.Units),
 	}, nil
@@ -82,8 +83,7 @@ func (c *Coordinator) Done(unit int, took time.Duration, won bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if took > 0 {
-		c.took.add(took.Seconds())
-		c.workers.add(float64(max(1, c.peak[unit])))
+		c.measure(unit, took)
 	}
 	c.release(unit)
 	c.truth.set(unit)
@@ -95,13 +95,21 @@ func (c *Coordinator) Done(unit int, took time.Duration, won bool) {
 	c.publish(unit)
 }
 
+// measure takes note of how long a unit in this node's hands took; c.mu is held.
+func (c *Coordinator) measure(unit int, took time.Duration) {
+	c.took.add(took.Seconds())
+	c.workers.add(float64(max(1, c.peak[unit])))
+}
+
 // Drop says that this node has given up a unit it had claimed.
 func (c *Coordinator) Drop(unit int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.held[unit]; !ok {
+	claim, ok := c.held[unit]
+	if !ok {
 		return
 	}
+	c.measureOvertaken(claim)
 	c.release(unit)
 	c.publish()
 }
@@ -110,6 +118,7 @@ func (c *Coordinator) Drop(unit int) {
 func (c *Coordinator) release(unit int) {
 	delete(c.held, unit)
 	delete(c.peak, unit)
+	delete(c.watched, unit)
 }
 
 // Pause tells this node to start nothing new until Resume; the units it works on go on, and the

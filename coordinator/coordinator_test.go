@@ -16,6 +16,7 @@ type memLedger struct {
 	mu    sync.Mutex
 	done  []bool
 	lists int
+	asks  int
 	fail  error
 }
 
@@ -30,7 +31,22 @@ func newLedger(units int, done ...int) *memLedger {
 func (l *memLedger) Committed(_ context.Context, u int) (bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.asks++
 	return l.done[u], l.fail
+}
+
+// asked is how often it was asked about one unit.
+func (l *memLedger) asked() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.asks
+}
+
+// broken makes every answer an error, or for nil none.
+func (l *memLedger) broken(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fail = err
 }
 
 func (l *memLedger) All(context.Context) ([]bool, error) {

@@ -30,7 +30,8 @@
 //	  have never finished one                -> the first idle node tries it, within the budget
 //	nothing of this                          -> wait for news, list the ledger now and then
 //
-// Right before a unit is handed out the ledger is checked once more.
+// Right before a unit is handed out the ledger is checked once more, and while it is worked on it is checked when
+// somebody says that it is done (Overtaken): a node that was overtaken drops it.
 //
 // # Guarantees
 //

@@ -7,7 +7,8 @@ import (
 )
 
 // Next blocks until this node should start a unit and returns it, claimed. The
-// caller works on it and then calls Done, or Drop if it gives up. Next returns
+// caller works on it and then calls Done, or Drop if it gives up; meanwhile Overtaken tells it
+// whether another node was first. Next returns
 // ErrComplete when every unit is committed, the context's error when
 // that ends, and the ledger's errors.
 func (c *Coordinator) Next(ctx context.Context) (int, error) {
@@ -107,6 +108,7 @@ func (c *Coordinator) pick(o *observation) step {
 	}
 	if best.unit >= 0 && !best.at.After(o.now) && len(c.held) < MaxClaims {
 		c.claim(best, o.now)
+		c.watched[best.unit] = watch{ask: o.now.Add(c.cfg.relist(o.nodes[0].expect))}
 		return step{do: doStart, unit: best.unit, speculative: best.speculative}
 	}
 	wait := c.listed.Add(c.cfg.relist(o.nodes[0].expect)).Sub(o.now)

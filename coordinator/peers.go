@@ -22,6 +22,8 @@ type Peers interface {
 	Publish(Delta)
 	// State returns a copy of the state.
 	State() *State
+	// Done reports whether somebody has said that a unit is committed, as State().Done would, which copies all.
+	Done(unit int) bool
 	// Changed returns a channel that is closed when the state or the membership
 	// changes next. Take it before looking.
 	Changed() <-chan struct{}

@@ -22,6 +22,13 @@ func (s *SharedState) State() *State {
 	return s.state.Clone()
 }
 
+// Done reports whether somebody has said that a unit is committed.
+func (s *SharedState) Done(unit int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state.Done(unit)
+}
+
 // Changed returns a channel that is closed at the next change. Take it before
 // looking at the state, so that no change is missed.
 func (s *SharedState) Changed() <-chan struct{} {

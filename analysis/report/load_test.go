@@ -41,6 +41,8 @@ not json
 {"time":"2025-11-03T22:00:20Z","event":"lost","unit":1,"msg":"duplicate of n2"}
 {"time":"2025-11-03T22:00:21Z","event":"lost","unit":2,"msg":"n2 was first"}
 {"time":"2025-11-03T22:00:25Z","event":"drop","unit":3,"seconds":2}
+{"time":"2025-11-03T22:00:25Z","event":"claim","unit":5}
+{"time":"2025-11-03T22:00:26Z","event":"overtaken","unit":5}
 {"time":"2025-11-03T22:00:26Z","event":"claim","unit":4}
 {"time":"2025-11-03T22:00:30Z","event":"error","msg":"disk full"}
 {"time":"2025-11-`
@@ -61,7 +63,7 @@ func TestLoadTimeline(t *testing.T) {
 		unit    int
 		outcome Outcome
 		seconds float64
-	}{{0, Won, 10}, {1, Duplicate, 9}, {2, Lost, 9}, {3, Dropped, 2}, {4, Unfinished, 4}}
+	}{{0, Won, 10}, {1, Duplicate, 9}, {2, Lost, 9}, {3, Dropped, 2}, {5, Dropped, 1}, {4, Unfinished, 4}}
 	if len(n.Spans) != len(want) {
 		t.Fatalf("spans %+v", n.Spans)
 	}

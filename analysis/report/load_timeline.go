@@ -129,7 +129,7 @@ func (n *Node) apply(l logLine, open map[int]Span) {
 			outcome = Duplicate
 		}
 		n.finish(l, outcome, open)
-	case "drop":
+	case "drop", "overtaken":
 		n.finish(l, Dropped, open)
 	case "leave":
 		n.Left = true

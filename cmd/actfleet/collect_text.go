@@ -48,14 +48,16 @@ func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.
 
 // collectResult is what collect prints.
 type collectResult struct {
-	Run     string  `json:"run"`
-	Plan    string  `json:"plan"`
-	Units   int     `json:"units"`
-	Won     int     `json:"won"`
-	Lost    int     `json:"lost"`
-	Rows    int64   `json:"rows"`
-	Bytes   int64   `json:"bytes"`
-	Seconds float64 `json:"seconds"`
+	Run   string `json:"run"`
+	Plan  string `json:"plan"`
+	Units int    `json:"units"`
+	Won   int    `json:"won"`
+	Lost  int    `json:"lost"`
+	// Overtaken are units that this node dropped because others had committed them.
+	Overtaken int     `json:"overtaken"`
+	Rows      int64   `json:"rows"`
+	Bytes     int64   `json:"bytes"`
+	Seconds   float64 `json:"seconds"`
 	// ChoiceCoverage is the mean probability that the model gives to the choices; absent without choices.
 	ChoiceCoverage *float64 `json:"choice_coverage,omitempty"`
 	// Data says what became of the documents; absent on a node that took the plan from the run.
@@ -65,7 +67,7 @@ type collectResult struct {
 // print says what this node did of a run that is whole.
 func (j *job) print(out io.Writer, sum collector.Summary) error {
 	plan := j.node.Plan
-	r := collectResult{Run: j.o.out, Plan: plan.ID(), Units: plan.NumUnits(), Won: sum.Won, Lost: sum.Lost,
+	r := collectResult{Run: j.o.out, Plan: plan.ID(), Units: plan.NumUnits(), Won: sum.Won, Lost: sum.Lost, Overtaken: sum.Overtaken,
 		Rows: sum.Rows, Bytes: sum.Bytes, Seconds: time.Since(j.started).Seconds(), Data: j.data}
 	if a := sum.Answers; a != nil {
 		r.ChoiceCoverage = &a.Coverage
@@ -76,8 +78,8 @@ func (j *job) print(out io.Writer, sum collector.Summary) error {
 	}
 	took := time.Duration(r.Seconds * float64(time.Second))
 	fmt.Fprintf(out, "%s is complete: %d units. This node committed %d of them (%d rows, %s) in %s", j.o.out, r.Units, r.Won, r.Rows, bytesText(float64(r.Bytes)), timeText(took))
-	if r.Lost > 0 {
-		fmt.Fprintf(out, "; %d more were committed by others first", r.Lost)
+	if n := r.Lost + r.Overtaken; n > 0 {
+		fmt.Fprintf(out, "; %d more were committed by others first", n)
 	}
 	fmt.Fprintln(out, ".")
 	return nil

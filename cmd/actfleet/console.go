@@ -103,6 +103,8 @@ func (c *console) logEvent(e collector.Event) {
 		c.Debug("unit claimed", "unit", *e.Unit)
 	case "drop":
 		c.Info("unit dropped", "unit", *e.Unit) // why is said when the command ends
+	case "overtaken":
+		c.Info("unit dropped, another node was first", "unit", *e.Unit)
 	case "wait":
 		c.Info("the ring is full: waiting " + e.Message)
 	case "leave":
@@ -143,7 +145,7 @@ func (c *console) count(e collector.Event) {
 	switch e.Event {
 	case "commit", "lost":
 		c.monitor.Commit(e.Event == "commit", e.Rows, e.Bytes, time.Duration(e.Seconds*float64(time.Second)))
-	case "drop":
+	case "drop", "overtaken":
 		c.monitor.Drop()
 	case "progress":
 		c.monitor.Prompts(e.Progress.Batch)

@@ -123,7 +123,7 @@ func TestSignals(t *testing.T) {
 	if code := b.wait(t); code != exitInterrupted || !strings.Contains(b.err.String(), "finishing unit") || !strings.Contains(b.err.String(), "the same command goes on") {
 		t.Errorf("b ended with %d: %s", code, b.err.String())
 	}
-	if last := b.events(t, run); b.count(t, run, "drop") != 0 || b.count(t, run, "claim") != b.count(t, run, "commit")+b.count(t, run, "lost") ||
+	if last := b.events(t, run); b.count(t, run, "drop") != 0 || b.count(t, run, "claim") != b.count(t, run, "commit")+b.count(t, run, "lost")+b.count(t, run, "overtaken") ||
 		last[len(last)-1].Event != "leave" || last[len(last)-1].Message != "interrupted" {
 		t.Errorf("b did not finish what it had: %+v", last)
 	}

@@ -107,7 +107,7 @@ func TestTwoNodesShareARun(t *testing.T) {
 	close(open)
 	sumA, errA := a.wait()
 	sumB, errB := b.wait()
-	if errA != nil || errB != nil || sumA.Won+sumB.Won != units || sumA.Won+sumA.Lost == 0 || sumB.Won+sumB.Lost == 0 {
+	if errA != nil || errB != nil || sumA.Won+sumB.Won != units || sumA.Won+sumA.Lost+sumA.Overtaken == 0 || sumB.Won+sumB.Lost+sumB.Overtaken == 0 {
 		t.Errorf("a: %+v, %v; b: %+v, %v", sumA, errA, sumB, errB)
 	}
 	wantWhole(t, st)
@@ -125,6 +125,24 @@ func TestTheOtherNodeTakesOver(t *testing.T) {
 	close(open)
 	if sum, err := b.wait(); err != nil || sum.Won != units {
 		t.Errorf("b: %+v, %v", sum, err)
+	}
+	wantWhole(t, st)
+}
+
+// A node that hangs is overtaken, drops its unit without an error and ends with the run.
+func TestAHungNodeIsOvertaken(t *testing.T) {
+	st, open := mem.New(time.Now), make(chan struct{})
+	close(open)
+	a := launch(t, st, nil, func(*Config) {}) // computes nothing, for ever
+	<-a.joined
+	until(t, "a has begun", func() bool { return a.count("claim") > 0 })
+	b := launch(t, st, open, func(c *Config) { c.Fleet.Join = []string{a.fleet.Addr()} })
+	if sum, err := b.wait(); err != nil || sum.Won != units {
+		t.Errorf("b: %+v, %v", sum, err)
+	}
+	sum, err := a.wait()
+	if err != nil || sum.Won+sum.Lost != 0 || sum.Overtaken != a.count("claim") || a.count("overtaken") != sum.Overtaken || a.count("drop") != 0 || a.last().Event != "leave" {
+		t.Errorf("a: %+v, %v, %+v", sum, err, a.last())
 	}
 	wantWhole(t, st)
 }

@@ -48,6 +48,8 @@ type Report struct {
 	// Takeover is the longest time from a crash to the next start of the crashed
 	// node's unit.
 	Takeover time.Duration
+	// Overtaken counts the units given up because another node was first.
+	Overtaken int
 	// Complete counts the nodes that were told that the run is complete.
 	Complete int
 	// Drops counts lost messages.
@@ -71,6 +73,7 @@ type node struct {
 	finish int           // counts plans to finish; older ones are void
 	wake   int           // counts plans to look again; older ones are void
 	lookAt time.Time     // when the plan is due; zero without one
+	told   bool          // gossip was seen to call the unit done
 }
 
 // New makes a fleet whose nodes begin when Run is called.
@@ -107,7 +110,7 @@ func (f *Fleet) Add() int {
 	if n.coord, err = coordinator.New(cfg, f.Store, n.peer); err != nil {
 		f.err = err
 	}
-	n.peer.news = func() { n.lookIn(coalesce) }
+	n.peer.news = n.hear
 	f.nodes = append(f.nodes, n)
 	n.lookIn(0)
 	return i
@@ -162,6 +165,8 @@ func (f *Fleet) Resume(i int) {
 	f.Net.Resume(n.id)
 	if n.unit >= 0 {
 		n.workFor(n.left)
+		n.told = false
+		n.watchIn(coalesce)
 	} else {
 		n.lookIn(0)
 	}
@@ -269,9 +274,45 @@ func (n *node) begin(unit int) {
 		f.report.Takeover = max(f.report.Takeover, f.Clock.Now().Sub(since))
 		delete(f.orphaned, unit)
 	}
-	n.unit, n.began = unit, f.Clock.Now()
+	n.unit, n.began, n.told = unit, f.Clock.Now(), false
 	n.workFor(f.sc.UnitTime(n.index, unit))
 	n.advance(n.finish, n.due.Sub(n.began))
+	n.watchIn(0)
+}
+
+// hear is what a node does at news: an idle one looks for a unit, another whether its own is still to be done.
+func (n *node) hear() {
+	switch {
+	case n.unit < 0:
+		n.lookIn(coalesce)
+	case !n.told && n.peer.Done(n.unit):
+		n.told = true
+		n.watchIn(coalesce)
+	}
+}
+
+// watchIn plans to ask whether another node was first with the unit in hand.
+func (n *node) watchIn(d time.Duration) {
+	finish := n.finish
+	n.fleet.Clock.Later(d, func() {
+		if finish != n.finish || n.dead || n.unit < 0 {
+			return
+		}
+		overtaken, wait := n.coord.TryOvertaken(context.Background(), n.unit)
+		if overtaken {
+			n.drop()
+			return
+		}
+		n.watchIn(wait)
+	})
+}
+
+func (n *node) drop() {
+	n.fleet.report.Overtaken++
+	n.coord.Drop(n.unit)
+	n.finish++
+	n.unit = -1
+	n.look()
 }
 
 // advanceEvery is how often a node tells its coordinator how far it is.

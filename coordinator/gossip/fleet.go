@@ -117,6 +117,9 @@ func (f *Fleet) Publish(d coordinator.Delta) {
 // State returns a copy of the state.
 func (f *Fleet) State() *coordinator.State { return f.state.State() }
 
+// Done reports whether somebody has said that a unit is committed.
+func (f *Fleet) Done(unit int) bool { return f.state.Done(unit) }
+
 // Changed returns a channel that is closed at the next change of state or
 // membership.
 func (f *Fleet) Changed() <-chan struct{} { return f.state.Changed() }
