@@ -80,27 +80,50 @@ func (p patchedTaps) Prompt(run int, row int64) ([]int32, error) {
 	return in.IDs[row], nil
 }
 
-// Run takes prompts through the model together, those of what they share that were not computed before.
-func (p patchedTaps) Run(ctx context.Context, prompts [][]int32, shared int, at func(column, prompt int, x []float32) error) ([][]float32, error) {
-	last := tap.Tap{Site: tap.Resid, Layer: p.model.Info().Layers - 1}
-	r := model.Request{Taps: slices.Clone(p.taps)}
-	if !slices.Contains(p.taps, last) {
-		r.Taps = append(r.Taps, last)
-	}
+// Begin takes prompts through the model together up to the block of the coder's first column, those of what they share
+// that were not computed before.
+func (p patchedTaps) Begin(ctx context.Context, prompts [][]int32, shared int) (measure.PatchedBatch, error) {
+	b := &patchedBatch{patchedTaps: p, last: tap.Tap{Site: tap.Resid, Layer: p.model.Info().Layers - 1}}
+	var r model.Request
 	var err error
-	if r.After, err = p.prefix(ctx, prompts[0][:shared], r.Taps); err != nil {
+	if r.After, err = p.prefix(ctx, prompts[0][:shared], []tap.Tap{b.last}); err != nil {
 		return nil, err
 	}
 	for _, ids := range prompts {
 		r.IDs = append(r.IDs, ids[shared:])
+		b.lengths = append(b.lengths, len(ids)-shared)
+	}
+	first := b.last.Layer
+	for _, t := range p.taps {
+		first = min(first, t.Layer)
+	}
+	b.begun, err = p.model.Begin(ctx, r, first)
+	return b, err
+}
+
+// patchedBatch is prompts that wait before the block of the coder's first column.
+type patchedBatch struct {
+	patchedTaps
+	begun   *model.Begun
+	lengths []int // of each prompt, without what they share
+	last    tap.Tap
+}
+
+func (b *patchedBatch) Free() { b.begun.Free() }
+
+// Run takes the prompts on to the last block.
+func (b *patchedBatch) Run(ctx context.Context, at func(column, prompt int, x []float32) error) ([][]float32, error) {
+	r := model.Request{From: b.begun, Taps: slices.Clone(b.taps)}
+	if !slices.Contains(b.taps, b.last) {
+		r.Taps = append(r.Taps, b.last)
 	}
 	own := func(v model.View, prompt int) []float32 {
 		from := prompt * v.T * v.D
-		return v.Data[from : from+len(r.IDs[prompt])*v.D]
+		return v.Data[from : from+b.lengths[prompt]*v.D]
 	}
 	r.Replace = func(i int, v model.View) error {
-		for prompt := range prompts {
-			if i >= len(p.taps) {
+		for prompt := range b.lengths {
+			if i >= len(b.taps) {
 				break
 			}
 			if err := at(i, prompt, own(v, prompt)); err != nil {
@@ -109,16 +132,16 @@ func (p patchedTaps) Run(ctx context.Context, prompts [][]int32, shared int, at 
 		}
 		return nil
 	}
-	states := make([][]float32, len(prompts))
+	states := make([][]float32, len(b.lengths))
 	r.Emit = func(i int, v model.View) error {
-		for prompt := range prompts {
-			if r.Taps[i] == last {
+		for prompt := range states {
+			if r.Taps[i] == b.last {
 				states[prompt] = slices.Clone(own(v, prompt))
 			}
 		}
 		return nil
 	}
-	_, err = p.model.Forward(ctx, r)
+	_, err := b.model.Forward(ctx, r)
 	return states, err
 }
 

@@ -34,16 +34,22 @@ func TestPatchedRunOfBatches(t *testing.T) {
 			return nil
 		}
 	}
-	for _, shared := range []int{0, len(begin)} {
-		together, err := p.Run(t.Context(), prompts, shared, halve(shared))
+	run := func(prompts [][]int32, shared int) [][]float32 {
+		b, err := p.Begin(t.Context(), prompts, shared)
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer b.Free()
+		states, err := b.Run(t.Context(), halve(shared))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return states
+	}
+	for _, shared := range []int{0, len(begin)} {
+		together := run(prompts, shared)
 		for i, ids := range prompts {
-			alone, err := p.Run(t.Context(), [][]int32{ids}, 0, halve(0))
-			if err != nil {
-				t.Fatal(err)
-			}
+			alone := run([][]int32{ids}, 0)
 			from := shared * m.Info().Hidden
 			if len(together[i]) != len(alone[0])-from {
 				t.Fatalf("prompt %d has %d values, alone %d", i, len(together[i]), len(alone[0]))

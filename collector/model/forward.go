@@ -33,6 +33,7 @@ func (v View) Row(b, t int) []float32 {
 type Request struct {
 	IDs   [][]int32 // the prompts' token ids, none empty
 	After *Prefix   // what stands before each of IDs; nil: nothing
+	From  *Begun    // go on from there, where IDs and After are its own and no tap lies before; nil: from the beginning
 	Taps  []tap.Tap
 	// Emit receives the output of Taps[i], each tap once, in the order the network computes them.
 	Emit func(i int, v View) error
@@ -45,6 +46,9 @@ type Request struct {
 // Forward runs the prompts through the network. It returns the logits [B][Vocab] when asked, nil
 // otherwise. Errors: ErrTooLong, what Emit returned, ctx's error, or libtorch's.
 func (m *Model) Forward(ctx context.Context, r Request) (logits [][]float32, err error) {
+	if r.From != nil {
+		r.IDs, r.After = r.From.r.IDs, r.From.r.After
+	}
 	return m.run(ctx, r, r.After.of(m))
 }
 
@@ -78,12 +82,18 @@ func (m *Model) check(r Request) error {
 			}
 		}
 	}
+	if r.From != nil && r.From.m != m {
+		return fmt.Errorf("the batch was begun with another model than %s", m.info.Name)
+	}
 	for _, t := range r.Taps {
 		if t.Layer < 0 || t.Layer >= m.info.Layers {
 			return fmt.Errorf("tap %s: %s has layers 0..%d", t.Column(""), m.info.Name, m.info.Layers-1)
 		}
 		if m.Width(t) == 0 {
 			return fmt.Errorf("tap %s: %s (%s) has none there", t.Column(""), m.info.Name, m.info.Arch)
+		}
+		if r.From != nil && (t.Layer < r.From.blocks || t.Site == tap.Embed) {
+			return fmt.Errorf("tap %s: the first %d blocks of the batch are computed already", t.Column(""), r.From.blocks)
 		}
 	}
 	if have, want := len(r.After.of(m)), m.blocks(r); r.After != nil && have < want {
@@ -111,31 +121,59 @@ type pass struct {
 	r      Request
 	past   []layer.Past
 	wanted map[tap.Tap]int
+	x      *torch.Tensor // the states [B, T, Hidden] so far
 	buffer *torch.Tensor // in host memory, for the taps; nil while none was needed
 	err    error
 	logits [][]float32
 }
 
 func (p *pass) run(ctx context.Context, s *torch.Scope) error {
-	ids, steps := pad(p.r.IDs)
-	first := p.m.target.First()
-	x := p.m.net.Embed(s, s.ToDevice(torch.FromInt64(s, ids, int64(len(p.r.IDs)), int64(steps)), first), p.r.After.Len())
-	x = s.Keep(p.emit(s, tap.Tap{Site: tap.Embed}, x))
-	defer func() { x.Free(); p.buffer.Free() }()
+	defer p.free()
+	if err := p.through(ctx, s, p.m.blocks(p.r)); err != nil {
+		return err
+	}
+	p.finish(s, p.x)
+	return p.err
+}
+
+// through computes the states behind the first n blocks.
+func (p *pass) through(ctx context.Context, s *torch.Scope, n int) error {
+	first := 0
+	if from := p.r.From; from != nil {
+		first, p.x = from.blocks, from.states
+	} else {
+		p.become(s.Keep(p.emit(s, tap.Tap{Site: tap.Embed}, p.embed(s))))
+	}
 	masks := layer.NewMasks(s)
-	for i := range p.m.blocks(p.r) {
+	for i := first; i < n; i++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		out := s.Keep(s.Sub(func(s *torch.Scope) *torch.Tensor { return p.block(s, i, x, masks) }))
-		x.Free() // one block's states at a time, however deep the model
-		x = out
+		p.become(s.Keep(s.Sub(func(s *torch.Scope) *torch.Tensor { return p.block(s, i, p.x, masks) })))
 		if p.err != nil {
 			return p.err
 		}
 	}
-	p.finish(s, x)
-	return p.err
+	return nil
+}
+
+// become frees the states so far, unless others go on from them: one block's at a time, however deep the model.
+func (p *pass) become(x *torch.Tensor) {
+	if p.r.From == nil || p.x != p.r.From.states {
+		p.x.Free()
+	}
+	p.x = x
+}
+
+func (p *pass) free() {
+	p.become(nil)
+	p.buffer.Free()
+}
+
+func (p *pass) embed(s *torch.Scope) *torch.Tensor {
+	ids, steps := pad(p.r.IDs)
+	x := torch.FromInt64(s, ids, int64(len(p.r.IDs)), int64(steps))
+	return p.m.net.Embed(s, s.ToDevice(x, p.m.target.First()), p.r.After.Len())
 }
 
 func (p *pass) block(s *torch.Scope, i int, x *torch.Tensor, masks *layer.Masks) *torch.Tensor {

@@ -69,8 +69,8 @@ func TestContext(t *testing.T) {
 
 // linear is a host of one linear map: logits = 2·x, x the one-hot of the token; the states are the logits.
 type linear struct {
-	runs, prompts int
-	ids           [][]int32 // by row; nil is always the same
+	begun, runs, ran int       // batches that are not freed, runs of all, and prompts that ran
+	ids              [][]int32 // by row; nil is always the same
 }
 
 func (h *linear) Prompt(_ int, row int64) ([]int32, error) {
@@ -88,11 +88,31 @@ func (h *linear) one(ids []int32) []float32 {
 	return x
 }
 
-func (h *linear) Run(_ context.Context, prompts [][]int32, shared int, at func(column, prompt int, x []float32) error) (out [][]float32, err error) {
+func (h *linear) Begin(_ context.Context, prompts [][]int32, shared int) (PatchedBatch, error) {
+	h.begun++
+	return &linearBatch{h, behind(prompts, shared)}, nil
+}
+
+// behind is what of the prompts is not shared.
+func behind(prompts [][]int32, shared int) (out [][]int32) {
+	for _, ids := range prompts {
+		out = append(out, ids[shared:])
+	}
+	return out
+}
+
+type linearBatch struct {
+	*linear
+	prompts [][]int32
+}
+
+func (h *linearBatch) Free() { h.begun-- }
+
+func (h *linearBatch) Run(_ context.Context, at func(column, prompt int, x []float32) error) (out [][]float32, err error) {
 	h.runs++
-	for i, ids := range prompts {
-		h.prompts++
-		x := h.one(ids[shared:])
+	for i, ids := range h.prompts {
+		h.ran++
+		x := h.one(ids)
 		out, err = append(out, x), errors.Join(err, at(0, i, x))
 	}
 	return out, err
@@ -105,23 +125,30 @@ var oneColumn = form{columns: []string{"resid_0"}, widths: []int{3}, out: []int{
 // twice is a host of two columns, 2·x and 3·x, whose sum is the logits.
 type twice struct{ linear }
 
-func (h *twice) Run(_ context.Context, prompts [][]int32, shared int, at func(column, prompt int, x []float32) error) (out [][]float32, err error) {
+func (h *twice) Begin(_ context.Context, prompts [][]int32, shared int) (PatchedBatch, error) {
+	h.begun++
+	return &twiceBatch{linearBatch{&h.linear, behind(prompts, shared)}}, nil
+}
+
+type twiceBatch struct{ linearBatch }
+
+func (h *twiceBatch) Run(_ context.Context, at func(column, prompt int, x []float32) error) (out [][]float32, err error) {
 	h.runs++
 	var a, b [][]float32
-	for i, ids := range prompts {
-		a, b = append(a, h.one(ids[shared:])), append(b, h.one(ids[shared:]))
+	for i, ids := range h.prompts {
+		a, b = append(a, h.one(ids)), append(b, h.one(ids))
 		for j := range b[i] {
 			b[i][j] *= 1.5
 		}
 	}
 	for column, x := range [][][]float32{a, b} {
-		for i := range prompts {
+		for i := range a {
 			if err := at(column, i, x[i]); err != nil {
 				return nil, err
 			}
 		}
 	}
-	for i := range prompts {
+	for i := range a {
 		for j, v := range b[i] {
 			a[i][j] += v
 		}
@@ -244,8 +271,8 @@ func TestRecoveredOfBatches(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h.runs != 9 || h.prompts != 18 { // 700; 300, 41, 40; 12, 9: three times each
-		t.Errorf("%d runs of %d prompts", h.runs, h.prompts)
+	if h.runs != 9 || h.ran != 18 || h.begun != 0 { // 700; 300, 41, 40; 12, 9: three times each
+		t.Errorf("%d runs of %d prompts, %d batches not freed", h.runs, h.ran, h.begun)
 	}
 	var parts []losses
 	for _, p := range s.order {

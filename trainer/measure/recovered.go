@@ -14,13 +14,21 @@ import (
 type PatchedModel interface {
 	// Prompt is the token ids of a data-set row of a run.
 	Prompt(run int, row int64) ([]int32, error)
-	// Run takes prompts through the model together. All begin with the same shared tokens, which may be computed once.
-	// At is given the vectors x [T−shared, D] of each prompt, by its place in prompts, at each of the coder's columns, by
-	// its number in Coder.Columns, in the order the model computes them; what it leaves there is what the model goes on
-	// with. States are what the last block puts out for each prompt, [T−shared, H].
-	Run(ctx context.Context, prompts [][]int32, shared int, at func(column, prompt int, x []float32) error) (states [][]float32, err error)
+	// Begin takes prompts through the model together, up to where it computes the first of the coder's columns. All begin
+	// with the same shared tokens, which may be computed once.
+	Begin(ctx context.Context, prompts [][]int32, shared int) (PatchedBatch, error)
 	// Readout is the next-token logits [n, V] of n states [n, H].
 	Readout(states []float32, n int) (logits []float32, err error)
+}
+
+// PatchedBatch is prompts in a PatchedModel, ready to be run several times.
+type PatchedBatch interface {
+	// Run takes them on to the last block. At is given the vectors x [T−shared, D] of each prompt, by its place among
+	// them, at each of the coder's columns, by its number in Coder.Columns, in the order the model computes them; what it
+	// leaves there is what the model goes on with. States are what the last block puts out for each prompt, [T−shared, H].
+	Run(ctx context.Context, at func(column, prompt int, x []float32) error) (states [][]float32, err error)
+	// Free ends what was computed.
+	Free()
 }
 
 // reconstructor is a meter's coder: rows x [n, Row] to reconstructions [n, out].
@@ -158,10 +166,16 @@ func (b patchBatch) ids() (out [][]int32) {
 	return out
 }
 
-// patch runs a batch as it is, and twice for each column that is replaced, and leaves the losses in its prompts.
+// patch runs a batch as it is, and twice for each column that is replaced, and leaves the losses in its prompts. What
+// the model computes before the first of the columns is the same in all runs.
 func (f form) patch(ctx context.Context, h PatchedModel, r reconstructor, b patchBatch) error {
+	begun, err := h.Begin(ctx, b.ids(), b.shared)
+	if err != nil {
+		return err
+	}
+	defer begun.Free()
 	rows := f.rows(b)
-	clean, err := h.Run(ctx, b.ids(), b.shared, rows.gather)
+	clean, err := begun.Run(ctx, rows.gather)
 	if err != nil {
 		return err
 	}
@@ -172,11 +186,11 @@ func (f form) patch(ctx context.Context, h PatchedModel, r reconstructor, b patc
 	}
 	zeros := make([]float32, len(xhat))
 	for i := range f.out {
-		coded, err := h.Run(ctx, b.ids(), b.shared, rows.put(i, xhat))
+		coded, err := begun.Run(ctx, rows.put(i, xhat))
 		if err != nil {
 			return err
 		}
-		zero, err := h.Run(ctx, b.ids(), b.shared, rows.put(i, zeros))
+		zero, err := begun.Run(ctx, rows.put(i, zeros))
 		if err != nil {
 			return err
 		}
