@@ -52,19 +52,20 @@ func TestFitThreshold(t *testing.T) {
 
 // The controller brings what k does not bind to one number of active latents, in a short training.
 func TestTargetL0(t *testing.T) {
-	const d, m, n = 24, 96, 256
+	const d, m, n = 24, 96, 64
 	for arch, steps := range map[Arch]int{ReLU: 300, ReLUApril: 300, Gated: 300, JumpReLU: 600, JumpReLUTanh: 600} { // thresholds are slow
 		for _, target := range []float64{4, 12} {
 			r := rand.New(rand.NewPCG(5, 6))
 			dict := unitDirections(r, 60, d)
 			def := arch.Defaults(d)
+			def.Warmup = min(def.Warmup, 0.5) // what still rises at the end of a short training is behind
 			c := Config{Arch: arch, Width: m, K: 4, Steps: steps, Scale: true, DeadTokens: 4000, Clip: 1, Penalty: def.Penalty,
 				Warmup: int(def.Warmup * float64(steps)), Bandwidth: def.Bandwidth, Theta: def.Theta, Preact: 3e-6, TargetL0: target}
 			l, err := New(d, c)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := l.Init(planted(r, dict, d, 5, 4*n), 4*n); err != nil {
+			if err := l.Init(planted(r, dict, d, 5, 1024), 1024); err != nil {
 				t.Fatal(err)
 			}
 			var seen map[string]float64
@@ -77,8 +78,8 @@ func TestTargetL0(t *testing.T) {
 				if seen, err = l.Step(lr); err != nil {
 					t.Fatal(err)
 				}
-				if step >= steps-20 {
-					sum += seen["l0"] / 20
+				if step >= steps-50 {
+					sum += seen["l0"] / 50
 				}
 			}
 			t.Logf("%s: target %v, l0 %.2f, fvu %.3f, lambda %.3g", arch, target, sum, seen["fvu"], seen["lambda"])
