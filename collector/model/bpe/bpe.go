@@ -33,7 +33,7 @@ type BPE struct {
 
 // A preparer rewrites text without added tokens before it is split; atStart says
 // that no text and no token came before it. Spans of the text come along where they are wanted, else nil.
-type preparer func(text string, from []Span, atStart bool) (string, []Span)
+type preparer func(text string, from []byteSpan, atStart bool) (string, []byteSpan)
 
 // model merges the bytes or characters of a word.
 type model struct {
@@ -163,13 +163,13 @@ func (e *encoder) text(text string) {
 	}
 	e.verbatim.split(text, func(from, to int) { e.segment(text[from:to], from) }, func(id int32, from, to int) {
 		e.emit(id)
-		e.places.added(text[from:to], Span{int32(from), int32(to)})
+		e.places.added(text[from:to], byteSpan{int32(from), int32(to)})
 	})
 }
 
 // segment encodes text between added tokens that are searched for verbatim; it begins at byte at of the whole.
 func (e *encoder) segment(text string, at int) {
-	var from []Span
+	var from []byteSpan
 	switch {
 	case e.places != nil:
 		text, from = e.trace(text, spansOf(text, at))
@@ -187,7 +187,7 @@ func (e *encoder) segment(text string, at int) {
 }
 
 // plain encodes text without added tokens.
-func (e *encoder) plain(text string, from []Span) {
+func (e *encoder) plain(text string, from []byteSpan) {
 	if text == "" {
 		return
 	}

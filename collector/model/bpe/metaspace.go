@@ -9,7 +9,7 @@ import (
 const mark = "▁"
 
 // marked writes spaces as marks, with one in front where wanted.
-func marked(text string, from []Span, front bool) (string, []Span) {
+func marked(text string, from []byteSpan, front bool) (string, []byteSpan) {
 	text, from = replaced(text, from, " ", mark)
 	if front && !strings.HasPrefix(text, mark) {
 		return prepended(text, from, mark)

@@ -85,7 +85,7 @@ func (t *BPE) setPrepend(k *kind) error {
 			return text
 		}
 		return front + text
-	}, func(text string, from []Span) (string, []Span) { return prepended(text, from, front) })
+	}, func(text string, from []byteSpan) (string, []byteSpan) { return prepended(text, from, front) })
 	return nil
 }
 
@@ -98,7 +98,7 @@ func (t *BPE) setReplace(k *kind) error {
 	}
 	from, to := *k.Pattern.String, *k.Content
 	t.then(func(text string) string { return strings.ReplaceAll(text, from, to) },
-		func(text string, spans []Span) (string, []Span) { return replaced(text, spans, from, to) })
+		func(text string, spans []byteSpan) (string, []byteSpan) { return replaced(text, spans, from, to) })
 	return nil
 }
 

@@ -145,7 +145,7 @@ func (t *BPE) setByteLevel(k *kind, m *modelFile) error {
 	return nil
 }
 
-func prefixSpace(text string, from []Span, _ bool) (string, []Span) {
+func prefixSpace(text string, from []byteSpan, _ bool) (string, []byteSpan) {
 	if text[0] == ' ' {
 		return text, from
 	}
@@ -163,11 +163,11 @@ func (t *BPE) setMetaspace(k *kind, m *modelFile) error {
 	}
 	switch k.PrependScheme {
 	case "always", "":
-		t.prepare = func(text string, from []Span, _ bool) (string, []Span) { return marked(text, from, true) }
+		t.prepare = func(text string, from []byteSpan, _ bool) (string, []byteSpan) { return marked(text, from, true) }
 	case "first":
 		t.prepare = marked
 	case "never":
-		t.prepare = func(text string, from []Span, _ bool) (string, []Span) { return marked(text, from, false) }
+		t.prepare = func(text string, from []byteSpan, _ bool) (string, []byteSpan) { return marked(text, from, false) }
 	default:
 		return fmt.Errorf("%w: pre_tokenizer Metaspace with prepend_scheme %q", ErrUnsupported, k.PrependScheme)
 	}

@@ -23,12 +23,12 @@ func TestSpans(t *testing.T) {
 				if err := json.Unmarshal(lines.Bytes(), &flat); err != nil {
 					t.Fatal(err)
 				}
-				ids, spans := b.EncodeSpans(cases[n].Text, true)
-				if slices.Equal(ids, cases[n].Special) && slices.Equal(flattened(spans), flat) {
+				ids, starts, ends := b.EncodeOffsets(cases[n].Text, true)
+				if slices.Equal(ids, cases[n].Special) && slices.Equal(flattened(starts, ends), flat) {
 					continue
 				}
 				if wrong++; wrong <= 5 {
-					t.Errorf("%+q:\n got %v %q\nwant %v", cases[n].Text, flattened(spans), tokens(b, ids), flat)
+					t.Errorf("%+q:\n got %v %q\nwant %v", cases[n].Text, flattened(starts, ends), tokens(b, ids), flat)
 				}
 			}
 			if n < 300 {
@@ -39,10 +39,10 @@ func TestSpans(t *testing.T) {
 	}
 }
 
-func flattened(spans []Span) []int32 {
+func flattened(starts, ends []int32) []int32 {
 	flat := []int32{}
-	for _, s := range spans {
-		flat = append(flat, s.Start, s.End)
+	for i := range starts {
+		flat = append(flat, starts[i], ends[i])
 	}
 	return flat
 }
@@ -50,19 +50,19 @@ func flattened(spans []Span) []int32 {
 func TestSpansOfEverydayText(t *testing.T) {
 	b := load(t, "llama3")
 	text := "the 👍🏽 café"
-	ids, spans := b.EncodeSpans(text, true)
+	ids, starts, ends := b.EncodeOffsets(text, true)
 	runes := []rune(text)
-	for i, s := range spans[1:] {
-		token, part := b.Token(ids[i+1]), string(runes[s.Start:s.End])
-		if utf8.ValidString(b.piece(ids[i+1])) && token != part {
+	for i, id := range ids[1:] {
+		token, part := b.Token(id), string(runes[starts[i+1]:ends[i+1]])
+		if utf8.ValidString(b.piece(id)) && token != part {
 			t.Errorf("token %q stands for %q", token, part)
 		}
 		if strings.Contains(token, "\uFFFD") && !strings.Contains("👍🏽 é", strings.TrimSpace(part)) {
 			t.Errorf("a part of a character stands for %q", part)
 		}
 	}
-	if spans[0] != (Span{}) {
-		t.Errorf("the token in front has the span %v", spans[0])
+	if starts[0] != 0 || ends[0] != 0 {
+		t.Errorf("the token in front stands for %d to %d", starts[0], ends[0])
 	}
 	if !b.IsSpecial(ids[0]) || b.IsSpecial(ids[1]) {
 		t.Error("the token in front, and only it, is special")
@@ -81,13 +81,13 @@ func FuzzSpans(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		n := int32(utf8.RuneCountInString(text))
 		for i, b := range all {
-			ids, spans := b.EncodeSpans(text, true)
-			if !slices.Equal(ids, b.Encode(text, true)) || len(spans) != len(ids) {
-				t.Fatalf("%s: other ids, or %d spans for %d", names[i], len(spans), len(ids))
+			ids, starts, ends := b.EncodeOffsets(text, true)
+			if !slices.Equal(ids, b.Encode(text, true)) || len(starts) != len(ids) || len(ends) != len(ids) {
+				t.Fatalf("%s: other ids, or %d starts for %d", names[i], len(starts), len(ids))
 			}
-			for _, s := range spans {
-				if s.Start < 0 || s.End < s.Start || s.End > n {
-					t.Fatalf("%s: span %v of %d code points", names[i], s, n)
+			for k := range ids {
+				if starts[k] < 0 || ends[k] < starts[k] || ends[k] > n {
+					t.Fatalf("%s: %d to %d of %d code points", names[i], starts[k], ends[k], n)
 				}
 			}
 		}
