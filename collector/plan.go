@@ -173,3 +173,26 @@ func OpenInput(ctx context.Context, st store.Store, p run.Plan) (*dataset.File, 
 	}
 	return f, nil
 }
+
+// Positions reads which positions of prompts a run keeps, for run.CheckOptions; nil where its token rule says so by
+// itself. The prompts stay open as long as the process lives.
+func Positions(ctx context.Context, st store.Store, p run.Plan) (func(lo, hi int64) ([][]int32, error), error) {
+	rule, err := tap.ParseRule(p.Tokens)
+	if err != nil || !rule.FromData() {
+		return nil, err
+	}
+	f, err := OpenInput(ctx, st, p)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := measure(f, rule); err != nil {
+		return nil, fmt.Errorf("%s in %s: %w", p.Data.Input, st, err)
+	}
+	return func(lo, hi int64) ([][]int32, error) {
+		in, err := f.Rows(int(lo), int(hi))
+		if err != nil {
+			return nil, err
+		}
+		return in.Kept, nil
+	}, nil
+}
