@@ -261,8 +261,8 @@ func TestRulesThatTheDataCannotFollow(t *testing.T) {
 	}{
 		{text, Options{Tokens: rule(t, "mask:m")}, "needs a column input_ids"},
 		{text, Options{Tokens: rule(t, "assistant")}, "no conversations"},
-		{text, Options{Tokens: rule(t, "mask:x")}, "--tokens x: no such column"},
-		{text, Options{Tokens: rule(t, "span:x")}, "--tokens x: no such column"},
+		{text, Options{Tokens: rule(t, "mask:x")}, "--tokens mask:x: no such column"},
+		{text, Options{Tokens: rule(t, "span:x")}, "--tokens span:x: no such column"},
 		{ids, Options{Tokens: rule(t, "span:m")}, "need a text"},
 		{ids, Options{Offsets: true}, "need a text"},
 		{chat, Options{Chat: chatty, Said: saidBy, Tokens: rule(t, "span:m")}, "holds conversations"},

@@ -69,6 +69,9 @@ func (c *choice) checkOptions(p *profiles, opt Options) error {
 	for _, flag := range []string{"--text", "--label", "--keep", "--drop", "--tokens"} {
 		for _, name := range flags[flag] {
 			if p.byName[name] == nil {
+				if flag == "--tokens" {
+					name = opt.Tokens.String()
+				}
 				return fmt.Errorf("%w: %s %s: no such column (there are %s)", ErrOption, flag, name, namesOf(p.list))
 			}
 		}
