@@ -136,9 +136,13 @@ func wantValues(t *testing.T, st store.Store, plan run.Plan, in *dataset.Input) 
 			t.Fatal(err)
 		}
 	}
+	prompts, err := measure(in, rule)
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := 0
-	for _, ids := range in.IDs {
-		want += len(rule.Positions(len(ids)))
+	for _, rows := range prompts.rows {
+		want += int(rows)
 	}
 	if len(seen) != want {
 		t.Errorf("%d rows, want %d", len(seen), want)

@@ -29,7 +29,6 @@ const (
 
 // scale tells the size of a prompt. It is integers throughout: other processors round other floating-point numbers.
 type scale struct {
-	rule            tap.Rule
 	rowBytes        int64 // of a kept position
 	layers, hidden  int64 // that are computed
 	productsPerByte int64
@@ -39,7 +38,7 @@ type scale struct {
 // scaleOf is the scale of what was asked of a model, with rows of so many bytes. Without choices a pass ends with the
 // last tapped layer.
 func scaleOf(a Ask, info model.Info, rowBytes int64) scale {
-	s := scale{rule: a.Tokens, rowBytes: rowBytes, layers: int64(info.Layers), hidden: int64(info.Hidden), productsPerByte: productsPerByte}
+	s := scale{rowBytes: rowBytes, layers: int64(info.Layers), hidden: int64(info.Hidden), productsPerByte: productsPerByte}
 	if n := len(a.Layers); n > 0 && len(a.Choices) == 0 {
 		s.layers = int64(a.Layers[n-1]) + 1
 	}
@@ -49,26 +48,42 @@ func scaleOf(a Ask, info model.Info, rowBytes int64) scale {
 	return s
 }
 
-// kept is how many rows a prompt of n tokens becomes.
-func (s scale) kept(n int32) int64 { return int64(len(s.rule.Positions(int(n)))) }
-
-// size is that of a prompt of n tokens. A block has 12 d² weights (Kaplan et al. 2020, table 1), and attention takes
-// n d products more for each of its tokens.
-func (s scale) size(n int32) int64 {
+// size is that of a prompt of n tokens that becomes so many rows. A block has 12 d² weights (Kaplan et al. 2020, table
+// 1), and attention takes n d products more for each of its tokens.
+func (s scale) size(n, rows int32) int64 {
 	products := int64(n) * (12*s.hidden + int64(n)) * s.hidden * s.layers
-	return s.kept(n)*s.rowBytes + products/s.productsPerByte
+	return int64(rows)*s.rowBytes + products/s.productsPerByte
+}
+
+// measures are how many tokens each prompt has, and how many rows it becomes.
+type measures struct{ tokens, rows []int32 }
+
+// measure tells them of prompts under a token rule.
+func measure(in Prompts, rule tap.Rule) (measures, error) {
+	m := measures{tokens: in.Lengths(), rows: in.KeptCounts()}
+	if rule.FromData() {
+		if m.rows == nil {
+			return m, fmt.Errorf("the prompts do not say which positions the token rule %s keeps", rule)
+		}
+		return m, nil
+	}
+	m.rows = make([]int32, len(m.tokens))
+	for i, n := range m.tokens {
+		m.rows[i] = int32(len(rule.Positions(int(n))))
+	}
+	return m, nil
 }
 
 // planUnits is the boundaries of the units of a plan.
-func planUnits(a Ask, info model.Info, lengths []int32, rowBytes, ring int64) ([]int64, error) {
+func planUnits(a Ask, info model.Info, prompts measures, rowBytes, ring int64) ([]int64, error) {
 	s := scaleOf(a, info, rowBytes)
 	s.ring = ring
-	units := cutUnits(lengths, s)
+	units := cutUnits(prompts, s)
 	if units == nil {
 		return nil, fmt.Errorf("the token rule %s keeps no position of any prompt", a.Tokens)
 	}
 	if a.UnitPrompts > 0 {
-		return cutEvery(len(lengths), a.UnitPrompts)
+		return cutEvery(len(prompts.tokens), a.UnitPrompts)
 	}
 	return units, nil
 }
@@ -100,33 +115,33 @@ type cutter struct {
 // cutUnits returns the boundaries of the units; nil when no position of any prompt is kept. There are minUnits or more
 // of minUnitPrompts or more prompts each, where there are so many; a unit has fewer if they are of maxUnitSize together,
 // and every unit has rows.
-func cutUnits(lengths []int32, s scale) []int64 {
+func cutUnits(prompts measures, s scale) []int64 {
 	c := cutter{scale: s}
-	for _, n := range lengths {
+	for i, n := range prompts.tokens {
 		c.left.prompts++
-		c.left.size += s.size(n)
-		c.left.kept += s.kept(n)
+		c.left.size += s.size(n, prompts.rows[i])
+		c.left.kept += int64(prompts.rows[i])
 	}
 	if c.left.kept == 0 {
 		return nil
 	}
 	c.most = max(maxUnitSize, c.left.size/manyUnits)
 	if c.ring > 0 {
-		ordinary := c.left.size / int64(len(lengths)) * minUnitPrompts
+		ordinary := c.left.size / int64(c.left.prompts) * minUnitPrompts
 		c.most = min(c.most, max(c.ring/ringUnits, ordinary), c.ring/leastRingUnits)
 	}
-	c.units = min(minUnits, len(lengths)/minUnitPrompts)
+	c.units = min(minUnits, c.left.prompts/minUnitPrompts)
 	cuts := []int64{0}
-	for i, n := range lengths {
-		if c.cutBefore(n) {
+	for i, n := range prompts.tokens {
+		if c.cutBefore(n, prompts.rows[i]) {
 			cuts = append(cuts, int64(i))
 		}
 	}
-	return append(cuts, int64(len(lengths)))
+	return append(cuts, int64(len(prompts.tokens)))
 }
 
-// cutBefore says whether the unit at hand ends before the next prompt, of n tokens, and adds that one.
-func (c *cutter) cutBefore(n int32) (cut bool) {
+// cutBefore says whether the unit at hand ends before the next prompt, of n tokens and so many rows, and adds that one.
+func (c *cutter) cutBefore(n, rows int32) (cut bool) {
 	if cut = c.full(); cut {
 		c.left.prompts -= c.unit.prompts
 		c.left.size -= c.unit.size
@@ -135,8 +150,8 @@ func (c *cutter) cutBefore(n int32) (cut bool) {
 		c.units--
 	}
 	c.unit.prompts++
-	c.unit.size += c.size(n)
-	c.unit.kept += c.kept(n)
+	c.unit.size += c.size(n, rows)
+	c.unit.kept += int64(rows)
 	return cut
 }
 

@@ -22,13 +22,22 @@ var (
 // equalPrompts are n prompts of as many tokens each.
 func equalPrompts(n int, tokens int32) []int32 { return slices.Repeat([]int32{tokens}, n) }
 
-// scaleFor is the scale of one site of the last layer in fp16.
-func scaleFor(t testing.TB, info model.Info, rule, device string) scale {
+// under measures prompts of so many tokens under a token rule.
+func under(t testing.TB, rule string, lengths []int32) measures {
 	r, err := tap.ParseRule(rule)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return scaleOf(Ask{Layers: []int{info.Layers - 1}, Tokens: r, Device: device}, info, int64(2*info.Hidden))
+	m := measures{tokens: lengths}
+	for _, n := range lengths {
+		m.rows = append(m.rows, int32(len(r.Positions(int(n)))))
+	}
+	return m
+}
+
+// scaleFor is the scale of one site of the last layer in fp16.
+func scaleFor(info model.Info, device string) scale {
+	return scaleOf(Ask{Layers: []int{info.Layers - 1}, Device: device}, info, int64(2*info.Hidden))
 }
 
 func TestUnitsAreCutByWorkAsWellAsByBytes(t *testing.T) {
@@ -54,7 +63,7 @@ func TestUnitsAreCutByWorkAsWellAsByBytes(t *testing.T) {
 		{"bytes of a large one", 100_000, 500, llama7, "all", "cuda", 1500, 2200},
 		{"never too many for gossip", 10_000_000, 500, llama7, "last", "cpu", 90_000, 100_000},
 	} {
-		cuts := cutUnits(equalPrompts(tc.prompts, tc.tokens), scaleFor(t, tc.info, tc.rule, tc.device))
+		cuts := cutUnits(under(t, tc.rule, equalPrompts(tc.prompts, tc.tokens)), scaleFor(tc.info, tc.device))
 		if n := len(cuts) - 1; n < tc.least || n > tc.most {
 			t.Errorf("%s: %d units, want %d to %d", tc.name, n, tc.least, tc.most)
 		}
@@ -68,32 +77,40 @@ func TestUnitsAreWholeAndFair(t *testing.T) {
 			slices.Sort(lengths)
 		}
 		info := rapid.SampledFrom([]model.Info{smolLM, llama7, tiny}).Draw(rt, "model")
-		s := scaleFor(t, info, rapid.SampledFrom([]string{"last", "all", "every:7", "pos:100"}).Draw(rt, "rule"), "cpu")
-		cuts := cutUnits(lengths, s)
+		s := scaleFor(info, "cpu")
+		prompts := under(t, rapid.SampledFrom([]string{"last", "all", "every:7", "pos:100"}).Draw(rt, "rule"), lengths)
+		if rapid.Bool().Draw(rt, "by the data") {
+			for i, n := range lengths {
+				prompts.rows[i] = n * (n % 3) / 2
+			}
+		}
+		cuts := cutUnits(prompts, s)
 		if cuts == nil {
-			if slices.Max(lengths) > 100 {
+			if slices.Max(prompts.rows) > 0 {
 				rt.Fatal("no units")
 			}
 			return
 		}
-		checkCuts(rt, cuts, lengths, s)
+		checkCuts(rt, cuts, prompts, s)
 	})
 }
 
 // checkCuts checks what cutUnits promises.
-func checkCuts(t *rapid.T, cuts []int64, lengths []int32, s scale) {
+func checkCuts(t *rapid.T, cuts []int64, prompts measures, s scale) {
+	lengths := prompts.tokens
 	if cuts[0] != 0 || cuts[len(cuts)-1] != int64(len(lengths)) {
 		t.Fatalf("units from %d to %d of %d prompts", cuts[0], cuts[len(cuts)-1], len(lengths))
 	}
-	everywhere := !slices.ContainsFunc(lengths, func(n int32) bool { return s.kept(n) == 0 })
+	everywhere := !slices.Contains(prompts.rows, 0)
 	if want := min(48, len(lengths)/64); everywhere && len(cuts)-1 < want {
 		t.Fatalf("%d units of %d prompts, want %d", len(cuts)-1, len(lengths), want)
 	}
 	for u, lo := range cuts[:len(cuts)-1] {
 		unit := lengths[lo:cuts[u+1]]
 		var size, kept, largest int64
-		for _, n := range unit {
-			size, kept, largest = size+s.size(n), kept+s.kept(n), max(largest, s.size(n))
+		for i, n := range unit {
+			rows := prompts.rows[int(lo)+i]
+			size, kept, largest = size+s.size(n, rows), kept+int64(rows), max(largest, s.size(n, rows))
 		}
 		last := u == len(cuts)-2
 		switch {
@@ -109,7 +126,7 @@ func checkCuts(t *rapid.T, cuts []int64, lengths []int32, s scale) {
 
 // Units of equal prompts differ by one prompt at most.
 func TestEqualPromptsMakeEqualUnits(t *testing.T) {
-	cuts := cutUnits(equalPrompts(5584, 12), scaleFor(t, smolLM, "last", "cpu"))
+	cuts := cutUnits(under(t, "last", equalPrompts(5584, 12)), scaleFor(smolLM, "cpu"))
 	for u, lo := range cuts[:len(cuts)-1] {
 		if n := cuts[u+1] - lo; n < 116 || n > 117 {
 			t.Errorf("unit %d has %d prompts of 5,584 in 48 units", u, n)

@@ -29,6 +29,7 @@ type Ask struct {
 	MaxTokens int
 	Limit     int
 	KeepText  bool
+	Offsets   bool // start and end, the code points of each token, are columns
 	// UnitPrompts is how many prompts a unit has; 0: as many as are worth a unit.
 	UnitPrompts int
 	Compute     string      // of the linear maps: f32 (also when empty), bf16 or f16
@@ -41,17 +42,21 @@ type Ask struct {
 // its arguments alone, so every node of a fleet makes the same plan. dataName and inputKey are the
 // data set's base name and the key its tokenised rows have in the run.
 func NewPlan(a Ask, m Model, in Prompts, dataName, inputKey string) (run.Plan, error) {
-	info, head, lengths := m.Info(), in.Head(), in.Lengths()
+	info, head := m.Info(), in.Head()
 	if len(a.Choices) > 0 && info.NoHead {
 		return run.Plan{}, fmt.Errorf("--choices: %s: %w", info.Name, model.ErrNoHead)
+	}
+	prompts, err := measure(in, a.Tokens)
+	if err != nil {
+		return run.Plan{}, err
 	}
 	p := run.Plan{
 		Format: run.PlanFormat,
 		Model: run.ModelRef{Name: info.Name, Arch: info.Arch, Digest: info.Digest, Layers: info.Layers, Hidden: info.Hidden, MaxPositions: info.MaxPositions,
 			Accept: info.Accept},
-		Data:  run.DataRef{Name: dataName, Digest: head.Digest, Rows: int64(len(lengths)), Input: inputKey, Corpus: a.Corpus},
+		Data:  run.DataRef{Name: dataName, Digest: head.Digest, Rows: int64(len(prompts.tokens)), Input: inputKey, Corpus: a.Corpus},
 		Sites: a.Sites, Layers: a.Layers, Tokens: a.Tokens.String(), Dtype: a.Dtype,
-		Template: a.Template, Choices: a.Choices, MaxTokens: a.MaxTokens, Limit: int64(a.Limit), KeepText: a.KeepText,
+		Template: a.Template, Choices: a.Choices, MaxTokens: a.MaxTokens, Limit: int64(a.Limit), KeepText: a.KeepText, Offsets: a.Offsets,
 		Compute: cmp.Or(a.Compute, "f32"), Device: cmp.Or(a.Device, "cpu"), BatchTokens: batchTokens, UnitPrompts: a.UnitPrompts,
 	}
 	dtype := shard.F16
@@ -65,11 +70,11 @@ func NewPlan(a Ask, m Model, in Prompts, dataName, inputKey string) (run.Plan, e
 	if err != nil {
 		return p, err
 	}
-	p.Scalars = append(append(shard.BaseScalars(), own...), choiceScalars(a.Choices)...)
-	if p.Units, err = planUnits(a, info, lengths, rowBytes(p.Vectors), ringBytes(a.Ring, p)); err != nil {
+	p.Scalars = append(append(append(shard.BaseScalars(), offsetScalars(a.Offsets)...), own...), choiceScalars(a.Choices)...)
+	if p.Units, err = planUnits(a, info, prompts, rowBytes(p.Vectors), ringBytes(a.Ring, p)); err != nil {
 		return p, err
 	}
-	p.Ring, err = planRing(a.Ring, p, lengths, a.Tokens)
+	p.Ring, err = planRing(a.Ring, p, prompts.rows)
 	return p, err
 }
 
@@ -91,6 +96,17 @@ func ownScalars(columns []dataset.Column, keepText bool) ([]shard.Scalar, error)
 		out = append(out, shard.Scalar{Name: textColumn, Type: shard.String})
 	}
 	return out, nil
+}
+
+// offsetScalars are the columns for where each token stands in the text, if they are wanted.
+func offsetScalars(wanted bool) (out []shard.Scalar) {
+	if !wanted {
+		return nil
+	}
+	for _, name := range dataset.OffsetColumns {
+		out = append(out, shard.Scalar{Name: name, Type: shard.Int32})
+	}
+	return out
 }
 
 func choiceScalars(choices []string) []shard.Scalar {
@@ -156,4 +172,27 @@ func OpenInput(ctx context.Context, st store.Store, p run.Plan) (*dataset.File, 
 		return nil, errors.Join(fmt.Errorf("read the tokenised rows %s in %s: %w", p.Data.Input, st, err), o.Close())
 	}
 	return f, nil
+}
+
+// Positions reads which positions of prompts a run keeps, for run.CheckOptions; nil where its token rule says so by
+// itself. The prompts stay open as long as the process lives.
+func Positions(ctx context.Context, st store.Store, p run.Plan) (func(lo, hi int64) ([][]int32, error), error) {
+	rule, err := tap.ParseRule(p.Tokens)
+	if err != nil || !rule.FromData() {
+		return nil, err
+	}
+	f, err := OpenInput(ctx, st, p)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := measure(f, rule); err != nil {
+		return nil, fmt.Errorf("%s in %s: %w", p.Data.Input, st, err)
+	}
+	return func(lo, hi int64) ([][]int32, error) {
+		in, err := f.Rows(int(lo), int(hi))
+		if err != nil {
+			return nil, err
+		}
+		return in.Kept, nil
+	}, nil
 }

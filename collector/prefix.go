@@ -92,8 +92,8 @@ func (us *units) share(ctx context.Context, work []batch) (*prefix, error) {
 // keepsPrefix says whether a position of the prefix becomes a row for some prompt of b.
 func (us *units) keepsPrefix(b batch) bool {
 	return slices.ContainsFunc(b.prompts, func(prompt int) bool {
-		kept := us.rule.Positions(int(us.lengths[prompt]))
-		return len(kept) > 0 && kept[0] < b.prefix
+		kept := us.positions(b.input, prompt)
+		return len(kept) > 0 && int(kept[0]) < b.prefix
 	})
 }
 

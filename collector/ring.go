@@ -6,7 +6,6 @@ import (
 
 	"actfleet/shard"
 	"actfleet/shard/run"
-	"actfleet/shard/tap"
 )
 
 // ringUnits is how many units are aimed at in a ring: three of the spans in which trainings read unless told otherwise.
@@ -40,8 +39,9 @@ func ringBytes(r *run.Ring, p run.Plan) int64 {
 // unitFrame is what a shard has beside its rows: page headers and footer, for as many rows as a group has.
 const unitFrame = 16 << 10
 
-// planRing is the ring of a plan whose units are cut: so many of the largest unit fit into its bytes.
-func planRing(ask *run.Ring, p run.Plan, lengths []int32, rule tap.Rule) (*run.Ring, error) {
+// planRing is the ring of a plan whose units are cut, of prompts that become so many rows each: so many of the largest
+// unit fit into its bytes.
+func planRing(ask *run.Ring, p run.Plan, kept []int32) (*run.Ring, error) {
 	if ask == nil {
 		return nil, nil
 	}
@@ -50,8 +50,8 @@ func planRing(ask *run.Ring, p run.Plan, lengths []int32, rule tap.Rule) (*run.R
 	for u := range p.NumUnits() {
 		lo, hi := p.UnitRange(u)
 		var rows int64
-		for _, n := range lengths[lo:hi] {
-			rows += int64(len(rule.Positions(int(n))))
+		for _, n := range kept[lo:hi] {
+			rows += int64(n)
 		}
 		r.Rows += rows
 		groups := (rows + shard.RowGroupRows - 1) / shard.RowGroupRows

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"actfleet/collector/dataset"
@@ -13,6 +14,7 @@ import (
 // scalars fills the scalar columns of rows.
 type scalars struct {
 	columns []shard.Scalar // of the plan, in order
+	offsets bool           // start and end are columns of our own
 	token   func(id int32) string
 }
 
@@ -32,6 +34,10 @@ func (f scalars) fill(b batch, answers []odds, s segment) {
 func (f scalars) fillRow(b *shard.Block, row int, of batch, i, pos int, answer odds) {
 	ids := of.ids(i)
 	for c, column := range f.columns {
+		if f.offsets && slices.Contains(dataset.OffsetColumns[:], column.Name) {
+			b.Scalars[c].([]int32)[row] = of.offset(i, pos, column.Name)
+			continue
+		}
 		switch column.Name {
 		case "row":
 			b.Scalars[c].([]int64)[row] = int64(of.prompts[i])
@@ -53,6 +59,15 @@ func (f scalars) fillRow(b *shard.Block, row int, of batch, i, pos int, answer o
 			copyCell(b.Scalars[c], row, own(of.input, column.Name), of.prompts[i]-of.input.First)
 		}
 	}
+}
+
+// offset is where the token at a position of the batch's prompt i begins in the text, or where it ends.
+func (b batch) offset(i, pos int, name string) int32 {
+	at := b.prompts[i] - b.input.First
+	if name == dataset.OffsetColumns[0] {
+		return b.input.Starts[at][pos]
+	}
+	return b.input.Ends[at][pos]
 }
 
 // own is an input's values for a column of the plan, one per prompt.

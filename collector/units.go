@@ -2,6 +2,7 @@ package collector
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sort"
 	"sync"
@@ -26,7 +27,9 @@ type Prompts interface {
 	Head() dataset.Head
 	// Lengths is the number of tokens of each prompt.
 	Lengths() []int32
-	// Rows is the prompts lo ≤ row < hi. Neither it nor Lengths may be changed.
+	// KeptCounts is how many positions of each prompt become rows; nil where the prompts do not say, see tap.Rule.FromData.
+	KeptCounts() []int32
+	// Rows is the prompts lo ≤ row < hi. Nothing of the three may be changed.
 	Rows(lo, hi int) (*dataset.Input, error)
 }
 
@@ -36,6 +39,7 @@ type units struct {
 	planID   string
 	input    Prompts
 	lengths  []int32 // tokens of each prompt
+	rows     []int32 // kept positions of each prompt
 	model    Model
 	store    store.Store
 	drop     context.Context // ends the passes of the unit being computed
@@ -49,13 +53,20 @@ type units struct {
 }
 
 func newUnits(cfg Config) (*units, error) {
-	us := &units{plan: cfg.Plan, planID: cfg.Plan.ID(), input: cfg.Input, lengths: cfg.Input.Lengths(), model: cfg.Model, store: cfg.Store, drop: orNever(cfg.Drop),
-		scalars: scalars{columns: cfg.Plan.Scalars, token: cfg.Token}, lanes: newLanes(cfg.Lanes)}
+	us := &units{plan: cfg.Plan, planID: cfg.Plan.ID(), input: cfg.Input, model: cfg.Model, store: cfg.Store, drop: orNever(cfg.Drop),
+		scalars: scalars{columns: cfg.Plan.Scalars, offsets: cfg.Plan.Offsets, token: cfg.Token}, lanes: newLanes(cfg.Lanes)}
 	rule, err := tap.ParseRule(cfg.Plan.Tokens)
 	if err != nil {
 		return nil, err
 	}
-	us.rule = rule
+	prompts, err := measure(cfg.Input, rule)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Plan.Offsets && !cfg.Input.Head().Offsets {
+		return nil, errors.New("the plan has columns for the offsets of tokens, and the prompts have none")
+	}
+	us.rule, us.lengths, us.rows = rule, prompts.tokens, prompts.rows
 	for _, v := range cfg.Plan.Vectors {
 		t, _, ok := tap.ParseColumn(v.Name)
 		if !ok || cfg.Model.Width(t) != v.Width {
@@ -110,15 +121,15 @@ func (us *units) batches(u int) ([]batch, error) {
 	return work, nil
 }
 
-// cost is what a prompt of n tokens costs of the budget.
-func (us *units) cost(prefix int) func(n int) int {
-	return func(n int) int { return max(n-prefix, len(us.rule.Positions(n))) }
+// cost is what a prompt costs of the budget.
+func (us *units) cost(prefix int) func(prompt int) int {
+	return func(prompt int) int { return max(int(us.lengths[prompt])-prefix, int(us.rows[prompt])) }
 }
 
 // cutBatches cuts prompts [lo, hi) of so many tokens each into batches: sorted by length, shortest first and stable, as
-// many as fit the budget when each costs as much as the longest of them. A prompt that costs more than the
-// budget is a batch of its own. The result is a function of the lengths alone.
-func cutBatches(lengths []int32, lo, hi, budget int, cost func(n int) int) []batch {
+// many as fit the budget when each costs as much as the dearest of them. A prompt that costs more than the
+// budget is a batch of its own. The result is a function of lengths and costs alone.
+func cutBatches(lengths []int32, lo, hi, budget int, cost func(prompt int) int) []batch {
 	order := make([]int, 0, hi-lo)
 	for prompt := lo; prompt < hi; prompt++ {
 		order = append(order, prompt)
@@ -127,12 +138,26 @@ func cutBatches(lengths []int32, lo, hi, budget int, cost func(n int) int) []bat
 	sort.SliceStable(order, func(i, j int) bool { return length(i) < length(j) })
 	var out []batch
 	for start := 0; start < len(order); {
-		end := start + 1
-		for end < len(order) && (end-start+1)*cost(length(end)) <= budget {
-			end++
+		end, most := start+1, cost(order[start])
+		for ; end < len(order); end++ {
+			if most = max(most, cost(order[end])); (end-start+1)*most > budget {
+				break
+			}
 		}
 		out = append(out, batch{prompts: order[start:end], steps: length(end - 1)})
 		start = end
+	}
+	return out
+}
+
+// positions are those of a prompt that become rows, ascending; in holds it.
+func (us *units) positions(in *dataset.Input, prompt int) []int32 {
+	if us.rule.FromData() {
+		return in.Kept[prompt-in.First]
+	}
+	var out []int32
+	for _, pos := range us.rule.Positions(int(us.lengths[prompt])) {
+		out = append(out, int32(pos))
 	}
 	return out
 }
@@ -142,8 +167,8 @@ func cutBatches(lengths []int32, lo, hi, budget int, cost func(n int) int) []bat
 func (us *units) kept(b batch) []int32 {
 	var kept []int32
 	for i, prompt := range b.prompts {
-		for _, pos := range us.rule.Positions(int(us.lengths[prompt])) {
-			kept = append(kept, int32(i*b.steps+pos))
+		for _, pos := range us.positions(b.input, prompt) {
+			kept = append(kept, int32(i*b.steps)+pos)
 		}
 	}
 	return kept
@@ -154,14 +179,16 @@ func (us *units) kept(b batch) []int32 {
 func (us *units) groupCount() (int, error) {
 	if us.mostRows == 0 {
 		for u := range us.plan.NumUnits() {
-			in, err := us.prompts(u)
+			work, err := us.batches(u)
 			if err != nil {
 				return 0, err
 			}
-			cost := us.cost(sharedPrefix(in.IDs))
-			for _, ids := range in.IDs {
-				n := len(ids)
-				us.mostRows = max(us.mostRows, max(1, us.plan.BatchTokens/cost(n))*len(us.rule.Positions(n)))
+			for _, b := range work {
+				rows := 0
+				for _, prompt := range b.prompts {
+					rows += int(us.rows[prompt])
+				}
+				us.mostRows = max(us.mostRows, rows)
 			}
 		}
 	}

@@ -22,9 +22,14 @@ func TestBatches(t *testing.T) {
 		}
 		var seen []int
 		last := 0
-		for _, b := range cutBatches(in.Lengths(), lo, len(lengths), budget, func(n int) int { return n }) {
-			if len(b.prompts) > 1 && len(b.prompts)*b.steps > budget {
-				t.Fatalf("%d prompts of %d tokens break the budget %d", len(b.prompts), b.steps, budget)
+		costs := rapid.SliceOfN(rapid.IntRange(1, 50), len(lengths), len(lengths)).Draw(t, "costs")
+		for _, b := range cutBatches(in.Lengths(), lo, len(lengths), budget, func(prompt int) int { return costs[prompt] }) {
+			most := 0
+			for _, prompt := range b.prompts {
+				most = max(most, costs[prompt])
+			}
+			if len(b.prompts) > 1 && len(b.prompts)*most > budget {
+				t.Fatalf("%d prompts that cost %d each break the budget %d", len(b.prompts), most, budget)
 			}
 			for _, prompt := range b.prompts {
 				if lengths[prompt] < last || lengths[prompt] > b.steps {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"actfleet/collector"
 	"actfleet/collector/dataset"
 	"actfleet/collector/model"
 	"actfleet/collector/model/parity"
@@ -56,15 +57,19 @@ An attention window of more than 96 tokens is tested only if --data has longer p
 }
 
 func runCheck(ctx context.Context, dir string, jsonOut bool, out io.Writer) error {
-	st, _, err := openRun(ctx, dir)
+	st, plan, err := openRun(ctx, dir)
 	if err != nil {
 		return err
 	}
 	m := newMeter(os.Stderr)
 	began := time.Now()
-	report, err := run.Check(ctx, st, run.CheckOptions{Progress: func(done, total int64) {
+	opt := run.CheckOptions{Progress: func(done, total int64) {
 		m.show(progressLine("checked", done, total, time.Since(began)))
-	}})
+	}}
+	if opt.Positions, err = collector.Positions(ctx, st, plan); err != nil {
+		return err
+	}
+	report, err := run.Check(ctx, st, opt)
 	if err != nil {
 		return err
 	}

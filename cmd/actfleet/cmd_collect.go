@@ -24,18 +24,19 @@ import (
 
 // collectOptions are the flags of collect.
 type collectOptions struct {
-	model, out                string
-	sites, layers, tokens     string
-	dtype                     string
-	choices, accept           []string
-	maxTokens, threads        int
-	unitPrompts               int
-	keepText, dryRun, jsonOut bool
-	ring                      ringOptions
-	data                      dataOptions
-	fleet                     fleetOptions
-	node                      nodeOptions
-	target                    targetOptions
+	model, out            string
+	sites, layers, tokens string
+	dtype                 string
+	choices, accept       []string
+	maxTokens, threads    int
+	unitPrompts           int
+	keepText, offsets     bool
+	dryRun, jsonOut       bool
+	ring                  ringOptions
+	data                  dataOptions
+	fleet                 fleetOptions
+	node                  nodeOptions
+	target                targetOptions
 }
 
 func newCollect() *cobra.Command {
@@ -59,7 +60,8 @@ is lost). SIGUSR1: pause, starting nothing new; SIGUSR2: resume.
 	f.StringVar(&o.out, "out", "", "the run: a directory all nodes share, or s3://bucket/prefix")
 	f.StringVar(&o.sites, "sites", "all", "sites to tap: Wqkv,out_proj,fc1,fc2,resid or all")
 	f.StringVar(&o.layers, "layers", "all", "layers: all, 0,5,10-20 or -1 (from the end)")
-	f.StringVar(&o.tokens, "tokens", "last", "token positions: last, all, every:N or pos:N")
+	f.StringVar(&o.tokens, "tokens", "last", "token positions: last, all, every:N, pos:N; assistant, user, system (what a role says), not-special, mask:COLUMN, span:COLUMN")
+	f.BoolVar(&o.offsets, "offsets", false, "add columns start and end: the code points of the text that each token stands for")
 	f.StringSliceVar(&o.choices, "choices", nil, "two words, no first (no,yes): adds the model's own answer as p_no, p_yes, choice_cov")
 	f.StringVar(&o.dtype, "dtype", "auto", "dtype of the stored vectors: auto (f16, or f32 where a value overflows), f16 or f32")
 	f.IntVar(&o.maxTokens, "max-tokens", 0, "maximum prompt length in tokens; --long says what happens to longer ones (0: the model's maximum positions)")
@@ -195,12 +197,12 @@ func (j *job) prepare() error {
 	if err != nil {
 		return fmt.Errorf("%w: --layers: %w", errUsage, err)
 	}
-	in, err := j.tokenize(info)
+	in, err := j.tokenize(info, rule)
 	if err != nil {
 		return err
 	}
 	ask := collector.Ask{Sites: sites, Layers: layers, Tokens: rule, Dtype: j.o.dtype, Template: j.o.data.opt.Template,
-		Choices: j.o.choices, MaxTokens: j.o.maxTokens, Limit: j.o.data.opt.Limit, KeepText: j.o.keepText, UnitPrompts: j.o.unitPrompts,
+		Choices: j.o.choices, MaxTokens: j.o.maxTokens, Limit: j.o.data.opt.Limit, KeepText: j.o.keepText, Offsets: j.o.offsets, UnitPrompts: j.o.unitPrompts,
 		Compute: j.o.target.compute, Device: device, Corpus: in.corpus, Ring: j.o.ring.ring()}
 	j.node, err = node.NewJob(ask, m, in.prompts, in.spool, in.sum, j.o.data.name())
 	return err

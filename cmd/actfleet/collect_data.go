@@ -19,6 +19,7 @@ import (
 	"actfleet/collector/model/bpe"
 	"actfleet/collector/model/gguf"
 	"actfleet/shard/run"
+	"actfleet/shard/tap"
 )
 
 // dataOptions are the flags that say what the prompts are.
@@ -83,13 +84,15 @@ type tokenised struct {
 	corpus  *run.Corpus // what the plan says of the documents
 }
 
-// tokenize reads the data and keeps the prompts in a temporary file.
-func (j *job) tokenize(info model.Info) (in tokenised, err error) {
+// tokenize reads the data and keeps the prompts in a temporary file, with the positions that the rule keeps where it
+// depends on the data.
+func (j *job) tokenize(info model.Info, rule tap.Rule) (in tokenised, err error) {
 	limits := dataset.Limits{MaxTokens: info.MaxPositions, Vocab: info.Vocab}
 	if m := j.o.maxTokens; m > 0 && (m < limits.MaxTokens || limits.MaxTokens == 0) {
 		limits.MaxTokens = m
 	}
 	opt := j.o.data.opt
+	opt.Tokens, opt.Offsets = rule, j.o.offsets
 	if opt.Labels, err = j.o.data.labelMap(); err != nil {
 		return in, err
 	}
@@ -175,11 +178,12 @@ type dataSummary struct {
 	Windows   int64   `json:"windows,omitempty"`      // packed ones
 	Packed    float64 `json:"packed_share,omitempty"` // of their room, 0 to 1
 	DoubleBOS int64   `json:"double_bos,omitempty"`
+	NoRows    int64   `json:"prompts_without_rows,omitempty"` // the token rule keeps none of their positions
 }
 
 func summarise(n dataset.Counts, set *dataset.Source, limits dataset.Limits) *dataSummary {
 	s := &dataSummary{Documents: n.Documents, Prompts: n.Prompts, Tokens: n.Tokens, Empty: n.Empty, Long: n.Long, Longest: n.Longest,
-		Windows: n.Windows, DoubleBOS: n.DoubleBOS}
+		Windows: n.Windows, DoubleBOS: n.DoubleBOS, NoRows: n.NoRows}
 	if room := max(int64(set.Options().Context), int64(limits.MaxTokens)); n.Windows > 0 && room > 0 {
 		if c := int64(set.Options().Context); c > 0 {
 			room = c
@@ -194,6 +198,9 @@ func (s *dataSummary) String() string {
 	text := fmt.Sprintf("%d, %d without tokens left out, %d too long, the longest of %d tokens", s.Documents, s.Empty, s.Long, s.Longest)
 	if s.Windows > 0 {
 		text += fmt.Sprintf("; %d windows, filled to %.0f %%", s.Windows, 100*s.Packed)
+	}
+	if s.NoRows > 0 {
+		text += fmt.Sprintf("; %d prompts without rows", s.NoRows)
 	}
 	return text
 }
@@ -212,6 +219,9 @@ func (s *dataSummary) notes(n dataset.Counts, opt dataset.Options) (out []string
 	if n.DoubleBOS > 0 {
 		out = append(out, fmt.Sprintf("%d prompts begin with the beginning-of-sequence token twice: "+
 			"the text or the template has it, and the tokenizer adds it", n.DoubleBOS))
+	}
+	if n.NoRows > 0 {
+		out = append(out, fmt.Sprintf("--tokens %s keeps no position of %d of %d prompts (the first is %s)", opt.Tokens, n.NoRows, n.Prompts, n.FirstNoRows))
 	}
 	if s.Windows > 0 {
 		out = append(out, fmt.Sprintf("%d prompts fill %d windows to %.0f %%", s.Prompts, s.Windows, 100*s.Packed))
@@ -239,7 +249,7 @@ func (j *job) chat(opt *dataset.Options, limits *dataset.Limits) (*chat.Template
 		limits.Separator = end
 	}
 	if t != nil {
-		opt.Chat = t.Render
+		opt.Chat, opt.Said = t.Render, t.Said
 	}
 	return t, nil
 }

@@ -172,7 +172,7 @@ func arrowCell(a arrow.Array, i int) (cell, error) {
 	case array.ListLike:
 		return arrowList(a, i)
 	case *array.Struct:
-		return cell{kind: nested, what: "a record"}, nil
+		return cell{kind: nested, what: "a record", pairs: arrowSpans(a, i, i+1)}, nil
 	}
 	if c, ok, err := arrowText(a, i); ok || err != nil {
 		return c, err
@@ -191,8 +191,12 @@ func arrowList(a array.ListLike, i int) (cell, error) {
 	out := cell{kind: nested, what: "a list"}
 	from, to := a.ValueOffsets(i)
 	values := a.ListValues()
-	if s, ok := values.(*array.Struct); ok {
-		out.chat = arrowChat(s, int(from), int(to))
+	switch s := values.(type) {
+	case *array.Struct:
+		out.chat, out.pairs = arrowChat(s, int(from), int(to)), arrowSpans(s, int(from), int(to))
+		return out, nil
+	case array.ListLike:
+		out.pairs = arrowPairs(s, int(from), int(to))
 		return out, nil
 	}
 	switch values.DataType().ID() {
@@ -238,4 +242,48 @@ func arrowChat(s *array.Struct, from, to int) []Message {
 		return chat
 	}
 	return nil
+}
+
+// arrowSpans is records of start and end; nil where they are none.
+func arrowSpans(s *array.Struct, from, to int) [][2]int64 {
+	t := s.DataType().(*arrow.StructType)
+	start, ok := t.FieldIdx("start")
+	end, ok2 := t.FieldIdx("end")
+	if !ok || !ok2 {
+		return nil
+	}
+	out := make([][2]int64, 0, to-from)
+	for k := from; k < to; k++ {
+		var pair [2]int64
+		for i, field := range [2]int{start, end} {
+			c, _ := arrowNumber(s.Field(field), k)
+			if s.IsNull(k) || s.Field(field).IsNull(k) || c.kind != integer {
+				return nil
+			}
+			pair[i] = c.int
+		}
+		out = append(out, pair)
+	}
+	return out
+}
+
+// arrowPairs is lists of two whole numbers; nil where they are others.
+func arrowPairs(a array.ListLike, from, to int) [][2]int64 {
+	out := make([][2]int64, 0, to-from)
+	for k := from; k < to; k++ {
+		lo, hi := a.ValueOffsets(k)
+		if a.IsNull(k) || hi-lo != 2 {
+			return nil
+		}
+		var pair [2]int64
+		for i := range pair {
+			c, _ := arrowNumber(a.ListValues(), int(lo)+i)
+			if a.ListValues().IsNull(int(lo)+i) || c.kind != integer {
+				return nil
+			}
+			pair[i] = c.int
+		}
+		out = append(out, pair)
+	}
+	return out
 }

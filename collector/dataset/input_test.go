@@ -191,7 +191,7 @@ func TestReadInputRefuses(t *testing.T) {
 		"version 1":                  write("2", row{0, []int32{1}, "a"}),
 		"0 rows":                     write("1"),
 		"it says that it is row 7":   write("1", row{7, []int32{1}, "a"}),
-		"-1 is no token id":          write("1", row{0, []int32{-1}, "a"}),
+		"-1 is out of range":         write("1", row{0, []int32{-1}, "a"}),
 		"not UTF-8":                  write("1", row{0, []int32{1}, "\xff"}),
 		"more content than the file": small.Bytes(),
 	} {

@@ -24,6 +24,9 @@ const (
 	windowPosColumn = "window_pos"
 )
 
+// OffsetColumns are the columns of a shard for the code points of the text that a token stands for, if they are wanted.
+var OffsetColumns = [2]string{"start", "end"}
+
 // reserved are the columns that a shard or an input file has of its own, some of them also with "__" and the name of
 // an adapter behind, and other spellings of text and input_ids.
 var reserved = []string{"row", "pos", "n_tokens", "token_id", "token", "ids", "p_no", "p_yes", "choice_cov", textColumn, idsColumn}

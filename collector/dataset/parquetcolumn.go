@@ -55,6 +55,10 @@ func (c *column) setForm(f *parquet.File) {
 		c.read = (*column).list
 	case depth == 1 && c.keepMessage():
 		c.read = (*column).conversation
+	case depth == 2 && len(c.leaves) == 1 && first.kind == integer:
+		c.what, c.read = "a list", (*column).pairs
+	case depth < 2 && c.keepSpan():
+		c.what, c.read = [...]string{"a record", "a list"}[depth], (*column).spans
 	case depth > 0:
 		c.what = "a list"
 	default:
@@ -79,6 +83,23 @@ func (c *column) keepMessage() bool {
 		}
 	}
 	return false
+}
+
+// keepSpan keeps of the leaves a span's start and end, if they are there.
+func (c *column) keepSpan() bool {
+	var two []leaf
+	for _, name := range []string{"start", "end"} {
+		for _, l := range c.leaves {
+			if l.kind == integer && len(l.path) > 1 && l.path[len(l.path)-1] == name {
+				two = append(two, l)
+			}
+		}
+	}
+	if len(two) != 2 {
+		return false
+	}
+	c.leaves = two
+	return true
 }
 
 // enter begins a row group.
@@ -177,4 +198,70 @@ func (c *column) conversation() (cell, error) {
 		chat[i] = Message{Role: parts[0][i], Content: parts[1][i]}
 	}
 	return cell{kind: nested, what: "a list", chat: chat}, nil
+}
+
+// spans reads a record of start and end, or a list of such; one with a null is not read.
+func (c *column) spans() (cell, error) {
+	out := cell{kind: nested, what: c.what, pairs: [][2]int64{}}
+	whole, null := true, true
+	var n [2]int
+	for side := range n {
+		l := &c.leaves[side]
+		err := c.cursors[side].row(func(v parquet.Value) error {
+			null = null && v.IsNull() && v.DefinitionLevel() == 0
+			if v.IsNull() {
+				whole = whole && l.list && v.DefinitionLevel() <= l.emptyLevel
+				return nil
+			}
+			if n[side] == len(out.pairs) {
+				out.pairs = append(out.pairs, [2]int64{})
+			}
+			value, err := l.plain(v)
+			out.pairs[n[side]][side] = value.int
+			n[side]++
+			return err
+		})
+		if err != nil {
+			return cell{}, err
+		}
+	}
+	switch {
+	case null && len(out.pairs) == 0:
+		return cell{}, nil
+	case !whole || n[0] != n[1]:
+		out.pairs = nil
+	}
+	return out, nil
+}
+
+// pairs reads a list of lists, each of two whole numbers; one with others in it is not read.
+func (c *column) pairs() (cell, error) {
+	l, out := &c.leaves[0], cell{kind: nested, what: c.what, pairs: [][2]int64{}}
+	whole, null, n := true, false, 2 // numbers of the last pair
+	err := c.cursors[0].row(func(v parquet.Value) error {
+		switch {
+		case v.IsNull():
+			null = v.DefinitionLevel() == 0
+			whole = whole && v.DefinitionLevel() < l.emptyLevel
+			return nil
+		case v.RepetitionLevel() < 2:
+			whole = whole && n == 2
+			out.pairs, n = append(out.pairs, [2]int64{}), 0
+		}
+		if n == 2 {
+			whole = false
+			return nil
+		}
+		value, err := l.plain(v)
+		out.pairs[len(out.pairs)-1][n] = value.int
+		n++
+		return err
+	})
+	switch {
+	case err != nil || null:
+		return cell{}, err
+	case !whole || n != 2:
+		out.pairs = nil
+	}
+	return out, nil
 }

@@ -6,12 +6,16 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode/utf8"
 )
 
-// Encoder turns a text into token ids and back; special adds the ids a model expects around a prompt. Both may be
-// called by several goroutines at once.
+// Encoder turns a text into token ids and back; special adds the ids a model expects around a prompt. EncodeOffsets
+// also gives the code points of the text that each token stands for, 0 and 0 for those that special adds. IsSpecial
+// tells tokens that mark something from those that are text. All may be called by several goroutines at once.
 type Encoder interface {
 	Encode(text string, special bool) []int32
+	EncodeOffsets(text string, special bool) (ids, starts, ends []int32)
+	IsSpecial(id int32) bool
 	Decode(ids []int32) string
 }
 
@@ -33,8 +37,9 @@ type Counts struct {
 	Longest   int64 // tokens of the longest document
 	Windows   int64 // packed windows
 	DoubleBOS int64 // prompts that begin with the model's first token twice
-	// FirstEmpty and FirstLong name the first such document.
-	FirstEmpty, FirstLong string
+	NoRows    int64 // prompts of which the token rule keeps no position
+	// FirstEmpty, FirstLong and FirstNoRows name the first such document.
+	FirstEmpty, FirstLong, FirstNoRows string
 }
 
 // Tokenize reads the source once more and writes the input file: the prompts as token ids with their columns, in the
@@ -52,7 +57,7 @@ func (s *Source) Tokenize(w io.Writer, enc Encoder, limits Limits) (Counts, erro
 	for _, name := range s.opt.own() {
 		columns = append(columns, Column{Name: name, Type: Int64})
 	}
-	out, err := newInputWriter(w, s.digest, columns)
+	out, err := newInputWriter(w, Head{Digest: s.digest, Columns: columns, Kept: s.opt.Tokens.FromData(), Offsets: s.opt.Offsets})
 	if err != nil {
 		return Counts{}, err
 	}
@@ -117,9 +122,8 @@ type document struct {
 
 // piece is one prompt of a document.
 type piece struct {
-	ids  []int32
-	text string
-	pos  int // of its first own token in the document
+	tokens
+	pos int // of its first own token in the document
 }
 
 // tokenizer turns rows into documents.
@@ -172,16 +176,19 @@ func equalIDs(a, b []int32) bool {
 // document makes prompts of one row.
 func (t *tokenizer) document(r row) (document, error) {
 	d := document{at: r.at}
-	ids, text, special, err := t.encode(r)
+	all, err := t.encode(r)
 	if err != nil {
 		return d, err
 	}
-	if err := t.checkVocab(ids); err != nil {
+	if err := t.checkVocab(all.ids); err != nil {
 		return d, err
 	}
-	d.tokens = len(ids)
-	if n := len(t.before); special && n > 0 && len(ids) >= 2*n {
-		d.double = equalIDs(ids[n:], t.before)
+	if t.opt.Tokens.NotSpecial() {
+		all.keep = t.notSpecial(all.ids)
+	}
+	d.tokens = len(all.ids)
+	if n := len(t.before); all.special && n > 0 && len(all.ids) >= 2*n {
+		d.double = equalIDs(all.ids[n:], t.before)
 	}
 	for _, k := range t.choice.carried {
 		v, err := k.value(r.cell(k.from))
@@ -190,61 +197,104 @@ func (t *tokenizer) document(r row) (document, error) {
 		}
 		d.values = append(d.values, v)
 	}
-	d.pieces = t.cut(ids, text, special)
+	d.pieces = t.cut(all)
 	return d, nil
 }
 
-// encode gives a row's token ids and the text that they stand for; special says that the encoder has put its own ids
-// around them. A row without anything has no ids.
-func (t *tokenizer) encode(r row) (ids []int32, words string, special bool, err error) {
+// encode gives a row's tokens. A row without anything has none.
+func (t *tokenizer) encode(r row) (d tokens, err error) {
 	if t.choice.ids != "" {
-		if ids, err = idsOf(r.cell(t.choice.ids), t.choice.mask, r); err != nil {
-			return nil, "", false, err
+		if d, err = t.given(r); err != nil {
+			return d, err
 		}
 	}
 	if t.choice.chat != "" {
-		words, err = t.conversation(r.cell(t.choice.chat))
-		return t.encodeText(words, false), words, false, err
+		return t.conversation(r.cell(t.choice.chat))
 	}
 	if t.choice.text == "" {
-		return ids, "", false, nil
+		return d, nil
 	}
 	c := r.cell(t.choice.text)
 	if c.kind != missing && c.kind != text && c.kind != field {
-		return nil, "", false, fmt.Errorf("%w: column %q holds %s, want text", ErrFormat, t.choice.text, c.kind)
+		return d, fmt.Errorf("%w: column %q holds %s, want text", ErrFormat, t.choice.text, c.kind)
 	}
+	spans, err := t.spansOf(r, c.text)
 	switch {
-	case ids != nil && t.opt.Template != "" && t.opt.Template != "none":
-		return nil, "", false, fmt.Errorf("%w: %s are used as they are; no template goes around them", ErrPrompt, idsColumn)
-	case ids != nil || c.text == "":
-		return ids, c.text, false, nil
+	case err != nil:
+		return d, err
+	case d.ids != nil && t.opt.Template != "" && t.opt.Template != "none":
+		return d, fmt.Errorf("%w: %s are used as they are; no template goes around them", ErrPrompt, idsColumn)
+	case d.ids != nil || c.text == "":
+		d.text = c.text
+		return d, nil
+	case t.opt.Tokens.Mask() != "":
+		return d, fmt.Errorf("%w: no %s for --tokens %s, which says something of each", ErrPrompt, idsColumn, t.opt.Tokens)
 	case t.opt.Template == ChatTemplate:
-		words, err = t.opt.Chat([]Message{{Role: "user", Content: c.text}})
-		return t.encodeText(words, false), words, false, err
+		return t.asTurn(c.text, spans)
 	}
-	words = strings.Replace(t.template, slot, c.text, 1)
-	return t.encodeText(words, true), words, true, nil
+	words := strings.Replace(t.template, slot, c.text, 1)
+	front := int32(utf8.RuneCountInString(t.template[:strings.Index(t.template, slot)]))
+	for i := range spans {
+		spans[i] = Extent{spans[i].Start + front, spans[i].End + front}
+	}
+	return t.encodeText(words, true, spans), nil
 }
 
-func (t *tokenizer) encodeText(text string, special bool) []int32 {
-	if text == "" {
-		return nil
+// given is the tokens of a row that has ids.
+func (t *tokenizer) given(r row) (d tokens, err error) {
+	list, from, err := idsOf(r.cell(t.choice.ids), t.choice.mask, r)
+	if err != nil || list == nil {
+		return d, err
 	}
-	return t.enc.Encode(text, special)
+	d.ids = make([]int32, from.to-from.from)
+	for i := range d.ids {
+		d.ids[i] = int32(list[from.from+i])
+	}
+	if t.opt.Tokens.Mask() != "" {
+		if d.keep, err = t.maskOf(r, list); err == nil {
+			d.keep = d.keep[from.from:from.to]
+		}
+	}
+	return d, err
 }
 
-func (t *tokenizer) conversation(c cell) (string, error) {
+// asTurn is a text as one user's turn of a conversation; spans are those of the text that are kept.
+func (t *tokenizer) asTurn(text string, spans []Extent) (tokens, error) {
+	chat := []Message{{Role: "user", Content: text}}
+	if t.opt.Tokens.Span() == "" {
+		return t.rendered(chat)
+	}
+	words, said, err := t.opt.Said(chat, "user")
+	return t.encodeText(words, false, shifted(spans, said)), err
+}
+
+func (t *tokenizer) conversation(c cell) (tokens, error) {
 	if c.kind == missing {
-		return "", nil
+		return tokens{}, nil
 	}
 	chat, err := c.conversation()
 	if err != nil {
-		return "", inColumn(t.choice.chat, err)
+		return tokens{}, inColumn(t.choice.chat, err)
 	}
 	if len(chat) == 0 {
-		return "", nil
+		return tokens{}, nil
 	}
-	return t.opt.Chat(chat)
+	return t.rendered(chat)
+}
+
+// rendered is the tokens of a conversation.
+func (t *tokenizer) rendered(chat []Message) (tokens, error) {
+	role := t.opt.Tokens.Role()
+	if role == "" {
+		words, err := t.opt.Chat(chat)
+		return t.encodeText(words, false, nil), err
+	}
+	words, said, err := t.opt.Said(chat, role)
+	extents := make([]Extent, len(said))
+	for i, s := range said {
+		extents[i] = s.Extent
+	}
+	return t.encodeText(words, false, extents), err
 }
 
 func (t *tokenizer) checkVocab(ids []int32) error {

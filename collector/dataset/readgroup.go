@@ -39,29 +39,44 @@ func (f *File) load(g *group) (err error) {
 		}
 		return nil
 	}
-	g.IDs = make([][]int32, len(lengths))
-	for i, n := range lengths {
-		g.IDs[i] = make([]int32, 0, n)
-	}
-	if err := f.column(from, 1, func(row int, v parquet.Value) error {
-		if v.IsNull() {
-			return nil
-		}
-		c, err := f.leaves[1].plain(v)
-		if err != nil || c.int < 0 || c.int != int64(int32(c.int)) {
-			return fmt.Errorf("%d is no token id", c.int)
-		}
-		g.IDs[row] = append(g.IDs[row], int32(c.int))
-		return spend(4)
-	}); err != nil {
+	if g.IDs, err = f.lists(from, 1, lengths, spend); err != nil {
 		return err
 	}
-	for i := 2; i < len(f.leaves); i++ {
+	for i := 2; i < 3+len(f.head.Columns); i++ {
 		if err := f.loadColumn(from, g, i, spend); err != nil {
 			return err
 		}
 	}
-	return nil
+	for i, name := range f.head.lists() {
+		into, sizes := map[string]*[][]int32{inputKept: &g.Kept, inputStart: &g.Starts, inputEnd: &g.Ends}[name], lengths
+		if name == inputKept {
+			sizes = f.kept[f.starts[g.number]:f.starts[g.number+1]]
+		}
+		if *into, err = f.lists(from, 3+len(f.head.Columns)+i, sizes, spend); err != nil {
+			return err
+		}
+	}
+	return g.checkLists()
+}
+
+// lists reads the lists of a column, of so many numbers from 0 on.
+func (f *File) lists(from parquet.RowGroup, leaf int, sizes []int32, spend func(bytes int) error) ([][]int32, error) {
+	out := make([][]int32, len(sizes))
+	for i, n := range sizes {
+		out[i] = make([]int32, 0, n)
+	}
+	err := f.column(from, leaf, func(row int, v parquet.Value) error {
+		if v.IsNull() {
+			return nil
+		}
+		c, err := f.leaves[leaf].plain(v)
+		if err != nil || c.int < 0 || c.int != int64(int32(c.int)) {
+			return inColumn(f.leaves[leaf].name, fmt.Errorf("%d is out of range", c.int))
+		}
+		out[row] = append(out[row], int32(c.int))
+		return spend(4)
+	})
+	return out, err
 }
 
 // loadColumn reads the text or one of the data set's own columns.

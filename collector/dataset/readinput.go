@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -19,9 +20,10 @@ type File struct {
 	file    *parquet.File
 	size    int64
 	head    Head
-	leaves  []leaf // row, ids, text, then the data set's own
+	leaves  []leaf // row, ids, text, then the data set's own, then lists
 	lengths []int32
-	starts  []int // first prompt of each row group, then the number of prompts
+	kept    []int32 // positions of each prompt that become rows; nil: the prompts do not say
+	starts  []int   // first prompt of each row group, then the number of prompts
 	mu      sync.Mutex
 	recent  []*group // read last, the latest first
 }
@@ -72,25 +74,34 @@ func openInput(r io.ReaderAt, size int64) (*File, error) {
 func (f *File) setLeaves() (err error) {
 	defer rescue(&err)
 	want := []leaf{{name: rowColumn, kind: integer}, {name: inputIDs, kind: integer, list: true}, {name: textColumn, kind: text}}
+	var lists []string // behind the data set's own
 	for i, path := range f.file.Schema().Columns() {
 		l, err := leafOf(f.file, path)
 		if err != nil {
 			return err
 		}
 		w := leaf{name: l.name, kind: l.kind}
-		if i < len(want) {
+		switch own := i >= len(want); {
+		case !own:
 			w = want[i]
+		case l.list:
+			w = leaf{name: l.name, kind: integer, list: true}
+			lists = append(lists, l.name)
+		default:
+			f.head.Columns = append(f.head.Columns, Column{Name: l.name, Type: typeOf(l.kind)})
 		}
 		if l.name != w.name || l.kind != w.kind || l.list != w.list || l.kind == nested || l.kind == digits || !w.list && len(path) > 1 {
 			return fmt.Errorf("column %q stands for %q", strings.Join(path, "."), w.name)
 		}
 		f.leaves = append(f.leaves, l)
-		if i >= len(want) {
-			f.head.Columns = append(f.head.Columns, Column{Name: l.name, Type: typeOf(l.kind)})
-		}
 	}
-	if len(f.leaves) < len(want) {
-		return fmt.Errorf("%d columns", len(f.leaves))
+	f.head.Kept, f.head.Offsets = slices.Contains(lists, inputKept), slices.Contains(lists, inputStart)
+	lists = nil
+	for _, l := range f.leaves[min(len(f.leaves), len(want)+len(f.head.Columns)):] {
+		lists = append(lists, l.name)
+	}
+	if len(f.leaves) < len(want) || !slices.Equal(lists, f.head.lists()) {
+		return fmt.Errorf("%d columns, the last of them %q", len(f.leaves), lists)
 	}
 	return nil
 }
@@ -122,21 +133,13 @@ func (f *File) measure() (err error) {
 		}); err != nil {
 			return err
 		}
-		first := len(f.lengths)
-		if err := f.column(g, 1, func(row int, v parquet.Value) error {
-			if first+row == len(f.lengths) {
-				f.lengths = append(f.lengths, 0)
-			}
-			if v.IsNull() {
-				return nil
-			}
-			if budget--; budget < 0 {
-				return errMoreContent
-			}
-			f.lengths[first+row]++
-			return nil
-		}); err != nil {
+		if f.lengths, err = f.listLengths(g, 1, f.lengths, &budget); err != nil {
 			return err
+		}
+		if i := f.leaf(inputKept); i > 0 {
+			if f.kept, err = f.listLengths(g, i, f.kept, &budget); err != nil {
+				return err
+			}
 		}
 	}
 	f.starts = append(f.starts, int(next))
@@ -144,6 +147,33 @@ func (f *File) measure() (err error) {
 		return fmt.Errorf("column %q has %d rows of %d", rowColumn, next, f.file.NumRows())
 	}
 	return nil
+}
+
+// leaf is the number of a column behind the data set's own; 0: there is none of that name.
+func (f *File) leaf(name string) int {
+	if i := slices.Index(f.head.lists(), name); i >= 0 {
+		return 3 + len(f.head.Columns) + i
+	}
+	return 0
+}
+
+// listLengths appends the lengths of a row group's lists, whose values together are no more than the budget.
+func (f *File) listLengths(g parquet.RowGroup, leaf int, lengths []int32, budget *int64) ([]int32, error) {
+	first := len(lengths)
+	err := f.column(g, leaf, func(row int, v parquet.Value) error {
+		if first+row == len(lengths) {
+			lengths = append(lengths, 0)
+		}
+		if v.IsNull() {
+			return nil
+		}
+		if *budget--; *budget < 0 {
+			return errMoreContent
+		}
+		lengths[first+row]++
+		return nil
+	})
+	return lengths, err
 }
 
 var errMoreContent = errors.New("more content than the file has bytes")
@@ -172,6 +202,9 @@ func (f *File) NumRows() int { return len(f.lengths) }
 // Lengths is the number of tokens of each prompt; it must not be changed.
 func (f *File) Lengths() []int32 { return f.lengths }
 
+// KeptCounts is how many positions of each prompt become rows, nil where the prompts do not say; it must not be changed.
+func (f *File) KeptCounts() []int32 { return f.kept }
+
 // Rows reads the prompts lo ≤ row < hi; what it returns must not be changed.
 func (f *File) Rows(lo, hi int) (*Input, error) {
 	out := &Input{First: lo, Digest: f.head.Digest}
@@ -196,6 +229,7 @@ func (f *File) Rows(lo, hi int) (*Input, error) {
 // append adds the prompts of another input with the same columns.
 func (in *Input) append(part *Input) {
 	in.IDs, in.Text = append(in.IDs, part.IDs...), append(in.Text, part.Text...)
+	in.Kept, in.Starts, in.Ends = append(in.Kept, part.Kept...), append(in.Starts, part.Starts...), append(in.Ends, part.Ends...)
 	if in.Columns == nil {
 		for _, c := range part.Columns {
 			in.Columns = append(in.Columns, newColumn(c.Name, c.Type))

@@ -33,11 +33,12 @@ type cell struct {
 	int   int64
 	float float64
 	bool  bool
-	text  string    // also the spelling of digits and field, and of a JSON number
-	what  string    // of nested: "a list", "a record", "bytes"
-	ints  []int64   // of nested: a list of whole numbers or of true and false
-	chat  []Message // of nested: a conversation
-	raw   []byte    // of nested: its JSON, not parsed yet
+	text  string     // also the spelling of digits and field, and of a JSON number
+	what  string     // of nested: "a list", "a record", "bytes"
+	ints  []int64    // of nested: a list of whole numbers or of true and false
+	pairs [][2]int64 // of nested: a record of start and end, or a list of these or of pairs
+	chat  []Message  // of nested: a conversation
+	raw   []byte     // of nested: its JSON, not parsed yet
 }
 
 // spelling is the cell as text.
@@ -106,23 +107,25 @@ func brief(s string) string {
 	return fmt.Sprintf("%s… (%d characters)", s[:most], utf8.RuneCountInString(s))
 }
 
-// idsOf reads a row's token ids, without those that its mask leaves out; nil where it has none.
-func idsOf(c cell, mask string, r row) ([]int32, error) {
-	list, err := c.list()
+// part is a range of a list.
+type part struct{ from, to int }
+
+// idsOf reads a row's token ids, and which of them its mask takes for tokens; nil where it has none.
+func idsOf(c cell, mask string, r row) (list []int64, kept part, err error) {
+	list, err = c.list()
 	if err != nil || list == nil {
-		return nil, inIDs(idsColumn, "want a list of token ids, such as [1, 2]", err)
+		return nil, kept, inIDs(idsColumn, "want a list of token ids, such as [1, 2]", err)
 	}
-	ids := make([]int32, len(list))
-	for i, id := range list {
+	for _, id := range list {
 		if id < 0 || id > math.MaxInt32 {
-			return nil, fmt.Errorf("%w: column %q: %d is no token id", ErrFormat, idsColumn, id)
+			return nil, kept, fmt.Errorf("%w: column %q: %d is no token id", ErrFormat, idsColumn, id)
 		}
-		ids[i] = int32(id)
 	}
 	if mask == "" {
-		return ids, nil
+		return list, part{0, len(list)}, nil
 	}
-	return masked(ids, r.cell(mask))
+	kept, err = masked(len(list), r.cell(mask))
+	return list, kept, err
 }
 
 func inIDs(name, want string, err error) error {
@@ -161,27 +164,27 @@ func (c cell) list() (list []int64, err error) {
 
 var errNoList = fmt.Errorf("%w: no list of whole numbers", ErrFormat)
 
-// masked leaves out the ids that a mask, of padding on either side, marks with 0 or false. A mask that is a single
+// masked leaves out the padding, on either side of n ids, that a mask marks with 0 or false. A mask that is a single
 // number is how many ids at the beginning are tokens.
-func masked(ids []int32, c cell) ([]int32, error) {
+func masked(n int, c cell) (part, error) {
 	if c.kind == missing {
-		return ids, nil
+		return part{0, n}, nil
 	}
-	bad := func(says string, args ...any) error {
-		return fmt.Errorf("%w: column %q: %s", ErrFormat, maskColumn, fmt.Sprintf(says, args...))
+	bad := func(says string, args ...any) (part, error) {
+		return part{}, fmt.Errorf("%w: column %q: %s", ErrFormat, maskColumn, fmt.Sprintf(says, args...))
 	}
-	if n, err := c.whole(); err == nil {
-		if n < 0 || n > int64(len(ids)) {
-			return nil, bad("%d of %d ids", n, len(ids))
+	if tokens, err := c.whole(); err == nil {
+		if tokens < 0 || tokens > int64(n) {
+			return bad("%d of %d ids", tokens, n)
 		}
-		return ids[:n], nil
+		return part{0, int(tokens)}, nil
 	}
 	mask, err := c.list()
 	if err != nil {
-		return nil, bad("want a list of 0 and 1, or of true and false")
+		return bad("want a list of 0 and 1, or of true and false")
 	}
-	if len(mask) != len(ids) {
-		return nil, bad("it has length %d, and %s has length %d; they must be as long", len(mask), idsColumn, len(ids))
+	if len(mask) != n {
+		return bad("it has length %d, and %s has length %d; they must be as long", len(mask), idsColumn, n)
 	}
 	from, to := 0, len(mask)
 	for from < to && mask[from] == 0 {
@@ -192,9 +195,9 @@ func masked(ids []int32, c cell) ([]int32, error) {
 	}
 	for i, m := range mask[from:to] {
 		if m != 1 {
-			return nil, bad("position %d is %d: want one run of 1, padding (0) on either side of it; "+
+			return bad("position %d is %d: want one run of 1, padding (0) on either side of it; "+
 				"rows that hold several documents must be taken apart first", from+i, m)
 		}
 	}
-	return ids[from:to], nil
+	return part{from, to}, nil
 }

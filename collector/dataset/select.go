@@ -18,6 +18,7 @@ var chatNames = []string{"messages", "conversations", "conversation"}
 // choice is what becomes of a source's columns.
 type choice struct {
 	text, ids, mask, chat string // the columns that the prompts are made from; "" for none
+	keep                  string // the column that says which tokens become rows; "" for none
 	carried               []carried
 	notes                 []string
 	dropped               []string // names and what they are
@@ -32,7 +33,7 @@ type carried struct {
 
 // choose decides what becomes of the columns that were found.
 func choose(p *profiles, opt Options, own []string, where func(place) string) (*choice, error) {
-	c := &choice{}
+	c := &choice{keep: opt.keepColumn()}
 	if err := c.checkOptions(p, opt); err != nil {
 		return nil, err
 	}
@@ -62,9 +63,15 @@ func (c *choice) checkOptions(p *profiles, opt Options) error {
 	if opt.Label != "" {
 		flags["--label"] = []string{opt.Label}
 	}
-	for _, flag := range []string{"--text", "--label", "--keep", "--drop"} {
+	if opt.keepColumn() != "" {
+		flags["--tokens"] = []string{opt.keepColumn()}
+	}
+	for _, flag := range []string{"--text", "--label", "--keep", "--drop", "--tokens"} {
 		for _, name := range flags[flag] {
 			if p.byName[name] == nil {
+				if flag == "--tokens" {
+					name = opt.Tokens.String()
+				}
 				return fmt.Errorf("%w: %s %s: no such column (there are %s)", ErrOption, flag, name, namesOf(p.list))
 			}
 		}
@@ -152,7 +159,7 @@ func filter(p *profiles, name string, fits func(string) bool) (out []string) {
 // carry decides about one column that is not the prompt.
 func (c *choice) carry(p *profiles, col *profile, opt Options, where func(place) string) error {
 	name := col.name
-	isPrompt := name == c.text || name == c.ids || name == c.mask || name == c.chat
+	isPrompt := name == c.text || name == c.ids || name == c.mask || name == c.chat || name == c.keep
 	wanted := slices.Contains(opt.Keep, name) || name == opt.Label
 	switch {
 	case isPrompt, slices.Contains(opt.Drop, name), len(opt.Keep) > 0 && !wanted:

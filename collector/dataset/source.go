@@ -11,6 +11,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"actfleet/shard/tap"
 )
 
 // Options say what of a source is wanted and how its documents become prompts.
@@ -26,8 +28,12 @@ type Options struct {
 	Context    int              // cut documents into windows of so many tokens; 0: no
 	Overlap    int              // tokens that a window shares with the one before it
 	Pack       bool             // number the windows that documents fill one after another
+	Tokens     tap.Rule         // which positions become rows; they are found here where that depends on the data
+	Offsets    bool             // the code points of the text that each token stands for are wanted
 	// Chat renders a conversation as the checkpoint's own template does; nil: it has none.
 	Chat func(messages []Message) (string, error)
+	// Said does so too, and says where the text holds what a role said; there where Chat is.
+	Said func(messages []Message, role string) (text string, said []Said, err error)
 }
 
 // What becomes of a document with more tokens than the limit.
@@ -79,6 +85,15 @@ func (opt *Options) own() (names []string) {
 	return names
 }
 
+// taken lists the names that a run gives to columns of its own, beside those that are always reserved.
+func (opt *Options) taken() []string {
+	names := opt.own()
+	if opt.Offsets {
+		names = append(names, OffsetColumns[0], OffsetColumns[1])
+	}
+	return names
+}
+
 // Source is a data set as found: files of rows, read once so that it is known what they hold.
 type Source struct {
 	opt      Options
@@ -126,10 +141,10 @@ func Open(paths []string, opt Options) (*Source, error) {
 	if found.rows == 0 {
 		return nil, fmt.Errorf("%s: %w", strings.Join(names, ", "), ErrEmpty)
 	}
-	if s.choice, err = choose(found, opt, opt.own(), s.where); err != nil {
+	if s.choice, err = choose(found, opt, opt.taken(), s.where); err != nil {
 		return nil, s.named(err)
 	}
-	return s, s.checkChat()
+	return s, errors.Join(s.checkChat(), s.checkTokens())
 }
 
 // named puts the source in front of an error about its columns that names no file.
@@ -264,5 +279,6 @@ func (s *Source) Options() Options { return s.opt }
 // UsesChat says whether prompts are made with the checkpoint's chat template.
 func (s *Source) UsesChat() bool { return s.choice.chat != "" || s.opt.Template == ChatTemplate }
 
-// UsesText reports whether prompts are made from texts, for which a tokenizer is needed.
-func (s *Source) UsesText() bool { return s.choice.ids == "" }
+// UsesText reports whether prompts are made from texts, or special tokens told from others, for which a tokenizer is
+// needed.
+func (s *Source) UsesText() bool { return s.choice.ids == "" || s.opt.Tokens.NotSpecial() }

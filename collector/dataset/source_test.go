@@ -38,6 +38,26 @@ func (e words) Encode(text string, special bool) (ids []int32) {
 	return ids
 }
 
+func (e words) EncodeOffsets(text string, special bool) (ids, starts, ends []int32) {
+	ids = e.Encode(text, special)
+	if len(ids) > len(strings.Fields(text)) {
+		starts, ends = []int32{0}, []int32{0}
+	}
+	at := int32(0)
+	for _, r := range text + " " {
+		switch within := len(starts) > len(ends); {
+		case !within && r != ' ':
+			starts = append(starts, at)
+		case within && r == ' ':
+			ends = append(ends, at)
+		}
+		at++
+	}
+	return ids, starts, ends
+}
+
+func (words) IsSpecial(id int32) bool { return id == 0 }
+
 func (words) Decode(ids []int32) string {
 	var out []string
 	for _, id := range ids {

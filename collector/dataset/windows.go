@@ -5,34 +5,35 @@ import (
 	"strings"
 )
 
-// cut makes a document's prompts: itself, or what its length lets it become. special says that the encoder's own ids
-// are around it; every window has them again, as the model expects.
-func (t *tokenizer) cut(ids []int32, text string, special bool) []piece {
+// cut makes a document's prompts: itself, or what its length lets it become. Where the encoder's own ids are around
+// it, every window has them again, as the model expects.
+func (t *tokenizer) cut(d tokens) []piece {
 	var before, after []int32
-	if special {
+	if d.special {
 		before, after = t.before, t.after
 	}
-	body := ids[len(before) : len(ids)-len(after)]
+	body := d.slice(len(before), len(d.ids)-len(after))
 	room := t.limit - len(before) - len(after)
 	if t.limit == 0 {
-		room = len(ids) + len(t.limits.Separator)
+		room = len(d.ids) + len(t.limits.Separator)
 	}
-	if sep := t.limits.Separator; t.opt.Pack && special && len(after) == 0 && !endsWith(body, sep) && (len(body) > room || len(body)+len(sep) <= room) {
-		body = append(body[:len(body):len(body)], sep...)
+	if n, sep := len(body.ids), t.limits.Separator; t.opt.Pack && d.special && len(after) == 0 && !endsWith(body.ids, sep) && (n > room || n+len(sep) <= room) {
+		body = body.around(nil, sep)
 	}
+	n := len(body.ids)
 	switch {
-	case len(ids) == 0:
+	case len(d.ids) == 0:
 		return nil
-	case len(body) <= room:
-		return []piece{{ids: join(before, body, after), text: text}}
+	case n <= room:
+		return []piece{{tokens: body.around(before, after)}}
 	case t.opt.Long == LongCut:
-		return []piece{t.piece(before, body[:room], after, 0)}
+		return []piece{t.piece(before, body.slice(0, room), after, 0)}
 	case t.opt.Long == LongWindow:
 		var out []piece
 		for at := 0; ; at += room - t.opt.Overlap {
-			end := min(at+room, len(body))
-			out = append(out, t.piece(before, body[at:end], after, at))
-			if end == len(body) {
+			end := min(at+room, n)
+			out = append(out, t.piece(before, body.slice(at, end), after, at))
+			if end == n {
 				return out
 			}
 		}
@@ -41,13 +42,9 @@ func (t *tokenizer) cut(ids []int32, text string, special bool) []piece {
 }
 
 // piece is a part of a document; its text is what its tokens spell.
-func (t *tokenizer) piece(before, body, after []int32, pos int) piece {
-	return piece{ids: join(before, body, after), text: strings.ToValidUTF8(t.enc.Decode(body), "\uFFFD"), pos: pos}
-}
-
-func join(before, body, after []int32) []int32 {
-	out := make([]int32, 0, len(before)+len(body)+len(after))
-	return append(append(append(out, before...), body...), after...)
+func (t *tokenizer) piece(before []int32, body tokens, after []int32, pos int) piece {
+	body.text = strings.ToValidUTF8(t.enc.Decode(body.ids), "\uFFFD")
+	return piece{tokens: body.around(before, after), pos: pos}
 }
 
 func endsWith(ids, end []int32) bool {
@@ -91,7 +88,7 @@ func (p *packer) add(at place, d document) error {
 		p.counts.DoubleBOS++
 	}
 	for _, piece := range d.pieces {
-		if err := p.write(doc, piece, d.values); err != nil {
+		if err := p.write(at, doc, piece, d.values); err != nil {
 			return err
 		}
 	}
@@ -106,7 +103,7 @@ func first(have string, s *Source, at place) string {
 }
 
 // write writes one prompt with its columns.
-func (p *packer) write(doc int64, piece piece, carried []any) error {
+func (p *packer) write(from place, doc int64, piece piece, carried []any) error {
 	values := append([]any(nil), carried...)
 	own := p.source.opt.own()
 	if len(own) > 0 {
@@ -118,7 +115,12 @@ func (p *packer) write(doc int64, piece piece, carried []any) error {
 	}
 	p.counts.Prompts++
 	p.counts.Tokens += int64(len(piece.ids))
-	return p.out.write(piece.ids, piece.text, values)
+	kept := piece.kept()
+	if rule := p.source.opt.Tokens; len(kept) == 0 && (rule.FromData() || len(rule.Positions(len(piece.ids))) == 0) {
+		p.counts.NoRows++
+		p.counts.FirstNoRows = first(p.counts.FirstNoRows, p.source, from)
+	}
+	return p.out.write(prompt{piece.ids, piece.text, kept, piece.starts, piece.ends, values})
 }
 
 // place finds room for n tokens in the window that is being filled, or in a new one. A prompt as long as a window has

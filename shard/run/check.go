@@ -19,6 +19,9 @@ import (
 type CheckOptions struct {
 	// Progress, if any, is told how many bytes are read of how many, from one goroutine at a time.
 	Progress func(done, total int64)
+	// Positions are the kept positions of the prompts lo ≤ row < hi, as the prompts of the run have them. A plan needs it
+	// whose token rule depends on the data; it may be called from several goroutines at once.
+	Positions func(lo, hi int64) ([][]int32, error)
 }
 
 // Report is what Check found.
@@ -45,8 +48,8 @@ const maxDamage = 8
 // Check reads a whole run, with all cores, and verifies that
 //
 //   - every shard belongs to the plan, and its size, row count and SHA-256 are those of the manifest, if there is one;
-//   - every data row of a unit has exactly the positions that the token rule gives for its n_tokens, each once, and no
-//     other row is there;
+//   - every data row of a unit has exactly the positions that the token rule gives for its n_tokens, or that the prompts
+//     of the run say, each once, and no other row is there;
 //   - every page header is intact and every vector finite;
 //   - the statistics in the footer are those of the stored values, to the last bit;
 //   - nothing else lies among the shards;
@@ -60,9 +63,12 @@ func Check(ctx context.Context, st store.Store, opt CheckOptions) (Report, error
 	if err != nil {
 		return Report{}, err
 	}
-	c := &checker{store: st, plan: p, report: Report{PlanID: p.ID(), Units: p.NumUnits()}, progress: opt.Progress}
+	c := &checker{store: st, plan: p, report: Report{PlanID: p.ID(), Units: p.NumUnits()}, progress: opt.Progress, positions: opt.Positions}
 	if c.rule, err = tap.ParseRule(p.Tokens); err != nil {
 		return Report{}, err
+	}
+	if c.rule.FromData() && c.positions == nil {
+		return Report{}, fmt.Errorf("check a run with the token rule %s: its prompts must be read as well", c.rule)
 	}
 	if err := c.readManifest(ctx); err != nil {
 		return Report{}, err
@@ -92,13 +98,14 @@ func (c *checker) rivals(ctx context.Context) error {
 
 // checker holds what the goroutines of one Check share.
 type checker struct {
-	store    store.Store
-	plan     Plan
-	rule     tap.Rule
-	manifest map[string]UnitFile // nil without one
-	progress func(done, total int64)
-	ring     *RingState
-	tallies  []*Tally // by unit, of a ring's shards and tombstones
+	store     store.Store
+	plan      Plan
+	rule      tap.Rule
+	manifest  map[string]UnitFile // nil without one
+	progress  func(done, total int64)
+	positions func(lo, hi int64) ([][]int32, error)
+	ring      *RingState
+	tallies   []*Tally // by unit, of a ring's shards and tombstones
 
 	mu     sync.Mutex
 	done   int64

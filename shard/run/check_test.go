@@ -48,6 +48,51 @@ func TestCheckSound(t *testing.T) {
 	}
 }
 
+// keptOf is a rule that depends on the data: of every third prompt nothing, of the others the odd positions.
+func keptOf(row int64) (kept []int) {
+	for pos := 1; pos <= int(row%7) && row%3 > 0; pos += 2 {
+		kept = append(kept, pos)
+	}
+	return kept
+}
+
+func TestCheckOfPositionsThatThePromptsSay(t *testing.T) {
+	p := testPlan()
+	p.Tokens = "mask:m"
+	st := mem.New(nil)
+	shardtest.Fill{Positions: keptOf}.PutRun(t, st, p)
+	if _, err := Check(t.Context(), st, CheckOptions{}); err == nil || !strings.Contains(err.Error(), "mask:m") {
+		t.Errorf("checked without the prompts: %v", err)
+	}
+	for _, c := range []struct {
+		row  int64 // has other positions than the shard was made with
+		kept []int
+		want string
+	}{
+		{-1, nil, ""},
+		{9, []int{0}, "data rows 9 to 9 are not there"},
+		{403, []int{1}, "data row 403: positions [1 3] of 5 tokens, rule mask:m expects [1]"},
+		{404, []int{1, 3, 4, 5}, "data row 404: positions [1 3 5] of 6 tokens"},
+	} {
+		r, err := Check(t.Context(), st, CheckOptions{Positions: func(lo, hi int64) (all [][]int32, err error) {
+			for row := lo; row < hi; row++ {
+				from, kept := keptOf(row), []int32{}
+				if row == c.row {
+					from = c.kept
+				}
+				for _, pos := range from {
+					kept = append(kept, int32(pos))
+				}
+				all = append(all, kept)
+			}
+			return all, nil
+		}})
+		if lines := strings.Join(r.Damage, "\n"); err != nil || (c.want == "") != r.Sound() || !strings.Contains(lines, c.want) || r.Rows == 0 {
+			t.Errorf("damage %q, %v; want %q", lines, err, c.want)
+		}
+	}
+}
+
 func TestCheckIncomplete(t *testing.T) {
 	r := checkRun(t, newRun(t, testPlan(), 1))
 	if !r.Sound() || r.Complete || !slices.Equal(r.Missing, []int{1}) || r.Committed != 2 {

@@ -9,6 +9,7 @@ import (
 
 	"actfleet/internal/mapped"
 	"actfleet/shard"
+	"actfleet/shard/tap"
 )
 
 // unit checks one shard.
@@ -40,8 +41,7 @@ func (c *checker) unit(ctx context.Context, u int) error {
 		c.damage(key, "%s", line)
 	}
 	c.addRows(u, f.Keys)
-	c.rows(u, f.Keys)
-	return nil
+	return c.rows(u, f.Keys)
 }
 
 func (c *checker) addRows(u int, keys []shard.RowKey) {
@@ -56,9 +56,13 @@ func (c *checker) addRows(u int, keys []shard.RowKey) {
 }
 
 // rows checks that the token rule gave exactly the rows that are there.
-func (c *checker) rows(u int, keys []shard.RowKey) {
+func (c *checker) rows(u int, keys []shard.RowKey) error {
 	slices.SortFunc(keys, func(a, b shard.RowKey) int { return cmp.Or(cmp.Compare(a.Row, b.Row), cmp.Compare(a.Pos, b.Pos)) })
-	faults := c.faults(u, keys)
+	want, err := c.expected(u)
+	if err != nil {
+		return err
+	}
+	faults := c.faults(want, keys)
 	for i, f := range faults {
 		if i == maxDamage {
 			c.damage(UnitKey(u), "and %d more such rows", len(faults)-i)
@@ -66,45 +70,93 @@ func (c *checker) rows(u int, keys []shard.RowKey) {
 		}
 		c.damage(UnitKey(u), "%s", f)
 	}
+	return nil
 }
 
-// faults compares the sorted keys of a unit with what the rule expects, data row by data row.
-func (c *checker) faults(u int, keys []shard.RowKey) (faults []string) {
-	lo, hi := c.plan.UnitRange(u)
-	next := lo // the data row that must come now
-	gap := func(to int64) {
-		if to > next && len(c.rule.Positions(1)) > 0 { // otherwise a short prompt may have no position
-			faults = append(faults, fmt.Sprintf("data rows %d to %d are not there", next, to-1))
-		}
+// expected is the rows that a unit must have.
+type expected struct {
+	rule   tap.Rule
+	lo, hi int64     // data rows
+	kept   [][]int32 // of each the positions, where the rule depends on the data
+}
+
+func (c *checker) expected(u int) (e expected, err error) {
+	e.rule = c.rule
+	e.lo, e.hi = c.plan.UnitRange(u)
+	if !e.rule.FromData() {
+		return e, nil
 	}
+	if e.kept, err = c.positions(e.lo, e.hi); err == nil && int64(len(e.kept)) != e.hi-e.lo {
+		err = fmt.Errorf("%d prompts for the data rows %d to %d", len(e.kept), e.lo, e.hi-1)
+	}
+	return e, err
+}
+
+// positions are those of a data row with n tokens.
+func (e expected) positions(row int64, n int32) []int {
+	if e.kept == nil {
+		return e.rule.Positions(int(n))
+	}
+	var out []int
+	for _, p := range e.kept[row-e.lo] {
+		out = append(out, int(p))
+	}
+	return out
+}
+
+// mayLack says whether a data row, of a length that is not known, may have no position.
+func (e expected) mayLack(row int64) bool {
+	if e.kept == nil {
+		return len(e.rule.Positions(1)) == 0 // a short prompt may have none
+	}
+	return len(e.kept[row-e.lo]) == 0
+}
+
+// absent describes the data rows from ≤ row < to, none of which is there, as far as they should be.
+func (e expected) absent(from, to int64) (faults []string) {
+	for from < to {
+		end := from
+		for end < to && !e.mayLack(end) {
+			end++
+		}
+		if end > from {
+			faults = append(faults, fmt.Sprintf("data rows %d to %d are not there", from, end-1))
+		}
+		from = end + 1
+	}
+	return faults
+}
+
+// faults compares the sorted keys of a unit with what is expected, data row by data row.
+func (c *checker) faults(e expected, keys []shard.RowKey) (faults []string) {
+	next := e.lo // the data row that must come now
 	for len(keys) > 0 {
 		row := keys[0].Row
 		n := slices.IndexFunc(keys, func(p shard.RowKey) bool { return p.Row != row })
 		if n < 0 {
 			n = len(keys)
 		}
-		if row < lo || row >= hi {
-			faults = append(faults, fmt.Sprintf("data row %d is outside of the unit's rows %d to %d", row, lo, hi-1))
+		if row < e.lo || row >= e.hi {
+			faults = append(faults, fmt.Sprintf("data row %d is outside of the unit's rows %d to %d", row, e.lo, e.hi-1))
 		} else {
-			gap(row)
+			faults = append(faults, e.absent(next, row)...)
 			next = row + 1
-			if f := c.rowFault(keys[:n]); f != "" {
+			if f := c.rowFault(e, keys[:n]); f != "" {
 				faults = append(faults, fmt.Sprintf("data row %d: %s", row, f))
 			}
 		}
 		keys = keys[n:]
 	}
-	gap(hi)
-	return faults
+	return append(faults, e.absent(next, e.hi)...)
 }
 
-// rowFault compares the positions of one data row with the rule's.
-func (c *checker) rowFault(keys []shard.RowKey) string {
+// rowFault compares the positions of one data row with those expected.
+func (c *checker) rowFault(e expected, keys []shard.RowKey) string {
 	n := keys[0].Tokens
 	if n < 1 || int64(n) > c.maxTokens() {
 		return fmt.Sprintf("n_tokens is %d", n)
 	}
-	want := c.rule.Positions(int(n))
+	want := e.positions(keys[0].Row, n)
 	for i, p := range keys {
 		switch {
 		case p.Tokens != n:

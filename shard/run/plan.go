@@ -24,19 +24,20 @@ type Plan struct {
 	Model       ModelRef       `json:"model"`
 	Adapters    []AdapterRef   `json:"adapters"`
 	Data        DataRef        `json:"data"`
-	Template    string         `json:"template"`     // how a data row becomes a prompt
-	Choices     []string       `json:"choices"`      // answers whose probabilities are stored
-	MaxTokens   int            `json:"max_tokens"`   // longer prompts are cut; 0 is the model's own limit
-	Limit       int64          `json:"limit"`        // only the first rows of the data set; 0 is all
-	Sites       []tap.Site     `json:"sites"`        // in canonical order
-	Layers      []int          `json:"layers"`       // ascending
-	Tokens      string         `json:"tokens"`       // token rule: last, all, every:N, pos:N
-	Dtype       string         `json:"dtype"`        // as asked for; Vectors has what each column got
-	Compute     string         `json:"compute"`      // dtype of the forward pass
-	Device      string         `json:"device"`       // kind of device: cpu, cuda
-	KeepText    bool           `json:"keep_text"`    // the prompt is a column
-	BatchTokens int            `json:"batch_tokens"` // token budget of one forward pass
-	Scalars     []shard.Scalar `json:"scalars"`      // all scalar columns, BaseScalars first
+	Template    string         `json:"template"`          // how a data row becomes a prompt
+	Choices     []string       `json:"choices"`           // answers whose probabilities are stored
+	MaxTokens   int            `json:"max_tokens"`        // longer prompts are cut; 0 is the model's own limit
+	Limit       int64          `json:"limit"`             // only the first rows of the data set; 0 is all
+	Sites       []tap.Site     `json:"sites"`             // in canonical order
+	Layers      []int          `json:"layers"`            // ascending
+	Tokens      string         `json:"tokens"`            // token rule, see tap.ParseRule
+	Dtype       string         `json:"dtype"`             // as asked for; Vectors has what each column got
+	Compute     string         `json:"compute"`           // dtype of the forward pass
+	Device      string         `json:"device"`            // kind of device: cpu, cuda
+	KeepText    bool           `json:"keep_text"`         // the prompt is a column
+	Offsets     bool           `json:"offsets,omitempty"` // start and end, the code points of each token, are columns
+	BatchTokens int            `json:"batch_tokens"`      // token budget of one forward pass
+	Scalars     []shard.Scalar `json:"scalars"`           // all scalar columns, BaseScalars first
 	Vectors     []shard.Vector `json:"vectors"`
 	UnitPrompts int            `json:"unit_prompts,omitempty"` // asked for in each unit; 0: by what they cost
 	Units       []int64        `json:"units"`                  // boundaries: unit u is the data rows [Units[u], Units[u+1])

@@ -15,8 +15,10 @@ import (
 // Fill gives the values of rows. A nil function, or a Scalar that returns nil, leaves it to this package.
 type Fill struct {
 	Tokens func(row int64) int // length of a prompt
-	Scalar func(column string, k shard.RowKey) any
-	Vector func(column string, k shard.RowKey, dst []float32)
+	// Positions are the kept ones of a prompt, where the plan's token rule depends on the data.
+	Positions func(row int64) []int
+	Scalar    func(column string, k shard.RowKey) any
+	Vector    func(column string, k shard.RowKey, dst []float32)
 }
 
 // Keys are the rows of a unit of a plan: of each prompt the positions that the plan's token rule keeps.
@@ -32,7 +34,11 @@ func (f Fill) Keys(tb testing.TB, p run.Plan, u int) (keys []shard.RowKey) {
 		if f.Tokens != nil {
 			n = f.Tokens(row)
 		}
-		for _, pos := range rule.Positions(n) {
+		kept := rule.Positions(n)
+		if rule.FromData() {
+			kept = f.Positions(row)
+		}
+		for _, pos := range kept {
 			keys = append(keys, shard.RowKey{Row: row, Pos: int32(pos), Tokens: int32(n)})
 		}
 	}

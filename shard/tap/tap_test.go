@@ -168,7 +168,13 @@ func TestRule(t *testing.T) {
 			t.Errorf("%q of %d = %v, want %v", c.s, c.n, got, c.want)
 		}
 	}
-	for _, s := range []string{"", "first", "last:1", "all:", "every", "every:0", "every:-1", "every:x", "pos", "pos:", "pos:1.5", "pos:99999999999"} {
+	for _, s := range []string{"assistant", "user", "system", "not-special", "mask:m", "span:a:b", "mask: x"} {
+		r, err := ParseRule(s)
+		if err != nil || r.String() != s || !r.FromData() || r.Positions(9) != nil {
+			t.Errorf("%q: %q, %v", s, r, err)
+		}
+	}
+	for _, s := range []string{"", "first", "assistant:", "tool", "not-special:x", "mask", "mask:", "span:\xff", "last:1", "all:", "every", "every:0", "every:-1", "every:x", "pos", "pos:", "pos:1.5", "pos:99999999999"} {
 		if _, err := ParseRule(s); err == nil {
 			t.Errorf("ParseRule(%q) accepted", s)
 		}

@@ -66,7 +66,7 @@ func collect(ctx context.Context, runs []stream.Source, f stream.Filter, c Colum
 		}
 	}
 	if d.Len() == 0 {
-		return d, stream.ErrEmpty
+		return d, fmt.Errorf("%w: tokens is %s, and the runs kept what --tokens of collect said (tokens=all reads all of that)", stream.ErrEmpty, f.Tokens)
 	}
 	return d, nil
 }

@@ -104,6 +104,9 @@ func (m *matcher) addRule(text string) error {
 	if err != nil {
 		return err
 	}
+	if rule.FromData() {
+		return fmt.Errorf("token rule %q is one of collect, which has the prompts: a shard's rows are chosen by last, all, every:N or pos:N", text)
+	}
 	n := m.column("n_tokens")
 	var kept sync.Map // positions by length, filled as lengths come
 	m.preds = append(m.preds, func(cols []any, i int) bool {

@@ -2,8 +2,8 @@
 //
 // The template is Jinja, as in chat_template of tokenizer_config.json, or in chat_template.jinja beside it. It sees
 // what transformers lets it see: messages, add_generation_prompt, bos_token, eos_token and the other special tokens,
-// raise_exception, strftime_now, tojson and the tag generation, and blocks are trimmed as there. It reads no files:
-// there is nothing for it to include.
+// raise_exception, strftime_now and tojson, and blocks are trimmed as there. It reads no files: there is nothing for it
+// to include. {% generation %} blocks are known; Said tells what they enclose, and where else a role speaks.
 //
 // Guaranteed: the same conversation gives the same text; a template that raises an exception, or that fails, is an
 // error that carries its words. Not guaranteed: that a template which asks for today's date says the same tomorrow
@@ -18,8 +18,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/nikolalohinski/gonja/v2/config"
@@ -40,7 +42,12 @@ type Template struct {
 	text    string
 	parsed  *exec.Template
 	context map[string]any
+	// generates says that the template marks what the assistant says.
+	generates bool
 }
+
+// generationBlock is how such a template begins to do so.
+var generationBlock = regexp.MustCompile(`\{%[-+]?\s*` + generationTag + `\b`)
 
 // tokenizerConfig is what of tokenizer_config.json a template needs.
 type tokenizerConfig struct {
@@ -190,7 +197,7 @@ func Parse(text string, special map[string]string) (t *Template, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", ErrTemplate, oneLine(err))
 	}
-	t = &Template{text: text, parsed: parsed, context: map[string]any{}}
+	t = &Template{text: text, parsed: parsed, context: map[string]any{}, generates: generationBlock.MatchString(text)}
 	for k, v := range special {
 		if v != "" { // one that there is not is undefined
 			t.context[k] = v
@@ -208,6 +215,11 @@ func (t *Template) Digest() string {
 // Render writes a conversation as the model reads it. Where its last turn is not the assistant's, the text ends where
 // the assistant's answer begins. It may be called by several goroutines at once.
 func (t *Template) Render(messages []dataset.Message) (text string, err error) {
+	return t.render(messages, nil)
+}
+
+// render is Render with more variables.
+func (t *Template) render(messages []dataset.Message, more map[string]any) (text string, err error) {
 	defer rescue(&err)
 	turns := make(list, len(messages))
 	for i, m := range messages {
@@ -221,9 +233,8 @@ func (t *Template) Render(messages []dataset.Message) (text string, err error) {
 		"raise_exception":       raise,
 		"strftime_now":          today,
 	}
-	for k, v := range t.context {
-		context[k] = v
-	}
+	maps.Copy(context, t.context)
+	maps.Copy(context, more)
 	text, err = t.parsed.ExecuteToString(exec.NewContext(context))
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", ErrTemplate, oneLine(err))

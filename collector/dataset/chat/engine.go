@@ -20,7 +20,7 @@ func environment() *exec.Environment {
 		}
 	}
 	filters.Update(exec.NewFilterSet(map[string]exec.FilterFunction{"either": either, "tojson": toJSON}))
-	tags := exec.NewControlStructureSet(map[string]parser.ControlStructureParser{"generation": parseGeneration})
+	tags := exec.NewControlStructureSet(map[string]parser.ControlStructureParser{generationTag: parseGeneration})
 	methods := builtins.Methods
 	methods.Str = stringMethods()
 	return &exec.Environment{

@@ -81,10 +81,10 @@ func (f *finder) match(text string) (t *addedToken, end int) {
 }
 
 // split calls between for the text around added tokens and found for each of
-// them, in order. It follows the reference to the letter: a token that may not
-// stand there is passed over as a whole, and white space that a token strips from
-// its right is searched for tokens once more.
-func (f *finder) split(text string, between func(string), found func(id int32)) {
+// them, in order, with the bytes from ≤ i < to that they take. It follows the reference
+// to the letter: a token that may not stand there is passed over as a whole, and white
+// space that a token strips from its right is searched for tokens once more.
+func (f *finder) split(text string, between func(from, to int), found func(id int32, from, to int)) {
 	done := 0
 	for at := 0; at < len(text); {
 		t, n := f.match(text[at:])
@@ -104,13 +104,13 @@ func (f *finder) split(text string, between func(string), found func(id int32)) 
 			stop = len(text) - len(strings.TrimLeftFunc(text[stop:], isSpace))
 		}
 		if done < start {
-			between(text[done:start])
+			between(done, start)
 		}
-		found(t.ID)
+		found(t.ID, start, stop)
 		done = stop
 	}
 	if done < len(text) {
-		between(text[done:])
+		between(done, len(text))
 	}
 }
 

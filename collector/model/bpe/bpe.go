@@ -14,12 +14,15 @@ type BPE struct {
 	verbatim   *finder // added tokens searched for in the text as it is
 	normalized *finder // added tokens searched for after normalising
 	normalise  normaliser
+	traces     []trace // the steps of normalise
 	prepare    preparer
 	split      splitter
 	scanner    splitter // of the last stage that has one, while the file is read
 	stages     []stage  // in place of split, where one word is cut further
 	characters bool     // symbols are characters with byte fallback, not bytes
 	stripOne   bool     // decoding drops one leading space
+	trims      []trim   // how the post-processor shortens spans
+	special    map[int32]bool
 	model      model
 	before     []int32 // special ids in front of a prompt
 	after      []int32 // special ids behind it
@@ -29,8 +32,8 @@ type BPE struct {
 }
 
 // A preparer rewrites text without added tokens before it is split; atStart says
-// that no text and no token came before it.
-type preparer func(text string, atStart bool) string
+// that no text and no token came before it. Spans of the text come along where they are wanted, else nil.
+type preparer func(text string, from []byteSpan, atStart bool) (string, []byteSpan)
 
 // model merges the bytes or characters of a word.
 type model struct {
@@ -49,10 +52,7 @@ func (t *BPE) Encode(text string, special bool) []int32 {
 	if t == nil {
 		return nil
 	}
-	e, _ := t.pool.Get().(*encoder)
-	if e == nil {
-		e = &encoder{BPE: t, words: newWordCache()}
-	}
+	e := t.encoder()
 	defer t.pool.Put(e)
 	e.out = e.out[:0]
 	if special {
@@ -63,6 +63,15 @@ func (t *BPE) Encode(text string, special bool) []int32 {
 		e.out = append(e.out, t.after...)
 	}
 	return append([]int32(nil), e.out...)
+}
+
+// encoder is one that nobody uses; the caller puts it back into the pool.
+func (t *BPE) encoder() *encoder {
+	e, _ := t.pool.Get().(*encoder)
+	if e == nil {
+		e = &encoder{BPE: t, words: newWordCache()}
+	}
+	return e
 }
 
 // Decode joins the bytes of the tokens. Ids without a token are left out. The
@@ -136,6 +145,7 @@ type encoder struct {
 	atStart bool // no text and no added token was encoded yet
 	merger  merger
 	words   *wordCache
+	places  *places // nil: where tokens stand is not wanted
 }
 
 // emit appends the id of an added token.
@@ -148,32 +158,43 @@ func (e *encoder) emit(id int32) {
 func (e *encoder) text(text string) {
 	e.atStart = true
 	if e.verbatim.empty() {
-		e.segment(text)
+		e.segment(text, 0)
 		return
 	}
-	e.verbatim.split(text, e.segment, e.emit)
+	e.verbatim.split(text, func(from, to int) { e.segment(text[from:to], from) }, func(id int32, from, to int) {
+		e.emit(id)
+		e.places.added(text[from:to], byteSpan{int32(from), int32(to)})
+	})
 }
 
-// segment encodes text between added tokens that are searched for verbatim.
-func (e *encoder) segment(text string) {
-	if e.normalise != nil {
+// segment encodes text between added tokens that are searched for verbatim; it begins at byte at of the whole.
+func (e *encoder) segment(text string, at int) {
+	var from []byteSpan
+	switch {
+	case e.places != nil:
+		text, from = e.trace(text, spansOf(text, at))
+	case e.normalise != nil:
 		text = e.normalise(text)
 	}
 	if e.normalized.empty() {
-		e.plain(text)
+		e.plain(text, from)
 		return
 	}
-	e.normalized.split(text, e.plain, e.emit)
+	e.normalized.split(text, func(lo, hi int) { e.plain(text[lo:hi], sub(from, lo, hi)) }, func(id int32, lo, hi int) {
+		e.emit(id)
+		e.places.added(text[lo:hi], cover(sub(from, lo, hi)))
+	})
 }
 
 // plain encodes text without added tokens.
-func (e *encoder) plain(text string) {
+func (e *encoder) plain(text string, from []byteSpan) {
 	if text == "" {
 		return
 	}
 	if e.prepare != nil {
-		text = e.prepare(text, e.atStart)
+		text, from = e.prepare(text, from, e.atStart)
 	}
+	e.places.enter(from)
 	e.atStart = false
 	if e.stages != nil {
 		e.cut(text, e.stages)
@@ -197,6 +218,10 @@ func (e *encoder) cut(text string, stages []stage) {
 
 // word encodes one word.
 func (e *encoder) word(word string) {
+	if e.places != nil {
+		e.locate(word)
+		return
+	}
 	if ids, ok := e.words.get(word); ok {
 		e.out = append(e.out, ids...)
 		return
@@ -218,10 +243,13 @@ func (m *model) encode(dst []int32, word string, by *merger) []int32 {
 	unk := false // whether the byte before was outside of the vocabulary
 	for i := range len(word) {
 		id := m.byteID[word[i]]
-		if id != none {
-			by.add(id)
-		} else if m.unk != none && !(unk && m.fuseUnk) {
-			by.add(m.unk)
+		switch {
+		case id != none:
+			by.add(id, 1)
+		case m.unk != none && !(unk && m.fuseUnk):
+			by.add(m.unk, 1)
+		default:
+			by.more(1, m.unk != none)
 		}
 		unk = id == none
 	}

@@ -113,7 +113,7 @@ func TestMergerEqualsDefinition(t *testing.T) {
 		var m merger
 		for range 2 { // the memory of the first run must not show in the second
 			for _, id := range ids {
-				m.add(id)
+				m.add(id, 1)
 			}
 			if got, want := m.run(nil, newPairTable(pairs)), slowMerge(ids, pairs); !slices.Equal(got, want) {
 				t.Fatalf("%v with %v: %v, want %v", ids, pairs, got, want)

@@ -132,7 +132,7 @@ func (c *charTable) get(char string) int32 {
 // reference, it holds an unknown token back until the next known character, so
 // bytes may come before it.
 func (m *model) addChars(word string, by *merger) {
-	held := false // an unknown token
+	held := 0 // bytes of an unknown token
 	for word != "" {
 		_, n := utf8.DecodeRuneInString(word)
 		char := word[:n]
@@ -140,21 +140,24 @@ func (m *model) addChars(word string, by *merger) {
 		id := m.chars.get(char)
 		switch {
 		case id != none:
-			if held {
-				by.add(m.unk)
+			if held > 0 {
+				by.add(m.unk, held)
 			}
-			held = false
-			by.add(id)
-		case m.addBytes(char, by), m.unk == none:
+			held = 0
+			by.add(id, n)
+		case m.addBytes(char, by):
+		case m.unk == none:
+			by.more(n, false)
 		default:
-			if held && !m.fuseUnk {
-				by.add(m.unk)
+			if held > 0 && !m.fuseUnk {
+				by.add(m.unk, held)
+				held = 0
 			}
-			held = true
+			held += n
 		}
 	}
-	if held {
-		by.add(m.unk)
+	if held > 0 {
+		by.add(m.unk, held)
 	}
 }
 
@@ -166,7 +169,7 @@ func (m *model) addBytes(char string, by *merger) bool {
 		}
 	}
 	for i := range len(char) {
-		by.add(m.byteID[char[i]])
+		by.add(m.byteID[char[i]], 1)
 	}
 	return true
 }

@@ -134,7 +134,7 @@ func read(text []byte) (*file, *modelFile, error) {
 
 // build makes the tokenizer of what was read.
 func build(f *file, m *modelFile) (*BPE, error) {
-	t := &BPE{vocab: m.Vocab, added: map[string]int32{}}
+	t := &BPE{vocab: m.Vocab, added: map[string]int32{}, special: map[int32]bool{}}
 	if err := t.setNormalizer(f.Normalizer); err != nil {
 		return nil, err
 	}
@@ -224,6 +224,9 @@ func (t *BPE) setAdded(tokens []addedToken) error {
 			return err
 		}
 		t.added[a.Content] = a.ID
+		if a.Special {
+			t.special[a.ID] = true
+		}
 		if err := t.setFinder(a); err != nil {
 			return err
 		}

@@ -26,10 +26,10 @@ from tokenizers import Tokenizer
 t = Tokenizer.from_file(sys.argv[1])
 texts = [json.loads(line) for line in sys.stdin]
 for e in t.encode_batch(texts, add_special_tokens=True):
-    print(e.ids)
+    print(json.dumps({"ids": e.ids, "spans": [n for s in e.offsets for n in s]}))
 `
 
-// TestPython compares the ids of fresh random texts with those of Hugging Face's
+// TestPython compares ids and spans of fresh random texts with those of Hugging Face's
 // tokenizers; it needs ACTFLEET_PYTHON, a Python that has them.
 func TestPython(t *testing.T) {
 	python := os.Getenv("ACTFLEET_PYTHON")
@@ -47,13 +47,14 @@ func TestPython(t *testing.T) {
 				t.Fatal(err)
 			}
 			wrong := 0
-			for i, want := range pythonIDs(t, python, path, texts) {
+			for i, want := range pythonEncodes(t, python, path, texts) {
 				got := b.Encode(texts[i], true)
-				if slices.Equal(got, want) {
+				ids, starts, ends := b.EncodeOffsets(texts[i], true)
+				if slices.Equal(got, want.IDs) && slices.Equal(ids, got) && slices.Equal(flattened(starts, ends), want.Spans) {
 					continue
 				}
 				if wrong++; wrong <= 5 {
-					t.Errorf("%+q:\n got %v %q\nwant %v", texts[i], got, tokens(b, got), want)
+					t.Errorf("%+q:\n got %v %q\n    %v\nwant %v", texts[i], got, tokens(b, got), flattened(starts, ends), want)
 				}
 			}
 			t.Logf("%d of %d texts differ", wrong, len(texts))
@@ -61,7 +62,10 @@ func TestPython(t *testing.T) {
 	}
 }
 
-func pythonIDs(t *testing.T, python, path string, texts []string) [][]int32 {
+// encoded is a text's ids, and start and end of each one's span.
+type encoded struct{ IDs, Spans []int32 }
+
+func pythonEncodes(t *testing.T, python, path string, texts []string) []encoded {
 	t.Helper()
 	var in, out, said bytes.Buffer
 	enc := json.NewEncoder(&in)
@@ -75,15 +79,15 @@ func pythonIDs(t *testing.T, python, path string, texts []string) [][]int32 {
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%v\n%s", err, said.Bytes())
 	}
-	var all [][]int32
+	var all []encoded
 	lines := bufio.NewScanner(&out)
 	lines.Buffer(nil, 1<<24)
 	for lines.Scan() {
-		var ids []int32
-		if err := json.Unmarshal(lines.Bytes(), &ids); err != nil {
+		var e encoded
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, ids)
+		all = append(all, e)
 	}
 	if len(all) != len(texts) {
 		t.Fatalf("%d answers to %d texts", len(all), len(texts))

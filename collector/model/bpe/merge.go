@@ -6,8 +6,8 @@ type pair struct{ a, b int32 }
 // merge is what becomes of a pair, and how early: lower ranks first.
 type merge struct{ rank, id int32 }
 
-// symbol is one part of a word, in a linked list over its word's array.
-type symbol struct{ id, prev, next int32 }
+// symbol is one part of a word, in a linked list over its word's array; to is the byte of the word behind it.
+type symbol struct{ id, prev, next, to int32 }
 
 const (
 	none = -1 // no neighbour, no id
@@ -25,15 +25,27 @@ func (c candidate) before(o candidate) bool {
 type merger struct {
 	symbols []symbol
 	heap    []candidate
+	at      int32   // bytes of the word that were taken so far
+	locate  bool    // whether ends is wanted
+	ends    []int32 // of the last word's tokens, the byte behind each
 }
 
-// add appends a symbol to the word.
-func (m *merger) add(id int32) {
+// add appends a symbol of size bytes to the word.
+func (m *merger) add(id int32, size int) {
 	n := int32(len(m.symbols))
 	if n > 0 {
 		m.symbols[n-1].next = n
 	}
-	m.symbols = append(m.symbols, symbol{id: id, prev: n - 1, next: none})
+	m.at += int32(size)
+	m.symbols = append(m.symbols, symbol{id: id, prev: n - 1, next: none, to: m.at})
+}
+
+// more takes size bytes that have no symbol of their own; with join they belong to the symbol before them.
+func (m *merger) more(size int, join bool) {
+	m.at += int32(size)
+	if n := len(m.symbols); join && n > 0 {
+		m.symbols[n-1].to = m.at
+	}
 }
 
 // run merges until no pair is left and appends the ids to dst. At each step the
@@ -49,8 +61,11 @@ func (m *merger) run(dst []int32, table *pairTable) []int32 {
 	}
 	for i := int32(0); i >= 0 && int(i) < len(m.symbols); i = m.symbols[i].next {
 		dst = append(dst, m.symbols[i].id)
+		if m.locate {
+			m.ends = append(m.ends, m.symbols[i].to)
+		}
 	}
-	m.symbols = m.symbols[:0]
+	m.symbols, m.at = m.symbols[:0], 0
 	return dst
 }
 
@@ -74,7 +89,7 @@ func (m *merger) apply(c candidate, table *pairTable) {
 	if got, ok := table.get(left.id, right.id); !ok || got.id != c.id {
 		return
 	}
-	left.id, left.next, right.next = c.id, right.next, dead
+	left.id, left.next, left.to, right.next = c.id, right.next, right.to, dead
 	if left.next >= 0 {
 		m.symbols[left.next].prev = c.pos
 	}

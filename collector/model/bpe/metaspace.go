@@ -9,12 +9,12 @@ import (
 const mark = "▁"
 
 // marked writes spaces as marks, with one in front where wanted.
-func marked(text string, front bool) string {
-	text = strings.ReplaceAll(text, " ", mark)
+func marked(text string, from []byteSpan, front bool) (string, []byteSpan) {
+	text, from = replaced(text, from, " ", mark)
 	if front && !strings.HasPrefix(text, mark) {
-		return mark + text
+		return prepended(text, from, mark)
 	}
-	return text
+	return text, from
 }
 
 // marks splits text for a model of characters.

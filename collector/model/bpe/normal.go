@@ -63,29 +63,47 @@ func slowNFC(text string) string {
 	for at := 0; at < len(text); {
 		r, n := utf8.DecodeRuneInString(text[at:])
 		if r == utf8.RuneError && n == 1 {
-			out = append(out, string(compose(decompose(text[from:at])))...)
+			out = appendCharacters(out, compose(decompose(text[from:at])))
 			out = append(out, text[at])
 			from = at + 1
 		}
 		at += n
 	}
-	return string(append(out, string(compose(decompose(text[from:])))...))
+	return string(appendCharacters(out, compose(decompose(text[from:]))))
+}
+
+// character is one on its way from one form to another. It takes 1 − more characters of the text: none where it is
+// a further part of one that was decomposed, several where it is composed of them.
+type character struct {
+	r    rune
+	more int
+}
+
+func appendCharacters(out []byte, chars []character) []byte {
+	for _, p := range chars {
+		out = utf8.AppendRune(out, p.r)
+	}
+	return out
 }
 
 func ccc(r rune) uint8 { return norm.NFD.PropertiesString(string(r)).CCC() }
 
 // decompose is the canonical decomposition in canonical order.
-func decompose(text string) []rune {
-	var out []rune
+func decompose(text string) []character {
+	var out []character
 	for _, r := range text {
-		out = append(out, []rune(norm.NFD.String(string(r)))...)
+		more := 0
+		for _, r := range norm.NFD.String(string(r)) {
+			out = append(out, character{r, more})
+			more = 1
+		}
 	}
 	for from := 0; from < len(out); {
 		to := from
-		for to < len(out) && ccc(out[to]) != 0 {
+		for to < len(out) && ccc(out[to].r) != 0 {
 			to++
 		}
-		slices.SortStableFunc(out[from:to], func(a, b rune) int { return int(ccc(a)) - int(ccc(b)) })
+		slices.SortStableFunc(out[from:to], func(a, b character) int { return int(ccc(a.r)) - int(ccc(b.r)) })
 		from = to + 1
 	}
 	return out
@@ -93,18 +111,18 @@ func decompose(text string) []rune {
 
 // compose joins each character with the last starter before it, unless another of
 // the same or a higher class stands between them.
-func compose(in []rune) []rune {
-	var out []rune
+func compose(in []character) []character {
+	var out []character
 	starter, last := -1, -1 // place of the starter in out; class of the last character kept after it
-	for _, r := range in {
-		class := int(ccc(r))
+	for _, p := range in {
+		class := int(ccc(p.r))
 		if starter >= 0 && last < class {
-			if joined, ok := join(out[starter], r); ok {
-				out[starter] = joined
+			if r, ok := join(out[starter].r, p.r); ok {
+				out[starter] = character{r, out[starter].more + p.more - 1}
 				continue
 			}
 		}
-		out = append(out, r)
+		out = append(out, p)
 		last = class
 		if class == 0 {
 			starter, last = len(out)-1, -1

@@ -15,6 +15,7 @@ type kind struct {
 	PreTokenizers  []json.RawMessage `json:"pretokenizers"`
 	Processors     []json.RawMessage `json:"processors"`
 	AddPrefixSpace *bool             `json:"add_prefix_space"`
+	TrimOffsets    *bool             `json:"trim_offsets"`
 	UseRegex       *bool             `json:"use_regex"`
 	PrependScheme  string            `json:"prepend_scheme"` // of Metaspace: always (or absent), first, never
 	Replacement    string            `json:"replacement"`
@@ -51,7 +52,7 @@ func (t *BPE) setNormalizer(raw json.RawMessage) error {
 	}
 	switch k.Type {
 	case "NFC":
-		t.then(nfc)
+		t.then(nfc, nfcTrace)
 		return nil
 	case "Prepend":
 		return t.setPrepend(&k)
@@ -63,8 +64,9 @@ func (t *BPE) setNormalizer(raw json.RawMessage) error {
 	return fmt.Errorf("%w: normalizer %q", ErrUnsupported, k.Type)
 }
 
-// then adds a step to the normaliser.
-func (t *BPE) then(step normaliser) {
+// then adds a step to the normaliser, and its trace.
+func (t *BPE) then(step normaliser, traced trace) {
+	t.traces = append(t.traces, traced)
 	before := t.normalise
 	if before == nil {
 		t.normalise = step
@@ -83,7 +85,7 @@ func (t *BPE) setPrepend(k *kind) error {
 			return text
 		}
 		return front + text
-	})
+	}, func(text string, from []byteSpan) (string, []byteSpan) { return prepended(text, from, front) })
 	return nil
 }
 
@@ -95,7 +97,8 @@ func (t *BPE) setReplace(k *kind) error {
 		return fmt.Errorf("%w: normalizer Replace without pattern or content", ErrCorrupt)
 	}
 	from, to := *k.Pattern.String, *k.Content
-	t.then(func(text string) string { return strings.ReplaceAll(text, from, to) })
+	t.then(func(text string) string { return strings.ReplaceAll(text, from, to) },
+		func(text string, spans []byteSpan) (string, []byteSpan) { return replaced(text, spans, from, to) })
 	return nil
 }
 

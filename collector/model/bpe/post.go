@@ -11,7 +11,7 @@ type templateItem struct {
 	SpecialToken *struct{ ID string } `json:"SpecialToken"`
 }
 
-// setPostProcessor knows null, ByteLevel (which moves offsets only),
+// setPostProcessor knows null, ByteLevel (which moves spans only),
 // TemplateProcessing, and a sequence of these.
 func (t *BPE) setPostProcessor(raw json.RawMessage) error {
 	if isNull(raw) {
@@ -23,6 +23,9 @@ func (t *BPE) setPostProcessor(raw json.RawMessage) error {
 	}
 	switch k.Type {
 	case "ByteLevel":
+		if k.TrimOffsets == nil || *k.TrimOffsets {
+			t.trims = append(t.trims, trim{keepFirst: k.AddPrefixSpace == nil || *k.AddPrefixSpace})
+		}
 		return nil
 	case "Sequence":
 		return each(k.Processors, t.setPostProcessor)

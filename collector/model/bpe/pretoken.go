@@ -145,11 +145,11 @@ func (t *BPE) setByteLevel(k *kind, m *modelFile) error {
 	return nil
 }
 
-func prefixSpace(text string, _ bool) string {
+func prefixSpace(text string, from []byteSpan, _ bool) (string, []byteSpan) {
 	if text[0] == ' ' {
-		return text
+		return text, from
 	}
-	return " " + text
+	return prepended(text, from, " ")
 }
 
 // setMetaspace takes both spellings: add_prefix_space of older files, and
@@ -163,11 +163,11 @@ func (t *BPE) setMetaspace(k *kind, m *modelFile) error {
 	}
 	switch k.PrependScheme {
 	case "always", "":
-		t.prepare = func(text string, _ bool) string { return marked(text, true) }
+		t.prepare = func(text string, from []byteSpan, _ bool) (string, []byteSpan) { return marked(text, from, true) }
 	case "first":
 		t.prepare = marked
 	case "never":
-		t.prepare = func(text string, _ bool) string { return marked(text, false) }
+		t.prepare = func(text string, from []byteSpan, _ bool) (string, []byteSpan) { return marked(text, from, false) }
 	default:
 		return fmt.Errorf("%w: pre_tokenizer Metaspace with prepend_scheme %q", ErrUnsupported, k.PrependScheme)
 	}
