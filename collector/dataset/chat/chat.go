@@ -7,7 +7,8 @@
 //
 // Guaranteed: the same conversation gives the same text; a template that raises an exception, or that fails, is an
 // error that carries its words. Not guaranteed: that a template which asks for today's date says the same tomorrow
-// (the date is fixed, see Day), or anything about tools and documents: there are none.
+// (the date is fixed, see Day), or anything about tools and documents: there are none; that a template ends, or takes
+// little memory: a stranger's is parsed and rendered in a process of its own (package sandbox).
 package chat
 
 import (
@@ -16,9 +17,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -28,20 +27,36 @@ import (
 	"github.com/nikolalohinski/gonja/v2/loaders"
 
 	"actfleet/collector/dataset"
+	"actfleet/internal/smallfile"
 )
 
 // ErrTemplate says that a template cannot be read or used, or refuses a conversation.
 var ErrTemplate = errors.New("chat template")
 
-// maxTemplate bounds a template's text in bytes.
-const maxTemplate = 1 << 20
+// Bounds of what is taken.
+const (
+	maxTemplate = 1 << 20  // of a template's text, in bytes
+	maxConfig   = 64 << 20 // of a checkpoint's JSON, which may list a vocabulary
+	maxDepth    = 200      // of brackets within brackets, and of conditions within one expression
+)
 
 // Day is the date that templates are told; it is part of a run's prompts, so it does not change.
 const Day = "26 Jul 2024"
 
-// Template is a checkpoint's chat template.
+// Source is a checkpoint's chat template as it is written, and the special tokens by the names that it knows them by.
+type Source struct {
+	Text    string
+	Special map[string]string
+}
+
+// Digest is the SHA-256 of the template in hex.
+func (s *Source) Digest() string {
+	sum := sha256.Sum256([]byte(s.Text))
+	return hex.EncodeToString(sum[:])
+}
+
+// Template is a template that can be rendered.
 type Template struct {
-	text    string
 	parsed  *exec.Template
 	context map[string]any
 }
@@ -72,8 +87,8 @@ func (t *token) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// Load reads the template of the checkpoint in dir; nil where it has none.
-func Load(dir string) (*Template, error) {
+// Load reads the template of the checkpoint in dir, without a look at what it says; nil where it has none.
+func Load(dir string) (*Source, error) {
 	c, err := readConfig(filepath.Join(dir, "tokenizer_config.json"))
 	if err != nil {
 		return nil, err
@@ -90,12 +105,8 @@ func Load(dir string) (*Template, error) {
 	if text == "" {
 		return nil, nil
 	}
-	t, err := Parse(text, map[string]string{"bos_token": string(c.BOS), "eos_token": string(c.EOS),
-		"unk_token": string(c.UNK), "pad_token": string(c.PAD)})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", dir, err)
-	}
-	return t, nil
+	return &Source{Text: text, Special: map[string]string{"bos_token": string(c.BOS), "eos_token": string(c.EOS),
+		"unk_token": string(c.UNK), "pad_token": string(c.PAD)}}, nil
 }
 
 // End is the token that ends a document, as the checkpoint in dir names it: eos_token of tokenizer_config.json, whose
@@ -140,18 +151,9 @@ func readConfig(path string) (c tokenizerConfig, err error) {
 
 // readText reads a file that need not be there.
 func readText(path string) (string, error) {
-	f, err := os.Open(path)
+	text, err := smallfile.Read(path, maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	defer f.Close() // read only
-	const most = 64 << 20
-	text, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && len(text) > most {
-		err = fmt.Errorf("%s: %w: larger than %d MB", path, ErrTemplate, most>>20)
 	}
 	return string(text), err
 }
@@ -177,16 +179,21 @@ func (c tokenizerConfig) template() (string, error) {
 	return "", fmt.Errorf("%w: chat_template has several templates and none is called default", ErrTemplate)
 }
 
-// Parse makes a template of its text and the special tokens by the names that it knows them by.
-func Parse(text string, special map[string]string) (t *Template, err error) {
+// Parse makes a template of what is written. It and Render take as long and as much memory as the template wants, and
+// one that nests deeply enough ends the process.
+func Parse(from Source) (t *Template, err error) {
 	defer rescue(&err)
-	if len(text) > maxTemplate {
-		return nil, fmt.Errorf("%w: %d bytes", ErrTemplate, len(text))
+	if len(from.Text) > maxTemplate {
+		return nil, fmt.Errorf("%w: it has %d bytes, more than %d", ErrTemplate, len(from.Text), maxTemplate)
+	}
+	text, err := withEither(from.Text)
+	if err != nil {
+		return nil, err
 	}
 	cfg := config.New()
 	cfg.TrimBlocks, cfg.LeftStripBlocks = true, true
 	const name = "/chat"
-	source, err := loaders.NewMemoryLoader(map[string]string{name: withEither(text)})
+	source, err := loaders.NewMemoryLoader(map[string]string{name: text})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrTemplate, err)
 	}
@@ -194,17 +201,11 @@ func Parse(text string, special map[string]string) (t *Template, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", ErrTemplate, oneLine(err))
 	}
-	t = &Template{text: text, parsed: parsed, context: map[string]any{}}
-	for k, v := range special {
+	t = &Template{parsed: parsed, context: map[string]any{}}
+	for k, v := range from.Special {
 		t.context[k] = v
 	}
 	return t, nil
-}
-
-// Digest is the SHA-256 of the template in hex.
-func (t *Template) Digest() string {
-	sum := sha256.Sum256([]byte(t.text))
-	return hex.EncodeToString(sum[:])
 }
 
 // Render writes a conversation as the model reads it. Where its last turn is not the assistant's, the text ends where
@@ -244,11 +245,40 @@ func raise(e *exec.Evaluator, params *exec.VarArgs) *exec.Value {
 
 func today(string) string { return Day }
 
+// maxRange bounds a range's numbers.
+const maxRange = 1 << 20
+
+// numbers is range(start, stop, step) as a list. The engine's own is a goroutine that a loop leaves behind where it breaks.
+func numbers(_ *exec.Evaluator, params *exec.VarArgs) *exec.Value {
+	limits := []int{0, 0, 1}
+	for i, a := range params.Args {
+		if i == len(limits) || !a.IsInteger() {
+			return exec.AsValue(errors.New("range: want one to three integers"))
+		}
+		limits[i] = a.Integer()
+	}
+	start, stop, step := limits[0], limits[1], limits[2]
+	if len(params.Args) < 2 {
+		start, stop = 0, limits[0]
+	}
+	if step == 0 || len(params.Args) == 0 {
+		return exec.AsValue(errors.New("range: want one to three integers, the last of which is not 0"))
+	}
+	list := []int{}
+	for i := start; step > 0 && i < stop || step < 0 && i > stop; i += step {
+		if len(list) == maxRange {
+			return exec.AsValue(fmt.Errorf("range: more than %d numbers", maxRange))
+		}
+		list = append(list, i)
+	}
+	return exec.AsValue(list)
+}
+
 // environment is the engine's own. The template's loader knows the template alone, so nothing is included from files.
 func environment() *exec.Environment {
 	filters := exec.NewFilterSet(map[string]exec.FilterFunction{"either": either}).Update(builtins.Filters)
 	return &exec.Environment{
-		Context:           exec.EmptyContext().Update(builtins.GlobalFunctions).Update(builtins.GlobalVariables),
+		Context:           exec.EmptyContext().Update(builtins.GlobalFunctions).Update(builtins.GlobalVariables).Update(exec.NewContext(map[string]any{"range": numbers})),
 		Filters:           filters,
 		Tests:             builtins.Tests,
 		ControlStructures: builtins.ControlStructures,

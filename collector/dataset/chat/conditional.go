@@ -21,14 +21,17 @@ func either(_ *exec.Evaluator, in *exec.Value, params *exec.VarArgs) *exec.Value
 	return params.Args[1]
 }
 
+// errDeep says that a template nests more than any that is meant well.
+var errDeep = fmt.Errorf("%w: more than %d brackets, or conditions, within one another", ErrTemplate, maxDepth)
+
 // withEither rewrites the conditional expressions within brackets in a template's tags.
-func withEither(text string) string {
+func withEither(text string) (string, error) {
 	var out strings.Builder
 	for {
 		at := strings.IndexByte(text, '{')
 		if at < 0 || at+1 == len(text) {
 			out.WriteString(text)
-			return out.String()
+			return out.String(), nil
 		}
 		end := map[byte]string{'{': "}}", '%': "%}"}[text[at+1]]
 		if end == "" {
@@ -43,6 +46,9 @@ func withEither(text string) string {
 		out.WriteString(text[:at+2])
 		s := scanner{text: text[at+2:], end: end}
 		out.WriteString(s.inside(0))
+		if s.deep {
+			return "", errDeep
+		}
 		text = s.text[s.at:]
 	}
 }
@@ -52,6 +58,7 @@ type scanner struct {
 	text string
 	at   int
 	end  string // of the tag
+	deep bool   // it nests too deeply; the rest is not read
 }
 
 // inside reads up to the bracket that closes this depth, or the tag's end, neither taken.
@@ -69,6 +76,9 @@ func (s *scanner) inside(depth int) string {
 	}
 	for s.at < len(s.text) {
 		c := s.text[s.at]
+		if s.deep = s.deep || depth > maxDepth || len(ifs) > maxDepth; s.deep {
+			return ""
+		}
 		switch {
 		case depth == 0 && strings.HasPrefix(s.text[s.at:], s.end), strings.IndexByte(")]}", c) >= 0 && depth > 0:
 			flush()
