@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -117,7 +118,7 @@ func (j *job) tokenize(info model.Info) (in tokenised, err error) {
 	}
 	j.notes = append(j.notes, set.Notes()...)
 	counts, err := in.write(set, j.text, limits)
-	if err != nil {
+	if err = cmp.Or(j.text.Err(), err); err != nil { // what was not encoded looks like an empty document
 		return in, err
 	}
 	j.data = summarise(counts, set, limits)
