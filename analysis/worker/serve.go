@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"actfleet/analysis"
+	"actfleet/internal/memlimit"
 )
 
 // order is a line from the owner.
@@ -34,6 +35,9 @@ type frame struct {
 	Error string `json:"error,omitempty"`
 }
 
+// overhead is what a worker takes besides what it holds for a question: stacks of threads, Go's own.
+const overhead = 128 << 20
+
 // grace is how long a question that is cancelled may go on before its process is ended.
 const grace = 2 * time.Second
 
@@ -42,8 +46,10 @@ const grace = 2 * time.Second
 func Serve(in io.Reader, out io.Writer, memory int64, scratch string, open func(context.Context) (*analysis.DB, error)) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 	signal.Ignore(syscall.SIGPIPE) // the owner may be gone, and there is scratch to remove
-	if err := bound(memory); err != nil {
-		return err
+	if memory > 0 {
+		if err := memlimit.Bound(memory + overhead); err != nil {
+			return err
+		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -183,7 +184,8 @@ func (o parityOptions) read(info model.Info) ([][]int32, error) {
 		return nil, err
 	}
 	var file bytes.Buffer
-	if _, err := set.Tokenize(&file, text, dataset.Limits{MaxTokens: info.MaxPositions, Vocab: info.Vocab}); err != nil {
+	_, err = set.Tokenize(&file, text, dataset.Limits{MaxTokens: info.MaxPositions, Vocab: info.Vocab})
+	if err = cmp.Or(text.Err(), err); err != nil {
 		return nil, err
 	}
 	in, err := dataset.ReadInput(bytes.NewReader(file.Bytes()), int64(file.Len()))

@@ -62,6 +62,9 @@ func runTokenize(ctx context.Context, dir string, special bool, in io.Reader, ou
 			return fmt.Errorf(`line %d is no JSON object with a string as its "text"`, n)
 		}
 		ids := append([]int32{}, text.Encode(*row.Text, special)...) // an empty text is [], not null
+		if err := text.Err(); err != nil {
+			return fmt.Errorf("line %d: %w", n, err)
+		}
 		if special && text.BeginsTwice(ids) {
 			twice++
 		}

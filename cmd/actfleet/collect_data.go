@@ -1,20 +1,24 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"actfleet/collector/dataset"
 	"actfleet/collector/dataset/chat"
+	"actfleet/collector/dataset/chat/sandbox"
 	"actfleet/collector/model"
 	"actfleet/collector/model/bpe"
 	"actfleet/collector/model/gguf"
@@ -100,6 +104,11 @@ func (j *job) tokenize(info model.Info, rule tap.Rule) (in tokenised, err error)
 	if err != nil {
 		return in, err
 	}
+	if template != nil {
+		renderer := sandbox.New(*template, chatWorker)
+		defer func() { err = errors.Join(err, renderer.Close()) }()
+		opt.Chat, opt.Said = renderer.Render, renderer.Said
+	}
 	set, err := dataset.Open(j.o.data.paths, opt)
 	if errors.Is(err, dataset.ErrOption) {
 		err = fmt.Errorf("%w: %w", errUsage, err)
@@ -112,7 +121,7 @@ func (j *job) tokenize(info model.Info, rule tap.Rule) (in tokenised, err error)
 	}
 	j.notes = append(j.notes, set.Notes()...)
 	counts, err := in.write(set, j.text, limits)
-	if err != nil {
+	if err = cmp.Or(j.text.Err(), err); err != nil { // what was not encoded looks like an empty document
 		return in, err
 	}
 	j.data = summarise(counts, set, limits)
@@ -144,7 +153,7 @@ func (in *tokenised) write(set *dataset.Source, text *bpe.BPE, limits dataset.Li
 }
 
 // corpusOf is what the plan says of the documents; nil where each became a prompt, as it stood, of one file.
-func corpusOf(set *dataset.Source, n dataset.Counts, template *chat.Template, limits dataset.Limits) *run.Corpus {
+func corpusOf(set *dataset.Source, n dataset.Counts, template *chat.Source, limits dataset.Limits) *run.Corpus {
 	opt := set.Options()
 	c := run.Corpus{Text: opt.Text, Keep: opt.Keep, Drop: opt.Drop, Label: opt.Label, Labels: opt.Labels,
 		Context: opt.Context, Overlap: opt.Overlap, Pack: opt.Pack, Empty: n.Empty, TooLong: n.Long, Windows: n.Windows}
@@ -230,12 +239,12 @@ func (s *dataSummary) notes(n dataset.Counts, opt dataset.Options) (out []string
 }
 
 // chat finds the checkpoint's chat template, if it has one, and for packing the token that ends its documents.
-func (j *job) chat(opt *dataset.Options, limits *dataset.Limits) (*chat.Template, error) {
+func (j *job) chat(opt *dataset.Options, limits *dataset.Limits) (*chat.Source, error) {
 	dir, err := model.Resolve(j.o.model)
 	if err != nil {
 		return nil, err
 	}
-	var t *chat.Template
+	var t *chat.Source
 	var end []int32
 	if strings.EqualFold(filepath.Ext(dir), ".gguf") {
 		t, end, err = ggufChat(dir, j.text.Token)
@@ -248,14 +257,11 @@ func (j *job) chat(opt *dataset.Options, limits *dataset.Limits) (*chat.Template
 	if opt.Pack {
 		limits.Separator = end
 	}
-	if t != nil {
-		opt.Chat, opt.Said = t.Render, t.Said
-	}
 	return t, nil
 }
 
 // ggufChat reads the chat template and the end token of a .gguf file; token spells an id.
-func ggufChat(path string, token func(id int32) string) (t *chat.Template, end []int32, err error) {
+func ggufChat(path string, token func(id int32) string) (t *chat.Source, end []int32, err error) {
 	f, err := gguf.Open(path)
 	if err != nil {
 		return nil, nil, err
@@ -280,8 +286,25 @@ func ggufChat(path string, token func(id int32) string) (t *chat.Template, end [
 	if !ok || text == "" {
 		return nil, end, nil
 	}
-	if t, err = chat.Parse(text, special); err != nil {
-		err = fmt.Errorf("%s: %w", path, err)
+	return &chat.Source{Text: text, Special: special}, end, nil
+}
+
+// chatWorker is the process that renders with a template.
+func chatWorker() *exec.Cmd {
+	exe, err := os.Executable()
+	if err != nil {
+		exe = os.Args[0]
 	}
-	return t, end, err
+	return exec.Command(exe, "chat-worker")
+}
+
+// newChatWorker is the process that renders conversations for collect.
+func newChatWorker() *cobra.Command {
+	return &cobra.Command{
+		Use:    "chat-worker",
+		Short:  "Render conversations for collect, which starts it",
+		Hidden: true,
+		Args:   usage(cobra.NoArgs),
+		RunE:   func(c *cobra.Command, _ []string) error { return sandbox.Serve(c.InOrStdin(), c.OutOrStdout()) },
+	}
 }

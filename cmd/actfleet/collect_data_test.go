@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"actfleet/collector/dataset"
+	"actfleet/collector/dataset/chat"
 )
 
 // vector is one row of a run as cat prints it.
@@ -150,6 +151,26 @@ func TestConversationsAreCollected(t *testing.T) {
 	}
 }
 
+// A checkpoint's template that is out for the machine costs a line.
+func TestHostileChatTemplate(t *testing.T) {
+	model := t.TempDir()
+	if err := os.CopyFS(model, os.DirFS(tinyModel)); err != nil {
+		t.Fatal(err)
+	}
+	hostile := "{% set x = 'abcdefgh' %}" + strings.Repeat("{% set x = x ~ x %}", 40) + "{{ x }}"
+	if err := os.WriteFile(filepath.Join(model, "chat_template.jinja"), []byte(hostile), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	chat := write(t, "chat.jsonl", `{"messages":[{"role":"user","content":"Is 5 odd?"}]}`+"\n")
+	args := []string{"collect", "--model", model, "--out", filepath.Join(t.TempDir(), "run"), "--sites", "resid", "--layers", "0", "--data"}
+	code, _, stderr := actfleet(t, append(args, chat)...)
+	last := stderr[strings.LastIndex(strings.TrimSpace(stderr), "\n")+1:]
+	if code != exitError || !strings.Contains(last, "chat.jsonl") || !strings.Contains(last, "chat template: it needs more than 512 MB") {
+		t.Errorf("exit %d\n%s", code, stderr)
+	}
+	wantOK(t, append(args, write(t, "plain.jsonl", "{\"text\":\"One.\"}\n"))...) // nobody asks for the template
+}
+
 // A .gguf file brings its template and its end token along.
 func TestChatOfAGGUFFile(t *testing.T) {
 	text := func(s string) []byte { return append(binary.LittleEndian.AppendUint64(nil, uint64(len(s))), s...) }
@@ -163,9 +184,13 @@ func TestChatOfAGGUFFile(t *testing.T) {
 	file = binary.LittleEndian.AppendUint32(file, 4) // a uint32
 	file = binary.LittleEndian.AppendUint32(file, 7)
 	file = append(file, make([]byte, 64)...)
-	template, end, err := ggufChat(write(t, "m.gguf", string(file)), func(id int32) string { return fmt.Sprintf("<%d>", id) })
+	source, end, err := ggufChat(write(t, "m.gguf", string(file)), func(id int32) string { return fmt.Sprintf("<%d>", id) })
 	if err != nil || len(end) != 1 || end[0] != 7 {
 		t.Fatalf("%v, %v", end, err)
+	}
+	template, err := chat.Parse(*source)
+	if err != nil {
+		t.Fatal(err)
 	}
 	if got, err := template.Render([]dataset.Message{{Role: "user", Content: "hi"}}); err != nil || got != "hi<7>" {
 		t.Errorf("%q, %v", got, err)

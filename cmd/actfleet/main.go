@@ -120,7 +120,7 @@ func newRoot() *cobra.Command {
 		return fmt.Errorf("%w: %w (see %s --help)", errUsage, err, c.CommandPath())
 	})
 	root.AddCommand(newCollect(), newStatus(), newCheck(), newTokenize(), newTrain(), newEval(), newCompare(), newEncode(), newDecode(), newExport(), newImport(),
-		newSQL(), newSQLWorker(), newReport(), newCat(), newDoctor(), newBench())
+		newSQL(), newSQLWorker(), newChatWorker(), newReport(), newCat(), newDoctor(), newBench())
 	return root
 }
 

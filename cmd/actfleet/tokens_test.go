@@ -68,7 +68,7 @@ func qwenTokenizer(t *testing.T) (*bpe.BPE, []byte) {
 // tokenizeChats takes conversations through a template and a tokenizer, and keeps what a rule keeps.
 func tokenizeChats(t *testing.T, template string, text *bpe.BPE, rule string, chats [][]dataset.Message) *dataset.Input {
 	t.Helper()
-	parsed, err := chat.Parse(template, nil)
+	parsed, err := chat.Parse(chat.Source{Text: template})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,52 +10,30 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/ipc"
-	"github.com/apache/arrow/go/v15/arrow/memory"
 )
 
 // arrowReader gives the rows of an Arrow IPC file (feather) or stream (what the datasets library caches).
 type arrowReader struct {
+	memory boundedMemory
 	batch  func() (arrow.Record, error) // the next one, io.EOF at the end
 	record arrow.Record                 // being read; nil: none
 	at     int                          // first row of record that was not given yet
 	row    int
 }
 
-// boundedMemory allocates what one record batch may take and no more: a damaged file names any size.
-type boundedMemory struct{ memory.Allocator }
-
-// maxArrow bounds one buffer of an Arrow file.
-const maxArrow = 4 << 30
-
-func (m boundedMemory) Allocate(size int) []byte {
-	if size > maxArrow {
-		panic(fmt.Sprintf("a buffer of %d bytes", size))
-	}
-	return m.Allocator.Allocate(size)
-}
-
-func (m boundedMemory) Reallocate(size int, b []byte) []byte {
-	if size > maxArrow {
-		panic(fmt.Sprintf("a buffer of %d bytes", size))
-	}
-	return m.Allocator.Reallocate(size, b)
-}
-
-func arrowOptions() []ipc.Option {
-	return []ipc.Option{ipc.WithAllocator(boundedMemory{memory.NewGoAllocator()})}
-}
-
 func newArrowFile(f *os.File) (r *arrowReader, err error) {
 	defer rescueArrow(&err)
-	if err := checkFileSchema(f); err != nil {
+	size, err := checkArrowFile(f)
+	if err != nil {
 		return nil, err
 	}
-	file, err := ipc.NewFileReader(f, arrowOptions()...)
+	memory := newBoundedMemory(func() int64 { return size })
+	file, err := ipc.NewFileReader(f, ipc.WithAllocator(memory))
 	if err != nil {
 		return nil, arrowError(err)
 	}
 	next := 0
-	return &arrowReader{batch: func() (arrow.Record, error) {
+	return &arrowReader{memory: memory, batch: func() (arrow.Record, error) {
 		if next == file.NumRecords() {
 			return nil, io.EOF
 		}
@@ -66,14 +44,13 @@ func newArrowFile(f *os.File) (r *arrowReader, err error) {
 
 func newArrowStream(in io.Reader) (r *arrowReader, err error) {
 	defer rescueArrow(&err)
-	if in, err = checkStreamSchema(in); err != nil {
-		return nil, err
-	}
-	stream, err := ipc.NewReader(in, arrowOptions()...)
+	messages := &arrowMessages{in: in}
+	memory := newBoundedMemory(messages.read.Load)
+	stream, err := ipc.NewReaderFromMessageReader(messages, ipc.WithAllocator(memory))
 	if err != nil {
 		return nil, arrowError(err)
 	}
-	return &arrowReader{batch: func() (arrow.Record, error) {
+	return &arrowReader{memory: memory, batch: func() (arrow.Record, error) {
 		rec, err := stream.Read()
 		if err == nil {
 			rec.Retain()

@@ -1,9 +1,7 @@
 package dataset
 
 import (
-	"bytes"
 	"encoding/binary"
-	"io"
 	"os"
 
 	flatbuffers "github.com/google/flatbuffers/go"
@@ -14,73 +12,70 @@ import (
 // The numbers of the fields are those of Arrow's format/Message.fbs, Schema.fbs and File.fbs; a field's slot in the
 // table of offsets is 4 + 2 × its number.
 const (
-	arrowMagic       = "ARROW1"
-	arrowContinues   = 0xffffffff // before the length of a message, since format 0.15
-	messageHeader    = 4 + 2*2
-	footerSchema     = 4 + 2*1
-	schemaFields     = 4 + 2*1
-	schemaMetadata   = 4 + 2*2
-	fieldType        = 4 + 2*3
-	fieldChildren    = 4 + 2*5
-	fieldMetadata    = 4 + 2*6
-	unionTypeIDs     = 4 + 2*1
-	fieldKind        = 4 + 2*2
-	kindUnion        = 14
-	maxArrowSchema   = 64 << 20
-	maxArrowChildren = 64 // deep
+	arrowMagic         = "ARROW1"
+	arrowContinues     = 0xffffffff // before the length of a message, since format 0.15
+	messageHeader      = 4 + 2*2
+	messageBody        = 4 + 2*3
+	footerSchema       = 4 + 2*1
+	footerDictionaries = 4 + 2*2
+	footerBatches      = 4 + 2*3
+	blockSize          = 24 // offset int64, length of the metadata int32, 4 bytes of padding, length of the body int64
+	schemaFields       = 4 + 2*1
+	schemaMetadata     = 4 + 2*2
+	fieldType          = 4 + 2*3
+	fieldChildren      = 4 + 2*5
+	fieldMetadata      = 4 + 2*6
+	unionTypeIDs       = 4 + 2*1
+	fieldKind          = 4 + 2*2
+	kindUnion          = 14
+	maxArrowSchema     = 64 << 20
+	maxArrowChildren   = 64 // deep
 )
 
-// checkStreamSchema reads the first message's metadata, checks the schema in it, and gives the whole stream again.
-func checkStreamSchema(in io.Reader) (io.Reader, error) {
-	var head [8]byte
-	n := 4
-	if _, err := io.ReadFull(in, head[:4]); err != nil {
-		return nil, arrowError(err)
-	}
-	size := binary.LittleEndian.Uint32(head[:4])
-	if size == arrowContinues {
-		n = 8
-		if _, err := io.ReadFull(in, head[4:]); err != nil {
-			return nil, arrowError(err)
-		}
-		size = binary.LittleEndian.Uint32(head[4:])
-	}
-	if size > maxArrowSchema {
-		return nil, damagedArrow("a schema of %d bytes", size)
-	}
-	// What is there decides how much is allocated, not what the length says.
-	var metadata bytes.Buffer
-	if _, err := io.CopyN(&metadata, in, int64(size)); err != nil {
-		return nil, arrowError(err)
-	}
-	if size > 0 {
-		if err := checkSchema(metadata.Bytes(), messageHeader); err != nil {
-			return nil, err
-		}
-	}
-	return io.MultiReader(bytes.NewReader(head[:n]), &metadata, in), nil
-}
-
-// checkFileSchema checks the schema in the footer of a file.
-func checkFileSchema(f *os.File) error {
+// checkArrowFile checks the footer of a file: its schema, and that the blocks of data it names lie in the file. It
+// returns the file's size.
+func checkArrowFile(f *os.File) (size int64, err error) {
 	info, err := f.Stat()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	end := int64(4 + len(arrowMagic))
 	tail := make([]byte, end)
 	if _, err := f.ReadAt(tail, info.Size()-end); err != nil {
-		return arrowError(err)
+		return 0, arrowError(err)
 	}
-	size := int64(binary.LittleEndian.Uint32(tail))
-	if size == 0 || size > maxArrowSchema || size+end > info.Size() {
-		return damagedArrow("a footer of %d bytes", size)
+	length := int64(binary.LittleEndian.Uint32(tail))
+	if length == 0 || length > maxArrowSchema || length+end > info.Size() {
+		return 0, damagedArrow("a footer of %d bytes", length)
 	}
-	footer := make([]byte, size)
-	if _, err := f.ReadAt(footer, info.Size()-end-size); err != nil {
-		return arrowError(err)
+	footer := make([]byte, length)
+	if _, err := f.ReadAt(footer, info.Size()-end-length); err != nil {
+		return 0, arrowError(err)
 	}
-	return checkSchema(footer, footerSchema)
+	for _, slot := range []flatbuffers.VOffsetT{footerDictionaries, footerBatches} {
+		if err := checkBlocks(footer, slot, info.Size()); err != nil {
+			return 0, err
+		}
+	}
+	return info.Size(), checkSchema(footer, footerSchema)
+}
+
+// checkBlocks checks where a vector of blocks in a footer says that they lie in a file of so many bytes.
+func checkBlocks(footer []byte, slot flatbuffers.VOffsetT, size int64) error {
+	root := flatbuffers.Table{Bytes: footer, Pos: flatbuffers.GetUOffsetT(footer)}
+	o := flatbuffers.UOffsetT(root.Offset(slot))
+	if o == 0 {
+		return nil
+	}
+	first := root.Vector(o)
+	for i := range root.VectorLen(o) {
+		at := first + flatbuffers.UOffsetT(i*blockSize)
+		offset, metadata, body := root.GetInt64(at), int64(root.GetInt32(at+8)), root.GetInt64(at+16)
+		if offset < 0 || metadata < 8 || body < 0 || offset > size || metadata > min(size-offset, maxArrowSchema) || body > size-offset-metadata {
+			return damagedArrow("block %d has %d and %d bytes from byte %d on, the file %d", i, metadata, body, offset, size)
+		}
+	}
+	return nil
 }
 
 // checkSchema walks the schema that slot of the root table of b holds. What lies outside b panics, which the callers'

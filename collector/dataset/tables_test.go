@@ -2,11 +2,15 @@ package dataset
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -306,8 +310,14 @@ func FuzzTables(f *testing.F) {
 		}
 		f.Add(string(data))
 	}
+	defer func(most int64) { maxArrow = most }(maxArrow)
+	maxArrow = 16 << 20
+	path := filepath.Join(f.TempDir(), "x.dat")
 	f.Fuzz(func(t *testing.T, content string) {
-		_, _, err := load(Options{}, Limits{}, source(t, "x.dat", content))
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err := load(Options{}, Limits{}, path)
 		if err != nil && !errors.Is(err, ErrFormat) && !errors.Is(err, ErrEmpty) && !errors.Is(err, ErrPrompt) && !errors.Is(err, ErrOption) {
 			t.Fatalf("%v is none of the errors that Open promises", err)
 		}
@@ -367,4 +377,96 @@ func TestPython(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(pyInput)
+}
+
+// What a batch took is given back, however many there are.
+func TestArrowBatchesAreGivenBack(t *testing.T) {
+	const batches = 30
+	records := slices.Repeat([]arrow.Record{arrowRecord()}, batches)
+	for _, stream := range []bool{false, true} {
+		f, err := os.Open(arrowFile(t, stream, records...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		r, err := newArrowFile(f)
+		if stream {
+			r, err = newArrowStream(f)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var first, most int64
+		rows := 0
+		for {
+			c, err := r.next(1000)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			most = max(most, r.memory.held.Load())
+			if rows == 0 {
+				first = most
+			}
+			parsed, err := c.parse()
+			if err != nil {
+				t.Fatal(err)
+			}
+			rows += len(parsed)
+		}
+		if left := r.memory.held.Load(); rows != 2*batches || first == 0 || most > 3*first || left > first {
+			t.Errorf("stream %v: %d rows, %d bytes held for the first batch, %d at most, %d at the end", stream, rows, first, most, left)
+		}
+	}
+}
+
+// What an Arrow file says that it has, and has not, is not allocated.
+func TestArrowTakesWhatIsThere(t *testing.T) {
+	for name, stream := range map[string]bool{"file": false, "stream": true} {
+		t.Run(name, func(t *testing.T) {
+			data, err := os.ReadFile(arrowFile(t, stream, arrowRecord()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			length := binary.LittleEndian.AppendUint64(nil, uint64(batchBody(t)))
+			if !bytes.Contains(data, length) {
+				t.Fatal("the length of the batch is not in the file")
+			}
+			for _, lie := range []uint64{1 << 20, 3 << 30, 1 << 62, 1 << 63} {
+				lying := bytes.ReplaceAll(data, length, binary.LittleEndian.AppendUint64(nil, lie))
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				_, _, err := load(Options{}, Limits{}, source(t, "x.arrow", string(lying)))
+				runtime.ReadMemStats(&after)
+				if !errors.Is(err, ErrFormat) {
+					t.Errorf("a body of %d bytes: %v, want ErrFormat", lie, err)
+				}
+				if took := after.TotalAlloc - before.TotalAlloc; took > 100<<20 {
+					t.Errorf("a body of %d bytes took %d", lie, took)
+				}
+			}
+		})
+	}
+}
+
+// batchBody is the length of the body of arrowRecord's batch, as arrowFile writes it.
+func batchBody(t *testing.T) (length int64) {
+	t.Helper()
+	f, err := os.Open(arrowFile(t, true, arrowRecord()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for r := ipc.NewMessageReader(f); ; {
+		m, err := r.Message()
+		if errors.Is(err, io.EOF) {
+			return length
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		length = m.BodyLen()
+	}
 }

@@ -65,11 +65,11 @@ func FuzzCallbacks(f *testing.F) {
 	good := meta{plan: testPlan, host: "h"}.encode()
 	f.Add([]byte("a"), []byte{127, 0, 0, 1}, good, s.Encode())
 	f.Add([]byte("\x1b[2J"), []byte{}, []byte{metaVersion, 0, 255}, []byte("AFS1"))
-	node := newHooks(meta{plan: testPlan}, "me", coordinator.NewSharedState(testPlan, 100), slog.New(slog.DiscardHandler))
-	watcher := &listener{hooks: newHooks(meta{observer: true}, "o", nil, slog.New(slog.DiscardHandler))}
-	f.Fuzz(func(t *testing.T, name, addr, meta, msg []byte) {
+	f.Fuzz(func(t *testing.T, name, addr, introduction, msg []byte) {
+		node := newHooks(meta{plan: testPlan}, "me", coordinator.NewSharedState(testPlan, 100), slog.New(slog.DiscardHandler))
+		watcher := &listener{hooks: newHooks(meta{observer: true}, "o", nil, slog.New(slog.DiscardHandler))}
 		for to, h := range map[delegate]*hooks{node: node, watcher: watcher.hooks} {
-			b, n := to, hostile(name, addr, meta) // without the boundary, which would cover a reader that fails
+			b, n := to, hostile(name, addr, introduction) // without the boundary, which would cover a reader that fails
 			if err := b.NotifyAlive(n); err == nil {
 				b.NotifyJoin(n)
 				b.NotifyUpdate(n)

@@ -15,32 +15,34 @@ const module = "actfleet"
 // may lists, for a package or a tree of packages ("x/..."), which packages and trees of ours it may import. The longest
 // matching entry holds; a tree may import itself only where it says so. docs/design.md says why.
 var may = map[string][]string{
-	"cmd/...":                {"..."},
-	"scripts/...":            {"..."},
-	"collector":              {"coordinator", "shard/...", "collector/model/...", "collector/dataset", "internal/torch"},
-	"collector/collectbench": {"collector/...", "coordinator", "shard/..."},
-	"collector/node":         {"collector", "collector/dataset", "coordinator", "coordinator/gossip", "shard/..."},
-	"collector/dataset":      {"shard/tap"},
-	"collector/model/...":    {"collector/model/...", "shard/tap", "internal/torch", "internal/safetensors", "internal/mapped", "internal/smallfile"},
-	"collector/model/bpe":    {"internal/smallfile"},
-	"collector/model/hub":    {"internal/smallfile"},
-	"collector/model/quant":  {"internal/safetensors"},
-	"collector/dataset/chat": {"collector/dataset"},
-	"collector/model/gguf":   {"internal/mapped"},
-	"coordinator/...":        {"coordinator/..."},
-	"shard/...":              {"shard/...", "internal/mapped"},
-	"shard/store/local":      {"shard/...", "internal/mapped", "internal/outfile"},
-	"shard/tap":              {},
-	"trainer/...":            {"shard/...", "trainer/...", "internal/torch", "internal/safetensors", "internal/outfile", "internal/mapped", "internal/smallfile"},
-	"trainer/coder":          {"shard/tap", "internal/outfile", "internal/smallfile"},
-	"trainer/crew":           {"trainer/...", "coordinator", "coordinator/rendezvous", "internal/torch/..."},
-	"analysis/...":           {"internal/smallfile", "shard/...", "analysis/...", "trainer/coder"},
-	"internal/torch/...":     {"internal/torch/..."},
-	"internal/safetensors":   {"internal/mapped", "internal/smallfile", "internal/outfile"},
-	"internal/outfile":       {},
-	"internal/smallfile":     {},
-	"internal/mapped":        {},
-	"internal/arrows":        {},
+	"cmd/...":                        {"..."},
+	"scripts/...":                    {"..."},
+	"collector":                      {"coordinator", "shard/...", "collector/model/...", "collector/dataset", "internal/torch"},
+	"collector/collectbench":         {"collector/...", "coordinator", "shard/..."},
+	"collector/node":                 {"collector", "collector/dataset", "coordinator", "coordinator/gossip", "shard/..."},
+	"collector/dataset":              {"shard/tap"},
+	"collector/model/...":            {"collector/model/...", "shard/tap", "internal/torch", "internal/safetensors", "internal/mapped", "internal/smallfile"},
+	"collector/model/bpe":            {"internal/smallfile"},
+	"collector/model/hub":            {"internal/smallfile"},
+	"collector/model/quant":          {"internal/safetensors"},
+	"collector/dataset/chat":         {"collector/dataset", "internal/smallfile"},
+	"collector/dataset/chat/sandbox": {"collector/dataset", "collector/dataset/chat", "internal/memlimit"},
+	"collector/model/gguf":           {"internal/mapped"},
+	"coordinator/...":                {"coordinator/..."},
+	"shard/...":                      {"shard/...", "internal/mapped"},
+	"shard/store/local":              {"shard/...", "internal/mapped", "internal/outfile"},
+	"shard/tap":                      {},
+	"trainer/...":                    {"shard/...", "trainer/...", "internal/torch", "internal/safetensors", "internal/outfile", "internal/mapped", "internal/smallfile"},
+	"trainer/coder":                  {"shard/tap", "internal/outfile", "internal/smallfile"},
+	"trainer/crew":                   {"trainer/...", "coordinator", "coordinator/rendezvous", "internal/torch/..."},
+	"analysis/...":                   {"internal/smallfile", "internal/memlimit", "shard/...", "analysis/...", "trainer/coder"},
+	"internal/torch/...":             {"internal/torch/..."},
+	"internal/safetensors":           {"internal/mapped", "internal/smallfile", "internal/outfile"},
+	"internal/outfile":               {},
+	"internal/smallfile":             {},
+	"internal/memlimit":              {},
+	"internal/mapped":                {},
+	"internal/arrows":                {},
 }
 
 // only lists foreign libraries and the one tree of ours that may import each.
@@ -62,7 +64,7 @@ var only = map[string][]string{
 }
 
 // pure lists the packages that must build without cgo, whatever they import.
-var pure = []string{"shard/...", "coordinator/...", "collector/dataset/...", "collector/model/bpe", "internal/mapped", "internal/outfile", "internal/smallfile", "internal/safetensors", "collector/model/gguf", "trainer/coder",
+var pure = []string{"shard/...", "coordinator/...", "collector/dataset/...", "collector/model/bpe", "internal/mapped", "internal/outfile", "internal/smallfile", "internal/memlimit", "internal/safetensors", "collector/model/gguf", "trainer/coder",
 	"trainer/export/array", "trainer/export/archive", "trainer/export/npy", "trainer/export/pickle", "trainer/folder"}
 
 type pkg struct {

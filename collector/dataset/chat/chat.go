@@ -7,7 +7,8 @@
 //
 // Guaranteed: the same conversation gives the same text; a template that raises an exception, or that fails, is an
 // error that carries its words. Not guaranteed: that a template which asks for today's date says the same tomorrow
-// (it is told 26 July 2024), or anything about tools and documents: there are none.
+// (it is told 26 July 2024), or anything about tools and documents: there are none; that a template ends, or takes
+// little memory: a stranger's is parsed and rendered in a process of its own (package sandbox).
 package chat
 
 import (
@@ -16,10 +17,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -29,17 +28,35 @@ import (
 	"github.com/nikolalohinski/gonja/v2/loaders"
 
 	"actfleet/collector/dataset"
+	"actfleet/internal/smallfile"
 )
 
 // ErrTemplate says that a template cannot be read or used, or refuses a conversation.
 var ErrTemplate = errors.New("chat template")
 
-// maxTemplate bounds a template's text in bytes.
-const maxTemplate = 1 << 20
+// Bounds of what is taken.
+const (
+	maxTemplate  = 1 << 20  // of a template's text, in bytes
+	maxConfig    = 64 << 20 // of a checkpoint's JSON, which may list a vocabulary
+	maxDepth     = 200      // of brackets within brackets, and of conditions within one expression
+	maxJSONDepth = 100      // of values within values that a template writes as JSON
+)
 
-// Template is a checkpoint's chat template.
+// Source is a checkpoint's chat template as it is written, and the special tokens by the names that it knows them by.
+type Source struct {
+	Text    string
+	Special map[string]string
+}
+
+// Digest is the SHA-256 of the template in hex.
+func (s *Source) Digest() string {
+	sum := sha256.Sum256([]byte(s.Text))
+	return hex.EncodeToString(sum[:])
+}
+
+// Template is a template that can be rendered.
 type Template struct {
-	text    string
+	text    string // as it is written
 	parsed  *exec.Template
 	context map[string]any
 	// generates says that the template marks what the assistant says.
@@ -75,8 +92,8 @@ func (t *token) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// Load reads the template of the checkpoint in dir; nil where it has none.
-func Load(dir string) (*Template, error) {
+// Load reads the template of the checkpoint in dir, without a look at what it says; nil where it has none.
+func Load(dir string) (*Source, error) {
 	c, err := readConfig(filepath.Join(dir, "tokenizer_config.json"))
 	if err != nil {
 		return nil, err
@@ -93,12 +110,8 @@ func Load(dir string) (*Template, error) {
 	if text == "" {
 		return nil, nil
 	}
-	t, err := Parse(text, map[string]string{"bos_token": string(c.BOS), "eos_token": string(c.EOS),
-		"unk_token": string(c.UNK), "pad_token": string(c.PAD)})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", dir, err)
-	}
-	return t, nil
+	return &Source{Text: text, Special: map[string]string{"bos_token": string(c.BOS), "eos_token": string(c.EOS),
+		"unk_token": string(c.UNK), "pad_token": string(c.PAD)}}, nil
 }
 
 // End is the token that ends a document, as the checkpoint in dir names it: eos_token of tokenizer_config.json, whose
@@ -143,18 +156,9 @@ func readConfig(path string) (c tokenizerConfig, err error) {
 
 // readText reads a file that need not be there.
 func readText(path string) (string, error) {
-	f, err := os.Open(path)
+	text, err := smallfile.Read(path, maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	defer f.Close() // read only
-	const most = 64 << 20
-	text, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && len(text) > most {
-		err = fmt.Errorf("%s: %w: larger than %d MB", path, ErrTemplate, most>>20)
 	}
 	return string(text), err
 }
@@ -180,16 +184,21 @@ func (c tokenizerConfig) template() (string, error) {
 	return "", fmt.Errorf("%w: chat_template has several templates and none is called default", ErrTemplate)
 }
 
-// Parse makes a template of its text and the special tokens by the names that it knows them by.
-func Parse(text string, special map[string]string) (t *Template, err error) {
+// Parse makes a template of what is written. It and Render take as long and as much memory as the template wants, and
+// one that nests deeply enough ends the process.
+func Parse(from Source) (t *Template, err error) {
 	defer rescue(&err)
-	if len(text) > maxTemplate {
-		return nil, fmt.Errorf("%w: %d bytes", ErrTemplate, len(text))
+	if len(from.Text) > maxTemplate {
+		return nil, fmt.Errorf("%w: it has %d bytes, more than %d", ErrTemplate, len(from.Text), maxTemplate)
+	}
+	text, err := rewrite(from.Text)
+	if err != nil {
+		return nil, err
 	}
 	cfg := config.New()
 	cfg.TrimBlocks = true // rewrite does what lstrip_blocks does
 	const name = "/chat"
-	source, err := loaders.NewMemoryLoader(map[string]string{name: rewrite(text)})
+	source, err := loaders.NewMemoryLoader(map[string]string{name: text})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrTemplate, err)
 	}
@@ -197,19 +206,13 @@ func Parse(text string, special map[string]string) (t *Template, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", ErrTemplate, oneLine(err))
 	}
-	t = &Template{text: text, parsed: parsed, context: map[string]any{}, generates: generationBlock.MatchString(text)}
-	for k, v := range special {
+	t = &Template{text: from.Text, parsed: parsed, context: map[string]any{}, generates: generationBlock.MatchString(from.Text)}
+	for k, v := range from.Special {
 		if v != "" { // one that there is not is undefined
 			t.context[k] = v
 		}
 	}
 	return t, nil
-}
-
-// Digest is the SHA-256 of the template in hex.
-func (t *Template) Digest() string {
-	sum := sha256.Sum256([]byte(t.text))
-	return hex.EncodeToString(sum[:])
 }
 
 // Render writes a conversation as the model reads it. Where its last turn is not the assistant's, the text ends where

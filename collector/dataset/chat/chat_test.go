@@ -40,7 +40,7 @@ func TestTemplatesRenderAsTransformersDoes(t *testing.T) {
 	f := readFacts(t)
 	for _, c := range f.Templates {
 		t.Run(c.Name, func(t *testing.T) {
-			template, err := Parse(c.Template, c.Special)
+			template, err := Parse(Source{c.Template, c.Special})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -54,7 +54,7 @@ func TestTemplatesRenderAsTransformersDoes(t *testing.T) {
 func TestSeveralRenderAtOnce(t *testing.T) {
 	f := readFacts(t)
 	c := f.Templates[2]
-	template, err := Parse(c.Template, c.Special)
+	template, err := Parse(Source{c.Template, c.Special})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestConditionalsWithinBrackets(t *testing.T) {
 		"{# ( if #}{{ ('b' if (x and ('t' if x else '')) else '') }}": "b",
 		"{ {{ ('gift' if x else 'else') }} }":                         "{ gift }",
 	} {
-		template, err := Parse(text, map[string]string{"x": "1", "y": "", "z": ""})
+		template, err := Parse(Source{text, map[string]string{"x": "1", "y": "", "z": ""}})
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
@@ -130,10 +130,13 @@ func TestLoad(t *testing.T) {
 		"unknown thing":                 {map[string]string{"chat_template.jinja": "{% frobnicate %}"}, "", "chat template"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			template, err := Load(checkpoint(t, c.files))
+			source, err := Load(checkpoint(t, c.files))
 			got := ""
-			if err == nil && template != nil {
-				got, err = template.Render(hello)
+			if err == nil && source != nil {
+				var template *Template
+				if template, err = Parse(*source); err == nil {
+					got, err = template.Render(hello)
+				}
 			}
 			if c.fail != "" && (err == nil || !strings.Contains(err.Error(), c.fail) || strings.Contains(err.Error(), "\n")) {
 				t.Fatalf("%q, %v; want an error with %q", got, err, c.fail)
@@ -168,7 +171,7 @@ func FuzzParse(f *testing.F) {
 		if strings.Contains(text, "range") || strings.Contains(text, "*") {
 			return // may be asked for more than there is time for
 		}
-		template, err := Parse(text, nil)
+		template, err := Parse(Source{Text: text})
 		if err == nil {
 			_, err = template.Render([]dataset.Message{{Role: "user", Content: "a"}})
 		}

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/nikolalohinski/gonja/v2/builtins"
@@ -24,12 +25,42 @@ func environment() *exec.Environment {
 	methods := builtins.Methods
 	methods.Str = stringMethods()
 	return &exec.Environment{
-		Context:           exec.EmptyContext().Update(builtins.GlobalFunctions).Update(builtins.GlobalVariables),
+		Context: exec.EmptyContext().Update(builtins.GlobalFunctions).Update(builtins.GlobalVariables).
+			Update(exec.NewContext(map[string]any{"range": numbers})),
 		Filters:           filters,
 		Tests:             builtins.Tests,
 		ControlStructures: tags.Update(controlStructures.All),
 		Methods:           methods,
 	}
+}
+
+// maxRange bounds a range's numbers.
+const maxRange = 1 << 20
+
+// numbers is range(start, stop, step) as a list. The engine's own is a goroutine that a loop leaves behind where it breaks.
+func numbers(_ *exec.Evaluator, params *exec.VarArgs) *exec.Value {
+	limits := []int{0, 0, 1}
+	for i, a := range params.Args {
+		if i == len(limits) || !a.IsInteger() {
+			return exec.AsValue(errors.New("range: want one to three integers"))
+		}
+		limits[i] = a.Integer()
+	}
+	start, stop, step := limits[0], limits[1], limits[2]
+	if len(params.Args) < 2 {
+		start, stop = 0, limits[0]
+	}
+	if step == 0 || len(params.Args) == 0 {
+		return exec.AsValue(errors.New("range: want one to three integers, the last of which is not 0"))
+	}
+	all := list{}
+	for i := start; step > 0 && i < stop || step < 0 && i > stop; i += step {
+		if len(all) == maxRange {
+			return exec.AsValue(fmt.Errorf("range: more than %d numbers", maxRange))
+		}
+		all = append(all, i)
+	}
+	return exec.AsValue(all)
 }
 
 // list is a list whose items are found from its end too: the engine's own has no x[-1] if x has one item.

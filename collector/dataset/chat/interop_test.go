@@ -38,7 +38,7 @@ func TestPython(t *testing.T) {
 		t.Fatalf("%v\n%s", err, said.Bytes())
 	}
 	for _, c := range f.Templates {
-		template, err := Parse(c.Template, c.Special)
+		template, err := Parse(Source{c.Template, c.Special})
 		if err != nil {
 			t.Errorf("%s: %v", c.Name, err)
 			continue

@@ -79,12 +79,9 @@ func (w *dumper) set(params *exec.VarArgs) error {
 	return nil
 }
 
-// maxDepth bounds how deep a value is nested.
-const maxDepth = 100
-
 func (w *dumper) write(v *exec.Value, depth int) error {
 	switch {
-	case depth > maxDepth:
+	case depth > maxJSONDepth:
 		return errors.New("nested too deep")
 	case v.IsNil():
 		w.out.WriteString("null")

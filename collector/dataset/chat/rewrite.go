@@ -22,17 +22,20 @@ func either(_ *exec.Evaluator, in *exec.Value, params *exec.VarArgs) *exec.Value
 	return params.Args[1]
 }
 
+// errDeep says that a template nests more than any that is meant well.
+var errDeep = fmt.Errorf("%w: more than %d brackets, or conditions, within one another", ErrTemplate, maxDepth)
+
 // rewrite makes a template that the engine reads as Jinja reads text: conditional expressions within brackets are
 // filters (see either), backslashes are unmistakable (see quoted), and blanks between the beginning of a line and a
 // statement or comment are gone, as lstrip_blocks says. (The engine's own lstrip_blocks takes blanks between two tags
 // of a line too.)
-func rewrite(text string) string {
+func rewrite(text string) (string, error) {
 	var out strings.Builder
 	for {
 		at := strings.IndexByte(text, '{')
 		if at < 0 || at+1 == len(text) {
 			out.WriteString(text)
-			return out.String()
+			return out.String(), nil
 		}
 		kind := text[at+1]
 		if kind == '%' || kind == '#' {
@@ -47,15 +50,19 @@ func rewrite(text string) string {
 			out.WriteString(text[:at])
 		}
 		text = text[at:]
+		var err error
 		switch kind {
 		case '{':
-			text = tag(&out, text, "}}")
+			text, err = tag(&out, text, "}}")
 		case '%':
-			text = tag(&out, text, "%}")
+			text, err = tag(&out, text, "%}")
 		case '#':
 			text = verbatim(&out, text, "#}")
 		default:
 			text = verbatim(&out, text, "{")
+		}
+		if err != nil {
+			return "", err
 		}
 	}
 }
@@ -73,9 +80,12 @@ func verbatim(out *strings.Builder, text, end string) string {
 var endRaw = regexp.MustCompile(`\{%[-+]?\s*endraw`)
 
 // tag rewrites the tag that a text begins with up to its end, which stays; what is between raw and endraw is copied.
-func tag(out *strings.Builder, text, end string) string {
+func tag(out *strings.Builder, text, end string) (string, error) {
 	s := scanner{text: text[2:], end: end}
 	inside := s.inside(0)
+	if s.deep {
+		return "", errDeep
+	}
 	out.WriteString(text[:2] + inside)
 	rest := s.text[s.at:]
 	if end == "%}" && strings.Trim(inside, " \t\n-+") == "raw" {
@@ -84,7 +94,7 @@ func tag(out *strings.Builder, text, end string) string {
 			rest = rest[at[0]:]
 		}
 	}
-	return rest
+	return rest, nil
 }
 
 // scanner goes through one tag.
@@ -92,6 +102,7 @@ type scanner struct {
 	text string
 	at   int
 	end  string // of the tag
+	deep bool   // it nests too deeply; the rest is not read
 }
 
 // inside reads up to the bracket that closes this depth, or the tag's end, neither taken.
@@ -109,6 +120,9 @@ func (s *scanner) inside(depth int) string {
 	}
 	for s.at < len(s.text) {
 		c := s.text[s.at]
+		if s.deep = s.deep || depth > maxDepth || len(ifs) > maxDepth; s.deep {
+			return ""
+		}
 		switch {
 		case depth == 0 && strings.HasPrefix(s.text[s.at:], s.end), strings.IndexByte(")]}", c) >= 0 && depth > 0:
 			flush()

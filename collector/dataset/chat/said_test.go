@@ -35,7 +35,7 @@ func TestGenerationBlocksAreThoseOfTransformers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range b.Templates {
-		template, err := Parse(c.Template, nil)
+		template, err := Parse(Source{Text: c.Template})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +65,7 @@ func TestWhatARoleSaysIsFound(t *testing.T) {
 		if strings.HasPrefix(c.Name, "jinja: ") {
 			continue // shows a part of the language, not a conversation
 		}
-		template, err := Parse(c.Template, c.Special)
+		template, err := Parse(Source{c.Template, c.Special})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +121,7 @@ func TestSaidOfTemplatesWithWhims(t *testing.T) {
 		"{% for m in messages %}[{{ m.content | length }}]{% endfor %}":                                           nil,
 		"{% for m in messages %}[{{ m.content | replace('a', 'b') }}]{% endfor %}":                                nil,
 	} {
-		template, err := Parse(text, nil)
+		template, err := Parse(Source{Text: text})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +140,7 @@ func TestSaidOfTemplatesWithWhims(t *testing.T) {
 
 // Whatever is said, a ChatML text holds it between its markers.
 func TestSaidOfAnyWords(t *testing.T) {
-	template, err := Parse("{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content | trim + '<|im_end|>\n' }}{% endfor %}", nil)
+	template, err := Parse(Source{Text: "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content | trim + '<|im_end|>\n' }}{% endfor %}"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package bpe
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // BPE is a loaded tokenizer.json. A nil one has no tokens: it encodes every text as nothing.
@@ -28,7 +29,8 @@ type BPE struct {
 	after      []int32 // special ids behind it
 	notes      []string
 
-	pool sync.Pool // of *encoder
+	fault atomic.Pointer[error] // what Err says
+	pool  sync.Pool             // of *encoder
 }
 
 // A preparer rewrites text without added tokens before it is split; atStart says
@@ -47,9 +49,10 @@ type model struct {
 
 // Encode gives the ids of a text. special adds the ids that the file's
 // post-processor puts around a prompt (a beginning-of-sequence token, say); added
-// tokens inside the text are recognised either way.
+// tokens inside the text are recognised either way. After a text on which the file's own
+// pattern came to no end, every text has no ids; see Err.
 func (t *BPE) Encode(text string, special bool) []int32 {
-	if t == nil {
+	if t == nil || t.fault.Load() != nil {
 		return nil
 	}
 	e := t.encoder()
@@ -73,6 +76,17 @@ func (t *BPE) encoder() *encoder {
 	}
 	return e
 }
+
+// Err is ErrPattern once some Encode was given up; whoever has encoded texts asks for it before believing the ids.
+func (t *BPE) Err() error {
+	if t == nil || t.fault.Load() == nil {
+		return nil
+	}
+	return *t.fault.Load()
+}
+
+// fail makes Err say so, if it does not say anything yet.
+func (t *BPE) fail(err error) { t.fault.CompareAndSwap(nil, &err) }
 
 // Decode joins the bytes of the tokens. Ids without a token are left out. The
 // result is no valid UTF-8 where the ids cut a character. A space that the tokenizer

@@ -20,10 +20,10 @@
 // The split patterns, NFC and single_word follow the Unicode versions of tokenizers
 // 0.23, compared character by character in the tests. Decode(Encode(text)) is text
 // for a byte-level vocabulary with all 256 bytes and no normaliser, prefix space or
-// stripping added tokens. A BPE is safe for concurrent use.
+// stripping added tokens. A BPE is safe for concurrent use. A pattern that comes to no
+// end is given up, and Err says so.
 // Not guaranteed: a file's truncation and padding settings are not applied; of its
 // decoder only the dropped leading space is read; letters and numbers newer than
-// Unicode 15 count as such in patterns, other classes of them do not; how long a
-// backtracking pattern takes; text that is no UTF-8, which the
+// Unicode 15 count as such in patterns, other classes of them do not; text that is no UTF-8, which the
 // reference cannot be given, is split as if each such byte were a symbol.
 package bpe

@@ -2,7 +2,9 @@ package bpe
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/dlclark/regexp2"
 )
@@ -120,7 +122,7 @@ func (t *BPE) addPattern(k *kind) error {
 }
 
 func (t *BPE) addIsolate(pattern string) error {
-	s, err := isolate(pattern)
+	s, err := isolate(pattern, longestMatch, t.fail)
 	if err != nil {
 		return fmt.Errorf("pre_tokenizer Split: %w", err)
 	}
@@ -194,8 +196,18 @@ func typesOf(members []json.RawMessage) []string {
 	return names
 }
 
-// isolate is the stage that makes a word of every match of a pattern and of what lies between matches.
-func isolate(pattern string) (stage, error) {
+// ErrPattern says that a pattern of the file's comes to no end on a text: matching goes back and forth.
+var ErrPattern = errors.New("the tokenizer's pattern takes too long")
+
+// How long a pattern may take, thousands of times what those of real tokenizers do.
+const (
+	longestMatch = 10 * time.Second // for one match
+	longestByte  = time.Millisecond // for each byte of a text, besides
+)
+
+// isolate is the stage that makes a word of every match of a pattern and of what lies between matches. A text on which
+// that comes to no end, by the longest time of a match, is not cut further, and fail is told ErrPattern.
+func isolate(pattern string, longest time.Duration, fail func(error)) (stage, error) {
 	text, err := translate(pattern)
 	if err != nil {
 		return nil, err
@@ -204,11 +216,12 @@ func isolate(pattern string) (stage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: the pattern %q", ErrUnsupported, pattern)
 	}
+	re.MatchTimeout = longest
 	return func(text string, emit func(word string)) {
 		runes, starts := runesOf(text)
-		done := 0
-		m, _ := re.FindRunesMatch(runes) // fails on a time-out alone, and none is set
-		for ; m != nil; m, _ = re.FindNextMatch(m) {
+		done, end := 0, time.Now().Add(longest+time.Duration(len(text))*longestByte)
+		m, err := re.FindRunesMatch(runes)
+		for ; m != nil; m, err = re.FindNextMatch(m) {
 			from, to := starts[m.Index], starts[m.Index+m.Length]
 			if done < from {
 				emit(text[done:from])
@@ -216,7 +229,12 @@ func isolate(pattern string) (stage, error) {
 			if from < to {
 				emit(text[from:to])
 			}
-			done = to
+			if done = to; time.Now().After(end) {
+				break
+			}
+		}
+		if m != nil || err != nil { // an error is a time-out, there is no other
+			fail(fmt.Errorf("%w: %.200q on a text of %d bytes, after %d of them", ErrPattern, pattern, len(text), done))
 		}
 		if done < len(text) {
 			emit(text[done:])

@@ -5,12 +5,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/dlclark/regexp2"
 )
 
 func TestPatternsThatTheEnginesReadDifferentlyAreRefused(t *testing.T) {
 	for _, p := range []string{`\w+`, `a.b`, `^a`, `a++`, `a??`, `(?<=a)b`, `(?<n>a)`, `[a[b]]`, `[a&&b]`, `[a-[b]]`, `\h`, `\X`, `\u0041`, `\x41`, `(?i:\p{L})(?i:a`,
 		`\p{Nope}`, `\p{`, `\p{é}`, `a{b}`, `a{1`, `[`, `(`, `)`, `]`, `\`, `(?i)a`, `(?m:a)`, `\1`, `\B`, strings.Repeat("a", maxPattern+1)} {
-		if _, err := isolate(p); !errors.Is(err, ErrUnsupported) && !errors.Is(err, ErrCorrupt) {
+		if _, err := isolate(p, longestMatch, nil); !errors.Is(err, ErrUnsupported) && !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%q: %v", p, err)
 		}
 	}
@@ -23,7 +26,7 @@ func TestIsolatedMatchesAndWhatLiesBetween(t *testing.T) {
 		{`\p{L}+`, "\U0001e5d0\u1c89 x", "\U0001e5d0\u1c89| |x"}, // letters of Unicode 16
 		{`[\p{L}&&[^\p{Han}]]+`, "ab中c", "ab|中|c"},
 	} {
-		s, err := isolate(c.pattern)
+		s, err := isolate(c.pattern, longestMatch, func(err error) { t.Error(err) })
 		if err != nil {
 			t.Errorf("%s: %v", c.pattern, err)
 			continue
@@ -36,6 +39,38 @@ func TestIsolatedMatchesAndWhatLiesBetween(t *testing.T) {
 	}
 }
 
+// A pattern whose matching comes to no end is given up, with an error that names it, and every byte is still there.
+func TestPatternsWithoutEndAreGivenUp(t *testing.T) {
+	for _, pattern := range []string{`(?:a|aa)+b`, `a*a*a*a*a*a*a*b`} {
+		var fault error
+		s, err := isolate(pattern, 50*time.Millisecond, func(err error) { fault = err })
+		if err != nil {
+			t.Errorf("%s: %v", pattern, err)
+			continue
+		}
+		text, got := "b"+strings.Repeat("a", 2000), ""
+		s(text, func(word string) { got += word })
+		if !errors.Is(fault, ErrPattern) || !strings.Contains(fault.Error(), pattern) || got != text {
+			t.Errorf("%s: %v, and %d of %d bytes", pattern, fault, len(got), len(text))
+		}
+	}
+	regexp2.StopTimeoutClock()
+}
+
+// After a text was given up nothing is encoded, and Err says so.
+func TestErr(t *testing.T) {
+	var none *BPE
+	b := &BPE{}
+	if none.Err() != nil || b.Err() != nil {
+		t.Error("an error before anything was encoded")
+	}
+	b.fail(ErrPattern)
+	b.fail(errors.New("another"))
+	if !errors.Is(b.Err(), ErrPattern) || b.Encode("x", true) != nil {
+		t.Errorf("%v", b.Err())
+	}
+}
+
 func FuzzPatterns(f *testing.F) {
 	f.Add(`(?i:'s|'t)|[^\r\n\p{L}]?\p{L}+|\s+(?!\S)`, "it's a\ttest")
 	f.Add(`[\p{Lu}&&[^\p{Han}]]*`, "Ab\xff")
@@ -43,7 +78,7 @@ func FuzzPatterns(f *testing.F) {
 		if len(pattern) > 60 || len(text) > 30 { // backtracking takes its time
 			return
 		}
-		s, err := isolate(pattern)
+		s, err := isolate(pattern, longestMatch, func(err error) { t.Error(err) })
 		if err != nil {
 			return
 		}

@@ -1,4 +1,4 @@
-package worker
+package memlimit
 
 import (
 	"fmt"
@@ -7,22 +7,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// overhead is what a worker takes besides what it holds for a question: stacks of threads, Go's own.
-const overhead = 128 << 20
-
-// bound lets the process allocate so many bytes, and overhead, more than it has now. RLIMIT_DATA counts what can be written to and is
-// private, which RLIMIT_AS would drown in what Go and malloc merely reserve.
-func bound(memory int64) error {
-	if memory <= 0 {
-		return nil
-	}
+// Bound lets the process allocate so many bytes more than it has now, for good. RLIMIT_DATA counts what can be written to
+// and is private, which RLIMIT_AS would drown in what Go and malloc merely reserve.
+func Bound(more int64) error {
 	now, err := writable()
 	if err != nil {
-		return fmt.Errorf("bound the memory of the worker: %w", err)
+		return fmt.Errorf("bound the memory of the process: %w", err)
 	}
-	limit := uint64(now + memory + overhead)
+	limit := uint64(now + more)
 	if err := unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: limit, Max: limit}); err != nil {
-		return fmt.Errorf("bound the memory of the worker: %w", err)
+		return fmt.Errorf("bound the memory of the process: %w", err)
 	}
 	return nil
 }
