@@ -46,9 +46,18 @@ func (f *Fake) Width(t tap.Tap) int {
 	return f.Shape.Hidden
 }
 
+// Same is out_proj for attn_out, fc2 for mlp_out and attn_in for mlp_in.
+func (f *Fake) Same(site tap.Site) tap.Site {
+	if first, ok := map[tap.Site]tap.Site{tap.AttnOut: tap.OutProj, tap.MLPOut: tap.FC2, tap.MLPIn: tap.AttnIn}[site]; ok {
+		return first
+	}
+	return site
+}
+
 // Value is the fake's activation at a tap: a number that fp16 holds exactly, different for neighbours
 // in token, position, layer, site and channel.
 func Value(t tap.Tap, id int32, pos, channel int) float32 {
+	t.Site = (*Fake)(nil).Same(t.Site)
 	site := 0
 	for i, s := range append(slices.Clone(tap.Sites), tap.Every...) {
 		if s == t.Site {
