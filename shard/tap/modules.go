@@ -12,6 +12,7 @@ type Modules struct {
 
 	AttnNorm, MLPNorm string // norms before attention and before the MLP
 	PostAttn, PostMLP string // norms of their outputs, before these are added
+	Scaled            bool   // outputs are multiplied by a factor, outside of any module, before they are added
 
 	Q, K, V      string
 	QKV          string // one projection for the three
