@@ -34,6 +34,9 @@ func (f *Fake) Info() model.Info {
 // Width is 3 × Hidden at Wqkv, 4 × Hidden at fc1 and act, and Hidden elsewhere. There is no resid_mid, as in a block that
 // computes attention and MLP side by side; embed and final are those of the first and the last layer.
 func (f *Fake) Width(t tap.Tap) int {
+	if t.Layer < 0 || t.Layer >= f.Shape.Layers {
+		return 0
+	}
 	switch t.Site {
 	case tap.Wqkv:
 		return 3 * f.Shape.Hidden
