@@ -190,6 +190,11 @@ func (o *trainOptions) load(ctx context.Context, kind string) (cfg recipe.Recipe
 // job is a training of one tap with the flags that all trainings share.
 func (o *trainOptions) job(dir string, runs []stream.Source, t tap.Tap, cfg recipe.Recipe) trainer.Job {
 	host, _ := os.Hostname() // "" is as good a name
+	plan := runs[0].Plan
+	cfg.SAE.Target, cfg.SAE.Beside = plan.Column(cfg.SAE.Target), slices.Clone(cfg.SAE.Beside)
+	for i, name := range cfg.SAE.Beside {
+		cfg.SAE.Beside[i] = plan.Column(name)
+	}
 	return trainer.Job{Dir: dir, Runs: runs, Column: t.Column(""), Recipe: cfg,
 		Resume: o.resume, Fork: o.fork, Reader: o.reader, Program: version(), Host: host, Now: time.Now}
 }

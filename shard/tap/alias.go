@@ -15,10 +15,10 @@ var lens = map[string]Site{
 	"hook_mlp_out": MLPOut, "hook_resid_post": Resid,
 }
 
-// points are the sites under the names of interp-engine, where they are not ours. Its attn_out and mlp_out are what the
-// modules give.
+// points are the sites under the names of interp-engine, where they are not ours (its attn_out and mlp_out are what the
+// modules give), and under TransformerLens's outside of blocks.
 var points = map[string]Site{
-	"attn_out_post": AttnOut, "mlp_pre": FC1, "mlp_act": Act, "mlp_out_post": MLPOut, "resid_post": Resid, "final_norm": Final,
+	"attn_out_post": AttnOut, "mlp_pre": FC1, "mlp_act": Act, "mlp_out_post": MLPOut, "resid_post": Resid, "final_norm": Final, "unembed.hook_in": Final,
 }
 
 // other are names of other vectors than the nearest site's, and what to say instead.

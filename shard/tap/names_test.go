@@ -12,7 +12,7 @@ func TestNamesAreUnderstood(t *testing.T) {
 			}
 			n := NamesOf(kind, at)
 			for _, name := range []string{n.TransformerLens, n.HuggingFace, n.InterpEngine} {
-				if name == "" || name == "unembed.hook_in" || site == Final || name == "attn_out.3" || name == "mlp_out.3" {
+				if name == "" || site == Final || name == "attn_out.3" || name == "mlp_out.3" {
 					continue
 				}
 				c, err := ParseChoice(name, kind)
