@@ -12,6 +12,7 @@ import (
 
 	"actfleet/shard"
 	"actfleet/shard/run"
+	"actfleet/shard/tap"
 )
 
 // one is the only value of the only row.
@@ -65,6 +66,24 @@ func TestViews(t *testing.T) {
 		"select strftime(max(time), '%H:%M') from log -- comment; with a semicolon":                    "22:01",
 	} {
 		expect(t, db, text, want)
+	}
+}
+
+// A vector that is stored once for two sites has both names in SQL, with the adapter's too, and is listed once.
+func TestBothNamesOfASite(t *testing.T) {
+	f := whole()
+	f.same = map[tap.Site]tap.Site{tap.Act: tap.FC1}
+	db := openRun(t, f, "night-1")
+	for text, want := range map[string]string{
+		"select count(*) from acts where l2(act_0) = l2(fc1_0) and act_0__ia3 = fc1_0__ia3":   "1800",
+		"select string_agg(name, ' ' order by name) from vectors":                             "fc1_0 fc1_0__ia3 resid_10",
+		"select value from plan where key = 'same.act'":                                       "fc1",
+		"select count(*) from (describe acts) where column_name in ('act_0', 'resid_mid_10')": "1",
+	} {
+		expect(t, db, text, want)
+	}
+	if slices.ContainsFunc(db.vectors, func(v vector) bool { return v.Site == "act" }) {
+		t.Error("questions are asked of the same vectors twice")
 	}
 }
 

@@ -28,6 +28,7 @@ type fixture struct {
 	probe    string   // id of a coder with scores; empty: none
 	ids      []string // ids of tokenizers; code_0 of row r is r%4, code_1 is 0
 	extra    []shard.Scalar
+	same     map[tap.Site]tap.Site // of the plan
 }
 
 const rowsPerUnit = 600 // more than one row group
@@ -46,7 +47,7 @@ func (f fixture) schema() shard.Schema {
 func (f fixture) planOf() run.Plan {
 	s := f.schema()
 	return shardtest.Plan(run.Plan{Model: run.ModelRef{Name: "tiny", Arch: "PhiForCausalLM", Layers: 12}, Data: run.DataRef{Name: "truth's.jsonl", Rows: int64(f.units * rowsPerUnit)},
-		Sites: []tap.Site{tap.FC1, tap.Resid}, Layers: []int{0, 10}, Tokens: "last", Dtype: "auto", Scalars: s.Scalars, Vectors: s.Vectors}, f.units)
+		Sites: []tap.Site{tap.FC1, tap.Resid}, Layers: []int{0, 10}, Tokens: "last", Dtype: "auto", Scalars: s.Scalars, Vectors: s.Vectors, Same: f.same}, f.units)
 }
 
 // fill makes the values that fixture describes.

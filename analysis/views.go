@@ -70,7 +70,7 @@ func (db *DB) createActs(ctx context.Context) error {
 	}
 	var parts []string
 	for _, r := range db.runs {
-		parts = append(parts, db.selectFiles(r, r.actFiles(), added))
+		parts = append(parts, db.selectFiles(r, r.actFiles(), added, r.sameColumns()...))
 	}
 	if err := db.exec(ctx, "create view acts as "+strings.Join(parts, " union all by name ")); err != nil {
 		return fmt.Errorf("open runs: %w", err)
@@ -80,11 +80,32 @@ func (db *DB) createActs(ctx context.Context) error {
 		return err
 	}
 	for _, c := range columns {
-		if t, variant, ok := tap.ParseColumn(c.name); ok && strings.HasSuffix(c.kind, "[]") {
+		if t, variant, ok := tap.ParseColumn(c.name); ok && strings.HasSuffix(c.kind, "[]") && db.stores(c.name) {
 			db.vectors = append(db.vectors, vector{Name: c.name, Site: string(t.Site), Layer: t.Layer, Variant: variant})
 		}
 	}
 	return nil
+}
+
+// sameColumns are the second names of vectors that are stored once for several sites.
+func (r runDir) sameColumns() (columns []string) {
+	for _, v := range r.plan.Vectors {
+		t, variant, ok := tap.ParseColumn(v.Name)
+		if !ok {
+			continue
+		}
+		for _, site := range slices.SortedFunc(maps.Keys(r.plan.Same), tap.Site.Compare) {
+			if r.plan.Same[site] == t.Site {
+				columns = append(columns, ident(v.Name)+" as "+ident(tap.Tap{Site: site, Layer: t.Layer}.Column(variant)))
+			}
+		}
+	}
+	return columns
+}
+
+// stores says whether a column of acts lies in some run under this very name.
+func (db *DB) stores(name string) bool {
+	return slices.ContainsFunc(db.runs, func(r runDir) bool { return r.plan.Column(name) == name })
 }
 
 // createCodes makes one view per coder. Codes that cannot be read are noted and
@@ -187,13 +208,14 @@ func readFiles(files []string) string {
 }
 
 // selectFiles is a query over unit files, with the unit from the file's name
-// and, with several runs, the run.
-func (db *DB) selectFiles(r runDir, files []string, a added) string {
+// and, with several runs, the run; more columns may follow those of the files.
+func (db *DB) selectFiles(r runDir, files []string, a added, more ...string) string {
 	extra := fmt.Sprintf(`cast(regexp_extract(%s, 'unit-(\d+)\.parquet$', 1) as integer) as %s`, ident(fileColumn), ident(a.unit))
 	if len(db.runs) > 1 {
 		extra = quote(r.name) + " as " + ident(a.run) + ", " + extra
 	}
-	return fmt.Sprintf("select %s, * exclude (%s) from %s", extra, ident(fileColumn), readFiles(files))
+	columns := append([]string{extra, "* exclude (" + ident(fileColumn) + ")"}, more...)
+	return fmt.Sprintf("select %s from %s", strings.Join(columns, ", "), readFiles(files))
 }
 
 // column is a name and a SQL type.

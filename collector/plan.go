@@ -20,8 +20,10 @@ const batchTokens = 512
 
 // Ask is what a user wants collected.
 type Ask struct {
-	Sites     []tap.Site
+	Sites     []tap.Site // at each of Layers
 	Layers    []int
+	Taps      []tap.Tap // beside them
+	Loose     bool      // Sites are a whole list: what the model lacks is left out
 	Tokens    tap.Rule
 	Dtype     string // auto, f16 or f32
 	Template  string
@@ -50,12 +52,16 @@ func NewPlan(a Ask, m Model, in Prompts, dataName, inputKey string) (run.Plan, e
 	if err != nil {
 		return run.Plan{}, err
 	}
+	taps, same, err := a.taps(m)
+	if err != nil {
+		return run.Plan{}, err
+	}
 	p := run.Plan{
 		Format: run.PlanFormat,
 		Model: run.ModelRef{Name: info.Name, Arch: info.Arch, Digest: info.Digest, Layers: info.Layers, Hidden: info.Hidden, MaxPositions: info.MaxPositions,
 			Accept: info.Accept},
 		Data:  run.DataRef{Name: dataName, Digest: head.Digest, Rows: int64(len(prompts.tokens)), Input: inputKey, Corpus: a.Corpus},
-		Sites: a.Sites, Layers: a.Layers, Tokens: a.Tokens.String(), Dtype: a.Dtype,
+		Sites: sitesOf(taps), Layers: layersOf(taps), Same: same, Tokens: a.Tokens.String(), Dtype: a.Dtype,
 		Template: a.Template, Choices: a.Choices, MaxTokens: a.MaxTokens, Limit: int64(a.Limit), KeepText: a.KeepText, Offsets: a.Offsets,
 		Compute: cmp.Or(a.Compute, "f32"), Device: cmp.Or(a.Device, "cpu"), BatchTokens: batchTokens, UnitPrompts: a.UnitPrompts,
 	}
@@ -63,7 +69,7 @@ func NewPlan(a Ask, m Model, in Prompts, dataName, inputKey string) (run.Plan, e
 	if a.Dtype == "f32" {
 		dtype = shard.F32
 	}
-	for _, t := range tap.Cross(a.Sites, a.Layers) {
+	for _, t := range taps {
 		p.Vectors = append(p.Vectors, shard.Vector{Name: t.Column(""), Width: m.Width(t), Dtype: dtype})
 	}
 	own, err := ownScalars(head.Columns, a.KeepText)

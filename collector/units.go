@@ -17,7 +17,10 @@ import (
 // Model is what the collector needs of a language model.
 type Model interface {
 	Info() model.Info
+	// Width is the number of channels at a tap; 0 where the model has no such tap.
 	Width(t tap.Tap) int
+	// Same is the site that a site always has the vectors of, itself or an earlier one.
+	Same(site tap.Site) tap.Site
 	Forward(ctx context.Context, r model.Request) (logits [][]float32, err error)
 	Prefix(ctx context.Context, r model.Request) (*model.Prefix, error)
 }

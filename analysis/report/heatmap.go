@@ -103,10 +103,10 @@ func axesOf(probes []evaluate.Probe) (sites []string, layers []int) {
 
 // siteRank puts known sites in their canonical order before all others.
 func siteRank(site string) int {
-	if i := slices.Index(tap.Sites, tap.Site(site)); i >= 0 {
+	if i := slices.Index(tap.Every, tap.Site(site)); i >= 0 {
 		return i
 	}
-	return len(tap.Sites)
+	return len(tap.Every)
 }
 
 func interval(v, lo, hi evaluate.Value) string {

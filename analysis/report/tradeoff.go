@@ -141,7 +141,7 @@ func placesOf(coders []Coder) (out []place) {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b place) int {
-		return cmp.Or(cmp.Compare(a.layer, b.layer), cmp.Compare(slices.Index(tap.Sites, tap.Site(a.site)), slices.Index(tap.Sites, tap.Site(b.site))))
+		return cmp.Or(cmp.Compare(a.layer, b.layer), tap.Site(a.site).Compare(tap.Site(b.site)))
 	})
 	return out
 }

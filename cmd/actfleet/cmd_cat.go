@@ -55,6 +55,9 @@ func runCat(ctx context.Context, run string, o catOptions, out io.Writer) (err e
 	if f, ok := out.(*os.File); ok && o.format == "arrow" && term.IsTerminal(int(f.Fd())) {
 		return fmt.Errorf("%w: an Arrow stream is not for terminals; redirect it, or take --format csv or jsonl", errUsage)
 	}
+	for i, name := range o.columns {
+		o.columns[i] = plan.Column(name)
+	}
 	w := bufio.NewWriterSize(out, 1<<20)
 	defer func() { err = errors.Join(err, w.Flush()) }()
 	switch o.format {

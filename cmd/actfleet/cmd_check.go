@@ -207,14 +207,18 @@ func printParity(out io.Writer, r parity.Report, took time.Duration) error {
 	}
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprint(w, "layer")
-	for _, site := range tap.Sites {
+	cells, layers := map[tap.Tap]string{}, 0
+	for _, c := range r.Taps {
+		cells[tap.Tap{Site: c.Site, Layer: c.Layer}], layers = mark(c), max(layers, c.Layer+1)
+	}
+	for _, site := range tap.Every {
 		fmt.Fprintf(w, "\t%s", site)
 	}
-	for i, c := range r.Taps {
-		if i%len(tap.Sites) == 0 {
-			fmt.Fprintf(w, "\n%d", c.Layer)
+	for layer := range layers {
+		fmt.Fprintf(w, "\n%d", layer)
+		for _, site := range tap.Every {
+			fmt.Fprintf(w, "\t%s", cells[tap.Tap{Site: site, Layer: layer}])
 		}
-		fmt.Fprintf(w, "\t%s", mark(c))
 	}
 	fmt.Fprintf(w, "\nlogits\t%s\n", mark(r.Logits))
 	if err := w.Flush(); err != nil || !r.Equal {

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -58,7 +60,7 @@ is lost). SIGUSR1: pause, starting nothing new; SIGUSR2: resume.
 	f.StringVar(&o.model, "model", "", "directory with config.json, tokenizer.json and *.safetensors, a .gguf file, or ORG/NAME[@REVISION] on the hub")
 	f.StringSliceVar(&o.accept, "accept", nil, "unknown keys of config.json to ignore (see check --parity)")
 	f.StringVar(&o.out, "out", "", "the run: a directory all nodes share, or s3://bucket/prefix")
-	f.StringVar(&o.sites, "sites", "all", "sites to tap: Wqkv,out_proj,fc1,fc2,resid or all")
+	f.StringVar(&o.sites, "sites", "all", "sites to tap: all (Wqkv,out_proj,fc1,fc2,resid), every, or a list of sites, columns (z_12) and other programs' names of them (docs/sites.md)")
 	f.StringVar(&o.layers, "layers", "all", "layers: all, 0,5,10-20 or -1 (from the end)")
 	f.StringVar(&o.tokens, "tokens", "last", "token positions: last, all, every:N, pos:N; assistant, user, system (what a role says), not-special, mask:COLUMN, span:COLUMN")
 	f.BoolVar(&o.offsets, "offsets", false, "add columns start and end: the code points of the text that each token stands for")
@@ -177,7 +179,11 @@ func (j *job) load(dir string, p run.Plan) (collector.Model, error) {
 
 // prepare reads the data set and the model and makes the plan from the flags.
 func (j *job) prepare() error {
-	sites, err := tap.ParseSites(j.o.sites)
+	kind, err := model.Type(j.o.model)
+	if err != nil {
+		return err
+	}
+	choice, err := tap.ParseChoice(j.o.sites, kind)
 	if err != nil {
 		return fmt.Errorf("%w: --sites: %w", errUsage, err)
 	}
@@ -201,11 +207,25 @@ func (j *job) prepare() error {
 	if err != nil {
 		return err
 	}
-	ask := collector.Ask{Sites: sites, Layers: layers, Tokens: rule, Dtype: j.o.dtype, Template: j.o.data.opt.Template,
+	ask := collector.Ask{Sites: choice.Sites, Taps: choice.Taps, Loose: choice.Loose, Layers: layers, Tokens: rule, Dtype: j.o.dtype, Template: j.o.data.opt.Template,
 		Choices: j.o.choices, MaxTokens: j.o.maxTokens, Limit: j.o.data.opt.Limit, KeepText: j.o.keepText, Offsets: j.o.offsets, UnitPrompts: j.o.unitPrompts,
 		Compute: j.o.target.compute, Device: device, Corpus: in.corpus, Ring: j.o.ring.ring()}
 	j.node, err = node.NewJob(ask, m, in.prompts, in.spool, in.sum, j.o.data.name())
+	if err == nil {
+		j.notes = append(j.notes, append(choice.Notes, siteNotes(ask, m, j.node.Plan)...)...)
+	}
 	return err
+}
+
+// siteNotes say which sites of a whole list are left out, and which are stored under another's name.
+func siteNotes(ask collector.Ask, m collector.Model, p run.Plan) (notes []string) {
+	for _, site := range ask.Absent(m) {
+		notes = append(notes, fmt.Sprintf("%s is left out: %s (%s) has none at the layers asked for", site, p.Model.Name, p.Model.Arch))
+	}
+	for _, site := range slices.SortedFunc(maps.Keys(p.Same), tap.Site.Compare) {
+		notes = append(notes, fmt.Sprintf("%s is %s in this model: it is stored once, as %s, and SQL has both names", site, p.Same[site], p.Same[site]))
+	}
+	return notes
 }
 
 // collect lives as a node of the run's fleet until the run is whole.

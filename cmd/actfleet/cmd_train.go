@@ -80,7 +80,7 @@ func newTrainCoder(name, kind, what string) *cobra.Command {
 
 func (o *trainOptions) flags(f *pflag.FlagSet) {
 	f.Var((*pathList)(&o.from), "from", "runs to read")
-	f.StringVar(&o.sites, "sites", "", "site, or several: Wqkv,out_proj,fc1,fc2,resid or all")
+	f.StringVar(&o.sites, "sites", "", "site, or several: Wqkv,out_proj,fc1,fc2,resid …, all or every (docs/sites.md)")
 	f.StringVar(&o.sites, "site", "", "the same as --sites")
 	f.MarkHidden("site")
 	f.StringVar(&o.layers, "layers", "all", "layers: all, 0,5,10-20 or -1")
@@ -146,20 +146,23 @@ func (o *trainOptions) taps(runs []stream.Source) ([]tap.Tap, error) {
 	if o.sites == "" {
 		return nil, fmt.Errorf("%w: train needs --sites", errUsage)
 	}
-	sites, err := tap.ParseSites(o.sites)
+	plan := runs[0].Plan
+	choice, err := tap.ParseChoice(o.sites, plan.Model.Arch)
 	if err != nil {
 		return nil, fmt.Errorf("%w: --sites: %w", errUsage, err)
 	}
-	plan := runs[0].Plan
 	layers, err := tap.ParseLayers(o.layers, plan.Model.Layers)
 	if err != nil {
 		return nil, fmt.Errorf("%w: --layers: %w", errUsage, err)
 	}
 	var taps []tap.Tap
-	for _, t := range tap.Cross(sites, layers) {
-		if _, ok := plan.Schema().VectorIndex(t.Column("")); ok {
-			taps = append(taps, t)
-		} else if o.layers != "all" && o.sites != "all" {
+	for _, t := range choice.At(layers) {
+		stored := plan.Stored(t)
+		if _, ok := plan.Schema().VectorIndex(stored.Column("")); ok {
+			if !slices.Contains(taps, stored) {
+				taps = append(taps, stored)
+			}
+		} else if !choice.Loose && (o.layers != "all" || slices.Contains(choice.Taps, t)) {
 			return nil, fmt.Errorf("%s has no column %s", o.from[0], t.Column(""))
 		}
 	}
@@ -187,6 +190,11 @@ func (o *trainOptions) load(ctx context.Context, kind string) (cfg recipe.Recipe
 // job is a training of one tap with the flags that all trainings share.
 func (o *trainOptions) job(dir string, runs []stream.Source, t tap.Tap, cfg recipe.Recipe) trainer.Job {
 	host, _ := os.Hostname() // "" is as good a name
+	plan := runs[0].Plan
+	cfg.SAE.Target, cfg.SAE.Beside = plan.Column(cfg.SAE.Target), slices.Clone(cfg.SAE.Beside)
+	for i, name := range cfg.SAE.Beside {
+		cfg.SAE.Beside[i] = plan.Column(name)
+	}
 	return trainer.Job{Dir: dir, Runs: runs, Column: t.Column(""), Recipe: cfg,
 		Resume: o.resume, Fork: o.fork, Reader: o.reader, Program: version(), Host: host, Now: time.Now}
 }

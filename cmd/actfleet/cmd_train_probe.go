@@ -236,6 +236,7 @@ func defined(v evaluate.Value) string {
 // probe that did not converge, or that test rows do not tell about.
 func printGrid(out io.Writer, t evaluate.Table, kind string) error {
 	cells := map[tap.Tap]string{}
+	var sites []tap.Site
 	var layers []int
 	for _, p := range t.Probes {
 		if p.Kind != kind || p.Variant != "" {
@@ -246,18 +247,20 @@ func printGrid(out io.Writer, t evaluate.Table, kind string) error {
 			cell = defined(s.AUROC)
 		}
 		cells[tap.Tap{Site: tap.Site(p.Site), Layer: p.Layer}] = cell
-		layers = append(layers, p.Layer)
+		sites, layers = append(sites, tap.Site(p.Site)), append(layers, p.Layer)
 	}
 	slices.Sort(layers)
+	slices.SortFunc(sites, tap.Site.Compare)
+	sites = slices.Compact(sites)
 	fmt.Fprintf(out, "test AUROC of %s probes\n", kind)
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprint(w, "layer")
-	for _, site := range tap.Sites {
+	for _, site := range sites {
 		fmt.Fprintf(w, "\t%s", site)
 	}
 	for _, layer := range slices.Compact(layers) {
 		fmt.Fprintf(w, "\n%d", layer)
-		for _, site := range tap.Sites {
+		for _, site := range sites {
 			fmt.Fprintf(w, "\t%s", cells[tap.Tap{Site: site, Layer: layer}])
 		}
 	}

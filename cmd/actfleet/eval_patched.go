@@ -61,6 +61,9 @@ func (p *patched) at(dir string) (measure.PatchedModel, error) {
 		if !ok || variant != "" {
 			return nil, fmt.Errorf("%s reads column %q: only the base model's sites can be replaced with --model", dir, column)
 		}
+		if t.Site == tap.Final {
+			return nil, fmt.Errorf("%s reads column %q: what is read out with --model is resid, before the final norm", dir, column)
+		}
 		out.taps = append(out.taps, t)
 	}
 	return out, nil

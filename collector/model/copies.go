@@ -44,6 +44,9 @@ func (c *Copies) Info() Info { return c.models[0].Info() }
 // Width is the number of channels D at a tap; 0 where the model has no such tap.
 func (c *Copies) Width(t tap.Tap) int { return c.models[0].Width(t) }
 
+// Same is Model.Same.
+func (c *Copies) Same(site tap.Site) tap.Site { return c.models[0].Same(site) }
+
 // Forward is Model.Forward on one of the copies.
 func (c *Copies) Forward(ctx context.Context, r Request) ([][]float32, error) {
 	m := <-c.free

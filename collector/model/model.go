@@ -99,3 +99,9 @@ func (m *Model) Info() Info { return m.info }
 
 // Width is the number of channels D at a tap; 0 where the model has no such tap.
 func (m *Model) Width(t tap.Tap) int { return m.net.Width(t) }
+
+// Same is the site that a site always has the vectors of, the first of them in canonical order; most often itself.
+func (m *Model) Same(site tap.Site) tap.Site { return m.net.Same(site) }
+
+// Modules are what transformers calls the model's modules.
+func (m *Model) Modules() tap.Modules { return m.net.Modules() }

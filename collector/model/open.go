@@ -124,6 +124,20 @@ func readConfig(path string) ([]byte, error) {
 	return text, err
 }
 
+// Type is the model_type of the checkpoint at dir, of its language model where it has several; no weight is read.
+func Type(dir string) (string, error) {
+	c, err := open(dir)
+	if err != nil {
+		return "", err
+	}
+	defer c.weights.Close()
+	kind, err := arch.ModelType(c.text)
+	if err != nil {
+		return "", fmt.Errorf("load model %s: %w", c.dir, err)
+	}
+	return kind, nil
+}
+
 func (c *opened) identify() (Info, error) {
 	kind, err := arch.ModelType(c.text)
 	if err != nil {

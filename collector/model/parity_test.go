@@ -41,7 +41,7 @@ func everyTap(t *testing.T, m *model.Model) []tap.Tap {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tap.Cross(tap.Sites, layers)
+	return slices.DeleteFunc(tap.Cross(tap.Every, layers), func(t tap.Tap) bool { return m.Width(t) == 0 })
 }
 
 // Every tap and the last logits, one prompt at a time, against Hugging Face.
@@ -81,7 +81,7 @@ func compare(t *testing.T, m *model.Model, ref *modeltest.Reference, ids [][]int
 	taps := everyTap(t, m)
 	emit := func(i int, v model.View) error {
 		for b, p := range which {
-			want, width, err := ref.Activation(p, taps[i])
+			want, width, err := ref.Activation(p, tap.Tap{Site: m.Same(taps[i].Site), Layer: taps[i].Layer})
 			if err != nil {
 				return err
 			}
@@ -111,6 +111,49 @@ func compare(t *testing.T, m *model.Model, ref *modeltest.Reference, ids [][]int
 		if off > parity {
 			t.Errorf("prompt %d: the logits are off by %.2g of their RMS", p, off)
 		}
+	}
+}
+
+// Every block adds attn_out and mlp_out to the residual stream, and nothing else, in every family.
+func TestResidualStreamAddsUp(t *testing.T) {
+	for _, name := range fixtures {
+		t.Run(name, func(t *testing.T) {
+			m, ref := load(t, name)
+			taps, seen := everyTap(t, m), map[tap.Tap][]float32{}
+			emit := func(i int, v model.View) error { seen[taps[i]] = slices.Clone(v.Data); return nil }
+			if _, err := m.Forward(t.Context(), model.Request{IDs: ref.Prompts[3:4], Taps: taps, Emit: emit}); err != nil {
+				t.Fatal(err)
+			}
+			before := seen[tap.Tap{Site: tap.Embed}]
+			for l := range m.Info().Layers {
+				at := func(s tap.Site) []float32 { return seen[tap.Tap{Site: s, Layer: l}] }
+				if mid := at(tap.ResidMid); mid != nil {
+					addsUp(t, "resid_mid", l, mid, before, at(tap.AttnOut))
+				}
+				addsUp(t, "resid", l, at(tap.Resid), before, at(tap.AttnOut), at(tap.MLPOut))
+				for _, site := range tap.Every {
+					if first := m.Same(site); first != site && !slices.Equal(at(site), at(first)) {
+						t.Errorf("%s of layer %d is not %s", site, l, first)
+					}
+				}
+				before = at(tap.Resid)
+			}
+		})
+	}
+}
+
+func addsUp(t *testing.T, what string, layer int, got []float32, parts ...[]float32) {
+	t.Helper()
+	want := make([]float32, len(got))
+	for i := range want {
+		var sum float64
+		for _, p := range parts {
+			sum += float64(p[i])
+		}
+		want[i] = float32(sum)
+	}
+	if off := modeltest.MaxRelRMS(got, want); off > 1e-6 {
+		t.Errorf("%s of layer %d is off by %.2g of its RMS", what, layer, off)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // shared is how far a pass that goes on from a prefix may be from the whole pass, of each tensor's RMS.
-const shared = 1e-5
+const shared = 2e-5
 
 // Prompts that begin alike give the same taps and logits whether their beginning is computed once or with each, in
 // every family and wherever the beginning ends: before, in and after a window.

@@ -42,8 +42,16 @@ func TestReplace(t *testing.T) {
 		return logits, states
 	}
 	want, _ := run(last, nil)
-	for _, site := range tap.Sites {
+	for _, site := range tap.Every {
 		at := tap.Tap{Site: site, Layer: 1}
+		switch site {
+		case tap.Embed:
+			at.Layer = 0
+		case tap.Final:
+			at.Layer = last.Layer
+		case tap.ResidMid:
+			continue // Phi has none
+		}
 		same, states := run(at, func(v View) { copy(v.Data, slices.Clone(v.Data)) })
 		if !slices.Equal(same[0], want[0]) || !slices.Equal(same[1], want[1]) {
 			t.Errorf("%s: writing back the same values changes the logits", at.Column(""))
@@ -59,6 +67,38 @@ func TestReplace(t *testing.T) {
 	}
 	if zero, states := run(last, func(v View) { clear(v.Data) }); furthest(zero[0], want[0]) < 1e-3 || furthest(states, make([]float32, len(states))) != 0 {
 		t.Error("the last residual stream cannot be replaced")
+	}
+}
+
+// What attention reads can be replaced without a change of what the MLP beside it reads, and the other way round, though
+// they are one tensor; what both read together is the residual stream, and that is another.
+func TestReplaceTouchesNothingElse(t *testing.T) {
+	m, err := Load("../../examples/tiny-phi")
+	if err != nil {
+		t.Fatal(err)
+	}
+	taps := []tap.Tap{{Site: tap.AttnIn, Layer: 1}, {Site: tap.OutProj, Layer: 1}, {Site: tap.MLPIn, Layer: 1}, {Site: tap.FC2, Layer: 1}}
+	run := func(zeroed int) (seen [][]float32) {
+		seen = make([][]float32, len(taps))
+		r := Request{IDs: [][]int32{{5, 9, 300, 17}}, Taps: taps}
+		r.Emit = func(i int, v View) error { seen[i] = slices.Clone(v.Data); return nil }
+		r.Replace = func(i int, v View) error {
+			if i == zeroed {
+				clear(v.Data)
+			}
+			return nil
+		}
+		if _, err := m.Forward(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		return seen
+	}
+	want, attn, mlp := run(-1), run(0), run(2)
+	if slices.Equal(attn[1], want[1]) || !slices.Equal(attn[2], want[2]) || !slices.Equal(attn[3], want[3]) {
+		t.Error("replacing attn_in changes the MLP, or nothing")
+	}
+	if slices.Equal(mlp[3], want[3]) || !slices.Equal(mlp[1], want[1]) {
+		t.Error("replacing mlp_in changes attention, or nothing")
 	}
 }
 

@@ -1,17 +1,16 @@
 #!/usr/bin/env python3
-"""Makes tiny random checkpoints of every family but Phi, oddly configured, and what Hugging Face computes with them.
+"""Makes tiny random checkpoints of every family but Phi, oddly configured.
 
     pip install torch transformers safetensors
     python scripts/ref/families_ref.py collector/model/modeltest/testdata [NAME ...]
+    ACTFLEET_PYTHON=python go test ./collector/model/parity -run TestReferences[/NAME] -update
 
-Each folder OUT/NAME holds config.json and safetensors weights as such checkpoints are downloaded, and ref.safetensors,
-whose layout and rules are those of phi_ref.py: eager attention, fp32, one unpadded prompt at a time. fc1 is [gate|up]
-where there are two, Wqkv is [q|k|v] before rotary embedding and QK norm, out_proj and fc2 come before Gemma's post-norms.
+Each folder OUT/NAME holds config.json and safetensors weights as such checkpoints are downloaded; the second command adds
+ref.safetensors, what transformers computes with them: eager attention, fp32, one unpadded prompt at a time.
 phi-msft and mixformer have no class in transformers: their files are Hugging Face Phi weights under other names.
 """
 import json
 import os
-import random
 import shutil
 import sys
 import tempfile
@@ -21,9 +20,8 @@ import torch
 import transformers
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../collector/model/parity"))
-from huggingface import Taps, hf_phi  # noqa: E402, what actfleet check --parity runs
+from huggingface import hf_phi  # noqa: E402, what actfleet check --parity runs
 
-LENGTHS = (1, 2, 7, 17)
 LLAMA = dict(hidden_act="silu", bos_token_id=0, eos_token_id=0, attention_dropout=0.0, use_cache=True, rms_norm_eps=1e-5)
 GEMMA = dict(hidden_size=24, num_attention_heads=3, num_key_value_heads=1, head_dim=10, intermediate_size=40, vocab_size=53,
              max_position_embeddings=40, rms_norm_eps=1e-4, bos_token_id=0, eos_token_id=0)
@@ -152,40 +150,20 @@ def write_config(folder, config):
 
 
 def make(folder, name, config, seed):
-    """Writes the checkpoint, and returns it as transformers loads it in fp32."""
+    """Writes the checkpoint."""
     msft = name in ("phi-msft", "mixformer")
-    half = config.get("torch_dtype") == "bfloat16"
     os.makedirs(folder, exist_ok=True)
     with tempfile.TemporaryDirectory() as hf:
         write_config(hf, hf_phi(config) if msft else config)
         model = transformers.AutoModelForCausalLM.from_config(transformers.AutoConfig.from_pretrained(hf))
         fill(model, seed, gemma=name.startswith("gemma"))
-        if half:
+        if config.get("torch_dtype") == "bfloat16":
             model = model.to(torch.bfloat16)
         with tempfile.TemporaryDirectory() as saved:
             model.save_pretrained(saved)
             weights = safetensors.torch.load_file(f"{saved}/model.safetensors")
         write_config(folder, config)
         save(folder, as_downloaded(name, dict(weights), config), 2 if name == "llama-3" else 1)
-        if not msft:
-            return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
-        safetensors.torch.save_file(weights, f"{hf}/model.safetensors", {"format": "pt"})
-        return transformers.AutoModelForCausalLM.from_pretrained(hf, dtype=torch.float32, attn_implementation="eager").eval()
-
-
-def reference(folder, model, seed):
-    taps, rng, out = Taps(model), random.Random(seed), {}
-    for p, length in enumerate(LENGTHS):
-        ids = [rng.randrange(model.config.vocab_size) for _ in range(length)]
-        with torch.no_grad():
-            logits = model(input_ids=torch.tensor([ids]), use_cache=False).logits
-        out[f"p{p}/ids"] = torch.tensor(ids, dtype=torch.int32)
-        out[f"p{p}/logits"] = logits[0, -1].float().clone()
-        out.update({f"p{p}/{name}": t for name, t in taps.columns().items()})
-    for name, t in out.items():
-        assert t.dtype == torch.int32 or torch.isfinite(t).all(), name
-    made_by = f"transformers {transformers.__version__}, torch {torch.__version__.split('+')[0]}, seed {seed}"
-    safetensors.torch.save_file(out, f"{folder}/ref.safetensors", {"made_by": made_by})
 
 
 def main(out, *names):
@@ -195,7 +173,7 @@ def main(out, *names):
             continue
         folder = f"{out}/{name}"
         shutil.rmtree(folder, ignore_errors=True)
-        reference(folder, make(folder, name, config, seed), seed)
+        make(folder, name, config, seed)
         print(name, sum(os.path.getsize(f"{folder}/{f}") for f in os.listdir(folder)), "bytes")
 
 

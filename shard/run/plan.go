@@ -39,9 +39,12 @@ type Plan struct {
 	BatchTokens int            `json:"batch_tokens"`      // token budget of one forward pass
 	Scalars     []shard.Scalar `json:"scalars"`           // all scalar columns, BaseScalars first
 	Vectors     []shard.Vector `json:"vectors"`
-	UnitPrompts int            `json:"unit_prompts,omitempty"` // asked for in each unit; 0: by what they cost
-	Units       []int64        `json:"units"`                  // boundaries: unit u is the data rows [Units[u], Units[u+1])
-	Ring        *Ring          `json:"ring,omitempty"`
+	// Same are sites that were asked for and hold what another one holds, under which they are stored: attn_out is out_proj
+	// where no norm stands behind it.
+	Same        map[tap.Site]tap.Site `json:"same,omitempty"`
+	UnitPrompts int                   `json:"unit_prompts,omitempty"` // asked for in each unit; 0: by what they cost
+	Units       []int64               `json:"units"`                  // boundaries: unit u is the data rows [Units[u], Units[u+1])
+	Ring        *Ring                 `json:"ring,omitempty"`
 }
 
 // ModelRef names the language model.
@@ -116,6 +119,23 @@ func (p Plan) ID() string {
 // Schema is the columns of the plan's shards.
 func (p Plan) Schema() shard.Schema { return shard.Schema{Scalars: p.Scalars, Vectors: p.Vectors} }
 
+// Stored is the tap under which a tap's vectors are stored: itself, unless its site is the same as another.
+func (p Plan) Stored(t tap.Tap) tap.Tap {
+	if site, ok := p.Same[t.Site]; ok {
+		t.Site = site
+	}
+	return t
+}
+
+// Column is the name of the column that holds what name says; name itself, unless its site is the same as another.
+func (p Plan) Column(name string) string {
+	t, variant, ok := tap.ParseColumn(name)
+	if !ok {
+		return name
+	}
+	return p.Stored(t).Column(variant)
+}
+
 // NumUnits is the number of shards of the complete run.
 func (p Plan) NumUnits() int { return max(len(p.Units)-1, 0) }
 
@@ -151,7 +171,7 @@ func (p Plan) Validate() error {
 	if _, err := tap.ParseRule(p.Tokens); err != nil {
 		return fmt.Errorf("plan: %w", err)
 	}
-	return errors.Join(p.checkCounts(), p.checkLayers(), p.checkUnits(), p.Ring.check())
+	return errors.Join(p.checkCounts(), p.checkLayers(), p.checkSame(), p.checkUnits(), p.Ring.check())
 }
 
 // maxCount bounds every number of a plan but rows: twice as much overflows nothing that is counted with it.
@@ -171,6 +191,15 @@ func (p Plan) checkLayers() error {
 	for i, l := range p.Layers {
 		if l < 0 || l >= p.Model.Layers && p.Model.Layers > 0 || i > 0 && l <= p.Layers[i-1] {
 			return fmt.Errorf("plan: layers are %d of a model with %d, want ascending ones from 0", p.Layers, p.Model.Layers)
+		}
+	}
+	return nil
+}
+
+func (p Plan) checkSame() error {
+	for site, stored := range p.Same {
+		if !slices.Contains(tap.Every, site) || !slices.Contains(tap.Every, stored) || p.Same[stored] != "" {
+			return fmt.Errorf("plan: same: %q is %q, want two sites, of which the second is stored", site, stored)
 		}
 	}
 	return nil

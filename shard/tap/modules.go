@@ -12,9 +12,11 @@ type Modules struct {
 
 	AttnNorm, MLPNorm string // norms before attention and before the MLP
 	PostAttn, PostMLP string // norms of their outputs, before these are added
+	Scaled            bool   // outputs are multiplied by a factor, outside of any module, before they are added
 
 	Q, K, V      string
 	QKV          string // one projection for the three
+	Grouped      bool   // QKV gives one key head after the other: its queries, the key, the value
 	QNorm, KNorm string // norms of queries and keys
 	Out          string // the attention's output projection
 
@@ -53,7 +55,7 @@ var families = map[string]Modules{
 	"phi-msft": {Embed: "transformer.embd.wte", Norm: "lm_head.ln", Head: "lm_head.linear", Block: "transformer.h.%d",
 		AttnNorm: "ln", QKV: "mixer.Wqkv", Out: "mixer.out_proj", FC1: "mlp.fc1", FC2: "mlp.fc2"},
 	"gpt_neox": {Embed: "gpt_neox.embed_in", Norm: "gpt_neox.final_layer_norm", Head: "embed_out", Block: "gpt_neox.layers.%d",
-		AttnNorm: "input_layernorm", MLPNorm: "post_attention_layernorm", QKV: "attention.query_key_value", Out: "attention.dense",
+		AttnNorm: "input_layernorm", MLPNorm: "post_attention_layernorm", QKV: "attention.query_key_value", Grouped: true, Out: "attention.dense",
 		FC1: "mlp.dense_h_to_4h", FC2: "mlp.dense_4h_to_h"},
 	"gpt2": {Embed: "transformer.wte", Positions: "transformer.wpe", Norm: "transformer.ln_f", Head: "lm_head", Block: "transformer.h.%d",
 		AttnNorm: "ln_1", MLPNorm: "ln_2", QKV: "attn.c_attn", Out: "attn.c_proj", FC1: "mlp.c_fc", FC2: "mlp.c_proj"},

@@ -1,7 +1,6 @@
 package tap
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -101,26 +100,9 @@ func parseLayer(s string) (int, bool) {
 	return n, true
 }
 
-// ParseSites reads "all" or a comma list of sites and returns them in canonical
-// order, each once.
-func ParseSites(s string) ([]Site, error) {
-	if strings.TrimSpace(s) == "all" {
-		return slices.Clone(Sites), nil
-	}
-	var want []Site
-	for _, item := range strings.Split(s, ",") {
-		site := Site(strings.TrimSpace(item))
-		if !slices.Contains(Sites, site) {
-			return nil, fmt.Errorf("site %q: unknown, the sites are %s or all", site, siteList())
-		}
-		want = append(want, site)
-	}
-	return canonical(want), nil
-}
-
-func siteList() string {
-	names := make([]string, len(Sites))
-	for i, s := range Sites {
+func list(sites []Site) string {
+	names := make([]string, len(sites))
+	for i, s := range sites {
 		names[i] = string(s)
 	}
 	return strings.Join(names, ", ")

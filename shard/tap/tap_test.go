@@ -43,7 +43,7 @@ func TestParseColumnRefuses(t *testing.T) {
 
 func TestColumnRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		tp := Tap{rapid.SampledFrom(Sites).Draw(t, "site"), rapid.IntRange(0, 999999).Draw(t, "layer")}
+		tp := Tap{rapid.SampledFrom(Every).Draw(t, "site"), rapid.IntRange(0, 999999).Draw(t, "layer")}
 		variant := rapid.String().Draw(t, "variant")
 		got, v, ok := ParseColumn(tp.Column(variant))
 		if !ok || got != tp || v != variant {
@@ -54,36 +54,136 @@ func TestColumnRoundTrip(t *testing.T) {
 
 func TestParseColumnIsExact(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		name := rapid.StringMatching(`(fc1|Wqkv|resid|x)?_?[0-9]{0,3}_{0,3}[a-z]{0,3}`).Draw(t, "name")
+		name := rapid.StringMatching(`(fc1|Wqkv|resid|resid_mid|z|x)?_?[0-9]{0,3}_{0,3}[a-z]{0,3}`).Draw(t, "name")
 		if tp, v, ok := ParseColumn(name); ok && tp.Column(v) != name {
 			t.Fatalf("ParseColumn(%q) accepted, but Column gives %q", name, tp.Column(v))
 		}
 	})
 }
 
-func TestParseSites(t *testing.T) {
+func TestParseChoice(t *testing.T) {
 	for s, want := range map[string][]Site{
 		"all":                 Sites,
+		"every":               Every,
 		"resid,fc1":           {FC1, Resid},
 		" fc2 , out_proj,fc2": {OutProj, FC2},
+		"hook_z,mlp.hook_in":  {Z, MLPIn},
+		"final_norm,mlp_act":  {Act, Final},
+		"model.norm":          {Final},
 	} {
-		got, err := ParseSites(s)
-		if err != nil || !slices.Equal(got, want) {
-			t.Errorf("ParseSites(%q) = %v, %v, want %v", s, got, err, want)
+		got, err := ParseChoice(s, "llama")
+		if err != nil || !slices.Equal(got.Sites, want) || got.Loose != (s == "all" || s == "every") || len(got.Taps) > 0 {
+			t.Errorf("ParseChoice(%q) = %+v, %v, want %v", s, got, err, want)
 		}
 	}
-	for _, s := range []string{"", "fc3", "fc1,", "all,fc1", "wqkv"} {
-		if _, err := ParseSites(s); err == nil || !strings.Contains(err.Error(), "out_proj") {
-			t.Errorf("ParseSites(%q): %v, want an error listing the sites", s, err)
+	for _, s := range []string{"", "fc3", "fc1,", "all,fc1", "wqkv", "hook_in", "hook_out"} {
+		if _, err := ParseChoice(s, "llama"); err == nil || !strings.Contains(err.Error(), "out_proj") {
+			t.Errorf("ParseChoice(%q): %v, want an error listing the sites", s, err)
 		}
 	}
 }
 
-func TestParseSitesAllIsACopy(t *testing.T) {
-	got, _ := ParseSites("all")
-	got[0] = "changed"
+// A name of another program is the tap of the same vectors, or refused where its vectors are others.
+func TestAliases(t *testing.T) {
+	for _, c := range []struct{ modelType, name, want string }{
+		{"", "fc1_12", "fc1_12"},
+		{"", "resid_post.12", "resid_12"},
+		{"", "mlp_in.3", "mlp_in_3"},
+		{"", "attn_out_post.3", "attn_out_3"},
+		{"", "attn_out.3", ""},
+		{"", "resid_pre.0", "embed_0"},
+		{"", "resid_pre.4", "resid_3"},
+		{"", "blocks.12.hook_resid_post", "resid_12"},
+		{"", "blocks.12.hook_resid_pre", "resid_11"},
+		{"", "blocks.3.attn.hook_z", "z_3"},
+		{"", "blocks.3.hook_mlp_in", "resid_mid_3"},
+		{"", "blocks.3.mlp.hook_in", "mlp_in_3"},
+		{"", "blocks.3.hook_mlp_out", "mlp_out_3"},
+		{"", "blocks.3.mlp.hook_out", "fc2_3"},
+		{"", "blocks.3.ln2.hook_normalized", ""},
+		{"", "hook_embed", ""},
+		{"", "hook_resid_pre", ""},
+		{"", "blocks.3.hook_nothing", ""},
+		{"", "model.layers.12.mlp.down_proj", ""},
+		{"llama", "model.layers.12.mlp.down_proj", "fc2_12"},
+		{"llama", "model.layers.12.mlp.down_proj.output", "fc2_12"},
+		{"llama", "model.layers[12].mlp.down_proj.input", "act_12"},
+		{"llama", "model.layers.12.mlp", "fc2_12"},
+		{"llama", "model.layers.12.mlp.input", "mlp_in_12"},
+		{"llama", "model.layers.12.mlp.gate_proj.input", "mlp_in_12"},
+		{"llama", "model.layers.12.mlp.gate_proj", ""}, // fc1 is both
+		{"llama", "model.layers.12.self_attn", "out_proj_12"},
+		{"llama", "model.layers.12.self_attn.o_proj.input", "z_12"},
+		{"llama", "model.layers.12.input_layernorm", "attn_in_12"},
+		{"llama", "model.layers.12.post_attention_layernorm", "mlp_in_12"},
+		{"llama", "model.layers.12.post_attention_layernorm.input", "resid_mid_12"},
+		{"gemma2", "model.layers.12.post_attention_layernorm", "attn_out_12"},
+		{"gemma2", "model.layers.12.pre_feedforward_layernorm", "mlp_in_12"},
+		{"gemma2", "model.layers.12.post_feedforward_layernorm", "mlp_out_12"},
+		{"llama", "model.layers.12", "resid_12"},
+		{"llama", "model.layers.12.input", "resid_11"},
+		{"llama", "model.layers.0.input", "embed_0"},
+		{"gpt2", "transformer.h.1.attn.c_attn", "Wqkv_1"},
+		{"gpt2", "model.layers.1.mlp", ""},
+		{"gpt_neox", "gpt_neox.layers.1.attention.query_key_value", ""}, // in another order
+		{"phi", "model.layers.2.input_layernorm", "attn_in_2"},
+		{"phi", "model.layers.2.mlp.fc1.input", "mlp_in_2"},
+		{"llama", "model.layers.01.mlp", ""},
+		{"llama", "model.layers..mlp", ""},
+		{"llama", "model.layers.9999999.mlp", ""},
+	} {
+		got, err := ParseChoice(c.name, c.modelType)
+		var column string
+		if len(got.Taps) == 1 && len(got.Sites) == 0 {
+			column = got.Taps[0].Column("")
+		}
+		if column != c.want || (err == nil) != (c.want != "") || err == nil && (c.name != c.want) != (len(got.Notes) == 1) {
+			t.Errorf("%s %s: %+v, %v, want %q", c.modelType, c.name, got, err, c.want)
+		}
+	}
+}
+
+// Whatever place a tap has in a model leads back to it, or to a tap of the same vectors.
+func TestPlacesLeadBack(t *testing.T) {
+	same := map[Site][]Site{AttnOut: {OutProj}, MLPOut: {FC2}, MLPIn: {AttnIn}}
+	for kind, m := range families {
+		for _, site := range Every {
+			for _, p := range m.Places(Tap{site, 0}) {
+				if len(p.Modules) > 1 || p.Grouped {
+					continue
+				}
+				name := p.Modules[0]
+				if p.Input {
+					name += ".input"
+				}
+				got, err := ParseChoice(name, kind)
+				for _, tp := range got.Taps {
+					got.Sites = append(got.Sites, tp.Site)
+				}
+				if err != nil || len(got.Sites) != 1 || got.Sites[0] != site && !slices.Contains(same[site], got.Sites[0]) {
+					t.Errorf("%s: %s is %v (%v), want %s", kind, name, got.Sites, err, site)
+				}
+			}
+		}
+	}
+}
+
+func TestChoiceAt(t *testing.T) {
+	c, err := ParseChoice("resid,blocks.3.hook_z,fc1_1,fc1", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Tap{{FC1, 0}, {Resid, 0}, {FC1, 1}, {Resid, 1}, {Z, 3}}
+	if got := c.At([]int{0, 1}); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+func TestParseChoiceGivesACopy(t *testing.T) {
+	got, _ := ParseChoice("all", "")
+	got.Sites[0] = "changed"
 	if Sites[0] != Wqkv {
-		t.Fatal("ParseSites(all) gave away the list itself")
+		t.Fatal("ParseChoice(all) gave away the list itself")
 	}
 }
 

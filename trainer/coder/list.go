@@ -41,5 +41,5 @@ func List(dir string) ([]string, error) {
 func byTap(a, b string) int {
 	s, _, _ := tap.ParseColumn(filepath.Base(a))
 	t, _, _ := tap.ParseColumn(filepath.Base(b))
-	return cmp.Or(cmp.Compare(s.Layer, t.Layer), cmp.Compare(slices.Index(tap.Sites, s.Site), slices.Index(tap.Sites, t.Site)), cmp.Compare(a, b))
+	return cmp.Or(cmp.Compare(s.Layer, t.Layer), s.Site.Compare(t.Site), cmp.Compare(a, b))
 }

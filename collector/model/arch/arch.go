@@ -29,6 +29,11 @@ type Network interface {
 	Shape() Shape
 	// Width is the number of channels at a tap; 0 where the network has no such tap.
 	Width(t tap.Tap) int
+	// Same is the site that a site always has the vectors of, the first of them in canonical order: itself, unless what a
+	// part gives is added as it is, or read as it is.
+	Same(site tap.Site) tap.Site
+	// Modules are what transformers calls the network's modules.
+	Modules() tap.Modules
 	// Embed maps token ids [B, T] (int64), which stand at positions before, before+1 and so on, to the
 	// first hidden states [B, T, Hidden]: the site embed.
 	Embed(s *torch.Scope, ids *torch.Tensor, before int) *torch.Tensor

@@ -37,7 +37,6 @@ type attentionDesign struct {
 	scores           layer.Scores
 	rotary           *layer.Rotary // nil: queries and keys do not turn
 	qkvBias, outBias bool
-	grouped          bool // names.QKV lies key head by key head (layer.Linear.Ungrouped)
 	qkNorm           qkNorm
 }
 

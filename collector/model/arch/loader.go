@@ -29,7 +29,7 @@ func (l *loader) attention(d attentionDesign) attention {
 	} else {
 		a.qkv = l.linear(l.shape.Hidden, []string{n.Q, n.K, n.V}, []int{h.QueryWidth(), h.KeyWidth(), h.KeyWidth()}, d.qkvBias)
 	}
-	if d.grouped && l.err == nil {
+	if n.Grouped && l.err == nil {
 		a.qkv = a.qkv.Ungrouped(l.s, h)
 	}
 	a.out = l.linear(h.QueryWidth(), []string{n.Out}, []int{l.shape.Hidden}, d.outBias)

@@ -65,7 +65,7 @@ func designNeoX(text Config, _ func(string) bool) (design, error) {
 	}
 	width := c.Hidden / c.Heads
 	b := blockDesign{mlp: mlpDesign{inner: c.Inner}, attention: attentionDesign{heads: layer.Heads{Query: c.Heads, KeyValue: c.Heads, Width: width},
-		grouped: true, scores: layer.Scores{Scale: 1 / math.Sqrt(float64(width))}}}
+		scores: layer.Scores{Scale: 1 / math.Sqrt(float64(width))}}}
 	if b.mlp.act, err = activation(c.Act); err != nil {
 		return design{}, err
 	}

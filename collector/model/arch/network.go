@@ -71,6 +71,23 @@ func (n *network) Width(t tap.Tap) int {
 	return n.shape.Hidden
 }
 
+func (n *network) Same(site tap.Site) tap.Site {
+	plain := n.residualScale == 0
+	switch {
+	case site == tap.AttnOut && plain && n.names.PostAttn == "":
+		return tap.OutProj
+	case site == tap.MLPOut && plain && n.names.PostMLP == "":
+		return tap.FC2
+	case site == tap.MLPIn && n.names.MLPNorm == "" && n.parallel:
+		return tap.AttnIn
+	case site == tap.MLPIn && n.names.MLPNorm == "":
+		return tap.ResidMid
+	}
+	return site
+}
+
+func (n *network) Modules() tap.Modules { return n.names }
+
 func (n *network) Embed(s *torch.Scope, ids *torch.Tensor, before int) *torch.Tensor {
 	x := s.Embedding(n.embed, ids)
 	if n.embedScale != 0 {

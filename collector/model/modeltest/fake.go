@@ -34,6 +34,9 @@ func (f *Fake) Info() model.Info {
 // Width is 3 × Hidden at Wqkv, 4 × Hidden at fc1 and act, and Hidden elsewhere. There is no resid_mid, as in a block that
 // computes attention and MLP side by side; embed and final are those of the first and the last layer.
 func (f *Fake) Width(t tap.Tap) int {
+	if t.Layer < 0 || t.Layer >= f.Shape.Layers {
+		return 0
+	}
 	switch t.Site {
 	case tap.Wqkv:
 		return 3 * f.Shape.Hidden
@@ -46,9 +49,18 @@ func (f *Fake) Width(t tap.Tap) int {
 	return f.Shape.Hidden
 }
 
+// Same is out_proj for attn_out, fc2 for mlp_out and attn_in for mlp_in.
+func (f *Fake) Same(site tap.Site) tap.Site {
+	if first, ok := map[tap.Site]tap.Site{tap.AttnOut: tap.OutProj, tap.MLPOut: tap.FC2, tap.MLPIn: tap.AttnIn}[site]; ok {
+		return first
+	}
+	return site
+}
+
 // Value is the fake's activation at a tap: a number that fp16 holds exactly, different for neighbours
 // in token, position, layer, site and channel.
 func Value(t tap.Tap, id int32, pos, channel int) float32 {
+	t.Site = (*Fake)(nil).Same(t.Site)
 	site := 0
 	for i, s := range append(slices.Clone(tap.Sites), tap.Every...) {
 		if s == t.Site {

@@ -3,9 +3,9 @@
 
     python huggingface.py ASK.json OUT
 
-ASK is {"model": directory, "gguf": a file in it or "", "prompts": [[id, ...], ...]}. Prompt i becomes
+ASK is {"model": directory, "gguf": a file in it or "", "prompts": [[id, ...], ...], "places": see Taps}. Prompt i becomes
 OUT/p<i>.safetensors with {site}_{layer} [T, D] for every tap and logits [V] after the last token, in float32;
-OUT/peer.json says what computed it. scripts/ref makes the committed references with the same hooks.
+OUT/peer.json says what computed it. The committed references are made with it too.
 """
 import json
 import os
@@ -22,42 +22,49 @@ except ImportError as e:
 
 
 class Taps:
-    """Forward hooks on every tap; columns are what they saw, by column name."""
+    """Forward hooks on every place of every tap; columns are what they saw, by column name.
 
-    def __init__(self, model):
-        self.seen = {}
-        kind, heads = model.config.model_type, model.config.num_attention_heads
-        if kind == "gpt_neox":
-            for i, b in enumerate(model.gpt_neox.layers):
-                self.block(i, b, [b.attention.query_key_value], b.attention.dense, [b.mlp.dense_h_to_4h], b.mlp.dense_4h_to_h, heads)
-        elif kind == "gpt2":
-            for i, b in enumerate(model.transformer.h):
-                self.block(i, b, [b.attn.c_attn], b.attn.c_proj, [b.mlp.c_fc], b.mlp.c_proj)
-        elif kind == "phi":
-            for i, b in enumerate(model.model.layers):
-                a = b.self_attn
-                self.block(i, b, [a.q_proj, a.k_proj, a.v_proj], a.dense, [b.mlp.fc1], b.mlp.fc2)
-        else:
-            for i, b in enumerate(model.model.layers):
-                a = b.self_attn
-                self.block(i, b, [a.q_proj, a.k_proj, a.v_proj], a.o_proj, [b.mlp.gate_proj, b.mlp.up_proj], b.mlp.down_proj)
+    places are {column: [{"modules": [name, ...], "input": bool, "grouped": bool}, ...]}: what the modules give side by
+    side, or what one reads. All places of a column hold the same vectors, which is checked.
+    """
 
-    def block(self, i, block, qkv, out, fc1, fc2, heads_outside=0):
-        for name, modules in (("Wqkv", qkv), ("out_proj", [out]), ("fc1", fc1), ("fc2", [fc2]), ("resid", [block])):
-            for part, module in enumerate(modules):
-                self.watch(module, f"{name}_{i}", part, heads_outside if name == "Wqkv" else 0)
+    def __init__(self, model, places):
+        self.seen, c = {}, model.config
+        self.heads = getattr(c, "num_kv_heads", None) or getattr(c, "num_key_value_heads", None) or c.num_attention_heads
+        self.group = c.num_attention_heads // self.heads
+        self.factor = getattr(c, "residual_multiplier", 1)     # Granite multiplies outside of any module
+        for column, all_places in places.items():
+            for i, place in enumerate(all_places):
+                for part, name in enumerate(place["modules"]):
+                    self.watch(model.get_submodule(name), (column, i, part), place)
 
-    def watch(self, module, name, part, heads_outside):
-        def hook(_module, _args, out):
-            out = out[0] if isinstance(out, tuple) else out     # a block gave a tuple in old versions
+    def watch(self, module, key, place):
+        def keep(out):
+            out = out[0] if isinstance(out, tuple) else out     # attention gives a tuple, in old versions blocks do
             out = out.detach()[0].float()
-            if heads_outside:                                   # NeoX: [head, q|k|v, channel]
-                out = out.unflatten(-1, (heads_outside, 3, -1)).transpose(-2, -3).flatten(-3)
-            self.seen.setdefault(name, {})[part] = out.clone()
-        module.register_forward_hook(hook)
+            if place.get("grouped"):
+                out = self.ungrouped(out)
+            if key[0].startswith(("attn_out_", "mlp_out_")):
+                out = out * self.factor
+            self.seen[key] = out.clone()
+        if place.get("input"):
+            module.register_forward_pre_hook(lambda _m, args, kwargs: keep(args[0] if args else kwargs["hidden_states"]), with_kwargs=True)
+        else:
+            module.register_forward_hook(lambda _m, _args, out: keep(out))
+
+    def ungrouped(self, x):
+        """[key head: queries, key, value] as [q|k|v]."""
+        cut = x.unflatten(-1, (self.heads, self.group + 2, -1))
+        return torch.cat([cut[:, :, :-2].flatten(1), cut[:, :, -2].flatten(1), cut[:, :, -1].flatten(1)], dim=-1)
 
     def columns(self):
-        return {name: torch.cat([t for _, t in sorted(parts.items())], dim=-1).contiguous() for name, parts in self.seen.items()}
+        found = {}
+        for column, i in sorted({key[:2] for key in self.seen}):
+            parts = [t for key, t in sorted(self.seen.items()) if key[:2] == (column, i)]
+            whole = torch.cat(parts, dim=-1).contiguous()
+            if not torch.equal(found.setdefault(column, whole), whole):
+                sys.exit(f"transformers has other vectors at place {i} of {column} than at its first")
+        return found
 
 
 def hf_phi(c):
@@ -131,8 +138,9 @@ def main(ask, out):
         except ImportError:
             sys.exit("missing: gguf")
     transformers.utils.logging.set_verbosity_error()
+    torch.set_num_threads(ask.get("threads") or torch.get_num_threads())
     model = load(ask["model"], ask["gguf"]).eval()
-    taps = Taps(model)
+    taps = Taps(model, ask["places"])
     for p, ids in enumerate(ask["prompts"]):
         with torch.no_grad():
             logits = model(input_ids=torch.tensor([ids]), use_cache=False).logits

@@ -29,7 +29,8 @@ func Run(ctx context.Context, m *model.Model, checkpoint, python string, prompts
 	for _, ids := range prompts {
 		r.Tokens += len(ids)
 	}
-	if r.Peer, err = reference(ctx, python, checkpoint, prompts, dir); err != nil {
+	taps := tapsOf(m)
+	if r.Peer, err = reference(ctx, python, checkpoint, ask{Prompts: prompts, Places: placesOf(m, taps)}, dir); err != nil {
 		return r, err
 	}
 	c, err := open(dir, prompts)
@@ -37,11 +38,23 @@ func Run(ctx context.Context, m *model.Model, checkpoint, python string, prompts
 		return r, err
 	}
 	defer c.close()
-	if err := c.compare(ctx, m, &r); err != nil {
+	if err := c.compare(ctx, m, taps, &r); err != nil {
 		return r, err
 	}
 	r.Equal = r.Worst().Error <= Tolerance
 	return r, nil
+}
+
+// tapsOf are all taps that a model has.
+func tapsOf(m *model.Model) (taps []tap.Tap) {
+	for layer := range m.Info().Layers {
+		for _, site := range tap.Every {
+			if t := (tap.Tap{Site: site, Layer: layer}); m.Width(t) > 0 {
+				taps = append(taps, t)
+			}
+		}
+	}
+	return taps
 }
 
 // comparison is a batch of prompts beside the reference's file of each.
@@ -69,12 +82,7 @@ func (c *comparison) close() {
 	}
 }
 
-func (c *comparison) compare(ctx context.Context, m *model.Model, r *Report) error {
-	layers, err := tap.ParseLayers("all", m.Info().Layers)
-	if err != nil {
-		return err
-	}
-	taps := tap.Cross(tap.Sites, layers)
+func (c *comparison) compare(ctx context.Context, m *model.Model, taps []tap.Tap, r *Report) error {
 	r.Taps = make([]Cell, len(taps))
 	for i, t := range taps {
 		r.Taps[i] = Cell{Site: t.Site, Layer: t.Layer}

@@ -86,7 +86,7 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !r.Equal || len(r.Taps) != 5*m.Info().Layers || r.Peer.Class != "Recorded" || r.Tokens != 27 || r.Worst().Error == 0 || r.Worst().Error > 1e-5 {
+	if !r.Equal || len(r.Taps) != 12*m.Info().Layers+2 || r.Peer.Class != "Recorded" || r.Tokens != 27 || r.Worst().Error == 0 || r.Worst().Error > 1e-5 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -117,7 +117,7 @@ func TestRunFails(t *testing.T) {
 		{"killed", `kill -9 $$`, "out of memory", ErrPeer},
 		{"writes nothing", `exit 0`, "peer.json", os.ErrNotExist},
 		{"a prompt is missing", `cp ` + from + `/* "$3"; rm "$3"/p1.safetensors`, "p1.safetensors", ErrPeer},
-		{"other shapes", `cp ` + from + `/* "$3"; cp "$3"/p1.safetensors "$3"/p2.safetensors`, "Wqkv_0 of prompt 2 has shape [2 50], ours [7 50]", ErrPeer},
+		{"other shapes", `cp ` + from + `/* "$3"; cp "$3"/p1.safetensors "$3"/p2.safetensors`, "embed_0 of prompt 2 has shape [2 24], ours [7 24]", ErrPeer},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Run(t.Context(), m, dir, peer(t, c.shell), prompts)

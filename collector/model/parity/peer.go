@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"actfleet/collector/model"
+	"actfleet/shard/tap"
 )
 
 // ErrPeer says that the reference could not be computed.
@@ -35,6 +36,10 @@ type ask struct {
 	Model   string    `json:"model"` // a directory
 	GGUF    string    `json:"gguf"`  // a file in it, or ""
 	Prompts [][]int32 `json:"prompts"`
+	// Places are where each tap is, by column name.
+	Places map[string][]tap.Place `json:"places"`
+	// Threads of its own; 0: as it likes.
+	Threads int `json:"threads"`
 }
 
 // Interpreter finds the Python of a virtual environment, which may be given by its directory.
@@ -50,9 +55,25 @@ func Interpreter(venv string) (string, error) {
 	return filepath.Abs(path)
 }
 
-// reference has the peer run the prompts; its files are then in dir.
-func reference(ctx context.Context, python, checkpoint string, prompts [][]int32, dir string) (p Peer, err error) {
-	a := ask{Prompts: prompts}
+// placesOf are the places of taps in the peer's model. Microsoft's Phi is loaded into Hugging Face's.
+func placesOf(m *model.Model, taps []tap.Tap) map[string][]tap.Place {
+	info, modules := m.Info(), m.Modules()
+	if info.Arch == "phi-msft" || info.Arch == "mixformer-sequential" {
+		modules, _ = tap.ModulesOf("phi")
+	}
+	out := map[string][]tap.Place{}
+	for _, t := range taps {
+		p := modules.Places(t)
+		if t.Site == tap.Resid && t.Layer == info.Layers-1 {
+			p = p[:1] // no block reads it
+		}
+		out[t.Column("")] = p
+	}
+	return out
+}
+
+// reference has the peer run what a asks for on a checkpoint; its files are then in dir.
+func reference(ctx context.Context, python, checkpoint string, a ask, dir string) (p Peer, err error) {
 	if checkpoint, err = model.Resolve(checkpoint); err != nil {
 		return p, err
 	}

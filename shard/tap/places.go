@@ -1,0 +1,133 @@
+package tap
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Place is where transformers has the vectors of a tap: the outputs of modules, side by side, or what a module reads.
+type Place struct {
+	Modules []string `json:"modules"`
+	Input   bool     `json:"input,omitempty"`
+	// Grouped says that the vectors lie there key head by key head (Modules.Grouped), in another order than the tap's.
+	Grouped bool `json:"grouped,omitempty"`
+}
+
+// Places are those of a tap, all with the same vectors. Where a family multiplies what attention and MLP add by a
+// factor, attn_out and mlp_out lie there without it; a family whose blocks compute the two side by side has no resid_mid.
+func (m Modules) Places(t Tap) []Place {
+	block := m.block(t.Layer)
+	in := func(modules ...string) []Place { return places(block, true, modules) }
+	out := func(modules ...string) []Place { return places(block, false, modules) }
+	switch t.Site {
+	case Embed:
+		return []Place{{Modules: []string{block}, Input: true}}
+	case AttnIn:
+		return append(out(m.AttnNorm), in(first(m.Q, m.QKV), parent(m.Out))...)
+	case Wqkv:
+		return m.joined(block)
+	case Z:
+		return in(m.Out)
+	case OutProj:
+		return out(m.Out, parent(m.Out))
+	case AttnOut:
+		return out(first(m.PostAttn, m.Out))
+	case ResidMid:
+		if m.MLPNorm == "" && m.AttnNorm == "" { // norms after, and none before
+			return in(first(m.Gate, m.GateUp, m.FC1))
+		}
+		return in(m.MLPNorm)
+	case MLPIn:
+		return append(out(first(m.MLPNorm, m.AttnNorm)), in(first(m.Gate, m.GateUp, m.FC1), parent(m.FC2))...)
+	case FC1:
+		return m.first(block)
+	case Act:
+		return in(m.FC2)
+	case FC2:
+		return out(m.FC2, parent(m.FC2))
+	case MLPOut:
+		return out(first(m.PostMLP, m.FC2))
+	case Resid:
+		return []Place{{Modules: []string{block}}, {Modules: []string{m.block(t.Layer + 1)}, Input: true}}
+	case Final:
+		return []Place{{Modules: []string{m.Norm}}}
+	}
+	return nil
+}
+
+// joined are the places of Wqkv.
+func (m Modules) joined(block string) []Place {
+	if m.QKV != "" {
+		return []Place{{Modules: []string{block + "." + m.QKV}, Grouped: m.Grouped}}
+	}
+	return []Place{{Modules: []string{block + "." + m.Q, block + "." + m.K, block + "." + m.V}}}
+}
+
+// first are the places of fc1.
+func (m Modules) first(block string) []Place {
+	if m.Gate != "" {
+		return []Place{{Modules: []string{block + "." + m.Gate, block + "." + m.Up}}}
+	}
+	return places(block, false, []string{first(m.GateUp, m.FC1)})
+}
+
+// block is the name of a layer's block.
+func (m Modules) block(layer int) string { return fmt.Sprintf(m.Block, layer+m.First) }
+
+// places are modules of a block, one each; those without a name are left out.
+func places(block string, input bool, modules []string) (out []Place) {
+	for _, name := range modules {
+		if name != "" {
+			out = append(out, Place{Modules: []string{block + "." + name}, Input: input})
+		}
+	}
+	return out
+}
+
+// first is the first name that is one.
+func first(names ...string) string {
+	for _, n := range names {
+		if n != "" {
+			return n
+		}
+	}
+	return ""
+}
+
+// parent is the module that a module lies in, or "".
+func parent(module string) string {
+	outer, _, inside := strings.Cut(module, ".")
+	if !inside {
+		return ""
+	}
+	return outer
+}
+
+// find is the tap whose vectors a module reads or gives.
+func (m Modules) find(module string, input bool) (pick, bool) {
+	layer, ok := m.layerOf(module)
+	if !ok {
+		return pick{Final, -1}, module == m.Norm && !input
+	}
+	for l := layer; l >= max(layer-1, 0); l-- { // a block reads what the one before gives
+		for _, site := range Every {
+			if site == Embed && l > 0 {
+				continue
+			}
+			for _, p := range m.Places(Tap{site, l}) {
+				if len(p.Modules) == 1 && p.Modules[0] == module && p.Input == input && !p.Grouped {
+					return pick{site, l}, true
+				}
+			}
+		}
+	}
+	return pick{}, false
+}
+
+// layerOf is the layer of the block that a module is, or lies in.
+func (m Modules) layerOf(module string) (layer int, ok bool) {
+	rest, ok := strings.CutPrefix(module, strings.TrimSuffix(m.Block, "%d"))
+	number, _, _ := strings.Cut(rest, ".")
+	layer, good := parseLayer(number)
+	return layer - m.First, ok && good && layer >= m.First
+}
