@@ -3,7 +3,7 @@
 
     python huggingface.py ASK.json OUT
 
-ASK is {"model": directory, "gguf": a file in it or "", "prompts": [[id, ...], ...]}. Prompt i becomes
+ASK is {"model": directory, "gguf": a file in it or "", "double": whether to compute in 64 bits, "prompts": [[id, ...], ...]}. Prompt i becomes
 OUT/p<i>.safetensors with {site}_{layer} [T, D] for every tap and logits [V] after the last token, in float32;
 OUT/peer.json says what computed it. scripts/ref makes the committed references with the same hooks.
 """
@@ -132,6 +132,8 @@ def main(ask, out):
             sys.exit("missing: gguf")
     transformers.utils.logging.set_verbosity_error()
     model = load(ask["model"], ask["gguf"]).eval()
+    if ask["double"]:
+        model = model.double()
     taps = Taps(model)
     for p, ids in enumerate(ask["prompts"]):
         with torch.no_grad():

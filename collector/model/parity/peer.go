@@ -32,8 +32,9 @@ type Peer struct {
 
 // ask is what the script reads.
 type ask struct {
-	Model   string    `json:"model"` // a directory
-	GGUF    string    `json:"gguf"`  // a file in it, or ""
+	Model   string    `json:"model"`  // a directory
+	GGUF    string    `json:"gguf"`   // a file in it, or ""
+	Double  bool      `json:"double"` // compute in 64 bits
 	Prompts [][]int32 `json:"prompts"`
 }
 
@@ -50,9 +51,9 @@ func Interpreter(venv string) (string, error) {
 	return filepath.Abs(path)
 }
 
-// reference has the peer run the prompts; its files are then in dir.
-func reference(ctx context.Context, python, checkpoint string, prompts [][]int32, dir string) (p Peer, err error) {
-	a := ask{Prompts: prompts}
+// reference has the peer run the prompts, in 32 bits or in 64; its files are then in dir.
+func reference(ctx context.Context, python, checkpoint string, prompts [][]int32, double bool, dir string) (p Peer, err error) {
+	a := ask{Prompts: prompts, Double: double}
 	if checkpoint, err = model.Resolve(checkpoint); err != nil {
 		return p, err
 	}
