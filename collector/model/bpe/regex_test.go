@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 )
 
 func TestPatternsThatTheEnginesReadDifferentlyAreRefused(t *testing.T) {
@@ -32,6 +34,31 @@ func TestIsolatedMatchesAndWhatLiesBetween(t *testing.T) {
 		s(c.text, func(word string) { got = append(got, word) })
 		if strings.Join(got, "|") != c.want {
 			t.Errorf("%s on %q: %q, want %q", c.pattern, c.text, got, c.want)
+		}
+	}
+}
+
+// The scanner of numbers cuts every character as the pattern does.
+func TestNumbersAreIsolatedAsByTheirPattern(t *testing.T) {
+	var all strings.Builder
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		if utf8.ValidRune(r) {
+			all.WriteRune(r)
+		}
+	}
+	texts := []string{all.String(), "1234567 89a\xff1\xff", "٣٤٥٦½Ⅷ ²x", "x"}
+	for pattern, most := range numberPatterns {
+		s, err := isolate(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range texts {
+			var got, want []string
+			s(text, func(word string) { want = append(want, word) })
+			numbers(most).stage(text, func(word string) { got = append(got, word) })
+			if !slices.Equal(got, want) {
+				t.Errorf("%s cuts %.20q into %d words, want %d", pattern, text, len(got), len(want))
+			}
 		}
 	}
 }
