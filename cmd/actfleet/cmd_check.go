@@ -30,8 +30,9 @@ func newCheck() *cobra.Command {
 once, every vector finite.
 With --parity, runs prompts through a checkpoint here and in Hugging Face transformers (eager attention,
 32-bit floats, one prompt at a time) and compares every site of every layer and the last logits: the
-largest |difference| must stay below 1e-4 of the RMS (or of the value, where that is larger). Both models are in
-memory at once, in fp32. A .gguf file is read by transformers' own code, which needs the Python package gguf.
+largest |difference| must stay below 1e-4 of the RMS (or of the value, where that is larger). If it does not,
+transformers computes once more in 64-bit floats, and twice its own rounding is allowed. Both models are in
+memory at once, in fp32 (transformers' in fp64 then). A .gguf file is read by transformers' own code, which needs the Python package gguf.
 An attention window of more than 96 tokens is tested only if --data has longer prompts.
 ` + exitCodes,
 		Args: usage(func(c *cobra.Command, args []string) error {
@@ -165,7 +166,9 @@ func runParity(ctx context.Context, o parityOptions, out io.Writer) error {
 		err = printParity(out, r, time.Since(began))
 	}
 	if err == nil && !r.Equal {
-		err = fmt.Errorf("%w: %s is off by %.1e in prompt %d, allowed is %.0e", errDiffers, r.Worst().Name(), r.Worst().Error, r.Worst().Prompt, r.Tolerance)
+		worst := r.Worst()
+		err = fmt.Errorf("%w: %s is off by %.1e in prompt %d, allowed is %.1e (transformers' own rounding is %.1e)",
+			errDiffers, worst.Name(), worst.Error, worst.Prompt, worst.Allowed(), worst.Rounding)
 	}
 	return err
 }
@@ -197,10 +200,10 @@ func (o parityOptions) read(info model.Info) ([][]int32, error) {
 
 // printParity prints a line per layer and a column per site; what is too far off is marked.
 func printParity(out io.Writer, r parity.Report, took time.Duration) error {
-	fmt.Fprintf(out, "%s (%s) beside %s of transformers %s, torch %s: %d prompts, %d tokens, %s\nlargest |difference| / RMS; ! is above %.0e of the RMS and of the value\n",
+	fmt.Fprintf(out, "%s (%s) beside %s of transformers %s, torch %s: %d prompts, %d tokens, %s\nlargest |difference| / RMS; ! is above %.0e of the RMS and of the value, and above twice transformers' own rounding\n",
 		r.Model, r.Arch, r.Peer.Class, r.Peer.Transformers, r.Peer.Torch, r.Prompts, r.Tokens, timeText(took), r.Tolerance)
 	mark := func(c parity.Cell) string {
-		if c.Error > r.Tolerance {
+		if c.Error > c.Allowed() {
 			return fmt.Sprintf("%.1e!", c.ByRMS)
 		}
 		return fmt.Sprintf("%.1e", c.ByRMS)
@@ -224,7 +227,11 @@ func printParity(out io.Writer, r parity.Report, took time.Duration) error {
 	if err := w.Flush(); err != nil || !r.Equal {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "equal: no value is off by more than %.1e of itself or the RMS, whichever is larger (%s); allowed is %.0e\n",
-		r.Worst().Error, r.Worst().Name(), r.Tolerance)
+	worst := r.Worst()
+	_, err := fmt.Fprintf(out, "equal: no value is off by more than %.1e of itself or the RMS, whichever is larger (%s); allowed is %.1e\n",
+		worst.Error, worst.Name(), worst.Allowed())
+	if err == nil && worst.Rounding > 0 {
+		_, err = fmt.Fprintf(out, "transformers' own rounding there, against 64-bit floats, is %.1e\n", worst.Rounding)
+	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/dlclark/regexp2"
@@ -122,12 +123,37 @@ func (t *BPE) addPattern(k *kind) error {
 }
 
 func (t *BPE) addIsolate(pattern string) error {
+	if most, ok := numberPatterns[pattern]; ok {
+		t.stages = append(t.stages, numbers(most).stage)
+		return nil
+	}
 	s, err := isolate(pattern, longestMatch, t.fail)
 	if err != nil {
 		return fmt.Errorf("pre_tokenizer Split: %w", err)
 	}
 	t.stages = append(t.stages, s)
 	return nil
+}
+
+// numberPatterns are the patterns of numbers alone, with how many a match has at most.
+var numberPatterns = map[string]int{`\p{N}`: 1, `\p{N}{1,3}`: 3, `\p{N}+`: math.MaxInt}
+
+// numbers is isolate for such a pattern, some five times as fast.
+func numbers(most int) splitter {
+	return func(text string) int {
+		if n := upTo(text, number, most); n > 0 {
+			return n
+		}
+		at := 0
+		for at < len(text) {
+			c, n := classAt(text[at:])
+			if c == number {
+				break
+			}
+			at += n
+		}
+		return at
+	}
 }
 
 func (t *BPE) setByteLevel(k *kind, m *modelFile) error {

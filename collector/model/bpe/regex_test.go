@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/dlclark/regexp2"
 )
@@ -68,6 +70,31 @@ func TestErr(t *testing.T) {
 	b.fail(errors.New("another"))
 	if !errors.Is(b.Err(), ErrPattern) || b.Encode("x", true) != nil {
 		t.Errorf("%v", b.Err())
+	}
+}
+
+// The scanner of numbers cuts every character as the pattern does.
+func TestNumbersAreIsolatedAsByTheirPattern(t *testing.T) {
+	var all strings.Builder
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		if utf8.ValidRune(r) {
+			all.WriteRune(r)
+		}
+	}
+	texts := []string{all.String(), "1234567 89a\xff1\xff", "٣٤٥٦½Ⅷ ²x", "x"}
+	for pattern, most := range numberPatterns {
+		s, err := isolate(pattern, longestMatch, func(err error) { t.Error(err) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range texts {
+			var got, want []string
+			s(text, func(word string) { want = append(want, word) })
+			numbers(most).stage(text, func(word string) { got = append(got, word) })
+			if !slices.Equal(got, want) {
+				t.Errorf("%s cuts %.20q into %d words, want %d", pattern, text, len(got), len(want))
+			}
+		}
 	}
 }
 

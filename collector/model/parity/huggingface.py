@@ -3,7 +3,8 @@
 
     python huggingface.py ASK.json OUT
 
-ASK is {"model": directory, "gguf": a file in it or "", "prompts": [[id, ...], ...], "places": see Taps}. Prompt i becomes
+ASK is {"model": directory, "gguf": a file in it or "", "double": whether to compute in 64 bits, "prompts": [[id, ...], ...],
+"places": see Taps}. Prompt i becomes
 OUT/p<i>.safetensors with {site}_{layer} [T, D] for every tap and logits [V] after the last token, in float32;
 OUT/peer.json says what computed it. The committed references are made with it too.
 """
@@ -140,6 +141,8 @@ def main(ask, out):
     transformers.utils.logging.set_verbosity_error()
     torch.set_num_threads(ask.get("threads") or torch.get_num_threads())
     model = load(ask["model"], ask["gguf"]).eval()
+    if ask["double"]:
+        model = model.double()
     taps = Taps(model, ask["places"])
     for p, ids in enumerate(ask["prompts"]):
         with torch.no_grad():

@@ -1,6 +1,7 @@
 package parity
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -100,6 +101,58 @@ func TestRunFindsADifference(t *testing.T) {
 	r, err := Run(t.Context(), m, dir, peer(t, `cp `+from+`/* "$3"`), prompts)
 	if err != nil || r.Equal || r.Worst().Error < 0.1 || r.Worst().Prompt != 2 || r.Worst().Name() == "" {
 		t.Errorf("%v, %+v", err, r.Worst())
+	}
+}
+
+// A difference counts as rounding if the reference is as far from itself in 64 bits, at the same tap.
+func TestRunAllowsTheReferencesOwnRounding(t *testing.T) {
+	from := t.TempDir()
+	prompts := recorded(t, from)
+	m, dir := load(t, fixture)
+	prompts[2][3] ^= 1
+	for _, c := range []struct {
+		factor float32 // of the reference in 64 bits
+		equal  bool
+	}{{1, false}, {1.000001, false}, {0.1, true}} {
+		exact := t.TempDir()
+		scaled(t, from, exact, c.factor)
+		r, err := Run(t.Context(), m, dir, peer(t, `if grep -q '"double":true' "$2"; then cp `+exact+`/* "$3"; else cp `+from+`/* "$3"; fi`), prompts)
+		if worst := r.Worst(); err != nil || r.Equal != c.equal || (worst.Error <= worst.Allowed()) != c.equal {
+			t.Errorf("%g: %v, equal %t, %+v", c.factor, err, r.Equal, worst)
+		}
+	}
+}
+
+// scaled copies what the script wrote, every value times a factor.
+func scaled(t *testing.T, from, to string, factor float32) {
+	t.Helper()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(to, "*.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range files {
+		f, err := safetensors.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []safetensors.Tensor
+		for _, info := range f.Tensors() {
+			values, err := f.Float32s(info.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw := make([]byte, 0, 4*len(values))
+			for _, v := range values {
+				raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v*factor))
+			}
+			out = append(out, safetensors.Tensor{Name: info.Name, Dtype: safetensors.F32, Shape: info.Shape, Data: raw})
+		}
+		if err := errors.Join(f.Close(), safetensors.Write(path, out, nil)); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

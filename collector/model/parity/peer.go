@@ -33,8 +33,9 @@ type Peer struct {
 
 // ask is what the script reads.
 type ask struct {
-	Model   string    `json:"model"` // a directory
-	GGUF    string    `json:"gguf"`  // a file in it, or ""
+	Model   string    `json:"model"`  // a directory
+	GGUF    string    `json:"gguf"`   // a file in it, or ""
+	Double  bool      `json:"double"` // compute in 64 bits
 	Prompts [][]int32 `json:"prompts"`
 	// Places are where each tap is, by column name.
 	Places map[string][]tap.Place `json:"places"`
