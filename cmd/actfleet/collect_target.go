@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -59,6 +60,11 @@ func (o targetOptions) load(dir string, accept ...string) (collector.Model, stri
 	groups, kind, err := o.groups()
 	if err != nil {
 		return nil, "", err
+	}
+	if kind == "cpu" && o.device == "auto" {
+		if note := unusedGPU(nvidiaSign(), torch.NoCUDA()); note != "" {
+			fmt.Fprintln(os.Stderr, note)
+		}
 	}
 	var targets []model.Target
 	for _, g := range groups {
