@@ -14,9 +14,9 @@ func TestFakeGPUCollects(t *testing.T) {
 	var first []byte
 	for _, device := range []string{"cuda:0", "cuda:1,cuda:2", "cuda:0+cuda:3", "auto"} {
 		out := filepath.Join(t.TempDir(), "run")
-		wantOK(t, "collect", "--model", tinyModel, "--data", tinyData, "--out", out, "--limit", "60", "--tokens", "all", "--choices", "no,yes", "--device", device)
+		wantOK(t, "collect", "--model", tinyModel, "--data", tinyData, "--out", out, "--limit", "60", "--unit-prompts", "60", "--tokens", "all", "--choices", "no,yes", "--device", device)
 		wantOK(t, "check", out)
-		shards, _ := filepath.Glob(filepath.Join(out, "shards", "*.parquet"))
+		shards, _ := filepath.Glob(filepath.Join(out, "acts", "*.parquet"))
 		if len(shards) != 1 {
 			t.Fatalf("--device %s: shards %v", device, shards)
 		}
