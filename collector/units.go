@@ -195,13 +195,13 @@ func (us *units) groupCount() (int, error) {
 	return groupsTouched(us.lanes.count()*us.mostRows) + 2, nil
 }
 
-// forward takes a batch through the model, after its unit's prefix.
-func (us *units) forward(ctx context.Context, b batch, p *prefix, emit func(i int, v model.View) error) ([][]float32, error) {
+// request is the forward pass of a batch, after its unit's prefix.
+func (us *units) request(b batch, p *prefix) model.Request {
 	ids := make([][]int32, len(b.prompts))
 	for i := range b.prompts {
 		ids[i] = b.ids(i)[b.prefix:]
 	}
-	return us.model.Forward(ctx, model.Request{IDs: ids, After: p.after(), Taps: us.taps, Emit: emit, Logits: us.choices != nil})
+	return model.Request{IDs: ids, After: p.after(), Taps: us.taps, Logits: us.choices != nil}
 }
 
 // lanes let batches go through the model side by side, each on one thread of its own: threads that share
