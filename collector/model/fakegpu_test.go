@@ -80,3 +80,44 @@ func TestFakeGPUTooSmall(t *testing.T) {
 		t.Errorf("a model in 64 kB: %v", err)
 	}
 }
+
+// What a pass may cost: of the kept rows two bytes a value come to the host and nothing else of the taps, the host waits
+// twice at most, and pinned memory is made in the first pass alone.
+func TestFakeGPUBudget(t *testing.T) {
+	for _, name := range []string{"phi-a", "gpt2", "gemma3"} {
+		t.Run(name, func(t *testing.T) {
+			fakegpu.Open(t)
+			m, err := model.LoadOn(filepath.Join("modeltest", "testdata", name), gpus(torch.F32, []torch.Device{0})[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := model.Request{IDs: [][]int32{{1, 5, 9, 2, 40, 7, 3, 11}, {2}, {4, 4, 4, 4, 4}}, Taps: everyTap(t, m), Logits: true}
+			rows, values := 0, 0
+			r.Kept = &model.Kept{At: []int32{0, 7, 8, 18, 20}, F32: make([]bool, len(r.Taps)), Emit: func(i int, got model.Rows) error {
+				rows += got.Len()
+				values += got.Len() * m.Width(r.Taps[i])
+				return nil
+			}}
+			for pass := range 3 {
+				fakegpu.Reset()
+				rows, values = 0, 0
+				if _, err := m.Forward(t.Context(), r); err != nil {
+					t.Fatal(err)
+				}
+				if rows != len(r.Taps)*len(r.Kept.At) {
+					t.Errorf("%d rows came", rows)
+				}
+				_, fetched := fakegpu.Count("d2h pinned")
+				_, logits := fakegpu.Count("d2h pageable blocking")
+				if fetched != int64(2*values) || logits != int64(4*len(r.IDs)*m.Info().Vocab) {
+					t.Errorf("pass %d: %d bytes of taps and %d of logits came to the host, want %d and %d", pass, fetched, logits, 2*values, 4*len(r.IDs)*m.Info().Vocab)
+				}
+				waits, _ := fakegpu.Count("wait")
+				pinned, _ := fakegpu.Count("pinned alloc")
+				if pass > 0 && (waits > 2 || pinned > 0) {
+					t.Errorf("pass %d waits %d times and makes pinned memory %d times:\n%s", pass, waits, pinned, fakegpu.Counts())
+				}
+			}
+		})
+	}
+}

@@ -78,6 +78,8 @@ void out_of_the_device(const at::Tensor &to, const at::Tensor &from, int64_t str
   }
   size_t bytes = to.numel() * to.element_size();
   char *p = (char *)to.data_ptr();
+  Lock lock(mu); // another thread may wait for the stream meanwhile
+  memset(p, poison, bytes);
   fly(stream, p, bytes, [to, kept, p, bytes] {
     for (size_t i = 0; i < bytes; i++)
       if ((unsigned char)p[i] != poison) {
@@ -86,7 +88,6 @@ void out_of_the_device(const at::Tensor &to, const at::Tensor &from, int64_t str
       }
     to.copy_(kept);
   });
-  memset(p, poison, bytes);
 }
 
 void into_the_device(const at::Tensor &to, const at::Tensor &from, int64_t stream, bool later) {

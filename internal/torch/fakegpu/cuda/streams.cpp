@@ -175,10 +175,11 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
     Event *e = (Event *)event;
     if (e == nullptr)
       return true;
-    bool done = std::exchange(e->asked, true);
-    if (done)
-      host_waits(e->clock);
-    return done;
+    if (!std::exchange(e->asked, true))
+      return false;
+    count("wait");
+    host_waits(e->clock);
+    return true;
   }
   void destroyEvent(void *event, const c10::DeviceIndex) const noexcept override { delete (Event *)event; }
   bool queryStream(const c10::Stream &) const override { return false; }
