@@ -185,28 +185,30 @@ func (a *attempt) pack(i int, v model.View, b batch, segments []segment) error {
 	for _, s := range segments {
 		for done := 0; done < len(s.kept); {
 			from, at := a.prefix.part(i, v, b, s.kept[done:])
-			if err := a.packPart(i, from, at, b, s.from(done)); err != nil {
+			m, err := a.packPart(i, from, at, b, s.from(done))
+			if err != nil {
 				return err
 			}
+			s.group.merge(i, m)
 			done += len(at)
 		}
 	}
 	return nil
 }
 
-// packPart writes the vectors at some places of a view into the first rows of s.
-func (a *attempt) packPart(i int, from model.View, at []int32, b batch, s segment) error {
+// packPart writes the vectors at some places of a view into the first rows of s, and says what it measured.
+func (a *attempt) packPart(i int, from model.View, at []int32, b batch, s segment) (shard.VectorStats, error) {
 	column := a.task.schema.Vectors[i]
 	m := s.group.pack(i, column, s.first, from, at)
 	switch {
 	case m.NonFinite > 0:
-		return a.locate(i, from, at, b, s.kept)
+		return m, a.locate(i, from, at, b, s.kept)
 	case m.Overflow > 0 && a.us.plan.Dtype == "f16":
-		return fmt.Errorf("%w: column %s holds a magnitude of 65520 or more; collect with --dtype auto or f32", ErrOverflow, column.Name)
+		return m, fmt.Errorf("%w: column %s holds a magnitude of 65520 or more; collect with --dtype auto or f32", ErrOverflow, column.Name)
 	case m.Overflow > 0:
 		a.overflow[i].Store(true)
 	}
-	return nil
+	return m, nil
 }
 
 // locate names the first value that is not finite among the vectors at some places of a view, which stand at

@@ -49,9 +49,9 @@ func TestFakeGPUShards(t *testing.T) {
 			}
 			a := ask(t, rule)
 			a.Layers, a.Choices = []int{0, 1}, []string{"no", "yes"}
-			want := collectedOnce(t, wholeTaps{one}, a, in)
+			want := collectedOnce(t, wholeTaps{one}, a, in, func(Event) {})
 			for name, m := range models {
-				if got := collectedOnce(t, m, a, in); got != want {
+				if got := collectedOnce(t, m, a, in, func(Event) {}); got != want {
 					t.Errorf("%s, %d shared tokens, %s: other bytes", rule, shared, name)
 				}
 			}
@@ -59,8 +59,8 @@ func TestFakeGPUShards(t *testing.T) {
 	}
 }
 
-// collectedOnce is the digest of the one shard of a run.
-func collectedOnce(t *testing.T, m Model, a Ask, in *dataset.Input) [32]byte {
+// collectedOnce is the digest of the one shard of a run, whose events observe receives.
+func collectedOnce(t *testing.T, m Model, a Ask, in *dataset.Input, observe func(Event)) [32]byte {
 	t.Helper()
 	st := mem.New(time.Now)
 	plan, err := NewPlan(a, m, in, "data.jsonl", run.InputKey("x"))
@@ -72,8 +72,42 @@ func collectedOnce(t *testing.T, m Model, a Ask, in *dataset.Input) [32]byte {
 		t.Fatal(err)
 	}
 	cfg := nodeOf(t, st, plan, in, m)
+	cfg.Observe = observe
 	if _, err := Collect(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
 	return sum(t, st, 0)
+}
+
+// On a GPU with room for a small batch only, the run is whole, and nearly what it is on one with more.
+func TestFakeGPUOutOfMemory(t *testing.T) {
+	fakegpu.Open(t)
+	m, err := model.LoadOn(filepath.Join("model", "modeltest", "testdata", "phi-a"), model.Target{Devices: []torch.Device{1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := prompts(60)
+	for _, ids := range in.IDs {
+		for i := range ids {
+			ids[i] %= 90
+		}
+	}
+	a := ask(t, "last")
+	a.Layers = []int{0, 1}
+	fakegpu.Reset()
+	collectedOnce(t, m, a, in, func(Event) {})
+	fakegpu.Limit(fakegpu.Peak(1) * 2 / 3)
+	said := 0
+	collectedOnce(t, m, a, in, func(e Event) {
+		if e.Event == "memory" {
+			said++
+		}
+	})
+	if said != 1 {
+		t.Errorf("too little memory was said %d times", said)
+	}
+	fakegpu.Limit(fakegpu.Peak(1) / 1000)
+	if _, err := m.Forward(t.Context(), model.Request{IDs: in.IDs[:1], Logits: true}); !torch.OutOfMemory(err) {
+		t.Errorf("without memory: %v", err)
+	}
 }

@@ -124,3 +124,69 @@ func TestGatheredOverflowUnderF16(t *testing.T) {
 		t.Errorf("error %v, want ErrOverflow", err)
 	}
 }
+
+// small is a GPU that has memory for so many positions at a time, and finds out after it has handed on some taps.
+type small struct {
+	gatherer
+	most int
+}
+
+func (m small) Forward(ctx context.Context, r model.Request) ([][]float32, error) {
+	steps := 0
+	for _, ids := range r.IDs {
+		steps = max(steps, len(ids))
+	}
+	if steps*len(r.IDs) <= m.most {
+		return m.gatherer.Forward(ctx, r)
+	}
+	r.Taps, r.Logits = r.Taps[:2], false
+	if _, err := m.gatherer.Forward(ctx, r); err != nil {
+		return nil, err
+	}
+	return nil, &torch.Error{Op: "Linear", Msg: "CUDA out of memory. Tried to allocate 2 GiB"}
+}
+
+// Batches that are too large for a GPU go through in halves, which is said once; the rows are the same.
+func TestTooLargeBatchesAreHalved(t *testing.T) {
+	for _, rule := range []string{"all", "last", "every:7"} {
+		for _, shared := range []int{0, 20} {
+			a := ask(t, rule)
+			a.Choices = []string{"no", "yes"}
+			in := shots(prompts(130), shared)
+			want, got := mem.New(time.Now), mem.New(time.Now)
+			said := 0
+			for st, m := range map[store.Store]Model{want: spoilt(), got: small{gatherer{spoilt()}, 60}} {
+				cfg := config(t, st, m, a, in)
+				cfg.Observe = func(e Event) {
+					if e.Event == "memory" {
+						said++
+					}
+				}
+				if _, err := Collect(t.Context(), cfg); err != nil {
+					t.Fatal(err)
+				}
+				if _, _, err := run.Finish(t.Context(), st, cfg.Plan); err != nil {
+					t.Fatal(err)
+				}
+			}
+			wantClean(t, got)
+			for u := range 4 {
+				if sum(t, want, u) != sum(t, got, u) {
+					t.Errorf("%s, %d shared tokens: unit %d has other bytes", rule, shared, u)
+				}
+			}
+			if said != 1 {
+				t.Errorf("it was said %d times", said)
+			}
+		}
+	}
+}
+
+// One prompt that is too much is an error that says what to do.
+func TestOnePromptTooLarge(t *testing.T) {
+	st := mem.New(time.Now)
+	_, err := Collect(t.Context(), config(t, st, small{gatherer{modeltest.NewFake()}, 30}, ask(t, "last"), prompts(130)))
+	if !torch.OutOfMemory(err) || !strings.Contains(err.Error(), "--max-tokens") {
+		t.Errorf("error %v", err)
+	}
+}

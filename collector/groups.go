@@ -17,17 +17,16 @@ type group struct {
 	mu      sync.Mutex     // guards block.Stats
 }
 
-// pack writes the vectors at some places of a view (b·T + t) into rows first, first+1 and so on of a column.
+// pack writes the vectors at some places of a view (b·T + t) into rows first, first+1 and so on of a column. What it
+// measured is for merge, once the batch is sure to be computed no other time.
 func (g *group) pack(i int, column shard.Vector, first int, v model.View, at []int32) shard.VectorStats {
 	size, n := column.RowBytes(), len(at)
 	m := packVectors(g.block.Vectors[i][first*size:(first+n)*size], column.Dtype, v, at, g.sumsOf(i, first, n))
 	m.Count = int64(n)
-	g.merge(i, m)
 	return m
 }
 
-// store writes fp16 rows, as a device rounded them, into rows first, first+1 and so on of a column. What it measured is
-// for merge, once every row of the batch has turned out to be finite.
+// store is pack for fp16 rows, as a device rounded them.
 func (g *group) store(i, first int, rows model.Rows) shard.VectorStats {
 	size, n := 2*rows.D, rows.Len()
 	var m torch.Packed
@@ -35,6 +34,7 @@ func (g *group) store(i, first int, rows model.Rows) shard.VectorStats {
 	return shard.VectorStats{Count: int64(n), MaxAbs: m.MaxAbs, NonFinite: m.NonFinite}
 }
 
+// merge counts rows of column i.
 func (g *group) merge(i int, m shard.VectorStats) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sort"
 	"sync"
+	"sync/atomic"
 
 	"actfleet/collector/dataset"
 	"actfleet/collector/model"
@@ -49,7 +50,9 @@ type units struct {
 	scalars  scalars
 	lanes    *lanes
 	prefixes prefixes
-	mostRows int // of a batch, over all units; 0: not known yet
+	mostRows int               // of a batch, over all units; 0: not known yet
+	tooMuch  atomic.Int64      // positions of the smallest batch that a GPU had not the memory for; 0: none yet
+	tell     func(text string) // tells the user what was decided; nil: nobody listens
 }
 
 func newUnits(cfg Config) (*units, error) {
