@@ -58,6 +58,14 @@ func CUDAVersions() (runtime, driver string) {
 	return text(r), text(d)
 }
 
+// AllowTF32 says whether GPUs may compute products of F32 tensors with their operands rounded to TF32 (10 bits after the
+// point, fp32's range), in this process; at first they may not. CPUs take no notice.
+func AllowTF32(on bool) {
+	if load() == nil {
+		C.af_cuda_tf32(flag(on))
+	}
+}
+
 // LookAt describes a CUDA device, with the memory that is free now.
 func LookAt(d Device) (GPU, error) {
 	if n := CUDA(); !d.IsCUDA() || int(d) >= n {

@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <string>
+#include <ATen/Context.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
@@ -108,6 +109,8 @@ void af_cuda_versions(int *runtime, int *driver) {
   *runtime = version("cudaRuntimeGetVersion");
   *driver = version("cudaDriverGetVersion");
 }
+
+void af_cuda_tf32(int on) { at::globalContext().setFloat32MatmulPrecision(std::string(on ? "high" : "highest")); }
 
 char *af_cuda_device(int device, char **name, int64_t *out) {
   PROTECTED({

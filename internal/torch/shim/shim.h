@@ -63,6 +63,8 @@ char *af_cuda_why(void);  // why there are none; NULL where there is one
 void af_cuda_versions(int *runtime, int *driver);              // of CUDA, 13000 for 13.0; 0: unknown. driver: what it supports
 char *af_cuda_device(int device, char **name, int64_t *out);   // out: bytes, free bytes, capability (2 numbers), multiprocessors
 
+void af_cuda_tf32(int on); // whether fp32 products may be rounded to TF32
+
 // streams of a GPU; what is said of "the current stream" is of a device and of this OS thread
 char *af_stream(int device, int64_t *id);      // one beside that of the operators
 char *af_stream_swap(int device, int64_t *id); // makes it the current one; *id becomes the old one's
