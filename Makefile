@@ -8,7 +8,7 @@ PURE := ./shard/... ./coordinator/... ./collector/dataset/... ./collector/model/
 # Packages whose tests run under the race detector: all that need no libtorch.
 RACE := $(PURE) ./trainer/stream ./trainer/probe ./analysis/evaluate ./analysis/report
 
-.PHONY: help setup build demo demo-real test test-pure race test-s3 test-fleet test-interop test-peers test-parity test-wheel fuzz bench clean
+.PHONY: help setup build demo demo-real test test-pure race test-s3 test-fleet test-interop test-peers test-parity test-wheel test-fakegpu fuzz bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,10 @@ test-wheel: ## the tensor tests against the torch of PYTHON or LIBTORCH, in buil
 	@test -n "$$LIBTORCH$$PYTHON" || { echo "test-wheel: set PYTHON to a Python that has torch, or LIBTORCH"; exit 2; }
 	@BUILD=build/wheel scripts/setup.sh
 	GOWORK=$(CURDIR)/build/wheel/go.work go test ./internal/torch ./collector/model/...
+
+test-fakegpu: setup ## the CUDA path on a machine without a GPU: every fixture, and faults, on a GPU whose memory the host may not touch
+	@scripts/setup.sh --fakegpu
+	LD_LIBRARY_PATH=$(abspath $(or $(BUILD),build))/fakegpu ACTFLEET_FAKEGPU=1 FAKEGPU_DEVICES=4 go test -count=1 -run FakeGPU ./internal/torch ./collector ./collector/model ./cmd/actfleet
 
 fuzz: ## every fuzz target, 100,000 executions each; EXECS=N, PART=1/6 for a sixth of them
 	@scripts/fuzz.sh

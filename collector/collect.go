@@ -55,7 +55,8 @@ type Summary struct {
 
 // Event is one line of RUN/log/<node>-<start>.jsonl: provenance and timings for people and pictures.
 // Events are start, claim, commit, lost (another node was first), overtaken (it was first while this one computed, which
-// then dropped the unit), drop, wait (for a reader of a ring), leave and error; a node that was killed has no leave, and a claim without an end. After each batch there is also progress,
+// then dropped the unit), drop, wait (for a reader of a ring), memory (a GPU has too little for a batch), leave and error;
+// a node that was killed has no leave, and a claim without an end. After each batch there is also progress,
 // which is not written to the log.
 type Event struct {
 	Time    time.Time `json:"time"`
@@ -91,6 +92,7 @@ func Collect(ctx context.Context, cfg Config) (Summary, error) {
 	defer cancel(nil)
 	defer us.close()
 	c := &collection{cfg: cfg, units: us, fail: cancel}
+	us.tell = func(text string) { c.observe(Event{Event: "memory", Message: text}) }
 	err = c.work(ctx)
 	c.commits.Wait()
 	if us.choices != nil {

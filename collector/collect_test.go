@@ -68,6 +68,12 @@ func config(t *testing.T, st store.Store, m Model, a Ask, in *dataset.Input) Con
 	if _, err := run.CreatePlan(t.Context(), st, plan); err != nil {
 		t.Fatal(err)
 	}
+	return nodeOf(t, st, plan, in, m)
+}
+
+// nodeOf is a node of its own that works on a plan.
+func nodeOf(t *testing.T, st store.Store, plan run.Plan, in *dataset.Input, m Model) Config {
+	t.Helper()
 	return Config{
 		Node: "me", Store: st, Plan: plan, Input: in, Model: m, Fleet: alone(t, st, plan),
 		Encode:  func(text string) []int32 { return map[string][]int32{" no": {5}, "yes": {6}, " yes": {7}}[text] },

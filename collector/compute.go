@@ -168,8 +168,7 @@ func (a *attempt) batch(b batch, segments []segment) error {
 			s.group.filling.Done()
 		}
 	}()
-	emit := func(i int, v model.View) error { return a.pack(i, v, b, segments) }
-	logits, err := a.us.forward(a.passes, b, a.prefix, emit)
+	logits, err := a.forward(b, segments)
 	if err != nil {
 		return fmt.Errorf("prompts %d to %d: %w", slices.Min(b.prompts), slices.Max(b.prompts), err)
 	}
@@ -183,23 +182,33 @@ func (a *attempt) batch(b batch, segments []segment) error {
 
 // pack writes the kept positions of one tap's output into their row groups.
 func (a *attempt) pack(i int, v model.View, b batch, segments []segment) error {
-	column := a.task.schema.Vectors[i]
 	for _, s := range segments {
 		for done := 0; done < len(s.kept); {
 			from, at := a.prefix.part(i, v, b, s.kept[done:])
-			m := s.group.pack(i, column, s.first+done, from, at)
-			switch {
-			case m.NonFinite > 0:
-				return a.locate(i, from, at, b, s.kept[done:])
-			case m.Overflow > 0 && a.us.plan.Dtype == "f16":
-				return fmt.Errorf("%w: column %s holds a magnitude of 65520 or more; collect with --dtype auto or f32", ErrOverflow, column.Name)
-			case m.Overflow > 0:
-				a.overflow[i].Store(true)
+			m, err := a.packPart(i, from, at, b, s.from(done))
+			if err != nil {
+				return err
 			}
+			s.group.merge(i, m)
 			done += len(at)
 		}
 	}
 	return nil
+}
+
+// packPart writes the vectors at some places of a view into the first rows of s, and says what it measured.
+func (a *attempt) packPart(i int, from model.View, at []int32, b batch, s segment) (shard.VectorStats, error) {
+	column := a.task.schema.Vectors[i]
+	m := s.group.pack(i, column, s.first, from, at)
+	switch {
+	case m.NonFinite > 0:
+		return m, a.locate(i, from, at, b, s.kept)
+	case m.Overflow > 0 && a.us.plan.Dtype == "f16":
+		return m, fmt.Errorf("%w: column %s holds a magnitude of 65520 or more; collect with --dtype auto or f32", ErrOverflow, column.Name)
+	case m.Overflow > 0:
+		a.overflow[i].Store(true)
+	}
+	return m, nil
 }
 
 // locate names the first value that is not finite among the vectors at some places of a view, which stand at

@@ -17,15 +17,28 @@ type group struct {
 	mu      sync.Mutex     // guards block.Stats
 }
 
-// pack writes the vectors at some places of a view (b·T + t) into rows first, first+1 and so on of a column.
+// pack writes the vectors at some places of a view (b·T + t) into rows first, first+1 and so on of a column. What it
+// measured is for merge, once the batch is sure to be computed no other time.
 func (g *group) pack(i int, column shard.Vector, first int, v model.View, at []int32) shard.VectorStats {
 	size, n := column.RowBytes(), len(at)
 	m := packVectors(g.block.Vectors[i][first*size:(first+n)*size], column.Dtype, v, at, g.sumsOf(i, first, n))
 	m.Count = int64(n)
+	return m
+}
+
+// store is pack for fp16 rows, as a device rounded them.
+func (g *group) store(i, first int, rows model.Rows) shard.VectorStats {
+	size, n := 2*rows.D, rows.Len()
+	var m torch.Packed
+	m.Halves(g.block.Vectors[i][first*size:(first+n)*size], rows.F16, rows.D, g.sumsOf(i, first, n))
+	return shard.VectorStats{Count: int64(n), MaxAbs: m.MaxAbs, NonFinite: m.NonFinite}
+}
+
+// merge counts rows of column i.
+func (g *group) merge(i int, m shard.VectorStats) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.block.Stats[i].Merge(m)
-	return m
 }
 
 // packVectors stores the vectors at some places of a view one after another in dst, writes each one's Σx² into
@@ -63,6 +76,9 @@ type segment struct {
 	first int     // row in the group
 	kept  []int32 // where the positions stand in the batch: b·T + t
 }
+
+// from is what follows the segment's first n positions.
+func (s segment) from(n int) segment { return segment{s.group, s.first + n, s.kept[n:]} }
 
 // groups lends row groups to the computing side and passes them to the writer, in order, as soon as
 // every row of theirs is promised to a batch.

@@ -14,9 +14,39 @@ import (
 	"actfleet/shard/tap"
 )
 
-// batchTokens is the padded size of a batch in tokens: enough to keep one core's matmul kernel busy. Twice
+// batchTokens is the padded size of a batch in tokens on a CPU: enough to keep one core's matmul kernel busy. Twice
 // as many gain nothing measurable and double the memory of a batch.
 const batchTokens = 512
+
+// A GPU is given more at a time, for what it computes from 512 tokens takes less time than telling it so.
+const (
+	mostBatchTokens = 16384
+	passShare       = 8       // of a GPU's memory one of two passes in flight may take a part in so many
+	rowsOfBatch     = 1 << 30 // bytes of the rows that a batch gives, which wait in the host's memory
+)
+
+// gpuBatchTokens is the padded size of a batch on GPUs with so much memory: a power of two, so that a little more or less
+// of it makes the same plan. It counts what a block holds at its largest moment in fp32, with heads of 64 channels.
+func gpuBatchTokens(memory int64, m Model, p measures, row int64) int {
+	var tokens, rows, longest int64
+	for i, n := range p.tokens {
+		tokens += int64(n)
+		rows += int64(p.rows[i])
+		longest = max(longest, int64(n))
+	}
+	hidden := int64(m.Info().Hidden)
+	wide := int64(m.Width(tap.Tap{Site: tap.Wqkv}) + m.Width(tap.Tap{Site: tap.FC1}))
+	perToken := 4 * (8*hidden + 3*wide + 3*longest*max(1, hidden/64))
+	most := min(mostBatchTokens, memory/passShare/perToken)
+	if rows > 0 {
+		most = min(most, rowsOfBatch/row*tokens/rows)
+	}
+	n := batchTokens
+	for int64(2*n) <= most {
+		n *= 2
+	}
+	return n
+}
 
 // Ask is what a user wants collected.
 type Ask struct {
@@ -34,8 +64,10 @@ type Ask struct {
 	Offsets   bool // start and end, the code points of each token, are columns
 	// UnitPrompts is how many prompts a unit has; 0: as many as are worth a unit.
 	UnitPrompts int
-	Compute     string      // of the linear maps: f32 (also when empty), bf16 or f16
+	Compute     string      // of the linear maps: f32 (also when empty), tf32, bf16 or f16
 	Device      string      // kind of device: cpu (also when empty) or cuda
+	GPU         *run.GPU    // the kind of GPU; nil: the CPU
+	Memory      int64       // bytes of the smallest of the GPUs
 	Corpus      *run.Corpus // how documents became prompts; nil: every row is one
 	Ring        *run.Ring   // bytes and readers of a ring; nil: every shard stays
 }
@@ -63,7 +95,7 @@ func NewPlan(a Ask, m Model, in Prompts, dataName, inputKey string) (run.Plan, e
 		Data:  run.DataRef{Name: dataName, Digest: head.Digest, Rows: int64(len(prompts.tokens)), Input: inputKey, Corpus: a.Corpus},
 		Sites: sitesOf(taps), Layers: layersOf(taps), Same: same, Tokens: a.Tokens.String(), Dtype: a.Dtype,
 		Template: a.Template, Choices: a.Choices, MaxTokens: a.MaxTokens, Limit: int64(a.Limit), KeepText: a.KeepText, Offsets: a.Offsets,
-		Compute: cmp.Or(a.Compute, "f32"), Device: cmp.Or(a.Device, "cpu"), BatchTokens: batchTokens, UnitPrompts: a.UnitPrompts,
+		Compute: cmp.Or(a.Compute, "f32"), Device: cmp.Or(a.Device, "cpu"), GPU: a.GPU, BatchTokens: batchTokens, UnitPrompts: a.UnitPrompts,
 	}
 	dtype := shard.F16
 	if a.Dtype == "f32" {
@@ -71,6 +103,9 @@ func NewPlan(a Ask, m Model, in Prompts, dataName, inputKey string) (run.Plan, e
 	}
 	for _, t := range taps {
 		p.Vectors = append(p.Vectors, shard.Vector{Name: t.Column(""), Width: m.Width(t), Dtype: dtype})
+	}
+	if a.Memory > 0 {
+		p.BatchTokens = gpuBatchTokens(a.Memory, m, prompts, rowBytes(p.Vectors))
 	}
 	own, err := ownScalars(head.Columns, a.KeepText)
 	if err != nil {

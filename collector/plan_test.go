@@ -47,3 +47,39 @@ func TestChoicesNeedAHead(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// How many tokens go through a GPU at once follows its memory, the longest prompt, and what the rows of a batch weigh on
+// the host; a CPU's plan is what it was.
+func TestBatchTokensOnAGPU(t *testing.T) {
+	wide := &modeltest.Fake{Shape: arch.Shape{Layers: 32, Hidden: 4096, Vocab: 100, MaxPositions: 8192}}
+	plan := func(memory int64, rule string, layers, length int) int {
+		in := prompts(3)
+		for i := range in.IDs {
+			in.IDs[i] = make([]int32, length)
+		}
+		a := ask(t, rule)
+		a.Memory, a.Layers = memory, nil
+		for l := range layers {
+			a.Layers = append(a.Layers, l)
+		}
+		p, err := NewPlan(a, wide, in, "d.jsonl", "input/x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.BatchTokens
+	}
+	for what, c := range map[string]struct{ got, want int }{
+		"the CPU":                       {plan(0, "last", 1, 100), 512},
+		"139 GiB, short prompts":        {plan(139<<30, "last", 32, 100), 16384},
+		"a little more":                 {plan(140<<30, "last", 32, 100), 16384},
+		"24 GiB":                        {plan(24<<30, "last", 32, 100), 4096},
+		"139 GiB, long prompts":         {plan(139<<30, "last", 32, 4096), 4096},
+		"every tap of every token":      {plan(139<<30, "all", 32, 100), 512},
+		"every tap of a layer":          {plan(139<<30, "all", 1, 100), 8192},
+		"less than a small batch needs": {plan(1<<28, "last", 1, 100), 512},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %d tokens, want %d", what, c.got, c.want)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sort"
 	"sync"
+	"sync/atomic"
 
 	"actfleet/collector/dataset"
 	"actfleet/collector/model"
@@ -52,7 +53,9 @@ type units struct {
 	scalars  scalars
 	lanes    *lanes
 	prefixes prefixes
-	mostRows int // of a batch, over all units; 0: not known yet
+	mostRows int               // of a batch, over all units; 0: not known yet
+	tooMuch  atomic.Int64      // positions of the smallest batch that a GPU had not the memory for; 0: none yet
+	tell     func(text string) // tells the user what was decided; nil: nobody listens
 }
 
 func newUnits(cfg Config) (*units, error) {
@@ -198,13 +201,13 @@ func (us *units) groupCount() (int, error) {
 	return groupsTouched(us.lanes.count()*us.mostRows) + 2, nil
 }
 
-// forward takes a batch through the model, after its unit's prefix.
-func (us *units) forward(ctx context.Context, b batch, p *prefix, emit func(i int, v model.View) error) ([][]float32, error) {
+// request is the forward pass of a batch, after its unit's prefix.
+func (us *units) request(b batch, p *prefix) model.Request {
 	ids := make([][]int32, len(b.prompts))
 	for i := range b.prompts {
 		ids[i] = b.ids(i)[b.prefix:]
 	}
-	return us.model.Forward(ctx, model.Request{IDs: ids, After: p.after(), Taps: us.taps, Emit: emit, Logits: us.choices != nil})
+	return model.Request{IDs: ids, After: p.after(), Taps: us.taps, Logits: us.choices != nil}
 }
 
 // lanes let batches go through the model side by side, each on one thread of its own: threads that share

@@ -8,17 +8,22 @@
 #   scripts/setup.sh --shim-only  only build/lib/libtch.so: for a machine with its own libtorch but
 #                                 without Go, beside a program built elsewhere (bin/actfleet finds
 #                                 libtch.so beside itself, in ../lib or in ../build/lib)
+#   scripts/setup.sh --fakegpu    build/fakegpu/libtorch_cuda.so: a GPU for tests (internal/torch/fakegpu)
+#
+# gotch, whose C++ is compiled, comes from Go's module cache; without Go from the module proxy, checked
+# against go.sum; without a network from build/src, copied from a machine where setup.sh ran.
 #
 # Read from the environment:
 #   LIBTORCH  directory with include/ and lib/ of a libtorch to use (first choice)
 #   PYTHON    the Python whose installed torch is the second choice (default python3)
 #   BUILD     where to build (default build); a second build directory has a go.work of its own
 #   GOTCH     directory with gotch's sources, where Go is missing
+#   GPU       1: install the wheel with CUDA's libraries, 0: without (default: where there is an NVIDIA GPU)
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 build=$(realpath -m "${BUILD:-build}")
-shim_only=
+shim_only= fakegpu=
 gotch_version=$(awk '$1 == "github.com/sugarme/gotch" {print $2}' go.mod)
 began=$SECONDS
 
@@ -28,8 +33,9 @@ die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 case "${1:-}" in
 "") ;;
 --shim-only) shim_only=yes ;;
+--fakegpu) fakegpu=yes ;;
 -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0"; exit 0 ;;
-*) die "unknown argument $1 (there is --shim-only)" ;;
+*) die "unknown argument $1 (there are --shim-only and --fakegpu)" ;;
 esac
 
 # --- a libtorch: includes, libraries, where it came from ------------------------------------------------
@@ -88,6 +94,20 @@ apt_get() { DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-reco
 # install_gloo fetches the headers that training on several processes is compiled with; all else works without them.
 install_gloo() { apt_get libgloo-dev >>"$build/apt.log" 2>&1 || say "no libgloo-dev here, see $build/apt.log"; }
 
+# nvidia names what shows that there is an NVIDIA GPU. Containers have the device and not /proc/driver, gVisor may
+# have neither but nvidia-smi, WSL has /dev/dxg. GPU=1 says that there is, or will be, one; GPU=0 that there is none.
+nvidia() {
+	case "${GPU:-}" in
+	0) return 1 ;;
+	?*) echo "GPU=$GPU"; return 0 ;;
+	esac
+	local sign
+	for sign in /dev/nvidia0 /dev/nvidiactl /dev/dxg /proc/driver/nvidia; do
+		[ ! -e "$sign" ] || { echo "$sign"; return 0; }
+	done
+	nvidia-smi -L 2>/dev/null | grep -m1 '^GPU'
+}
+
 # install_wheel puts PyTorch's wheel into build/site. A wheel built for CUDA links its CPU library with two small CUDA
 # libraries; the large ones are needed, and installed, only where there is a GPU.
 install_wheel() {
@@ -97,7 +117,8 @@ install_wheel() {
 		die "no libtorch found and no pip to fetch one: run 'sudo apt-get install libtorch-dev libopenblas0-pthread libgloo-dev', or 'sudo apt-get install python3-pip' and this again, or set LIBTORCH to an unpacked libtorch"
 	say "no libtorch found: installing PyTorch's wheel into $build/site (some minutes, 1.3 GB, more where there is a GPU)"
 	rm -rf "$build/site"
-	if [ -e /proc/driver/nvidia ]; then
+	if nvidia; then
+		say "there is an NVIDIA GPU ($(nvidia)): with the CUDA libraries"
 		"${pip[@]}" torch || die "pip install torch did not work"
 		return
 	fi
@@ -137,27 +158,53 @@ flags_of() {
 
 # --- gotch's sources ------------------------------------------------------------------------------------
 
+# gotch_dir is where gotch's sources are: all of them, or in build/src only the operators in use.
 gotch_dir() {
 	if [ -n "${GOTCH:-}" ]; then echo "$GOTCH"; return; fi
-	if [ -f "$build/src/torch_api.cpp" ] && ! command -v go >/dev/null; then echo "$build/src/.."; return; fi
-	command -v go >/dev/null || die "no Go here and no gotch sources: copy $build/src from a machine where setup.sh ran, or set GOTCH to gotch $gotch_version"
-	GOWORK=off GOFLAGS=-mod=mod go mod download github.com/sugarme/gotch || die "cannot download the module github.com/sugarme/gotch"
-	GOWORK=off GOFLAGS=-mod=mod go list -m -f '{{.Dir}}' github.com/sugarme/gotch
+	if command -v go >/dev/null; then
+		GOWORK=off GOFLAGS=-mod=mod go mod download github.com/sugarme/gotch || die "cannot download the module github.com/sugarme/gotch"
+		GOWORK=off GOFLAGS=-mod=mod go list -m -f '{{.Dir}}' github.com/sugarme/gotch
+		return
+	fi
+	if [ ! -f "$build/src/operators" ]; then
+		"${PYTHON:-python3}" scripts/setup/fetch_gotch.py "$gotch_version" "$build/module" >&2 ||
+			die "no Go here and no sources of gotch: copy $build/src from a machine where setup.sh ran, or set GOTCH to gotch $gotch_version"
+		echo "$build/module"
+		return
+	fi
+	echo "$build/src"
+}
+
+# operators_used are gotch's operators that internal/torch calls, by their names in Go.
+operators_used() { grep -ohE '\blib\.Atg[A-Za-z0-9_]+' internal/torch/*.go | sed 's/^lib\.//' | sort -u | tr '\n' ' '; }
+
+# trim_operators DIR keeps the operators in use of the gotch in DIR: they compile in seconds, all 2,500 in minutes.
+trim_operators() {
+	local dir=$1/libtch src=$build/src.new file missing
+	rm -rf "$src"
+	mkdir -p "$src"
+	missing=$(awk -v keep="$(operators_used)" -v names="$src/operators" -f scripts/setup/operators.awk "$dir/c-generated.go" 2>&1 >"$src/c-generated.go") ||
+		die "internal/torch calls what gotch $gotch_version has not generated: $missing. Write it in internal/torch/shim/ops.cpp"
+	for file in torch_api_generated.cpp.h torch_api_generated.h; do
+		awk -v keep="$(tr '\n' ' ' <"$src/operators")" -f scripts/setup/operators.awk "$dir/$file" >"$src/$file" ||
+			die "gotch's $dir/$file lacks an operator of its Go side"
+	done
+	cp "$dir"/stb_image*.h "$dir"/torch_api.{h,cpp} "$1/LICENSE" "$src/"
+	chmod -R u+w "$src"
+	rm -rf "$build/src"
+	mv "$src" "$build/src"
 }
 
 copy_gotch() {
 	local dir
-	mkdir -p "$build/src" "$build/gotch/libtch"
 	dir=$(gotch_dir)
-	if [ "$dir" != "$build/src/.." ]; then
-		cp -f "$dir"/libtch/*.{h,cpp} "$dir"/LICENSE "$build/src/"
-		chmod -R u+w "$build/src"
-	fi
+	[ "$dir" = "$build/src" ] || trim_operators "$dir"
 	[ -n "$shim_only" ] && return
 	local work
 	work=$(mktemp -d "$build/gotch.XXXXXX")
 	mkdir "$work/libtch"
-	cp "$dir"/libtch/*.go "$dir"/libtch/torch_api.h "$dir"/libtch/torch_api_generated.h scripts/setup/load.c "$work/libtch/"
+	cp "$dir"/libtch/{device,pointer-store,scalar,tensor}.go scripts/setup/load.c "$work/libtch/"
+	cp "$build"/src/{c-generated.go,torch_api.h,torch_api_generated.h} "$work/libtch/"
 	cp "$dir/LICENSE" "$work/"
 	chmod -R u+w "$work"
 	printf 'module github.com/sugarme/gotch\n\ngo 1.20\n' >"$work/go.mod"
@@ -206,7 +253,7 @@ compile_api() {
 	mkdir -p "$work"
 	cp "$src"/*.h "$src/torch_api.cpp" "$work/"
 	: >"$build/obj/stubbed"
-	say "compiling the tensor library for it: two to four minutes on two cores, once"
+	say "compiling the tensor library for it: half a minute, once"
 	for pass in 1 2 3 4 5 6; do
 		if g++ "${flags[@]}" -O1 -fmax-errors=0 -I"$work" -c "$work/torch_api.cpp" -o "$object" 2>"$work/errors"; then
 			return
@@ -230,7 +277,7 @@ build_library() {
 	mkdir -p "$build/obj" "$build/lib"
 	local base key f objects=("$build/obj/torch_api.o")
 	base="$version ${flags[*]} $(g++ -dumpfullversion)"
-	key="$base $gotch_version $(hash_of scripts/setup/blank.awk)"
+	key="$base $(hash_of "$build"/src/*.{h,cpp} scripts/setup/blank.awk)"
 	compile "$build/obj/torch_api.o" "$key" compile_api "$build/obj/torch_api.o" &
 	local api=$!
 	for f in internal/torch/shim/*.cpp; do
@@ -263,6 +310,22 @@ build_group() {
 	say "without training on several processes: this libtorch has no headers of Gloo (on Debian and Ubuntu: apt-get install libtorch-dev libgloo-dev)"
 }
 
+# --- the GPU for tests ----------------------------------------------------------------------------------
+
+# build_fakegpu compiles a libtorch_cuda.so whose devices are host memory, for a libtorch that has none.
+build_fakegpu() {
+	local dir=internal/torch/fakegpu/cuda part out=$build/fakegpu key objects=()
+	mkdir -p "$build/obj" "$out"
+	key="$version ${flags[*]} $(g++ -dumpfullversion) $(hash_of "$dir"/*)"
+	for part in memory streams operators; do
+		objects+=("$build/obj/fakegpu_$part.o")
+		compile "${objects[-1]}" "$key" compile_shim "$dir/$part.cpp" "${objects[-1]}" || die "$dir/$part.cpp does not compile against libtorch $version"
+	done
+	g++ -shared -o "$out/libtorch_cuda.so.new" "${objects[@]}" -L"$libdir" -Wl,--enable-new-dtags -Wl,-rpath,"$libdir" -Wl,-z,defs -ltorch_cpu -lc10 ||
+		die "linking the GPU for tests against $libdir did not work"
+	mv "$out/libtorch_cuda.so.new" "$out/libtorch_cuda.so"
+}
+
 # --- go.work --------------------------------------------------------------------------------------------
 
 write_work() {
@@ -274,7 +337,7 @@ write_work() {
 	say "wrote $file"
 }
 
-# warm_go compiles the Go side of gotch, a minute of one core's time, while g++ has the others.
+# warm_go compiles the Go side of gotch while g++ compiles the rest.
 warm_go() {
 	local start=$SECONDS
 	export GOWORK
@@ -297,7 +360,12 @@ if ! find_libtorch; then
 	find_libtorch || die "libtorch was installed but is not found: set LIBTORCH to its directory"
 fi
 version=$(version_of)
-stamp="$libdir $version gotch $gotch_version $(g++ -dumpfullversion) ${shim_only:-all} $(hash_of "$0" scripts/setup/* internal/torch/shim/* internal/torch/reduce/gloo/*) $(gloo_headers && echo gloo || true) $root"
+if [ -n "$fakegpu" ]; then
+	flags_of
+	build_fakegpu
+	exit 0
+fi
+stamp="$libdir $version gotch $gotch_version $(g++ -dumpfullversion) ${shim_only:-all} $(operators_used | hash_of) $(hash_of "$0" scripts/setup/* internal/torch/shim/* internal/torch/reduce/gloo/*) $(gloo_headers && echo gloo || true) $root"
 if [ "$(cat "$build/stamp" 2>/dev/null)" = "$stamp" ] && [ -f "$build/lib/libtch.so" ] && { [ -n "$shim_only" ] || [ -f "$build/gotch/go.mod" ]; }; then
 	say "up to date: libtorch $version ($source, $libdir)"
 	exit 0

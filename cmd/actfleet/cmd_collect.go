@@ -169,12 +169,12 @@ func fetchModel(ctx context.Context, name string) (string, error) {
 
 // load loads the model for the plan of a run that another node has begun.
 func (j *job) load(dir string, p run.Plan) (collector.Model, error) {
-	target, err := j.o.target.as(p.Device, p.Compute)
+	target, err := j.o.target.as(p)
 	if err != nil {
 		return nil, err
 	}
-	m, _, err := target.load(dir, p.Model.Accept...)
-	return m, err
+	l, err := target.load(dir, p.Model.Accept...)
+	return l.model, err
 }
 
 // prepare reads the data set and the model and makes the plan from the flags.
@@ -191,10 +191,11 @@ func (j *job) prepare() error {
 	if err != nil {
 		return fmt.Errorf("%w: --tokens: %w", errUsage, err)
 	}
-	m, device, err := j.o.target.load(j.o.model, j.o.accept...)
+	loaded, err := j.o.target.load(j.o.model, j.o.accept...)
 	if err != nil {
 		return err
 	}
+	m := loaded.model
 	info := m.Info()
 	for _, note := range append(info.Notes, j.text.Notes()...) {
 		fmt.Fprintln(os.Stderr, note)
@@ -209,7 +210,7 @@ func (j *job) prepare() error {
 	}
 	ask := collector.Ask{Sites: choice.Sites, Taps: choice.Taps, Loose: choice.Loose, Layers: layers, Tokens: rule, Dtype: j.o.dtype, Template: j.o.data.opt.Template,
 		Choices: j.o.choices, MaxTokens: j.o.maxTokens, Limit: j.o.data.opt.Limit, KeepText: j.o.keepText, Offsets: j.o.offsets, UnitPrompts: j.o.unitPrompts,
-		Compute: j.o.target.compute, Device: device, Corpus: in.corpus, Ring: j.o.ring.ring()}
+		Compute: loaded.compute, Device: loaded.kind, GPU: loaded.gpu, Memory: loaded.memory, Corpus: in.corpus, Ring: j.o.ring.ring()}
 	j.node, err = node.NewJob(ask, m, in.prompts, in.spool, in.sum, j.o.data.name())
 	if err == nil {
 		j.notes = append(j.notes, append(choice.Notes, siteNotes(ask, m, j.node.Plan)...)...)

@@ -25,6 +25,8 @@ type finding struct {
 	OK     bool   `json:"ok"`
 	Found  string `json:"found"`
 	Advice string `json:"advice,omitempty"` // what to do when not OK
+	// GPUs are those that libtorch can use, in the finding about devices.
+	GPUs []gpuFound `json:"gpus,omitempty"`
 }
 
 // errProblem makes doctor fail after it has printed its list.
@@ -75,6 +77,9 @@ func printFindings(out io.Writer, found []finding) {
 			mark = "BAD"
 		}
 		fmt.Fprintf(out, "%s  %-9s %s\n", mark, f.What, f.Found)
+		for _, gpu := range f.GPUs {
+			fmt.Fprintf(out, "     %-9s %s\n", "", gpu)
+		}
 		if f.Advice != "" {
 			fmt.Fprintf(out, "     %-9s → %s\n", "", f.Advice)
 		}
@@ -88,16 +93,6 @@ func lookTorch() finding {
 		return f
 	}
 	f.OK, f.Found = true, fmt.Sprintf("%s, matrix products by %s", torch.Version(), torch.BLAS())
-	return f
-}
-
-func lookDevices() finding {
-	f := finding{What: "devices", OK: true, Found: "cpu"}
-	if torch.Load() == nil {
-		if n := torch.CUDA(); n > 0 {
-			f.Found = fmt.Sprintf("cpu, %d CUDA (this version computes on the cpu)", n)
-		}
-	}
 	return f
 }
 

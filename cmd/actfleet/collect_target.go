@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -9,6 +11,7 @@ import (
 	"actfleet/collector"
 	"actfleet/collector/model"
 	"actfleet/internal/torch"
+	"actfleet/shard/run"
 )
 
 // targetOptions say where the model is computed and in what precision.
@@ -16,10 +19,19 @@ type targetOptions struct{ device, compute string }
 
 func (o *targetOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.device, "device", "auto", "auto (every GPU, else cpu), cpu, cuda, cuda:0,cuda:1 (a replica of the model on each) or cuda:0+cuda:1 (one model split across them)")
-	f.StringVar(&o.compute, "compute", "f32", "dtype of the blocks' linear layers: f32, bf16 or f16; everything else is f32")
+	f.StringVar(&o.compute, "compute", "auto", "dtype of the blocks' linear layers: auto (bf16 on a GPU, else f32), f32, tf32 (GPU), bf16 or f16; everything else is f32")
 }
 
-var computes = map[string]torch.Dtype{"f32": torch.F32, "bf16": torch.BF16, "f16": torch.F16}
+var computes = map[string]torch.Dtype{"f32": torch.F32, "tf32": torch.F32, "bf16": torch.BF16, "f16": torch.F16}
+
+// loaded is a model on its devices, and what a plan says of them.
+type loaded struct {
+	model   collector.Model
+	kind    string // cpu or cuda
+	compute string
+	gpu     *run.GPU // nil on the CPU
+	memory  int64    // bytes of the smallest GPU
+}
 
 // groups are the devices of each copy of the model, all of one kind, cpu or cuda.
 func (o targetOptions) groups() (groups [][]torch.Device, kind string, err error) {
@@ -50,37 +62,91 @@ func (o targetOptions) groups() (groups [][]torch.Device, kind string, err error
 	return groups, kind, nil
 }
 
-// load loads a model for the devices, passing over the named keys of its config.json, and says their kind.
-func (o targetOptions) load(dir string, accept ...string) (collector.Model, string, error) {
-	compute, ok := computes[o.compute]
-	if !ok {
-		return nil, "", fmt.Errorf("%w: --compute %s: want f32, bf16 or f16", errUsage, o.compute)
-	}
+// load loads a model for the devices, passing over the named keys of its config.json.
+func (o targetOptions) load(dir string, accept ...string) (l loaded, err error) {
 	groups, kind, err := o.groups()
 	if err != nil {
-		return nil, "", err
+		return l, err
+	}
+	l.kind = kind
+	dtype, err := l.precision(o.compute)
+	if err != nil {
+		return l, err
+	}
+	if kind == "cuda" {
+		l.gpu, l.memory, err = oneKind(slices.Concat(groups...))
+	} else if note := unusedGPU(nvidiaSign(), torch.NoCUDA()); note != "" && o.device == "auto" {
+		fmt.Fprintln(os.Stderr, note)
+	}
+	if err != nil {
+		return l, err
 	}
 	var targets []model.Target
 	for _, g := range groups {
-		targets = append(targets, model.Target{Compute: compute, Devices: g})
+		targets = append(targets, model.Target{Compute: dtype, Devices: g})
 	}
 	if kind == "cpu" && len(targets) == 1 { // any number of passes at a time
-		m, err := model.LoadOn(dir, targets[0], accept...)
-		return m, kind, err
+		l.model, err = model.LoadOn(dir, targets[0], accept...)
+	} else {
+		l.model, err = model.LoadCopies(dir, targets, accept...)
 	}
-	m, err := model.LoadCopies(dir, targets, accept...)
-	return m, kind, err
+	return l, err
+}
+
+// precision is what compute, or auto, means on the kind of device: a GPU computes bf16 products many times faster than
+// fp32 ones. The fp32 products that are left there, those of attention, are rounded to TF32 unless f32 was asked for.
+func (l *loaded) precision(compute string) (torch.Dtype, error) {
+	l.compute = compute
+	if compute == "auto" {
+		l.compute = map[string]string{"cpu": "f32", "cuda": "bf16"}[l.kind]
+	}
+	dtype, ok := computes[l.compute]
+	if !ok {
+		return 0, fmt.Errorf("%w: --compute %s: want auto, f32, tf32, bf16 or f16", errUsage, compute)
+	}
+	if l.compute == "tf32" && l.kind == "cpu" {
+		return 0, fmt.Errorf("%w: --compute tf32 is for GPUs, and this run is computed on the CPU", errUsage)
+	}
+	torch.AllowTF32(l.kind == "cuda" && l.compute != "f32")
+	return dtype, nil
+}
+
+// oneKind is what a plan says of the GPUs, and the memory of the smallest. Another kind rounds otherwise, and a run is made
+// by one.
+func oneKind(devices []torch.Device) (kind *run.GPU, memory int64, err error) {
+	for _, d := range devices {
+		gpu, err := torch.LookAt(d)
+		if err != nil {
+			return nil, 0, err
+		}
+		k := run.GPU{Name: gpu.Name, Capability: gpu.Capability(), Libtorch: torch.Version()}
+		if kind == nil {
+			kind, memory = &k, gpu.Memory
+		}
+		if k != *kind {
+			return nil, 0, fmt.Errorf("%w: --device: %s is a %s, %s a %s: name those of one kind", errUsage, devices[0], kind.Name, d, k.Name)
+		}
+		memory = min(memory, gpu.Memory)
+	}
+	return kind, memory, nil
 }
 
 // as are the options for a run that another node has begun: its precision, and its kind of device.
-func (o targetOptions) as(kind, compute string) (targetOptions, error) {
-	o.compute = compute
+func (o targetOptions) as(p run.Plan) (targetOptions, error) {
+	o.compute = p.Compute
 	if o.device == "auto" {
-		o.device = kind
+		o.device = p.Device
 	}
-	_, have, err := o.groups()
-	if err == nil && have != kind {
-		err = fmt.Errorf("%w: --device %s: this run is computed on %s", errUsage, o.device, kind)
+	groups, have, err := o.groups()
+	if err == nil && have != p.Device {
+		err = fmt.Errorf("%w: --device %s: this run is computed on %s", errUsage, o.device, p.Device)
+	}
+	if err != nil || p.GPU == nil {
+		return o, err
+	}
+	gpu, _, err := oneKind(slices.Concat(groups...))
+	if err == nil && *gpu != *p.GPU {
+		err = fmt.Errorf("this run is computed on %s, and here is %s, which gives other bytes", p.GPU, gpu)
 	}
 	return o, err
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"actfleet/internal/torch"
+	"actfleet/shard/run"
 )
 
 func TestTargets(t *testing.T) {
@@ -16,10 +17,11 @@ func TestTargets(t *testing.T) {
 	for o, says := range map[targetOptions]string{
 		{device: "tpu", compute: "f32"}:         `"tpu"`,
 		{device: "cpu", compute: "f8"}:          "--compute f8",
+		{device: "cpu", compute: "tf32"}:        "tf32 is for GPUs",
 		{device: "cuda:9999", compute: "f32"}:   "CUDA devices",
 		{device: "cpu,cuda:99", compute: "f32"}: "cuda:99",
 	} {
-		if _, _, err := o.load("nowhere"); !errors.Is(err, errUsage) || !strings.Contains(err.Error(), says) {
+		if _, err := o.load("nowhere"); !errors.Is(err, errUsage) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%+v: %v, want a usage error that says %q", o, err, says)
 		}
 	}
@@ -27,7 +29,7 @@ func TestTargets(t *testing.T) {
 
 // A joining node computes as the run's plan says.
 func TestTargetOfARun(t *testing.T) {
-	o, err := targetOptions{device: "auto", compute: "f32"}.as("cpu", "bf16")
+	o, err := targetOptions{device: "auto", compute: "f32"}.as(run.Plan{Device: "cpu", Compute: "bf16"})
 	if err != nil || o.device != "cpu" || o.compute != "bf16" {
 		t.Errorf("%+v, %v", o, err)
 	}
@@ -35,7 +37,7 @@ func TestTargetOfARun(t *testing.T) {
 		t.Skip("the rest is about a machine without a GPU")
 	}
 	for _, device := range []string{"auto", "cpu"} {
-		if _, err := (targetOptions{device: device}).as("cuda", "f32"); !errors.Is(err, errUsage) {
+		if _, err := (targetOptions{device: device}).as(run.Plan{Device: "cuda", Compute: "f32"}); !errors.Is(err, errUsage) {
 			t.Errorf("--device %s in a run on cuda: %v", device, err)
 		}
 	}

@@ -107,6 +107,8 @@ func (c *console) logEvent(e collector.Event) {
 		c.Info("unit dropped, another node was first", "unit", *e.Unit)
 	case "wait":
 		c.Info("the ring is full: waiting " + e.Message)
+	case "memory":
+		c.Warn(e.Message)
 	case "leave":
 		c.Info("node leaves", "node", c.fleet.ID)
 	case "commit":

@@ -37,6 +37,8 @@ type Request struct {
 	Taps  []tap.Tap
 	// Emit receives the output of Taps[i], each tap once, in the order the network computes them.
 	Emit func(i int, v View) error
+	// Kept asks a model whose taps lie on a GPU for some rows instead; it goes before Emit, and with no Replace.
+	Kept *Kept
 	// Replace, if set, is called before Emit and may write into v: the network goes on with what v then holds.
 	Replace func(i int, v View) error
 	// Logits asks for the next-token logits after each prompt's last token; it costs the whole pass.
@@ -68,6 +70,11 @@ func (m *Model) run(ctx context.Context, r Request, past []layer.Past) (logits [
 func (m *Model) check(r Request) error {
 	if r.Logits && m.info.NoHead {
 		return fmt.Errorf("%w: %s", ErrNoHead, m.info.Name)
+	}
+	if r.Kept != nil {
+		if err := r.Kept.check(len(r.Taps), len(r.IDs)*longest(r.IDs)); err != nil {
+			return err
+		}
 	}
 	for i, ids := range r.IDs {
 		if len(ids) == 0 {
@@ -123,11 +130,23 @@ type pass struct {
 	wanted map[tap.Tap]int
 	x      *torch.Tensor // the states [B, T, Hidden] so far
 	buffer *torch.Tensor // in host memory, for the taps; nil while none was needed
+	fetch  *fetcher      // of the kept rows; nil: every tap comes whole
+	places placed
 	err    error
 	logits [][]float32
 }
 
-func (p *pass) run(ctx context.Context, s *torch.Scope) error {
+// placed are the places b·T + t that a pass gathers rows from, on its devices.
+type placed struct {
+	kept map[torch.Device]*torch.Tensor // of Kept; nil where those are all places in their order, or none
+	last *torch.Tensor                  // of each prompt's last token, where logits are asked for
+}
+
+func (p *pass) run(ctx context.Context, s *torch.Scope) (err error) {
+	if p.m.slabs != nil && p.r.Kept != nil && p.r.Replace == nil {
+		p.fetch = newFetcher(p.m.slabs, p.r.Kept)
+		defer func() { err = errors.Join(err, p.fetch.end()) }()
+	}
 	defer p.free()
 	if err := p.through(ctx, s, p.m.blocks(p.r)); err != nil {
 		return err
@@ -138,11 +157,11 @@ func (p *pass) run(ctx context.Context, s *torch.Scope) error {
 
 // through computes the states behind the first n blocks.
 func (p *pass) through(ctx context.Context, s *torch.Scope, n int) error {
-	first := 0
+	first, ids := 0, p.load(s)
 	if from := p.r.From; from != nil {
 		first, p.x = from.blocks, from.states
 	} else {
-		p.become(s.Keep(p.emit(s, tap.Tap{Site: tap.Embed}, p.embed(s))))
+		p.become(s.Keep(p.emit(s, tap.Tap{Site: tap.Embed}, p.m.net.Embed(s, ids, p.r.After.Len()))))
 	}
 	masks := layer.NewMasks(s)
 	for i := first; i < n; i++ {
@@ -150,12 +169,15 @@ func (p *pass) through(ctx context.Context, s *torch.Scope, n int) error {
 			return err
 		}
 		p.become(s.Keep(s.Sub(func(s *torch.Scope) *torch.Tensor { return p.block(s, i, p.x, masks) })))
-		if p.err != nil {
+		if p.failed() {
 			return p.err
 		}
 	}
 	return nil
 }
+
+// failed says whether Emit or Replace has failed; the error of a fetcher is joined at its end.
+func (p *pass) failed() bool { return p.err != nil || p.fetch != nil && p.fetch.failed() != nil }
 
 // become frees the states so far, unless others go on from them: one block's at a time, however deep the model.
 func (p *pass) become(x *torch.Tensor) {
@@ -170,10 +192,43 @@ func (p *pass) free() {
 	p.buffer.Free()
 }
 
-func (p *pass) embed(s *torch.Scope) *torch.Tensor {
+// load brings what the pass needs of the request to the devices, in one copy, and returns the ids [B, T].
+func (p *pass) load(s *torch.Scope) *torch.Tensor {
 	ids, steps := pad(p.r.IDs)
-	x := torch.FromInt64(s, ids, int64(len(p.r.IDs)), int64(steps))
-	return p.m.net.Embed(s, s.ToDevice(x, p.m.target.First()), p.r.After.Len())
+	prompts, places := int64(len(p.r.IDs)), int64(len(ids))
+	first := p.m.target.First()
+	all := ids
+	if p.r.Logits {
+		for b, prompt := range p.r.IDs {
+			all = append(all, int64(b*steps+len(prompt)-1))
+		}
+	}
+	kept := int64(0)
+	if p.fetch != nil && !p.r.Kept.everything(places) {
+		kept = int64(len(p.r.Kept.At))
+		for _, at := range p.r.Kept.At {
+			all = append(all, int64(at))
+		}
+	}
+	var there *torch.Tensor
+	if p.fetch != nil {
+		there = p.fetch.upload(s, all, first)
+	} else {
+		there = s.ToDevice(torch.FromInt64(s, all, int64(len(all))), first)
+	}
+	if p.r.Logits {
+		p.places.last = s.Narrow(there, 0, places, prompts)
+	}
+	if kept > 0 {
+		at := s.Narrow(there, 0, int64(len(all))-kept, kept)
+		p.places.kept = map[torch.Device]*torch.Tensor{first: at}
+		for _, d := range p.m.target.Devices[1:] {
+			if p.places.kept[d] == nil {
+				p.places.kept[d] = s.ToDevice(at, d)
+			}
+		}
+	}
+	return s.View(s.Narrow(there, 0, 0, places), prompts, int64(steps))
 }
 
 func (p *pass) block(s *torch.Scope, i int, x *torch.Tensor, masks *layer.Masks) *torch.Tensor {
@@ -192,7 +247,13 @@ func (p *pass) block(s *torch.Scope, i int, x *torch.Tensor, masks *layer.Masks)
 // any more.
 func (p *pass) emit(s *torch.Scope, t tap.Tap, y *torch.Tensor) *torch.Tensor {
 	i, ok := p.wanted[t]
-	if !ok || p.err != nil {
+	switch {
+	case !ok || p.failed():
+		return y
+	case p.fetch != nil:
+		p.keep(s, i, y)
+		return y
+	case p.r.Emit == nil && p.r.Replace == nil:
 		return y
 	}
 	if p.r.Replace != nil {
@@ -210,6 +271,19 @@ func (p *pass) emit(s *torch.Scope, t tap.Tap, y *torch.Tensor) *torch.Tensor {
 		p.err = p.r.Emit(i, v)
 	}
 	return y
+}
+
+// keep begins to fetch the kept rows of tap i, y [B, T, D].
+func (p *pass) keep(s *torch.Scope, i int, y *torch.Tensor) {
+	shape := y.Shape()
+	rows := s.Reshape(y, shape[0]*shape[1], shape[2])
+	switch {
+	case len(p.r.Kept.At) == 0:
+		rows = s.Narrow(rows, 0, 0, 0)
+	case p.places.kept != nil:
+		rows = s.IndexSelect(rows, 0, p.places.kept[y.Device()])
+	}
+	p.fetch.fetch(s, i, rows)
 }
 
 // host is y in host memory: y itself, or a copy in the pass's buffer, which serves one tap after another.
@@ -234,7 +308,7 @@ func (p *pass) finish(s *torch.Scope, x *torch.Tensor) {
 	if tapped {
 		x = p.emit(s, last, p.m.net.Final(s, s.ToDevice(x, p.m.target.First())))
 	}
-	if !p.r.Logits || p.err != nil {
+	if !p.r.Logits || p.failed() {
 		return
 	}
 	rows := p.lastRows(s, x)
@@ -248,11 +322,7 @@ func (p *pass) finish(s *torch.Scope, x *torch.Tensor) {
 // lastRows are the states [B, Hidden] of each prompt's last real token.
 func (p *pass) lastRows(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 	shape := x.Shape()
-	at := make([]int64, len(p.r.IDs))
-	for b, ids := range p.r.IDs {
-		at[b] = int64(b)*shape[1] + int64(len(ids)) - 1
-	}
-	return s.IndexSelect(s.View(x, shape[0]*shape[1], shape[2]), 0, s.ToDevice(torch.FromInt64(s, at, int64(len(at))), x.Device()))
+	return s.IndexSelect(s.View(x, shape[0]*shape[1], shape[2]), 0, s.ToDevice(p.places.last, x.Device()))
 }
 
 func (p *pass) keepLogits(logits *torch.Tensor) {
@@ -262,12 +332,18 @@ func (p *pass) keepLogits(logits *torch.Tensor) {
 	}
 }
 
-// pad lays the prompts out as [B, T], filled up on the right with token 0: under a causal mask what
-// stands to the right of a position never reaches it.
-func pad(prompts [][]int32) (ids []int64, steps int) {
+// longest is how many tokens the longest prompt has.
+func longest(prompts [][]int32) (steps int) {
 	for _, p := range prompts {
 		steps = max(steps, len(p))
 	}
+	return steps
+}
+
+// pad lays the prompts out as [B, T], filled up on the right with token 0: under a causal mask what
+// stands to the right of a position never reaches it.
+func pad(prompts [][]int32) (ids []int64, steps int) {
+	steps = longest(prompts)
 	ids = make([]int64, len(prompts)*steps)
 	for b, p := range prompts {
 		for t, id := range p {

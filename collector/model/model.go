@@ -28,6 +28,8 @@ type Model struct {
 	target Target
 	// pin puts a tensor into memory that a device copies into at full speed; nil: the taps are in host memory already.
 	pin func(s *torch.Scope, x *torch.Tensor) *torch.Tensor
+	// slabs are where kept rows come from devices to; nil on the CPU.
+	slabs *slabs
 }
 
 // Target is where the weights go, and the precision of the linear maps.
@@ -52,6 +54,7 @@ func LoadOn(dir string, to Target, accept ...string) (*Model, error) {
 	m := &Model{target: to}
 	if to.First().IsCUDA() {
 		m.pin = func(s *torch.Scope, x *torch.Tensor) *torch.Tensor { return s.Pin(x, to.First()) }
+		m.slabs = newSlabs()
 	}
 	if m.info, err = c.identify(); err != nil {
 		return nil, err

@@ -79,7 +79,15 @@ func ParseDevice(name string) (Device, error) {
 		return CPU, fmt.Errorf("device %q: use auto, cpu, cuda or cuda:0", name)
 	}
 	if n := CUDA(); int(i) >= n {
-		return CPU, fmt.Errorf("device %q: this machine has %d CUDA devices that libtorch can use", name, n)
+		return CPU, fmt.Errorf("device %q: %s", name, countCUDA(n))
 	}
 	return Device(i), nil
+}
+
+// countCUDA says how many GPUs there are, and if none, why.
+func countCUDA(n int) string {
+	if n > 0 {
+		return fmt.Sprintf("libtorch can use %d CUDA devices here, from cuda:0 on", n)
+	}
+	return fmt.Sprintf("libtorch can use no CUDA devices here: %v", NoCUDA())
 }

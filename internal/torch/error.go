@@ -7,6 +7,7 @@ package torch
 import "C"
 
 import (
+	"errors"
 	"strings"
 	"unsafe"
 )
@@ -19,6 +20,12 @@ type Error struct {
 
 // Error says what failed and why.
 func (e *Error) Error() string { return "torch: " + e.Op + ": " + e.Msg }
+
+// OutOfMemory reports whether err is libtorch's not finding the memory for a tensor on a GPU.
+func OutOfMemory(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && strings.Contains(e.Msg, "CUDA out of memory")
+}
 
 // fail panics with an *Error, which Do recovers.
 func fail(op, msg string) {

@@ -30,14 +30,6 @@ func Seed(n int64) {
 	}
 }
 
-// CUDA is the number of CUDA devices that this libtorch can use; 0 too when libtorch cannot be opened.
-func CUDA() int {
-	if load() != nil {
-		return 0
-	}
-	return int(C.af_cuda())
-}
-
 // Version is libtorch's, for example "2.6.0"; empty when it cannot be opened.
 func Version() string {
 	if load() != nil {

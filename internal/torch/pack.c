@@ -64,6 +64,12 @@ static void one_f32(af_pack *p, float *dst, float x) {
   measure(p, x, x, 1);
 }
 
+static void one_half(af_pack *p, uint16_t *dst, uint16_t h) {
+  memcpy(dst, &h, 2);
+  int finite = (h & 0x7c00) != 0x7c00;
+  measure(p, finite ? single(h) : INFINITY, finite ? single(h) : 0, finite);
+}
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -110,6 +116,17 @@ AVX2 static uint32_t eights_f16(double *sums, uint16_t *dst, const float *src, i
   return finish(&l, sums);
 }
 
+AVX2 static uint32_t eights_half(double *sums, uint16_t *dst, const uint16_t *src, int64_t n) {
+  lanes l = {_mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_si256()};
+  for (int64_t i = 0; i < n; i += 8) {
+    __m128i h = _mm_loadu_si128((const __m128i *)(src + i));
+    _mm_storeu_si128((__m128i *)(dst + i), h);
+    __m256 x = _mm256_cvtph_ps(h);
+    add(&l, x, x);
+  }
+  return finish(&l, sums);
+}
+
 AVX2 static uint32_t eights_f32(double *sums, float *dst, const float *src, int64_t n) {
   lanes l = {_mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_si256()};
   for (int64_t i = 0; i < n; i += 8) {
@@ -123,6 +140,7 @@ AVX2 static uint32_t eights_f32(double *sums, float *dst, const float *src, int6
 int af_pack_fast(void) { return 0; }
 
 static uint32_t eights_f16(double *sums, uint16_t *dst, const float *src, int64_t n) { return 0; }
+static uint32_t eights_half(double *sums, uint16_t *dst, const uint16_t *src, int64_t n) { return 0; }
 static uint32_t eights_f32(double *sums, float *dst, const float *src, int64_t n) { return 0; }
 #endif
 
@@ -148,6 +166,13 @@ static uint32_t eights_f32(double *sums, float *dst, const float *src, int64_t n
 static double pack_f16(af_pack *p, uint16_t *dst, const float *src, int64_t n, int fast) { PACK(one_f16, eights_f16, 0x477ff000) } // 65520
 
 static double pack_f32(af_pack *p, float *dst, const float *src, int64_t n, int fast) { PACK(one_f32, eights_f32, 0x7f800000) } // infinity
+
+static double pack_half(af_pack *p, uint16_t *dst, const uint16_t *src, int64_t n, int fast) { PACK(one_half, eights_half, 0x7f800000) }
+
+void af_pack_halves(af_pack *p, uint16_t *dst, const uint16_t *src, int64_t width, int64_t rows, double *sums, int fast) {
+  for (int64_t r = 0; r < rows; r++)
+    sums[r] = pack_half(p, dst + r * width, src + r * width, width, fast);
+}
 
 void af_pack_rows_f16(af_pack *p, uint16_t *dst, const float *src, int64_t stride, int64_t width, const int32_t *index,
                       int64_t rows, double *sums, int fast) {

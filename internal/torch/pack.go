@@ -4,6 +4,8 @@ package torch
 #cgo CFLAGS: -O3
 #cgo noescape af_pack_rows_f16
 #cgo nocallback af_pack_rows_f16
+#cgo noescape af_pack_halves
+#cgo nocallback af_pack_halves
 #cgo noescape af_pack_rows_f32
 #cgo nocallback af_pack_rows_f32
 #include "pack.h"
@@ -54,6 +56,21 @@ func (m *Packed) RowsF32(dst []byte, src []float32, stride, width int, index []i
 	var p C.af_pack
 	C.af_pack_rows_f32(&p, (*C.float)(unsafe.Pointer(&dst[0])), (*C.float)(&src[0]), C.int64_t(stride), C.int64_t(width),
 		(*C.int32_t)(&index[0]), C.int64_t(len(index)), (*C.double)(&sums[0]), fastPack)
+	m.add(&p, float64(p.maxabs))
+}
+
+// Halves copies rows of width little-endian fp16 values, which lie one after the other in src, into dst, and measures
+// them as [Packed.RowsF16] measures what it stores. What is infinite counts as NonFinite: whether it overflowed when
+// it was rounded, src does not say.
+func (m *Packed) Halves(dst, src []byte, width int, sums []float64) {
+	rows := len(sums)
+	if rows == 0 || width == 0 {
+		return
+	}
+	_, _ = dst[:rows*width*2], src[:rows*width*2]
+	var p C.af_pack
+	C.af_pack_halves(&p, (*C.uint16_t)(unsafe.Pointer(&dst[0])), (*C.uint16_t)(unsafe.Pointer(&src[0])), C.int64_t(width), C.int64_t(rows),
+		(*C.double)(&sums[0]), fastPack)
 	m.add(&p, float64(p.maxabs))
 }
 

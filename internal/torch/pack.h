@@ -17,6 +17,8 @@ void af_pack_rows_f16(af_pack *p, uint16_t *dst, const float *src, int64_t strid
                       int64_t rows, double *sums, int fast);
 void af_pack_rows_f32(af_pack *p, float *dst, const float *src, int64_t stride, int64_t width, const int32_t *index,
                       int64_t rows, double *sums, int fast);
+// halves: rows of width fp16 values that lie one after the other go to dst as they are.
+void af_pack_halves(af_pack *p, uint16_t *dst, const uint16_t *src, int64_t width, int64_t rows, double *sums, int fast);
 int af_pack_fast(void); // whether this CPU has AVX2, F16C and FMA
 
 #endif

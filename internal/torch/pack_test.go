@@ -283,3 +283,57 @@ func BenchmarkPackF16(b *testing.B) {
 		}
 	})
 }
+
+// A row that is fp16 already has the statistics of the row it was rounded from, on fast and plain CPUs.
+func TestPackHalves(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		width, rows := rapid.IntRange(1, 40).Draw(t, "width"), rapid.IntRange(1, 5).Draw(t, "rows")
+		src := make([]float32, rows*width)
+		for i := range src {
+			src[i] = rapid.SampledFrom([]float32{0, 1, -3.5, 1e-7, 65504, -65519, 0.1, float32(rapid.Float64Range(-60000, 60000).Draw(t, "x"))}).Draw(t, "value")
+		}
+		index := make([]int32, rows)
+		for i := range index {
+			index[i] = int32(i)
+		}
+		for _, fast := range []bool{true, false} {
+			func() {
+				defer setFastPack(setFastPack(fast))
+				want, got := packed{bytes: make([]byte, 2*len(src)), sums: make([]float64, rows)}, packed{bytes: make([]byte, 2*len(src)), sums: make([]float64, rows)}
+				want.RowsF16(want.bytes, src, width, width, index, want.sums)
+				got.Halves(got.bytes, want.bytes, width, got.sums)
+				comparePacked(t, "halves", got, want)
+			}()
+		}
+	})
+}
+
+// What is not finite is counted, and nothing else of the row is lost.
+func TestPackHalvesNotFinite(t *testing.T) {
+	for _, fast := range []bool{true, false} {
+		func() {
+			defer setFastPack(setFastPack(fast))
+			src := make([]byte, 2*17)
+			for i, h := range []uint16{0x3c00, 0x7c00, 0xfc00, 0x7e00, 0xc000} { // 1, ∞, −∞, NaN, −2
+				binary.LittleEndian.PutUint16(src[2*i:], h)
+			}
+			var m Packed
+			dst, sums := make([]byte, len(src)), make([]float64, 1)
+			m.Halves(dst, src, 17, sums)
+			if m.NonFinite != 3 || m.Overflow != 0 || m.MaxAbs != 2 || sums[0] != 5 || !bytes.Equal(dst, src) {
+				t.Errorf("fast %v: %+v, %v", fast, m, sums)
+			}
+		}()
+	}
+}
+
+// A device rounds to fp16 by libtorch, the host by the packer: both to nearest, ties to even.
+func TestLibtorchRoundsLikeThePacker(t *testing.T) {
+	src := slices.DeleteFunc(append(corners(), normals(5000)...), func(x float32) bool { return x != x })
+	want := packF16(src, true)
+	run(t, func(s *Scope) {
+		if got := s.To(FromFloat32(s, src, int64(len(src))), F16).Bytes(); !bytes.Equal(got, want.bytes) {
+			t.Error("libtorch rounds otherwise")
+		}
+	})
+}

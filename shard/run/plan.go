@@ -34,6 +34,7 @@ type Plan struct {
 	Dtype       string         `json:"dtype"`             // as asked for; Vectors has what each column got
 	Compute     string         `json:"compute"`           // dtype of the forward pass
 	Device      string         `json:"device"`            // kind of device: cpu, cuda
+	GPU         *GPU           `json:"gpu,omitempty"`     // the kind of GPU
 	KeepText    bool           `json:"keep_text"`         // the prompt is a column
 	Offsets     bool           `json:"offsets,omitempty"` // start and end, the code points of each token, are columns
 	BatchTokens int            `json:"batch_tokens"`      // token budget of one forward pass
@@ -45,6 +46,19 @@ type Plan struct {
 	UnitPrompts int                   `json:"unit_prompts,omitempty"` // asked for in each unit; 0: by what they cost
 	Units       []int64               `json:"units"`                  // boundaries: unit u is the data rows [Units[u], Units[u+1])
 	Ring        *Ring                 `json:"ring,omitempty"`
+}
+
+// GPU is what the bytes of a run on GPUs depend on beside its inputs. A plan for the CPU has none, nor has one from before
+// this was recorded.
+type GPU struct {
+	Name       string `json:"name"`
+	Capability string `json:"capability"` // compute capability, for example 9.0
+	Libtorch   string `json:"libtorch"`   // its version
+}
+
+// String names all three.
+func (g GPU) String() string {
+	return fmt.Sprintf("%s (capability %s) with libtorch %s", g.Name, g.Capability, g.Libtorch)
 }
 
 // ModelRef names the language model.

@@ -98,9 +98,24 @@ func (m *Masks) get(d torch.Device, steps, before, window int) *torch.Tensor {
 	}
 	key := mask{d, steps, before, window}
 	if m.made[key] == nil {
-		m.made[key] = m.s.ToDevice(torch.FromFloat32(m.s, key.values(), int64(steps), int64(before+steps)), d)
+		m.made[key] = m.s.Sub(key.make)
 	}
 	return m.made[key]
+}
+
+// make is the mask on its device: a GPU computes it, for to bring it there the host would have to wait.
+func (k mask) make(s *torch.Scope) *torch.Tensor {
+	steps, width := int64(k.steps), int64(k.before+k.steps)
+	if !k.device.IsCUDA() {
+		return torch.FromFloat32(s, k.values(), steps, width)
+	}
+	row := s.View(s.Arange(int64(k.before), width, torch.I64, k.device), steps, 1)
+	column := s.Arange(0, width, torch.I64, k.device)
+	hidden := s.Gt(column, row)
+	if k.window > 0 {
+		hidden = s.Or(hidden, s.Le(column, s.AddScalar(row, float64(-k.window))))
+	}
+	return s.MaskedFill(s.Zeros(torch.F32, k.device, steps, width), hidden, math.Inf(-1))
 }
 
 // values are 0 where row i may see column j, i−window < j ≤ i counted from the prefix's start, and −∞ elsewhere.

@@ -1,13 +1,12 @@
-// devices.cpp: threads, CUDA, versions. See shim.h.
+// devices.cpp: threads, versions. See shim.h.
 #include "shim.h"
 #include "protect.h"
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <dlfcn.h>
-#include <mutex>
-#include <ATen/detail/CUDAHooksInterface.h>
 #include <torch/version.h>
 
 // Debian's OpenBLAS has threads of its own, which at::set_num_threads does not reach.
@@ -17,21 +16,14 @@ void af_blas_threads(int n) {
     set(n);
 }
 
-void af_seed(int64_t seed) { at::manual_seed(seed); }
+// Not at::manual_seed: it asks for CUDA, and libtorch remembers the answer from before it was looked for (cuda.cpp).
+void af_seed(int64_t seed) {
+  at::Generator g = at::detail::getDefaultCPUGenerator();
+  std::lock_guard<std::mutex> lock(g.mutex());
+  g.set_current_seed((uint64_t)seed);
+}
 
 int af_threads(void) { return at::get_num_threads(); }
-
-int af_cuda(void) {
-  // Opening it registers the CUDA operators. It lies beside libtorch_cpu.so, so a program built and
-  // linked without CUDA uses a GPU where there is one.
-  static std::once_flag once;
-  std::call_once(once, [] { dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL); });
-  try {
-    return at::detail::getCUDAHooks().hasCUDA() ? at::detail::getCUDAHooks().getNumGPUs() : 0;
-  } catch (...) {
-    return 0;
-  }
-}
 
 char *af_version(void) { return strdup(TORCH_VERSION); }
 

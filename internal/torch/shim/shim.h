@@ -54,9 +54,27 @@ char *af_zero_grad(void **tensors, int n);
 // machine
 void af_seed(int64_t seed);
 int af_threads(void);
-int af_cuda(void); // number of CUDA devices; opens libtorch_cuda.so at the first call
 char *af_version(void);
 char *af_blas(void); // what does the matrix products, for people
+
+// CUDA: the first of these calls opens libtorch_cuda.so
+int af_cuda(void);        // number of devices
+char *af_cuda_why(void);  // why there are none; NULL where there is one
+void af_cuda_versions(int *runtime, int *driver);              // of CUDA, 13000 for 13.0; 0: unknown. driver: what it supports
+char *af_cuda_device(int device, char **name, int64_t *out);   // out: bytes, free bytes, capability (2 numbers), multiprocessors
+
+void af_cuda_tf32(int on); // whether fp32 products may be rounded to TF32
+
+// streams of a GPU; what is said of "the current stream" is of a device and of this OS thread
+char *af_stream(int device, int64_t *id);      // one beside that of the operators
+char *af_stream_swap(int device, int64_t *id); // makes it the current one; *id becomes the old one's
+char *af_event_record(void **event, int device); // what the current stream has now; makes the event where it is NULL
+char *af_event_block(void *event, int device);   // the current stream goes on after it
+char *af_event_wait(void *event);                // so does the caller
+void af_event_free(void *event);
+char *af_copy_later(void *dst, void *src);      // on the current stream; one of the two in pinned memory
+char *af_keep_on_stream(void *t);               // t's memory is not used anew before the current stream is done with it
+char *af_pinned(void **out, int64_t *dims, int ndims, int dtype); // not initialised
 
 // The same small addition n times, in C++: what an operation costs without Go.
 char *af_loop_add(void *a, void *b, int64_t n);

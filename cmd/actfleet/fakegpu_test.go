@@ -1,0 +1,77 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"actfleet/internal/torch"
+	"actfleet/internal/torch/fakegpu"
+	"actfleet/shard/run"
+)
+
+// The command on GPUs, the model on one, on two each, split over two: whole runs with the same bytes.
+func TestFakeGPUCollects(t *testing.T) {
+	fakegpu.Open(t)
+	var first []byte
+	for _, device := range []string{"cuda:0", "cuda:1,cuda:2", "cuda:0+cuda:3", "auto"} {
+		out := filepath.Join(t.TempDir(), "run")
+		wantOK(t, "collect", "--model", tinyModel, "--data", tinyData, "--out", out, "--limit", "60", "--unit-prompts", "60", "--tokens", "all", "--choices", "no,yes", "--device", device)
+		wantOK(t, "check", out)
+		shards, _ := filepath.Glob(filepath.Join(out, "acts", "*.parquet"))
+		if len(shards) != 1 {
+			t.Fatalf("--device %s: shards %v", device, shards)
+		}
+		got, err := os.ReadFile(shards[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		gpuPlan(t, out)
+		if first == nil {
+			first = got
+		}
+		if string(got) != string(first) {
+			t.Errorf("--device %s: other bytes than on one", device)
+		}
+	}
+}
+
+func TestFakeGPUDoctor(t *testing.T) {
+	fakegpu.Open(t)
+	var found []finding
+	decode(t, wantOK(t, "doctor", "--json", "--dir", t.TempDir()), &found)
+	for _, f := range found {
+		if f.What == "devices" && (len(f.GPUs) != 4 || f.GPUs[3] != gpuFound{"cuda:3", "fakegpu", "9.0", 1, 8 << 30, 8 << 30}) {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
+// gpuPlan checks what the plan of a run on GPUs says of them.
+func gpuPlan(t *testing.T, out string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(out, "plan.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p run.Plan
+	decode(t, string(text), &p)
+	if want := (run.GPU{Name: "fakegpu", Capability: "9.0", Libtorch: torch.Version()}); p.GPU == nil || *p.GPU != want || p.Compute != "bf16" || p.Device != "cuda" || p.BatchTokens <= 512 {
+		t.Errorf("the plan says %+v, compute %s, device %s, %d tokens a batch", p.GPU, p.Compute, p.Device, p.BatchTokens)
+	}
+}
+
+// A node with another kind of GPU is refused, one with the same goes on with the run's precision.
+func TestFakeGPUJoins(t *testing.T) {
+	fakegpu.Open(t)
+	gpu := run.GPU{Name: "fakegpu", Capability: "9.0", Libtorch: torch.Version()}
+	o, err := targetOptions{device: "auto", compute: "auto"}.as(run.Plan{Device: "cuda", Compute: "f32", GPU: &gpu})
+	if err != nil || o.compute != "f32" || o.device != "cuda" {
+		t.Errorf("%+v, %v", o, err)
+	}
+	gpu.Name = "another"
+	if _, err := o.as(run.Plan{Device: "cuda", Compute: "f32", GPU: &gpu}); err == nil || !strings.Contains(err.Error(), "computed on another") {
+		t.Errorf("on another GPU: %v", err)
+	}
+}

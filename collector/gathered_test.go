@@ -1,0 +1,192 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"actfleet/collector/model"
+	"actfleet/collector/model/modeltest"
+	"actfleet/internal/torch"
+	"actfleet/shard/run"
+	"actfleet/shard/store"
+	"actfleet/shard/store/mem"
+	"actfleet/shard/tap"
+)
+
+// gatherer is a model that brings kept rows as one on a GPU does: in fp16, from another goroutine.
+type gatherer struct{ *modeltest.Fake }
+
+func (g gatherer) Forward(ctx context.Context, r model.Request) (logits [][]float32, err error) {
+	if r.Kept == nil {
+		return g.Fake.Forward(ctx, r)
+	}
+	var wg sync.WaitGroup
+	kept := r.Kept
+	r.Kept, r.Emit = nil, func(i int, v model.View) error {
+		var err error
+		wg.Go(func() { err = kept.Emit(i, gather(v, kept.At, kept.F32[i])) })
+		wg.Wait()
+		return err
+	}
+	return g.Fake.Forward(ctx, r)
+}
+
+func gather(v model.View, at []int32, f32 bool) model.Rows {
+	if !f32 {
+		out := model.Rows{F16: make([]byte, 2*len(at)*v.D), D: v.D}
+		new(torch.Packed).RowsF16(out.F16, v.Data, v.D, v.D, at, make([]float64, len(at)))
+		return out
+	}
+	out := model.Rows{F32: []float32{}, D: v.D}
+	for _, k := range at {
+		out.F32 = append(out.F32, v.Data[int(k)*v.D:(int(k)+1)*v.D]...)
+	}
+	return out
+}
+
+// spoilt is a fake with values that fp16 cannot hold in a few places of two taps.
+func spoilt() *modeltest.Fake {
+	m := modeltest.NewFake()
+	m.Spoil = func(at tap.Tap, id int32, pos, d int, x float32) float32 {
+		switch {
+		case at == tap.Tap{Site: tap.Resid, Layer: 2} && id%11 == 3 && d == 3:
+			return 70000
+		case at.Site == tap.FC1 && d == 1:
+			return x / 3 // has to be rounded
+		}
+		return x
+	}
+	return m
+}
+
+// Rows that a GPU gathered and rounded make the bytes that whole taps make: any rule, with prefixes, fp32 columns, and
+// columns that overflow on the way.
+func TestGatheredRowsMakeTheSameShards(t *testing.T) {
+	inputs := map[string]int{"whole prompts": 0, "after a prefix": 20}
+	for _, rule := range []string{"all", "last", "every:7", "pos:3"} {
+		for _, dtype := range []string{"auto", "f32"} {
+			for name, shared := range inputs {
+				t.Run(rule+"/"+dtype+"/"+name, func(t *testing.T) {
+					a := ask(t, rule)
+					a.Dtype = dtype
+					in := shots(prompts(130), shared)
+					want, got := mem.New(time.Now), mem.New(time.Now)
+					for st, m := range map[store.Store]Model{want: spoilt(), got: gatherer{spoilt()}} {
+						cfg := config(t, st, m, a, in)
+						if _, err := Collect(t.Context(), cfg); err != nil {
+							t.Fatal(err)
+						}
+						if _, _, err := run.Finish(t.Context(), st, cfg.Plan); err != nil {
+							t.Fatal(err)
+						}
+						wantClean(t, st)
+					}
+					for u := range 4 {
+						if sum(t, want, u) != sum(t, got, u) {
+							t.Errorf("unit %d has other bytes", u)
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+// What is not finite is named by its value, whichever way it came; what overflowed beside it does not hide it.
+func TestGatheredNaNIsNamed(t *testing.T) {
+	m := modeltest.NewFake()
+	m.Spoil = func(at tap.Tap, id int32, pos, d int, x float32) float32 {
+		switch {
+		case at != tap.Tap{Site: tap.FC1, Layer: 2}:
+		case d == 4:
+			return 70000
+		case id == 13 && pos == 0 && d == 5:
+			return float32(math.Inf(-1))
+		}
+		return x
+	}
+	_, err := Collect(t.Context(), config(t, mem.New(time.Now), gatherer{m}, ask(t, "all"), prompts(200)))
+	if !errors.Is(err, ErrNonFinite) || !strings.Contains(err.Error(), "position 0: fc1 of layer 2, channel 5 is -Inf") {
+		t.Errorf("error %v does not name the value", err)
+	}
+}
+
+// Under --dtype f16 a row that overflowed stops the run, as it does elsewhere.
+func TestGatheredOverflowUnderF16(t *testing.T) {
+	a := ask(t, "all")
+	a.Dtype = "f16"
+	if _, err := Collect(t.Context(), config(t, mem.New(time.Now), gatherer{spoilt()}, a, prompts(130))); !errors.Is(err, ErrOverflow) {
+		t.Errorf("error %v, want ErrOverflow", err)
+	}
+}
+
+// small is a GPU that has memory for so many positions at a time, and finds out after it has handed on some taps.
+type small struct {
+	gatherer
+	most int
+}
+
+func (m small) Forward(ctx context.Context, r model.Request) ([][]float32, error) {
+	steps := 0
+	for _, ids := range r.IDs {
+		steps = max(steps, len(ids))
+	}
+	if steps*len(r.IDs) <= m.most {
+		return m.gatherer.Forward(ctx, r)
+	}
+	r.Taps, r.Logits = r.Taps[:2], false
+	if _, err := m.gatherer.Forward(ctx, r); err != nil {
+		return nil, err
+	}
+	return nil, &torch.Error{Op: "Linear", Msg: "CUDA out of memory. Tried to allocate 2 GiB"}
+}
+
+// Batches that are too large for a GPU go through in halves, which is said once; the rows are the same.
+func TestTooLargeBatchesAreHalved(t *testing.T) {
+	for _, rule := range []string{"all", "last", "every:7"} {
+		for _, shared := range []int{0, 20} {
+			a := ask(t, rule)
+			a.Choices = []string{"no", "yes"}
+			in := shots(prompts(130), shared)
+			want, got := mem.New(time.Now), mem.New(time.Now)
+			said := 0
+			for st, m := range map[store.Store]Model{want: spoilt(), got: small{gatherer{spoilt()}, 60}} {
+				cfg := config(t, st, m, a, in)
+				cfg.Observe = func(e Event) {
+					if e.Event == "memory" {
+						said++
+					}
+				}
+				if _, err := Collect(t.Context(), cfg); err != nil {
+					t.Fatal(err)
+				}
+				if _, _, err := run.Finish(t.Context(), st, cfg.Plan); err != nil {
+					t.Fatal(err)
+				}
+			}
+			wantClean(t, got)
+			for u := range 4 {
+				if sum(t, want, u) != sum(t, got, u) {
+					t.Errorf("%s, %d shared tokens: unit %d has other bytes", rule, shared, u)
+				}
+			}
+			if said != 1 {
+				t.Errorf("it was said %d times", said)
+			}
+		}
+	}
+}
+
+// One prompt that is too much is an error that says what to do.
+func TestOnePromptTooLarge(t *testing.T) {
+	st := mem.New(time.Now)
+	_, err := Collect(t.Context(), config(t, st, small{gatherer{modeltest.NewFake()}, 30}, ask(t, "last"), prompts(130)))
+	if !torch.OutOfMemory(err) || !strings.Contains(err.Error(), "--max-tokens") {
+		t.Errorf("error %v", err)
+	}
+}

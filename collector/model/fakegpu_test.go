@@ -1,0 +1,123 @@
+package model_test
+
+import (
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"actfleet/collector/model"
+	"actfleet/internal/torch"
+	"actfleet/internal/torch/fakegpu"
+)
+
+// gpus are the targets of copies on devices of the GPU for tests, a copy for each list of numbers.
+func gpus(compute torch.Dtype, copies ...[]torch.Device) (targets []model.Target) {
+	for _, devices := range copies {
+		targets = append(targets, model.Target{Compute: compute, Devices: devices})
+	}
+	return targets
+}
+
+// Every fixture on one device, split over two and as two copies, in fp32 and bf16, with taps, logits and prefixes: as
+// near to Hugging Face as on the CPU, and the same bits however the blocks lie.
+func TestFakeGPUModels(t *testing.T) {
+	for _, name := range fixtures {
+		t.Run(name, func(t *testing.T) {
+			fakegpu.Open(t)
+			dir := filepath.Join("modeltest", "testdata", name)
+			_, ref := load(t, name)
+			one, err := model.LoadOn(dir, gpus(torch.F32, []torch.Device{0})[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			compare(t, one, ref, ref.Prompts, numbers(len(ref.Prompts)), map[string]float64{})
+			onDevices(t, dir, torch.F32, outputs(t, one))
+
+			half, err := model.LoadOn(dir, gpus(torch.BF16, []torch.Device{0})[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if worst := distances(t, half, ref); max(worst[0], worst[1]) > 0.2 {
+				t.Errorf("bf16: taps and logits are off by %v of the RMS", worst)
+			}
+			onDevices(t, dir, torch.BF16, outputs(t, half))
+		})
+	}
+}
+
+// onDevices checks that a model split over two devices, and two copies on two, give the bits of one device.
+func onDevices(t *testing.T, dir string, compute torch.Dtype, want []float32) {
+	t.Helper()
+	split, err := model.LoadOn(dir, gpus(compute, []torch.Device{0, 1})[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	sameBits(t, "split", outputs(t, split), want)
+	copies, err := model.LoadCopies(dir, gpus(compute, []torch.Device{2}, []torch.Device{3}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range copies.Passes() {
+		wg.Go(func() { sameBits(t, "copies", outputs(t, copies), want) })
+	}
+	wg.Wait()
+}
+
+func numbers(n int) (all []int) {
+	for i := range n {
+		all = append(all, i)
+	}
+	return all
+}
+
+// A model that does not fit is refused in words.
+func TestFakeGPUTooSmall(t *testing.T) {
+	fakegpu.Open(t)
+	fakegpu.Limit(64 << 10)
+	_, err := model.LoadOn(filepath.Join("modeltest", "testdata", "llama-3"), gpus(torch.F32, []torch.Device{3})[0])
+	if !torch.OutOfMemory(err) {
+		t.Errorf("a model in 64 kB: %v", err)
+	}
+}
+
+// What a pass may cost: of the kept rows two bytes a value come to the host and nothing else of the taps, the host waits
+// twice at most, and pinned memory is made in the first pass alone.
+func TestFakeGPUBudget(t *testing.T) {
+	for _, name := range []string{"phi-a", "gpt2", "gemma3"} {
+		t.Run(name, func(t *testing.T) {
+			fakegpu.Open(t)
+			m, err := model.LoadOn(filepath.Join("modeltest", "testdata", name), gpus(torch.F32, []torch.Device{0})[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := model.Request{IDs: [][]int32{{1, 5, 9, 2, 40, 7, 3, 11}, {2}, {4, 4, 4, 4, 4}}, Taps: everyTap(t, m), Logits: true}
+			rows, values := 0, 0
+			r.Kept = &model.Kept{At: []int32{0, 7, 8, 18, 20}, F32: make([]bool, len(r.Taps)), Emit: func(i int, got model.Rows) error {
+				rows += got.Len()
+				values += got.Len() * m.Width(r.Taps[i])
+				return nil
+			}}
+			for pass := range 3 {
+				fakegpu.Reset()
+				rows, values = 0, 0
+				if _, err := m.Forward(t.Context(), r); err != nil {
+					t.Fatal(err)
+				}
+				if rows != len(r.Taps)*len(r.Kept.At) {
+					t.Errorf("%d rows came", rows)
+				}
+				_, fetched := fakegpu.Count("d2h pinned")
+				_, logits := fakegpu.Count("d2h pageable blocking")
+				if fetched != int64(2*values) || logits != int64(4*len(r.IDs)*m.Info().Vocab) {
+					t.Errorf("pass %d: %d bytes of taps and %d of logits came to the host, want %d and %d", pass, fetched, logits, 2*values, 4*len(r.IDs)*m.Info().Vocab)
+				}
+				waits, _ := fakegpu.Count("wait")
+				pinned, _ := fakegpu.Count("pinned alloc")
+				if pass > 0 && (waits > 2 || pinned > 0) {
+					t.Errorf("pass %d waits %d times and makes pinned memory %d times:\n%s", pass, waits, pinned, fakegpu.Counts())
+				}
+			}
+		})
+	}
+}
