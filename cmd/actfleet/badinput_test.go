@@ -71,11 +71,11 @@ func TestBadInput(t *testing.T) {
 			t.Parallel()
 			args := c.args(t)
 			if args == nil {
-				wantRefusal(t, c.code, c.says, "collect")
+				wantRefusalHere(t, c.code, c.says, "collect")
 				return
 			}
 			out := filepath.Join(t.TempDir(), "run")
-			wantRefusal(t, c.code, c.says, append([]string{"collect", "--model", tinyModel, "--limit", "40", "--out", out}, withData(args)...)...)
+			wantRefusalHere(t, c.code, c.says, append([]string{"collect", "--model", tinyModel, "--limit", "40", "--out", out}, withData(args)...)...)
 			wantNothing(t, out)
 		})
 	}
@@ -111,9 +111,9 @@ func collectArgs(out string, more ...string) []string {
 
 func TestAnotherPlan(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")
-	wantOK(t, collectArgs(out)...)
-	wantRefusal(t, exitError, []string{"tokens", "last", "all"}, collectArgs(out, "--tokens", "all")...)
-	wantOK(t, "check", out)
+	wantOKHere(t, collectArgs(out)...)
+	wantRefusalHere(t, exitError, []string{"tokens", "last", "all"}, collectArgs(out, "--tokens", "all")...)
+	wantOKHere(t, "check", out)
 }
 
 func TestPortInUse(t *testing.T) {
@@ -177,7 +177,7 @@ func TestNaNWeights(t *testing.T) {
 	dir := copyTiny(t)
 	poison(t, filepath.Join(dir, "model.safetensors"), "model.layers.2.mlp.fc1.bias")
 	out := filepath.Join(t.TempDir(), "run")
-	wantRefusal(t, exitError, []string{"not finite", "row ", "fc1 of layer 2"}, collectArgs(out, "--model", dir)...)
+	wantRefusalHere(t, exitError, []string{"not finite", "row ", "fc1 of layer 2"}, collectArgs(out, "--model", dir)...)
 	wantNothing(t, out)
 }
 
@@ -205,7 +205,7 @@ func poison(t *testing.T, path, name string) {
 
 func TestDamageIsFound(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")
-	wantOK(t, collectArgs(out)...)
+	wantOKHere(t, collectArgs(out)...)
 	unit := filepath.Join(out, "acts", "unit-000000.parquet")
 	raw, err := os.ReadFile(unit)
 	if err != nil {
@@ -233,8 +233,8 @@ func TestLeakLeavesNothing(t *testing.T) {
 	}
 	dir := t.TempDir()
 	run, out := filepath.Join(dir, "run"), filepath.Join(dir, "probes")
-	wantOK(t, "collect", "--model", tinyModel, "--data", write(t, "data.jsonl", data.String()), "--sites", "resid", "--layers", "3", "--keep-text", "--out", run)
-	wantRefusal(t, exitError, []string{"splits leak", "texts"}, "train", "probe", "--from", run, "--site", "resid", "--layers", "3", "--out", out)
+	wantOKHere(t, "collect", "--model", tinyModel, "--data", write(t, "data.jsonl", data.String()), "--sites", "resid", "--layers", "3", "--keep-text", "--out", run)
+	wantRefusalHere(t, exitError, []string{"splits leak", "texts"}, "train", "probe", "--from", run, "--site", "resid", "--layers", "3", "--out", out)
 	if _, err := os.Stat(out); !os.IsNotExist(err) {
 		t.Errorf("%s is there: %v", out, err)
 	}

@@ -22,7 +22,7 @@ type vector struct {
 
 func vectors(t *testing.T, run, columns string) (out []vector) {
 	t.Helper()
-	lines := strings.Split(strings.TrimSpace(wantOK(t, "cat", run, "--columns", columns, "--format", "jsonl")), "\n")
+	lines := strings.Split(strings.TrimSpace(wantOKHere(t, "cat", run, "--columns", columns, "--format", "jsonl")), "\n")
 	for _, line := range lines {
 		var v vector
 		if err := json.Unmarshal([]byte(line), &v); err != nil {
@@ -45,8 +45,8 @@ func TestPackedDocumentsAreAloneInTheirWindow(t *testing.T) {
 	dir := t.TempDir()
 	run := func(name string, more ...string) string {
 		out := filepath.Join(dir, name)
-		wantOK(t, append([]string{"collect", "--model", tinyModel, "--out", out, "--tokens", "all", "--sites", "resid", "--layers", "3", "--dtype", "f32"}, more...)...)
-		wantOK(t, "check", out)
+		wantOKHere(t, append([]string{"collect", "--model", tinyModel, "--out", out, "--tokens", "all", "--sites", "resid", "--layers", "3", "--dtype", "f32"}, more...)...)
+		wantOKHere(t, "check", out)
 		return out
 	}
 	packed := run("packed", "--data", write(t, "all.jsonl", all.String()), "--pack", "--context", "48")
@@ -135,8 +135,8 @@ func TestConversationsAreCollected(t *testing.T) {
 	}
 	data := write(t, "chat.jsonl", `{"messages":[{"role":"user","content":"Is 5 odd?"}],"label":1}`+"\n"+`{"messages":[{"role":"user","content":"Is 5 odd?"},{"role":"assistant","content":"Yes."}],"label":0}`+"\n")
 	out := filepath.Join(t.TempDir(), "run")
-	wantOK(t, "collect", "--model", model, "--data", data, "--out", out, "--sites", "resid", "--layers", "0", "--keep-text")
-	csv := wantOK(t, "cat", out, "--columns", "row,text", "--format", "jsonl")
+	wantOKHere(t, "collect", "--model", model, "--data", data, "--out", out, "--sites", "resid", "--layers", "0", "--keep-text")
+	csv := wantOKHere(t, "cat", out, "--columns", "row,text", "--format", "jsonl")
 	for _, want := range []string{`"user: Is 5 odd?\nassistant:"`, `"user: Is 5 odd?\nassistant: Yes.\n"`} {
 		if !strings.Contains(csv, want) {
 			t.Errorf("%s has no %s", csv, want)
@@ -145,7 +145,7 @@ func TestConversationsAreCollected(t *testing.T) {
 	var said struct {
 		Data struct{ Documents, Prompts int }
 	}
-	decode(t, wantOK(t, "collect", "--model", model, "--data", data, "--out", out+"2", "--sites", "resid", "--layers", "0", "--dry-run", "--json"), &said)
+	decode(t, wantOKHere(t, "collect", "--model", model, "--data", data, "--out", out+"2", "--sites", "resid", "--layers", "0", "--dry-run", "--json"), &said)
 	if said.Data.Documents != 2 || said.Data.Prompts != 2 {
 		t.Errorf("%+v", said)
 	}

@@ -66,7 +66,7 @@ func TestPatchedRunOfBatches(t *testing.T) {
 // A coder without weights is named, and the others are measured.
 func TestEvalGoesOnPastUnfinishedCoders(t *testing.T) {
 	run, dir := small(t), t.TempDir()
-	wantOK(t, "train", "tokenizer", "--from", run, "--site", "fc2", "--layers", "1,3", "--out", dir,
+	wantOKHere(t, "train", "tokenizer", "--from", run, "--site", "fc2", "--layers", "1,3", "--out", dir,
 		"--set", "steps=2", "--set", "codes=8", "--set", "batch=64", "--set", "init_rows=64")
 	if err := os.Remove(filepath.Join(dir, "fc2_1", "coder.safetensors")); err != nil {
 		t.Fatal(err)

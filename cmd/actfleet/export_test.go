@@ -14,37 +14,37 @@ func TestExport(t *testing.T) {
 	run, dir := small(t), t.TempDir()
 	train := func(arch string) string {
 		out := filepath.Join(dir, arch)
-		wantOK(t, "train", "sae", "--from", run, "--site", "fc2", "--layers", "1", "--out", out, "--set", "arch="+arch,
+		wantOKHere(t, "train", "sae", "--from", run, "--site", "fc2", "--layers", "1", "--out", out, "--set", "arch="+arch,
 			"--set", "steps=5", "--set", "width=64", "--set", "k=8", "--set", "batch=256")
 		return out
 	}
 	coder := train("batchtopk")
 	for _, f := range []string{"saelens", "dictionary_learning", "npz"} {
 		out := filepath.Join(dir, "out", f)
-		wantOK(t, "export", coder, "--format", f, "--out", out)
+		wantOKHere(t, "export", coder, "--format", f, "--out", out)
 		if files, err := os.ReadDir(out); err != nil || len(files) == 0 {
 			t.Errorf("%s: %v, %v", f, files, err)
 		}
-		wantRefusal(t, exitError, []string{"is there already"}, "export", coder, "--format", f, "--out", out)
+		wantRefusalHere(t, exitError, []string{"is there already"}, "export", coder, "--format", f, "--out", out)
 	}
 	out := filepath.Join(dir, "other")
-	wantRefusal(t, exitError, []string{"sparsify has no place for batchtopk"}, "export", coder, "--format", "sparsify", "--out", out)
-	wantRefusal(t, exitUsage, []string{"unknown format", "saelens"}, "export", coder, "--format", "onnx", "--out", out)
+	wantRefusalHere(t, exitError, []string{"sparsify has no place for batchtopk"}, "export", coder, "--format", "sparsify", "--out", out)
+	wantRefusalHere(t, exitUsage, []string{"unknown format", "saelens"}, "export", coder, "--format", "onnx", "--out", out)
 	topk := train("topk")
-	wantOK(t, "export", topk, "--format", "sparsify", "--out", out)
+	wantOKHere(t, "export", topk, "--format", "sparsify", "--out", out)
 	back := filepath.Join(dir, "back")
-	wantOK(t, "import", out, "--out", back, "--column", "fc2_1")
+	wantOKHere(t, "import", out, "--out", back, "--column", "fc2_1")
 	a, errA := os.ReadFile(filepath.Join(topk, "coder.safetensors"))
 	b, errB := os.ReadFile(filepath.Join(back, "coder.safetensors"))
 	if errA != nil || errB != nil || !bytes.Equal(a, b) {
 		t.Errorf("%v, %v, or the weights changed on the way", errA, errB)
 	}
-	wantOK(t, "eval", back, "--from", run)
+	wantOKHere(t, "eval", back, "--from", run)
 	placed := filepath.Join(dir, "placed")
-	wantOK(t, "export", topk, "--format", "saelens", "--out", placed, "--from", run)
+	wantOKHere(t, "export", topk, "--format", "saelens", "--out", placed, "--from", run)
 	page := filepath.Join(dir, "page")
-	wantRefusal(t, exitUsage, []string{"needs --from RUN"}, "export", topk, "--format", "neuronpedia", "--out", page)
-	wantOK(t, "export", topk, "--format", "neuronpedia", "--out", page, "--from", run)
+	wantRefusalHere(t, exitUsage, []string{"needs --from RUN"}, "export", topk, "--format", "neuronpedia", "--out", page)
+	wantOKHere(t, "export", topk, "--format", "neuronpedia", "--out", page, "--from", run)
 	if got, err := filepath.Glob(filepath.Join(page, "*", "1-fc2-64", "activations", "batch-0.jsonl.gz")); err != nil || len(got) != 1 {
 		t.Errorf("%v, %v", got, err)
 	}
@@ -65,6 +65,6 @@ func TestExport(t *testing.T) {
 			t.Errorf("%s is %v", key, v)
 		}
 	}
-	wantRefusal(t, exitError, []string{"holds a training already"}, "import", out, "--out", back)
-	wantRefusal(t, exitError, []string{"holds none of"}, "import", dir, "--out", filepath.Join(dir, "none"))
+	wantRefusalHere(t, exitError, []string{"holds a training already"}, "import", out, "--out", back)
+	wantRefusalHere(t, exitError, []string{"holds none of"}, "import", dir, "--out", filepath.Join(dir, "none"))
 }

@@ -11,20 +11,20 @@ import (
 func TestCollectGoesOnWithoutData(t *testing.T) {
 	t.Parallel()
 	out := filepath.Join(t.TempDir(), "run")
-	wantRefusal(t, exitUsage, []string{"--data", out}, "collect", "--model", tinyModel, "--out", out)
+	wantRefusalHere(t, exitUsage, []string{"--data", out}, "collect", "--model", tinyModel, "--out", out)
 	if _, err := os.Stat(out); err == nil {
 		t.Error("a refused collect left a directory")
 	}
-	wantOK(t, collectArgs(out, "--limit", "40", "--sites", "resid", "--layers", "3")...)
+	wantOKHere(t, collectArgs(out, "--limit", "40", "--sites", "resid", "--layers", "3")...)
 	for _, name := range []string{"manifest.json", "acts/unit-000000.parquet"} {
 		if err := os.Remove(filepath.Join(out, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if said := wantOK(t, "collect", "--model", tinyModel, "--out", out); !strings.Contains(said, "is complete") {
+	if said := wantOKHere(t, "collect", "--model", tinyModel, "--out", out); !strings.Contains(said, "is complete") {
 		t.Error(said)
 	}
-	wantOK(t, "check", out)
+	wantOKHere(t, "check", out)
 }
 
 // What a fleet could not be joined with is refused before anything is written, and another plan by the user's own
@@ -45,13 +45,13 @@ func TestCollectRefusesBeforeItWrites(t *testing.T) {
 		{[]string{"not an address of this machine"}, []string{"--http", "192.0.2.1:80"}},
 	} {
 		out := filepath.Join(t.TempDir(), "run")
-		wantRefusal(t, exitError, c.says, collectArgs(out, c.args...)...)
+		wantRefusalHere(t, exitError, c.says, collectArgs(out, c.args...)...)
 		if _, err := os.Stat(out); err == nil {
 			t.Errorf("%v left a directory", c.args)
 		}
 	}
 	out := filepath.Join(t.TempDir(), "run")
-	wantOK(t, collectArgs(out, "--limit", "40", "--sites", "resid", "--layers", "3")...)
+	wantOKHere(t, collectArgs(out, "--limit", "40", "--sites", "resid", "--layers", "3")...)
 	code, _, said := actfleet(t, collectArgs(out, "--limit", "30", "--sites", "resid", "--layers", "2")...)
 	if code != exitError || !strings.Contains(said, "limit: 30 here") || !strings.Contains(said, "layers: [2] here") ||
 		strings.Contains(said, "units:") || strings.Contains(said, "vectors:") || strings.Contains(said, "data.rows") {

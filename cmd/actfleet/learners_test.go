@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"math"
 	"path/filepath"
 	"strings"
@@ -79,23 +78,12 @@ func TestEveryLearner(t *testing.T) {
 				return
 			}
 			out, back := in("out", l.name), in("back", l.name)
-			inProcess(t, "export", in("whole", coder), "--format", l.format, "--out", out)
-			inProcess(t, "import", out, "--out", back, "--column", "resid_2", "--target", l.target)
+			wantOKHere(t, "export", in("whole", coder), "--format", l.format, "--out", out)
+			wantOKHere(t, "import", out, "--out", back, "--column", "resid_2", "--target", l.target)
 			sameArrays(t, filepath.Join(back, "coder.safetensors"), in("whole", coder, "coder.safetensors"))
 		})
 	}
 	t.Run("peers", func(t *testing.T) { readByPeers(t, in("out")) })
-}
-
-// inProcess is a command of its own but for the process.
-func inProcess(t *testing.T, args ...string) {
-	t.Helper()
-	root := newRoot()
-	root.SetArgs(args)
-	root.SetOut(io.Discard)
-	if err := root.ExecuteContext(t.Context()); err != nil {
-		t.Fatalf("actfleet %s: %v", strings.Join(args, " "), err)
-	}
 }
 
 // sameArrays compares two files of weights; what npz folds into a bias is rounded once.

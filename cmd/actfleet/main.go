@@ -52,10 +52,13 @@ func execute(args []string) int {
 		err = out.err
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "actfleet: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+		fmt.Fprintln(os.Stderr, lastLine(err))
 	}
 	return exitCode(ctx, err)
 }
+
+// lastLine is the one in which a command says why it failed.
+func lastLine(err error) string { return "actfleet: " + strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // checkedOutput is standard output that remembers the first error, so that no table is lost without a word.
 type checkedOutput struct {

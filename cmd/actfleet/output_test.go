@@ -16,7 +16,7 @@ func TestFullOutputIsAnError(t *testing.T) {
 	t.Parallel()
 	run := oneSite(t)
 	coder := filepath.Join(t.TempDir(), "sae")
-	wantOK(t, training(run, coder, "--set", "steps=2")...)
+	wantOKHere(t, training(run, coder, "--set", "steps=2")...)
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
 		t.Skip(err)

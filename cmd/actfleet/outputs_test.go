@@ -22,7 +22,7 @@ func TestOutputsStayOut(t *testing.T) {
 			{"export", another, "--format", "npz"},
 			{"import", another, "--format", "npz"},
 		} {
-			wantRefusal(t, exitError, []string{"refused"}, append(args, "--out", out)...)
+			wantRefusalHere(t, exitError, []string{"refused"}, append(args, "--out", out)...)
 			if _, err := os.Lstat(out); err == nil && filepath.Base(out) == "x" {
 				t.Errorf("%q made %s", args, out)
 			}

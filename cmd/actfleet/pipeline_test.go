@@ -23,28 +23,28 @@ func TestPipeline(t *testing.T) {
 	run, dir := small(t), t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
 
-	wantOK(t, "train", "sae", "--from", run, "--site", "fc2", "--layers", "1", "--out", in("sae"), "--set", "steps=30", "--set", "width=512", "--set", "batch=512")
-	wantOK(t, "train", "tokenizer", "--from", run, "--site", "resid", "--layers", "-1", "--out", in("vq"), "--set", "steps=30", "--set", "codes=64", "--set", "batch=512")
+	wantOKHere(t, "train", "sae", "--from", run, "--site", "fc2", "--layers", "1", "--out", in("sae"), "--set", "steps=30", "--set", "width=512", "--set", "batch=512")
+	wantOKHere(t, "train", "tokenizer", "--from", run, "--site", "resid", "--layers", "-1", "--out", in("vq"), "--set", "steps=30", "--set", "codes=64", "--set", "batch=512")
 	var table struct {
 		Probes    []struct{ ID string }
 		Baselines []struct{ Name string }
 	}
-	decode(t, wantOK(t, "train", "probe", "--from", run, "--site", "all", "--layers", "all", "--out", in("probes"), "--json"), &table)
+	decode(t, wantOKHere(t, "train", "probe", "--from", run, "--site", "all", "--layers", "all", "--out", in("probes"), "--json"), &table)
 	if len(table.Probes) != 8 || len(table.Baselines) < 5 {
 		t.Errorf("%d probes and %d baselines", len(table.Probes), len(table.Baselines))
 	}
 
 	var coders []struct{ Metrics map[string]float64 }
-	decode(t, wantOK(t, "eval", in("sae"), in("vq"), "--from", run, "--model", tinyModel, "--prompts", "4", "--json"), &coders)
+	decode(t, wantOKHere(t, "eval", in("sae"), in("vq"), "--from", run, "--model", tinyModel, "--prompts", "4", "--json"), &coders)
 	for _, name := range []string{"fvu", "ev", "ev_legacy", "fve_var", "l0", "dead", "cosine", "l2_ratio", "relative_bias", "ce_coder", "kl_score"} {
 		if _, ok := coders[0].Metrics[name]; !ok {
 			t.Errorf("eval gives no %s", name)
 		}
 	}
 	for _, coder := range []string{"sae", "vq"} {
-		wantOK(t, "encode", in(coder), "--from", run)
+		wantOKHere(t, "encode", in(coder), "--from", run)
 	}
-	wantOK(t, "check", run)
+	wantOKHere(t, "check", run)
 
 	var answer []map[string]any
 	decode(t, wantOK(t, "sql", run, "select count(distinct row) as prompts, count(*) as rows from acts", "--json"), &answer)
@@ -58,18 +58,18 @@ func TestPipeline(t *testing.T) {
 	}
 
 	page := in("report.html")
-	wantOK(t, "report", run, "--probes", in("probes"), "--coders", in("sae")+","+in("vq"), "--out", page)
+	wantOKHere(t, "report", run, "--probes", in("probes"), "--coders", in("sae")+","+in("vq"), "--out", page)
 	html, err := os.ReadFile(page)
 	if err != nil || !bytes.Contains(html, []byte("</html>")) || bytes.Contains(html, []byte("src=\"http")) {
 		t.Errorf("the page: %v, %d bytes", err, len(html))
 	}
 
-	csv := wantOK(t, "cat", run, "--columns", "row,pos,label", "--format", "csv")
-	jsonl := wantOK(t, "cat", run, "--columns", "row,pos,resid_3", "--format", "jsonl")
+	csv := wantOKHere(t, "cat", run, "--columns", "row,pos,label", "--format", "csv")
+	jsonl := wantOKHere(t, "cat", run, "--columns", "row,pos,resid_3", "--format", "jsonl")
 	if a, b := strings.Count(csv, "\n")-1, strings.Count(jsonl, "\n"); a != b || float64(a) != answer[0]["rows"] {
 		t.Errorf("%d rows as CSV, %d as JSONL, %v in SQL", a, b, answer[0]["rows"])
 	}
-	if arrow := wantOK(t, "cat", run); len(arrow) < 1<<20 {
+	if arrow := wantOKHere(t, "cat", run); len(arrow) < 1<<20 {
 		t.Errorf("an Arrow stream of %d bytes", len(arrow))
 	}
 }
@@ -149,7 +149,7 @@ func TestTokenize(t *testing.T) {
 
 func TestDoctor(t *testing.T) {
 	var found []finding
-	decode(t, wantOK(t, "doctor", "--json", "--dir", t.TempDir()), &found)
+	decode(t, wantOKHere(t, "doctor", "--json", "--dir", t.TempDir()), &found)
 	if len(found) < 6 {
 		t.Errorf("doctor looked at %d things", len(found))
 	}
@@ -166,14 +166,14 @@ func TestDryRun(t *testing.T) {
 		Unit           float64 `json:"unit_seconds"`
 		Longest        float64 `json:"longest_unit_seconds"`
 	}
-	decode(t, wantOK(t, append(dry, "--unit-prompts", "20", "--json")...), &e)
+	decode(t, wantOKHere(t, append(dry, "--unit-prompts", "20", "--json")...), &e)
 	if e.Prompts != 50 || e.Units != 3 || e.Unit <= 0 || e.Longest < e.Unit {
 		t.Errorf("%+v", e)
 	}
-	if said := wantOK(t, append(dry, "--unit-prompts", "20")...); !strings.Contains(said, "units     3 of about 16 prompts") || !strings.Contains(said, "of more than 3 nodes") {
+	if said := wantOKHere(t, append(dry, "--unit-prompts", "20")...); !strings.Contains(said, "units     3 of about 16 prompts") || !strings.Contains(said, "of more than 3 nodes") {
 		t.Errorf("says %s", said)
 	}
-	if said := wantOK(t, dry...); !strings.Contains(said, "units     1 of ") || !strings.Contains(said, "a second node would be idle") {
+	if said := wantOKHere(t, dry...); !strings.Contains(said, "units     1 of ") || !strings.Contains(said, "a second node would be idle") {
 		t.Errorf("says %s", said)
 	}
 	if _, err := os.Stat(out); err == nil {

@@ -43,7 +43,7 @@ func runOf(t *testing.T, rows []statement, more ...string) string {
 		fmt.Fprintf(&data, "%s\n", line)
 	}
 	run := filepath.Join(t.TempDir(), "run")
-	wantOK(t, append([]string{"collect", "--model", tinyModel, "--data", write(t, "data.jsonl", data.String()), "--sites", "resid", "--layers", "3", "--out", run}, more...)...)
+	wantOKHere(t, append([]string{"collect", "--model", tinyModel, "--data", write(t, "data.jsonl", data.String()), "--sites", "resid", "--layers", "3", "--out", run}, more...)...)
 	return run
 }
 

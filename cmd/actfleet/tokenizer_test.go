@@ -18,25 +18,25 @@ func TestTokenizer(t *testing.T) {
 	t.Parallel()
 	run, dir := small(t), t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
-	wantOK(t, tokenizer(run, "residual", in("residual"), "--set", "ids=3")...)
-	wantOK(t, tokenizer(run, "ema", in("ema"))...)
-	wantOK(t, "train", "sae", "--from", run, "--site", "resid", "--layers", "3", "--out", in("sae"), "--set", "steps=20", "--set", "width=128", "--set", "k=2", "--set", "batch=512")
+	wantOKHere(t, tokenizer(run, "residual", in("residual"), "--set", "ids=3")...)
+	wantOKHere(t, tokenizer(run, "ema", in("ema"))...)
+	wantOKHere(t, "train", "sae", "--from", run, "--site", "resid", "--layers", "3", "--out", in("sae"), "--set", "steps=20", "--set", "width=128", "--set", "k=2", "--set", "batch=512")
 
-	wantRefusal(t, exitError, []string{"encode first"}, "decode", in("residual"), "--from", run)
+	wantRefusalHere(t, exitError, []string{"encode first"}, "decode", in("residual"), "--from", run)
 	for _, coder := range []string{"residual", "ema", "sae"} {
-		wantOK(t, "encode", in(coder), "--from", run)
+		wantOKHere(t, "encode", in(coder), "--from", run)
 	}
 	var decoded []struct {
 		ID      string
 		Rows    int
 		Metrics map[string]float64
 	}
-	decode(t, wantOK(t, "decode", in("residual"), "--from", run, "--json"), &decoded)
+	decode(t, wantOKHere(t, "decode", in("residual"), "--from", run, "--json"), &decoded)
 	if len(decoded) != 1 || !(decoded[0].Metrics["fvu"] > 0 && decoded[0].Metrics["fvu"] < 1) {
 		t.Fatalf("decoded %+v", decoded)
 	}
 
-	wantOK(t, "decode", in("sae"), "--from", run)
+	wantOKHere(t, "decode", in("sae"), "--from", run)
 
 	var usage []map[string]any
 	decode(t, wantOK(t, "sql", run, "--ask", "code_usage", "--json"), &usage)
@@ -51,7 +51,7 @@ func TestTokenizer(t *testing.T) {
 		t.Errorf("decoded vectors in SQL: %v, want %d rows as far from the run's as err says", answer, decoded[0].Rows)
 	}
 
-	table := wantOK(t, "compare", in("residual"), in("ema"), in("sae"), "--from", run)
+	table := wantOKHere(t, "compare", in("residual"), in("ema"), in("sae"), "--from", run)
 	if lines := strings.Split(strings.TrimSpace(table), "\n"); len(lines) != 4 || !strings.Contains(lines[1], "ema") || !strings.Contains(lines[0], "bits") {
 		t.Errorf("compare prints\n%s", table)
 	}
@@ -108,6 +108,6 @@ func TestTokenizerRefuses(t *testing.T) {
 		{exitError, []string{"ids is 3, which does not divide vectors of"}, []string{"--set", "arch=product", "--set", "ids=3"}},
 	} {
 		args := append([]string{"train", "tokenizer", "--from", run, "--site", "resid", "--layers", "3", "--out", filepath.Join(t.TempDir(), "x")}, c.args...)
-		wantRefusal(t, c.code, c.says, args...)
+		wantRefusalHere(t, c.code, c.says, args...)
 	}
 }

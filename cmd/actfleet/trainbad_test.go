@@ -38,7 +38,7 @@ func TestTrainBadInput(t *testing.T) {
 		}},
 		{"shard of another plan", exitError, []string{"unit 0 of", "was changed after the run was planned"}, nil, func(t *testing.T, run string) {
 			other := filepath.Join(t.TempDir(), "other")
-			wantOK(t, collectArgs(other, "--sites", "resid", "--layers", "3")...)
+			wantOKHere(t, collectArgs(other, "--sites", "resid", "--layers", "3")...)
 			data, err := os.ReadFile(unit(other))
 			if err != nil {
 				t.Fatal(err)
@@ -60,7 +60,7 @@ func TestTrainBadInput(t *testing.T) {
 			c.spoil(t, from)
 		}
 		out := filepath.Join(t.TempDir(), "sae")
-		t.Run(c.name, func(t *testing.T) { wantRefusal(t, c.code, c.says, training(from, out, c.args...)...) })
+		t.Run(c.name, func(t *testing.T) { wantRefusalHere(t, c.code, c.says, training(from, out, c.args...)...) })
 		if _, err := os.Stat(out); err == nil {
 			t.Errorf("%s: a refused training left a folder", c.name)
 		}

@@ -12,7 +12,7 @@ func TestTrainFollows(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	run := filepath.Join(dir, "run")
-	collect := []string{"collect", "--model", tinyModel, "--data", tinyData, "--limit", "1500", "--tokens", "all", "--unit-prompts", "125", "--threads", "1", "--out", run} // 12 units
+	collect := []string{"collect", "--model", tinyModel, "--data", tinyData, "--limit", "1500", "--tokens", "all", "--sites", "resid", "--layers", "3", "--unit-prompts", "125", "--threads", "1", "--out", run} // 12 units
 	follow := training(run, filepath.Join(dir, "followed"), "--follow", "--set", "span=2", "--set", "init_rows=1000")
 	p := start(t, follow...)
 	until(t, "training waits for the run", func() bool { return p.err.String() != "" }, p)

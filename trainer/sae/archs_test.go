@@ -215,9 +215,12 @@ func (f family) plan() Config {
 	if c.Importance != nil {
 		c.Importance = slices.Repeat([]float32{0.5, 1.5}, 16)
 	}
-	c.PFrom, c.Steps = 100, 800
-	if c.Arch.Defaults(32).AuxK > 0 {
+	c.PFrom, c.Steps = 100, 600
+	switch {
+	case c.Arch.Defaults(32).AuxK > 0:
 		c.Steps = 300
+	case c.Sparsity == PAnneal && c.TargetL0 > 0:
+		c.Steps = 800 // two things move λ
 	}
 	return c
 }
@@ -290,7 +293,7 @@ func TestTranscoder(t *testing.T) {
 		}
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
-			const d, n = 16, 512
+			const d, n = 16, 256
 			c.Target = 8
 			r := rand.New(rand.NewPCG(4, 4))
 			w := unitDirections(r, 24, d)

@@ -82,7 +82,7 @@ func trainPlanted(t testing.TB, cfg Config, steps int) (l *Learner, dict []float
 
 func trainAt(t testing.TB, cfg Config, steps int, rate float64) (l *Learner, dict []float32) {
 	t.Helper()
-	const d, m, k, n = 32, 48, 3, 512
+	const d, m, k, n = 32, 48, 3, 256
 	r := rand.New(rand.NewPCG(3, 4))
 	dict = unitDirections(r, m, d)
 	l, err := New(d, cfg)
