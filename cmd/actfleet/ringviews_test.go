@@ -55,7 +55,7 @@ func acknowledged(t *testing.T, dir, reader string, units ...int) {
 // What cannot read a ring says so in a line, with what to do; what can shows the units that are gone as such.
 func TestWhatSeesARing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
-	wantOK(t, "collect", "--model", tinyModel, "--data", tinyData, "--out", dir, "--sites", "fc2", "--layers", "1", "--ring", "1GB", "--readers", "sae-a")
+	wantOK(t, "collect", "--model", tinyModel, "--data", tinyData, "--out", dir, "--sites", "fc2", "--layers", "1", "--limit", "200", "--ring", "1GB", "--readers", "sae-a")
 	acknowledged(t, dir, "sae-a", 0, 3)
 
 	if out := wantOK(t, "status", dir); !strings.Contains(out, "committed, 2 of them acknowledged by every reader of the ring and deleted") {
