@@ -6,7 +6,7 @@
 // of RUN/codes, keyed by the same (row, pos); letters of a coder's id that SQL
 // names cannot have become _. Tables made when the run is opened: units (one row
 // per unit of the plan: key, rows, size, sha256, the node that committed it and
-// when), log (one row per log line), plan (key and value of plan.json), vectors
+// when; its outcome is committed, open, damaged, or of a ring gone), log (one row per log line), plan (key and value of plan.json), vectors
 // (site, layer, variant, width and dtype of every vector column). Macros: l2(v),
 // dot(a, b), cos(a, b). With several runs, acts and codes have the column run
 // too and take the columns of all runs, matched by name. A question is a built-in
@@ -20,7 +20,8 @@
 // in Notes. Errors are one line.
 //
 // Units are those of the plan: a shard whose size is wrong, and any other file
-// among them, is left out and reported.
+// among them, is left out and reported. So are the rows of a ring's units that
+// every reader has acknowledged: their shards are deleted.
 //
 // Not guaranteed. Units committed later are not seen; open the run again. Rows
 // have no order without ORDER BY. A query may use more memory than Options.Memory

@@ -153,3 +153,20 @@ func TestStoreOfHalfARun(t *testing.T) {
 	expect(t, db, "select count(*) from acts", "1200")
 	expect(t, db, "select string_agg(outcome || ' ' || coalesce(rows::varchar, '?'), ', ' order by unit) from units", "committed 600, committed 600, open ?")
 }
+
+// The rows of a ring's units that every reader has acknowledged are not there any more, in a directory and in a bucket: a
+// note says so, and the units are no open ones.
+func TestARingWhoseShardsAreDeleted(t *testing.T) {
+	f := whole()
+	f.units, f.gone, f.manifest, f.probe = 4, []int{0, 2}, false, ""
+	dir, db, _ := both(t, f)
+	for name, db := range map[string]*DB{"directory": dir, "bucket": db} {
+		expect(t, db, "select string_agg(distinct unit::varchar, ' ') || ' ' || count(*) from acts", "1 600")
+		expect(t, db, "select string_agg(outcome || ' ' || coalesce(rows::varchar, '?'), ', ' order by unit) from units", "gone 600, committed 600, gone 600, open ?")
+		expect(t, db, "select count(*) from units where outcome = 'gone' and size > 1000 and length(sha256) = 64", "2")
+		want := "is a ring: the rows of 2 of its 4 units are gone, which every reader has acknowledged"
+		if len(db.Notes) != 1 || !strings.HasSuffix(db.Notes[0], want) {
+			t.Errorf("%s: notes %q", name, db.Notes)
+		}
+	}
+}

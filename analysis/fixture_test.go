@@ -29,6 +29,7 @@ type fixture struct {
 	ids      []string // ids of tokenizers; code_0 of row r is r%4, code_1 is 0
 	extra    []shard.Scalar
 	same     map[tap.Site]tap.Site // of the plan
+	gone     []int                 // units that the one reader of a ring has acknowledged; nil: it is none
 }
 
 const rowsPerUnit = 600 // more than one row group
@@ -46,7 +47,11 @@ func (f fixture) schema() shard.Schema {
 
 func (f fixture) planOf() run.Plan {
 	s := f.schema()
-	return shardtest.Plan(run.Plan{Model: run.ModelRef{Name: "tiny", Arch: "PhiForCausalLM", Layers: 12}, Data: run.DataRef{Name: "truth's.jsonl", Rows: int64(f.units * rowsPerUnit)},
+	var ring *run.Ring
+	if f.gone != nil {
+		ring = &run.Ring{Bytes: 1 << 20, Units: 3, Rows: int64(f.units * rowsPerUnit), Readers: []string{"sae-a"}}
+	}
+	return shardtest.Plan(run.Plan{Ring: ring, Model: run.ModelRef{Name: "tiny", Arch: "PhiForCausalLM", Layers: 12}, Data: run.DataRef{Name: "truth's.jsonl", Rows: int64(f.units * rowsPerUnit)},
 		Sites: []tap.Site{tap.FC1, tap.Resid}, Layers: []int{0, 10}, Tokens: "last", Dtype: "auto", Scalars: s.Scalars, Vectors: s.Vectors, Same: f.same}, f.units)
 }
 
@@ -106,6 +111,18 @@ func (f fixture) build(t testing.TB, dir string) {
 		for _, id := range f.ids {
 			fill.PutCodes(t, st, p, id, ids, u)
 		}
+	}
+	for _, u := range f.gone {
+		var read run.Tally
+		for _, k := range fill.Keys(t, p, u) {
+			read.Add(k.Row, k.Pos)
+		}
+		must(t, run.Acknowledge(t.Context(), st, run.Ack{Reader: "sae-a", Unit: u, Tally: read}))
+	}
+	if f.gone != nil {
+		ring, err := run.LookRing(t.Context(), st, p)
+		must(t, err)
+		must(t, ring.Sweep(t.Context(), st))
 	}
 	if f.manifest {
 		_, done, err := run.Finish(t.Context(), st, p)

@@ -26,6 +26,7 @@ type runDir struct {
 	manifest run.Manifest // of this plan; empty without one
 	units    []int        // committed, ascending
 	damaged  []int        // whose shard is left out
+	gone     []int        // of a ring, whose shard every reader has acknowledged and which is deleted
 	coded    map[string]coded
 	logs     []string // file names
 }
@@ -117,6 +118,16 @@ func (db *DB) findUnits(r *runDir) error {
 	for i := range files {
 		files[i].Key = "acts/" + files[i].Key
 	}
+	if r.plan.Ring != nil {
+		tombstones, err := listFiles(filepath.Join(r.dir, filepath.FromSlash(run.GonePrefix)))
+		if err != nil {
+			return err
+		}
+		for _, t := range tombstones {
+			t.Key = run.GonePrefix + t.Key
+			files = append(files, t)
+		}
+	}
 	s := run.SurveyOf(r.plan, r.manifest, files)
 	for u, state := range s.Units {
 		switch state {
@@ -124,7 +135,12 @@ func (db *DB) findUnits(r *runDir) error {
 			r.units = append(r.units, u)
 		case run.Damaged:
 			r.damaged = append(r.damaged, u)
+		case run.Deleted:
+			r.gone = append(r.gone, u)
 		}
+	}
+	if n := len(r.gone); n > 0 {
+		db.note("%s is a ring: the rows of %d of its %d units are gone, which every reader has acknowledged", r.name, n, r.plan.NumUnits())
 	}
 	for _, line := range s.Damaged {
 		db.note("%s: left out, %s", r.name, line)
@@ -137,6 +153,8 @@ func (r runDir) needUnits(damaged []string) error {
 	switch {
 	case len(r.units) > 0:
 		return nil
+	case len(r.gone) > 0:
+		return fmt.Errorf("%w: it is a ring, and every reader has acknowledged the %d units that were collected, which are deleted", ErrEmpty, len(r.gone))
 	case len(damaged) > 0:
 		return fmt.Errorf("%w: %d are damaged, the first: %s; run check", ErrEmpty, len(damaged), damaged[0])
 	}

@@ -129,6 +129,10 @@ func (db *DB) unitRows(ctx context.Context, r runDir) (rows [][]driver.Value) {
 			row[8] = "committed"
 			db.describeUnit(ctx, r, listed[run.UnitKey(u)], row)
 		}
+		if _, gone := slices.BinarySearch(r.gone, u); gone {
+			row[8] = "gone"
+			db.describeGone(ctx, r, u, row)
+		}
 		if slices.Contains(r.damaged, u) {
 			row[8] = "damaged"
 		}
@@ -160,6 +164,19 @@ func (db *DB) describeUnit(ctx context.Context, r runDir, f run.UnitFile, row []
 	}
 	defer reader.Close()
 	row[3] = reader.NumRows()
+}
+
+// describeGone fills in rows, size and hash from a tombstone.
+func (db *DB) describeGone(ctx context.Context, r runDir, u int, row []driver.Value) {
+	st, err := local.New(r.dir)
+	if err == nil {
+		var t run.Tombstone
+		if t, err = run.ReadTombstone(ctx, st, u); err == nil {
+			row[3], row[4], row[5] = t.Rows, t.Size, t.SHA256
+			return
+		}
+	}
+	db.note("%s of %s: %v", run.GoneKey(u), r.name, err)
 }
 
 // createLog reads the logs line by line; lines that are not whole are left out.

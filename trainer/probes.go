@@ -36,6 +36,9 @@ func FitProbes(ctx context.Context, j ProbeJob) (*probe.Report, coder.Card, erro
 	if err := j.Recipe.Validate(); err != nil {
 		return nil, coder.Card{}, err
 	}
+	if err := stream.NoRing(j.Runs); err != nil {
+		return nil, coder.Card{}, fmt.Errorf("probe: %w", err)
+	}
 	release, err := folder.Claim(ctx, j.Dir, 0)
 	if err != nil {
 		return nil, coder.Card{}, fmt.Errorf("probe: %w", err)

@@ -81,6 +81,18 @@ func checkReaders(jobs []Job) error {
 	return nil
 }
 
+// CheckRanks refuses jobs that several ranks cannot train together, before they wait for each other.
+func CheckRanks(jobs []Job) error {
+	for _, j := range jobs {
+		for _, r := range j.Runs {
+			if r.Plan.Ring != nil {
+				return fmt.Errorf("%s is a ring, which several ranks cannot read: train in one process", r.Store)
+			}
+		}
+	}
+	return nil
+}
+
 // checkReader refuses a job that cannot read a ring.
 func checkReader(j Job, ring stream.Source) error {
 	r, l := ring.Plan.Ring, j.Recipe.Loop
@@ -90,13 +102,13 @@ func checkReader(j Job, ring stream.Source) error {
 	}
 	switch {
 	case !slices.Contains(r.Readers, j.Reader):
-		return fmt.Errorf("%s is a ring for the readers %q: give --reader one of them, not %q", ring.Store, r.Readers, j.Reader)
+		return fmt.Errorf("%s is a ring for the readers %q: read it with --follow, and give --reader one of them, not %q", ring.Store, r.Readers, j.Reader)
 	case j.Wait == nil:
 		return fmt.Errorf("%s is a ring, which is read while it is collected: give --follow", ring.Store)
 	case len(j.Runs) > 1 || ring.Units != nil:
 		return fmt.Errorf("%s is a ring: it is read alone and whole, not with other runs", ring.Store)
 	case ranks.Distributed(ranksOf(j)):
-		return fmt.Errorf("%s is a ring, which several ranks cannot read: train in one process", ring.Store)
+		return CheckRanks([]Job{j})
 	case l.Epochs > 0:
 		return fmt.Errorf("%s is a ring, which is read once: give steps instead of epochs", ring.Store)
 	case need > r.Units:

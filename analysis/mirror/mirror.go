@@ -44,7 +44,8 @@ func Open(ctx context.Context, st store.Store, dir string) (*Mirror, error) {
 	m := &Mirror{Dir: dir}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)
-	for _, prefix := range []string{run.KeyPlan, run.KeyManifest, "log/", "acts/", "codes/"} {
+	// Tombstones come last: a shard of a ring that is deleted meanwhile has one.
+	for _, prefix := range []string{run.KeyPlan, run.KeyManifest, "log/", "acts/", "codes/", run.GonePrefix} {
 		infos, err := st.List(ctx, prefix)
 		if err != nil {
 			return nil, errors.Join(err, g.Wait())
@@ -80,7 +81,11 @@ func (m *Mirror) copy(ctx context.Context, st store.Store, key, at string) error
 
 // open makes the sparse file. A file that is no shard of ours stays a hole: whoever reads it learns what it is.
 func (m *Mirror) open(ctx context.Context, st store.Store, key string, f *file) (err error) {
-	if f.object, err = st.Open(ctx, key); err != nil {
+	f.object, err = st.Open(ctx, key)
+	if errors.Is(err, store.ErrNotFound) { // it was deleted since it was listed
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	size := f.object.Size()

@@ -45,6 +45,9 @@ func (r *Report) AddRun(ctx context.Context, st store.Store) error {
 		r.Notes = append(r.Notes, fmt.Sprintf("%s: of no unit of the plan and left out: %s.", runName(st), briefly(stray)))
 	}
 	header := runOf(st, plan, units, fleet)
+	if header.Gone > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%s is a ring: the rows of %d of its %d units are gone, which every reader has acknowledged; rows, bytes and norms are of the others.", runName(st), header.Gone, header.Units))
+	}
 	header.Damaged = len(damaged)
 	r.Runs = append(r.Runs, header)
 	r.Timelines = append(r.Timelines, fleet)
@@ -75,6 +78,7 @@ func (r *Report) AddCoder(dir string) error {
 // unitFacts is what a shard's footer says.
 type unitFacts struct {
 	read  bool
+	gone  bool // deleted from a ring
 	rows  int64
 	bytes int64
 	stats []shard.VectorStats // per vector of the plan
@@ -101,6 +105,7 @@ func readUnits(ctx context.Context, st store.Store, plan run.Plan) (units []unit
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for u, state := range s.Units {
+		units[u].gone = state == run.Deleted
 		if state == run.Present {
 			g.Go(func() error {
 				units[u], failed[u] = readUnit(ctx, st, plan, u)
@@ -156,6 +161,9 @@ func runOf(run store.Store, p run.Plan, units []unitFacts, fleet Fleet) Run {
 	for _, u := range units {
 		if u.read {
 			r.Committed, r.Rows, r.Bytes = r.Committed+1, r.Rows+u.rows, r.Bytes+u.bytes
+		}
+		if u.gone {
+			r.Gone++
 		}
 	}
 	for _, n := range fleet.Nodes {

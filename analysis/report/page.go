@@ -187,13 +187,18 @@ func joined(a, b string) string {
 }
 
 func unitsOf(r Run) string {
+	committed := r.Committed + r.Gone
+	text := fmt.Sprintf("%s of %s committed", whole(int64(committed)), whole(int64(r.Units)))
+	if committed == r.Units {
+		text = fmt.Sprintf("%s, all committed", whole(int64(r.Units)))
+	}
+	if r.Gone > 0 {
+		text += fmt.Sprintf(", of which the ring's readers have acknowledged %s, now deleted", whole(int64(r.Gone)))
+	}
 	if r.Damaged > 0 {
-		return fmt.Sprintf("%s of %s committed, damaged: %s", whole(int64(r.Committed)), whole(int64(r.Units)), whole(int64(r.Damaged)))
+		text += fmt.Sprintf(", damaged: %s", whole(int64(r.Damaged)))
 	}
-	if r.Committed == r.Units {
-		return fmt.Sprintf("%s, all committed", whole(int64(r.Units)))
-	}
-	return fmt.Sprintf("%s of %s committed", whole(int64(r.Committed)), whole(int64(r.Units)))
+	return text
 }
 
 func when(from, to time.Time) string {

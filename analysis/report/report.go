@@ -33,11 +33,12 @@ type Run struct {
 	Dtype     string
 	Compute   string
 	DataRows  int64 // rows of the data set
-	Rows      int64 // kept token positions, in committed units
+	Rows      int64 // kept token positions, in the units that have a shard
 	Units     int   // of the plan
-	Committed int
+	Committed int   // units that have a shard
+	Gone      int   // units of a ring whose shard is deleted, since every reader has acknowledged it
 	Damaged   int   // units whose object is no shard of the plan
-	Bytes     int64 // of the committed units
+	Bytes     int64 // of the shards
 	Started   time.Time
 	Ended     time.Time
 }

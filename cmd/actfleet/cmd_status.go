@@ -78,6 +78,7 @@ func runStatus(ctx context.Context, o statusOptions, out io.Writer) error {
 type progress struct {
 	coordinator.Progress
 	damaged []string
+	gone    int    // units of a ring that are committed and deleted
 	ring    string // what it waits for
 }
 
@@ -102,7 +103,7 @@ func status(ctx context.Context, o statusOptions) (p progress, err error) {
 	if err != nil {
 		return p, err
 	}
-	p = progress{Progress: coordinator.Progress{Done: s.Count(run.Present) + s.Count(run.Deleted), Total: len(s.Units), ETA: -1}, damaged: s.Damaged}
+	p = progress{Progress: coordinator.Progress{Done: s.Count(run.Present) + s.Count(run.Deleted), Total: len(s.Units), ETA: -1}, damaged: s.Damaged, gone: s.Count(run.Deleted)}
 	p.ring, err = ringLine(ctx, st, plan)
 	return p, err
 }
@@ -120,6 +121,9 @@ func printStatus(out io.Writer, o statusOptions, p progress) error {
 	}
 	if p.ETA > 0 {
 		line += ", ETA " + timeText(p.ETA)
+	}
+	if p.gone > 0 {
+		line += fmt.Sprintf(", %d of them acknowledged by every reader of the ring and deleted", p.gone)
 	}
 	if n := len(p.damaged); n > 0 {
 		line += fmt.Sprintf(", damaged: %d", n)
@@ -152,7 +156,8 @@ func printStatus(out io.Writer, o statusOptions, p progress) error {
 type statusJSON struct {
 	Done           int        `json:"done"`
 	Total          int        `json:"total"`
-	Damaged        []string   `json:"damaged"` // a line each; of a run, not of a fleet
+	Damaged        []string   `json:"damaged"`        // a line each; of a run, not of a fleet
+	Gone           int        `json:"gone,omitempty"` // of those done, in a ring: acknowledged by every reader and deleted
 	UnitsPerSecond float64    `json:"units_per_second"`
 	ETASeconds     *float64   `json:"eta_seconds"`
 	Nodes          []nodeJSON `json:"nodes"`
@@ -178,7 +183,7 @@ type unitJSON struct {
 }
 
 func statusView(p progress) statusJSON {
-	v := statusJSON{Done: p.Done, Total: p.Total, Damaged: append([]string{}, p.damaged...), UnitsPerSecond: p.Throughput, Nodes: []nodeJSON{}, BadMessages: p.Bad}
+	v := statusJSON{Done: p.Done, Total: p.Total, Damaged: append([]string{}, p.damaged...), Gone: p.gone, UnitsPerSecond: p.Throughput, Nodes: []nodeJSON{}, BadMessages: p.Bad}
 	if p.ETA >= 0 {
 		left := p.ETA.Seconds()
 		v.ETASeconds = &left

@@ -74,6 +74,9 @@ func (o *trainOptions) trainDistributed(ctx context.Context, jobs []trainer.Job,
 	if trainer.Ended(jobs) {
 		return o.tooLate()
 	}
+	if err := trainer.CheckRanks(jobs); err != nil {
+		return err
+	}
 	cfg := crew.Config{Ranks: o.ranks.ranks, Threads: o.threads, Tell: tell, Train: o.trainShown}
 	var err error
 	if cfg.Secret, err = o.ranks.fleet.secret(); err != nil {

@@ -58,6 +58,9 @@ func AckKey(reader string, u int) string {
 // EndedKey is the key with which a reader says that it needs no more of a ring.
 func EndedKey(reader string) string { return ringPrefix + reader + "/" + endedName }
 
+// GonePrefix is what the keys of tombstones begin with.
+const GonePrefix = ringPrefix + goneDir + "/"
+
 // GoneKey is the key of the tombstone of unit u's shard.
 func GoneKey(u int) string { return AckKey(goneDir, u) }
 

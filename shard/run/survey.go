@@ -49,7 +49,7 @@ func Look(ctx context.Context, st store.Store, p Plan) (Survey, error) {
 		return Survey{}, err
 	}
 	if p.Ring != nil {
-		gone, err := st.List(ctx, ringPrefix+goneDir+"/")
+		gone, err := st.List(ctx, GonePrefix)
 		if err != nil {
 			return Survey{}, err
 		}

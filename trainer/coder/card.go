@@ -248,9 +248,9 @@ func Trained(dir string) error {
 	return err
 }
 
-// HashFile is the SHA-256 of a file, in hex.
+// HashFile is the SHA-256 of a regular file, in hex.
 func HashFile(path string) (string, error) {
-	f, err := os.Open(path)
+	f, _, err := smallfile.Open(path)
 	if err != nil {
 		return "", err
 	}

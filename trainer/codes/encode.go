@@ -53,6 +53,9 @@ func Encode(ctx context.Context, dir string, src stream.Source, progress func(do
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", dir, err)
 	}
+	if err := stream.NoRing([]stream.Source{src}); err != nil {
+		return "", fmt.Errorf("encode: %w", err)
+	}
 	f := stream.Filter{Tokens: cfg.Data.Tokens, Where: cfg.Data.Where}
 	units := src.All()
 	for i, u := range units {

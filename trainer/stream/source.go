@@ -20,6 +20,17 @@ type Source struct {
 	Units []int // the units to read; nil is all of the plan
 }
 
+// NoRing refuses runs whose shards are deleted once their readers have read them: what reads as it likes, and not as a
+// training with a reader's name does, cannot read those.
+func NoRing(runs []Source) error {
+	for _, r := range runs {
+		if r.Plan.Ring != nil {
+			return fmt.Errorf("%s is a ring, whose shards are deleted once its readers have read them: only train sae and train tokenizer read it, with --follow --reader NAME; for anything else collect without --ring", r.Store)
+		}
+	}
+	return nil
+}
+
 // unit is an open shard: the part of *shard.Reader the stream uses.
 type unit interface {
 	Schema() shard.Schema

@@ -202,7 +202,7 @@ func (c *Config) checkRing(runs []Source) error {
 		case len(runs) > 1:
 			return fmt.Errorf("%s is a ring: it is read alone, not with other runs", r.Store)
 		case c.Wait == nil:
-			return fmt.Errorf("%s is a ring: its shards are deleted once they are read; read it with train --follow --reader NAME, while it is collected", r.Store)
+			return NoRing(runs)
 		}
 		c.once = c.Epochs == 1
 	}
