@@ -1,0 +1,49 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// From the command line: every site of a model whose blocks lack one and have two pairs of equal ones, and of a model
+// that norms what it adds. SQL sees the residual stream add up under either's names; training takes both names.
+func TestEverySite(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(t.TempDir(), "ids.jsonl")
+	rows := strings.Repeat(`{"input_ids": [3, 7, 20, 11, 5]}`+"\n"+`{"input_ids": [9, 4, 30]}`+"\n", 20)
+	if err := os.WriteFile(data, []byte(rows), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const added = `with d as (select unnest(list_transform(range(1, len(resid_1) + 1), lambda i: abs(resid_1[i] - resid_0[i] - attn_out_1[i] - mlp_out_1[i]))) as d from acts)
+		select count(*) || ' ' || (max(d) < 1e-5) from d`
+	for name, says := range map[string][]string{
+		"phi-a":  {"resid_mid is left out: phi-a (phi)", "mlp_in is attn_in", "mlp_out is fc2"},
+		"gemma2": {},
+	} {
+		model, run := "../../collector/model/modeltest/testdata/"+name, filepath.Join(t.TempDir(), name)
+		code, _, stderr := actfleet(t, "collect", "--model", model, "--data", data, "--out", run, "--sites", "every", "--tokens", "all", "--dtype", "f32")
+		if code != exitDone {
+			t.Fatal(stderr)
+		}
+		for _, text := range says {
+			if strings.Count(stderr, text) != 1 {
+				t.Errorf("%s: want %q once in %s", name, text, stderr)
+			}
+		}
+		if out := wantOK(t, "sql", run, added); !strings.Contains(out, " true") {
+			t.Errorf("%s: %s", name, out)
+		}
+		wantOK(t, "check", run)
+		wantOK(t, "train", "sae", "--from", run, "--sites", "mlp_in", "--layers", "1", "--out", filepath.Join(t.TempDir(), "coder"),
+			"--set", "target=mlp_out_1", "--set", "steps=3", "--set", "width=16", "--set", "k=4", "--set", "batch=32")
+		wantOK(t, "cat", run, "--columns", "row,attn_out_1", "--format", "csv")
+	}
+	phi, none := "../../collector/model/modeltest/testdata/phi-a", filepath.Join(t.TempDir(), "none")
+	wantRefusal(t, exitError, []string{"phi-a (phi) has no resid_mid"}, "collect", "--model", phi, "--data", data, "--out", none, "--sites", "resid_mid")
+	wantRefusal(t, exitUsage, []string{"hook_nothing", "mlp_in", "docs/sites.md"}, "collect", "--model", phi, "--data", data, "--out", none, "--sites", "hook_nothing")
+	if _, err := os.Stat(none); err == nil {
+		t.Error("a refused command left a run behind")
+	}
+}
