@@ -232,7 +232,7 @@ func Positions(ctx context.Context, st store.Store, p run.Plan) (func(lo, hi int
 	return func(lo, hi int64) ([][]int32, error) {
 		in, err := f.Rows(int(lo), int(hi))
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s in %s: %w", p.Data.Input, st, err)
 		}
 		return in.Kept, nil
 	}, nil

@@ -33,11 +33,14 @@
 //	n_tokens  INT32               length of the prompt in tokens
 //	token_id  INT32               the token
 //	token     BYTE_ARRAY STRING   its text
+//	start     INT32               with the plan's offsets: the first code point of the text that the token stands for
+//	end       INT32               and the one behind the last
 //	…         any scalar          the data set's own columns (label, group, …), then with choices p_no, p_yes, …
 //	<site>_<layer>[__<adapter>]   LIST of FLOAT16, or of FLOAT: the vectors, one width per column
 //
 // Scalars are INT64, INT32, FLOAT, DOUBLE, BOOLEAN or STRING. (row, pos) is the key: of a complete run, each data row
-// has exactly the positions that the plan's token rule gives for its n_tokens, each once. Names differ even without regard
+// has exactly the positions, each once, that the plan's token rule gives for its n_tokens; or, where the rule depends on
+// the data, those that the prompts list for it (column __kept of input). Names differ even without regard
 // to case. A vector column is three-level: a required group of the column's name (LIST), a repeated group "list",
 // a required "element", which is FIXED_LEN_BYTE_ARRAY(2) FLOAT16 or FLOAT. Under the dtype "auto" a column that is FLOAT16 in the plan is FLOAT in
 // the shards of those units where a value does not fit.

@@ -68,10 +68,13 @@ func runCheck(ctx context.Context, dir string, jsonOut bool, out io.Writer) erro
 	opt := run.CheckOptions{Progress: func(done, total int64) {
 		m.show(progressLine("checked", done, total, time.Since(began)))
 	}}
-	if opt.Positions, err = collector.Positions(ctx, st, plan); err != nil {
-		return err
+	var report run.Report
+	if opt.Positions, err = collector.Positions(ctx, st, plan); err == nil {
+		report, err = run.Check(ctx, st, opt)
 	}
-	report, err := run.Check(ctx, st, opt)
+	if errors.Is(err, dataset.ErrFormat) { // of the prompts, which say what must be there
+		err = fmt.Errorf("%w: %w", errDamage, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -257,6 +257,28 @@ func TestRunOfSpans(t *testing.T) {
 	if now, err := os.ReadFile(unit); err != nil || !bytes.Equal(was, now) {
 		t.Errorf("the unit made from the run alone differs: %v", err)
 	}
+	spoilPrompts(t, run)
+	wantRefusal(t, exitDamage, []string{"input/rows-"}, "check", run)
 	wantRefusal(t, exitError, []string{"tokens", "span:place", "last"}, append(args[:len(args):len(args)], "--tokens", "last")...)
 	wantRefusal(t, exitUsage, []string{"--tokens span:places", "no such column"}, "collect", "--model", tinyModel, "--data", data, "--out", run+"2", "--tokens", "span:places")
+}
+
+// spoilPrompts changes a byte of the prompts of a run.
+func spoilPrompts(t *testing.T, run string) {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(run, "input", "*.parquet"))
+	if err != nil || len(found) != 1 {
+		t.Fatal(found, err)
+	}
+	b, err := os.ReadFile(found[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 0xff
+	if err := os.Chmod(found[0], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(found[0], b, 0o644); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -16,7 +16,7 @@
 // is refused with ErrUnsupported and the name of the thing, never approximated. A
 // Split may have any pattern that Oniguruma, the reference's engine, and regexp2 read
 // alike (see translate). With the files beside it (ParseBeside, LoadDir) the ids are
-// those of transformers' AutoTokenizer 5.23.
+// those of transformers' AutoTokenizer 5.23. Offsets are the reference's too, for text that is UTF-8.
 // The split patterns, NFC and single_word follow the Unicode versions of tokenizers
 // 0.23, compared character by character in the tests. Decode(Encode(text)) is text
 // for a byte-level vocabulary with all 256 bytes and no normaliser, prefix space or

@@ -10,9 +10,9 @@ import (
 // return_offsets_mapping of Hugging Face's fast tokenizers has them. Ids that the post-processor puts around the text
 // have 0 and 0; tokens that are parts of one character all have the whole of it. White space at the ends of a token
 // does not count where the file says so (trim_offsets); such a token may have start = end. A character that the
-// vocabulary lacks, with no token for unknown ones, belongs to the token behind it.
+// vocabulary lacks, with no token for unknown ones, belongs to the token behind it. It fails as Encode does, see Err.
 func (t *BPE) EncodeOffsets(text string, special bool) (ids, starts, ends []int32) {
-	if t == nil {
+	if t == nil || t.fault.Load() != nil {
 		return nil, nil, nil
 	}
 	e := t.encoder()
