@@ -38,7 +38,11 @@ func benchSchema(columns, width int) shard.Schema {
 
 // Run measures in dir, which it fills with some hundred megabytes and leaves as it found it, and hands each result to
 // out as it comes. An error of out ends the run.
-func Run(ctx context.Context, dir string, out func(Result) error) (err error) {
+func Run(ctx context.Context, dir string, out func(Result) error) error {
+	return runRounds(ctx, dir, Rounds, out)
+}
+
+func runRounds(ctx context.Context, dir string, rounds int, out func(Result) error) (err error) {
 	dir, err = os.MkdirTemp(dir, "storebench-")
 	if err != nil {
 		return err
@@ -52,7 +56,7 @@ func Run(ctx context.Context, dir string, out func(Result) error) (err error) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		r, err := m.run(ctx, dir)
+		r, err := m.run(ctx, dir, rounds)
 		if err != nil {
 			return fmt.Errorf("bench %s: %w", m.name, err)
 		}
@@ -76,7 +80,7 @@ type pair struct {
 	close       func() error
 }
 
-func (m measure) run(ctx context.Context, dir string) (r Result, err error) {
+func (m measure) run(ctx context.Context, dir string, rounds int) (r Result, err error) {
 	p, err := m.setup(ctx, dir)
 	if err != nil {
 		return r, err
@@ -87,7 +91,7 @@ func (m measure) run(ctx context.Context, dir string) (r Result, err error) {
 		}
 	}()
 	var values, bounds, ratios []float64
-	for round := range Rounds + 1 {
+	for round := range rounds + 1 {
 		bound, err := rate(p.bound)
 		if err != nil {
 			return r, err

@@ -56,18 +56,14 @@ func (f *Fake) Same(site tap.Site) tap.Site {
 	}
 	return site
 }
+// sites are all there are, each with the number that its values depend on.
+var sites = slices.Concat(tap.Sites, tap.Every)
 
 // Value is the fake's activation at a tap: a number that fp16 holds exactly, different for neighbours
 // in token, position, layer, site and channel.
 func Value(t tap.Tap, id int32, pos, channel int) float32 {
 	t.Site = (*Fake)(nil).Same(t.Site)
-	site := 0
-	for i, s := range append(slices.Clone(tap.Sites), tap.Every...) {
-		if s == t.Site {
-			site = i
-			break
-		}
-	}
+	site := max(slices.Index(sites, t.Site), 0)
 	n := (int(id)*7 + pos*131 + t.Layer*17 + site*29 + channel*3) % 1999
 	return float32(n-999) / 16
 }
