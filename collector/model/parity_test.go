@@ -182,6 +182,32 @@ func TestSameBitsAgain(t *testing.T) {
 	}
 }
 
+// The embedding alone needs no block, with and without a prefix; its positions go on after the prefix.
+func TestEmbeddingAlone(t *testing.T) {
+	m, ref := load(t, "gpt2")
+	ids, at := ref.Prompts[3], []tap.Tap{{Site: tap.Embed}}
+	want, width, err := ref.Activation(3, at[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []float32
+	emit := func(_ int, v model.View) error { got = append(got, v.Data...); return nil }
+	p, err := m.Prefix(t.Context(), model.Request{IDs: [][]int32{ids[:4]}, Taps: at, Emit: emit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Free()
+	if _, err := m.Forward(t.Context(), model.Request{IDs: [][]int32{ids[4:]}, After: p, Taps: at, Emit: emit}); err != nil {
+		t.Fatal(err)
+	}
+	if off := modeltest.MaxRelRMS(got, want); len(got) != len(ids)*width || off > parity {
+		t.Errorf("%d values, off by %g", len(got), off)
+	}
+	if _, err := m.Forward(t.Context(), model.Request{IDs: [][]int32{ids}, Taps: []tap.Tap{{Site: tap.Embed, Layer: 1}}}); err == nil {
+		t.Error("embed of layer 1 was given")
+	}
+}
+
 // The pass stops after the last tapped layer: a tap of layer 0 alone gives what all taps give.
 func TestEarlyStop(t *testing.T) {
 	m, ref := load(t, "phi-b")

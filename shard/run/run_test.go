@@ -119,6 +119,8 @@ func TestPlanValidate(t *testing.T) {
 		"batch_tokens":   func(p *Plan) { p.BatchTokens = -7 },
 		"layers are":     func(p *Plan) { p.Layers = []int{9} },
 		"ascending ones": func(p *Plan) { p.Layers = []int{2, 1} },
+		"want two sites": func(p *Plan) { p.Same = map[tap.Site]tap.Site{"attn_out": "elsewhere"} },
+		"of which":       func(p *Plan) { p.Same = map[tap.Site]tap.Site{tap.AttnOut: tap.AttnOut} },
 		"two columns":    func(p *Plan) { p.Vectors = append(p.Vectors, shard.Vector{Name: "FC2_3", Width: 4, Dtype: shard.F16}) },
 	}
 	for want, change := range tests {

@@ -5,8 +5,8 @@ import (
 	"actfleet/shard/tap"
 )
 
-// design is the table of a network's parts: all that a config.json says about it. Whether a part is there that its
-// family's modules name, and where a norm stands, follows from names: a part without a name does not exist.
+// design is the table of a network's parts: all that a config.json says about it. Which parts there are, and where norms
+// stand, follows from names: a part without a name does not exist.
 type design struct {
 	names  tap.Modules // empty: those of the family (tap.ModulesOf)
 	shape  Shape       // without NoHead, which the weights decide

@@ -9,9 +9,10 @@
 // that is allowed (see Cell.Allowed).
 //
 // The peer runs each prompt alone, unpadded, with eager attention in 32-bit floats and a forward hook at every
-// tap; ours runs all prompts in one padded batch, as a collection does. A checkpoint of Microsoft's Phi code
-// (phi-msft, mixformer-sequential), for which transformers has no class, is loaded into its Phi under Hugging
-// Face's names. Nothing is downloaded and no code of the checkpoint is run.
+// place of every tap (tap.Modules.Places), which must agree; ours runs all prompts in one padded batch, as a
+// collection does. A checkpoint of Microsoft's Phi code (phi-msft, mixformer-sequential), for which transformers has
+// no class, is loaded into its Phi under Hugging Face's names. Nothing is downloaded and no code of the checkpoint is
+// run.
 //
 // Guarantees: what the peer writes is in a temporary directory that is removed before Run returns; a peer that
 // cannot run is a one-line error that says what is missing (ErrPeer).
