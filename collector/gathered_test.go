@@ -67,32 +67,42 @@ func spoilt() *modeltest.Fake {
 // Rows that a GPU gathered and rounded make the bytes that whole taps make: any rule, with prefixes, fp32 columns, and
 // columns that overflow on the way.
 func TestGatheredRowsMakeTheSameShards(t *testing.T) {
-	inputs := map[string]int{"whole prompts": 0, "after a prefix": 20}
-	for _, rule := range []string{"all", "last", "every:7", "pos:3"} {
-		for _, dtype := range []string{"auto", "f32"} {
-			for name, shared := range inputs {
-				t.Run(rule+"/"+dtype+"/"+name, func(t *testing.T) {
-					a := ask(t, rule)
-					a.Dtype = dtype
-					in := shots(prompts(130), shared)
-					want, got := mem.New(time.Now), mem.New(time.Now)
-					for st, m := range map[store.Store]Model{want: spoilt(), got: gatherer{spoilt()}} {
-						cfg := config(t, st, m, a, in)
-						if _, err := Collect(t.Context(), cfg); err != nil {
-							t.Fatal(err)
-						}
-						if _, _, err := run.Finish(t.Context(), st, cfg.Plan); err != nil {
-							t.Fatal(err)
-						}
-						wantClean(t, st)
-					}
-					for u := range 4 {
-						if sum(t, want, u) != sum(t, got, u) {
-							t.Errorf("unit %d has other bytes", u)
-						}
-					}
-				})
-			}
+	for _, c := range []struct {
+		rule, dtype string
+		shared      int // tokens that all prompts begin with
+	}{{"all", "auto", 0}, {"all", "f32", 20}, {"last", "auto", 20}, {"every:7", "auto", 20}, {"pos:3", "auto", 20}} {
+		t.Run(c.rule+"/"+c.dtype, func(t *testing.T) {
+			a := ask(t, c.rule)
+			a.Dtype = c.dtype
+			want, got := shardsOf(t, spoilt(), a, c.shared), shardsOf(t, gatherer{spoilt()}, a, c.shared)
+			wantSameUnits(t, got, want)
+		})
+	}
+}
+
+// shardsOf is the store of a whole run, whose events observe receives.
+func shardsOf(t *testing.T, m Model, a Ask, shared int, observe ...func(Event)) store.Store {
+	t.Helper()
+	st := mem.New(time.Now)
+	cfg := config(t, st, m, a, shots(prompts(130), shared))
+	for _, f := range observe {
+		cfg.Observe = f
+	}
+	if _, err := Collect(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := run.Finish(t.Context(), st, cfg.Plan); err != nil {
+		t.Fatal(err)
+	}
+	wantClean(t, st)
+	return st
+}
+
+func wantSameUnits(t *testing.T, got, want store.Store) {
+	t.Helper()
+	for u := range 4 {
+		if sum(t, want, u) != sum(t, got, u) {
+			t.Errorf("unit %d has other bytes", u)
 		}
 	}
 }
@@ -148,36 +158,19 @@ func (m small) Forward(ctx context.Context, r model.Request) ([][]float32, error
 
 // Batches that are too large for a GPU go through in halves, which is said once; the rows are the same.
 func TestTooLargeBatchesAreHalved(t *testing.T) {
-	for _, rule := range []string{"all", "last", "every:7"} {
-		for _, shared := range []int{0, 20} {
-			a := ask(t, rule)
-			a.Choices = []string{"no", "yes"}
-			in := shots(prompts(130), shared)
-			want, got := mem.New(time.Now), mem.New(time.Now)
-			said := 0
-			for st, m := range map[store.Store]Model{want: spoilt(), got: small{gatherer{spoilt()}, 60}} {
-				cfg := config(t, st, m, a, in)
-				cfg.Observe = func(e Event) {
-					if e.Event == "memory" {
-						said++
-					}
-				}
-				if _, err := Collect(t.Context(), cfg); err != nil {
-					t.Fatal(err)
-				}
-				if _, _, err := run.Finish(t.Context(), st, cfg.Plan); err != nil {
-					t.Fatal(err)
-				}
+	for rule, shared := range map[string]int{"all": 20, "last": 0} {
+		a := ask(t, rule)
+		a.Choices = []string{"no", "yes"}
+		said := 0
+		want := shardsOf(t, spoilt(), a, shared)
+		got := shardsOf(t, small{gatherer{spoilt()}, 60}, a, shared, func(e Event) {
+			if e.Event == "memory" {
+				said++
 			}
-			wantClean(t, got)
-			for u := range 4 {
-				if sum(t, want, u) != sum(t, got, u) {
-					t.Errorf("%s, %d shared tokens: unit %d has other bytes", rule, shared, u)
-				}
-			}
-			if said != 1 {
-				t.Errorf("it was said %d times", said)
-			}
+		})
+		wantSameUnits(t, got, want)
+		if said != 1 {
+			t.Errorf("%s: it was said %d times", rule, said)
 		}
 	}
 }
