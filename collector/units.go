@@ -105,12 +105,16 @@ func (us *units) batches(u int) ([]batch, error) {
 		return nil, err
 	}
 	lo, hi := us.plan.UnitRange(u)
-	prefix := sharedPrefix(in.IDs)
+	prefix := us.sharedPrefix(in.IDs)
 	work := cutBatches(us.lengths, int(lo), int(hi), us.plan.BatchTokens, us.cost(prefix))
 	for i := range work {
 		work[i].input, work[i].prefix = in, prefix
 	}
 	return work, nil
+}
+
+func (us *units) sharedPrefix(prompts [][]int32) int {
+	return sharedPrefix(prompts, us.model.Info().PrefixLimit)
 }
 
 // cost is what a prompt of n tokens costs of the budget.
@@ -161,7 +165,7 @@ func (us *units) groupCount() (int, error) {
 			if err != nil {
 				return 0, err
 			}
-			cost := us.cost(sharedPrefix(in.IDs))
+			cost := us.cost(us.sharedPrefix(in.IDs))
 			for _, ids := range in.IDs {
 				n := len(ids)
 				us.mostRows = max(us.mostRows, max(1, us.plan.BatchTokens/cost(n))*len(us.rule.Positions(n)))
