@@ -119,7 +119,7 @@ func (us *units) batches(u int) ([]batch, error) {
 		return nil, err
 	}
 	lo, hi := us.plan.UnitRange(u)
-	prefix := sharedPrefix(in.IDs)
+	prefix := sharedPrefix(in.IDs, us.model.Info().PrefixLimit)
 	work := cutBatches(us.lengths, int(lo), int(hi), us.plan.BatchTokens, us.cost(prefix))
 	for i := range work {
 		work[i].input, work[i].prefix = in, prefix

@@ -25,6 +25,27 @@ func copyModel(t *testing.T, name string) string {
 	return dir
 }
 
+// linkModel is a fixture of which a test may change config.json alone: the other files are links to it.
+func linkModel(t *testing.T, name string) string {
+	t.Helper()
+	dir := t.TempDir()
+	from, err := filepath.Abs(filepath.Join("modeltest", "testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(from)
+	for _, f := range files {
+		if err == nil && f.Name() != "config.json" && f.Name() != "ref.safetensors" {
+			err = os.Symlink(filepath.Join(from, f.Name()), filepath.Join(dir, f.Name()))
+		}
+	}
+	config, readErr := os.ReadFile(filepath.Join(from, "config.json"))
+	if err = errors.Join(err, readErr, os.WriteFile(filepath.Join(dir, "config.json"), config, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // absent is the value by which setConfig removes a key.
 const absent = "(absent)"
 
@@ -69,7 +90,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"vocab_size", -1, arch.ErrUnsupported, "vocab_size"},
 		{"qk_layernorm", true, layer.ErrMismatch, "q_layernorm"},
 		{"hidden_act", "swoosh", arch.ErrUnsupported, "swoosh"},
-		{"rope_scaling", map[string]any{"type": "dynamic", "factor": 4}, arch.ErrUnsupported, "dynamic"},
+		{"rope_scaling", map[string]any{"type": "dynamic", "factor": 0.5}, arch.ErrUnsupported, "dynamic"},
 		{"quantization_config", map[string]any{"bits": 4}, arch.ErrUnsupported, "quantization_config"},
 	} {
 		t.Run(c.key, func(t *testing.T) {

@@ -39,7 +39,7 @@ func (m *Model) Begin(ctx context.Context, r Request, blocks int) (*Begun, error
 	}
 	b := &Begun{m: m, r: r, blocks: blocks}
 	err := torch.Do(func(s *torch.Scope) error {
-		p := pass{m: m, r: r, past: r.After.of(m)}
+		p := newPass(m, r, r.After.of(m))
 		defer p.free()
 		err := p.through(ctx, s, blocks)
 		b.states, p.x = p.x, nil

@@ -37,8 +37,8 @@ func TestFakeGPUModels(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if worst := distances(t, half, ref); max(worst[0], worst[1]) > 0.2 {
-				t.Errorf("bf16: taps and logits are off by %v of the RMS", worst)
+			if worst := distances(t, half, ref); max(worst.tap, worst.act/2, worst.logits) > 0.2 {
+				t.Errorf("bf16: taps, act and logits are off by %v of the RMS", worst)
 			}
 			onDevices(t, dir, torch.BF16, outputs(t, half))
 		})

@@ -12,7 +12,8 @@ type design struct {
 	shape  Shape       // without NoHead, which the weights decide
 	conv1D bool        // the matrices of blocks lie in the file as [in, out]
 
-	embedScale float64 // on the embedding; 0 is none
+	embedScale      float64 // on the embedding; 0 is none
+	positionsOffset int     // rows of the positions' matrix before that of position 0
 
 	norm          normKind // of every norm
 	parallel      bool     // attention and MLP read the same residual stream, side by side
@@ -37,6 +38,9 @@ type attentionDesign struct {
 	scores           layer.Scores
 	rotary           *layer.Rotary // nil: queries and keys do not turn
 	qkvBias, outBias bool
+	clip             float64       // queries, keys and values are kept within ±clip; 0 is none
+	sinks            bool          // names.Sinks has one more score for each head
+	latent           *latentDesign // keys and values come from a narrower vector; nil: they do not
 	qkNorm           qkNorm
 }
 
@@ -47,6 +51,7 @@ const (
 	noQKNorm     qkNorm = iota
 	normHeads           // each head by itself, with the same weights
 	normAllHeads        // all heads of a position together
+	normEachHead        // each head by itself, with weights of its own (names.QNorm and KNorm have a %d)
 )
 
 // mlpDesign is one block's MLP. It has a gate where names.Gate or names.GateUp says so.
@@ -54,6 +59,9 @@ type mlpDesign struct {
 	inner int // channels between its two projections
 	act   layer.Activation
 	bias  bool
+
+	clamped *clampedGate   // in act's place; nil: none
+	experts *expertsDesign // in the MLP's place; nil: none
 }
 
 // normKind is a LayerNorm, or an RMSNorm.
@@ -62,6 +70,7 @@ type normKind struct {
 	eps    float64
 	bias   bool    // of a LayerNorm
 	offset float64 // added to an RMSNorm's weight
+	plain  bool    // a LayerNorm has neither weight nor bias
 }
 
 // uniform is n blocks of one design.

@@ -22,7 +22,10 @@ func (l *loader) block(d blockDesign) (b block) {
 	return b
 }
 
-func (l *loader) attention(d attentionDesign) attention {
+func (l *loader) attention(d attentionDesign) selfAttention {
+	if d.latent != nil {
+		return l.latent(d)
+	}
 	a, n, h := attention{attentionDesign: d}, l.names, d.heads
 	if n.QKV != "" {
 		a.qkv = l.linear(l.shape.Hidden, []string{n.QKV}, []int{h.FusedWidth()}, d.qkvBias)
@@ -36,13 +39,23 @@ func (l *loader) attention(d attentionDesign) attention {
 	switch d.qkNorm {
 	case normHeads:
 		a.qNorm, a.kNorm = l.norm(n.QNorm, h.Width), l.norm(n.KNorm, h.Width)
+	case normEachHead:
+		a.qNorm, a.kNorm = l.headNorms(n.QNorm, h.Query, h.Width), l.headNorms(n.KNorm, h.KeyValue, h.Width)
 	case normAllHeads:
 		a.qNorm, a.kNorm = l.norm(n.QNorm, h.QueryWidth()), l.norm(n.KNorm, h.KeyWidth())
+	}
+	if d.sinks {
+		if sinks := l.fp32(n.Sinks, h.Query); l.err == nil {
+			a.scores.Sinks = l.s.Keep(l.s.View(sinks, int64(h.KeyValue), int64(h.Query/h.KeyValue), 1))
+		}
 	}
 	return a
 }
 
 func (l *loader) mlp(d mlpDesign) feedForward {
+	if d.experts != nil {
+		return l.experts(d)
+	}
 	m, n, hidden := mlp{mlpDesign: d, gated: l.hasGate()}, l.names, l.shape.Hidden
 	switch {
 	case n.GateUp != "":
@@ -79,10 +92,21 @@ func (l *loader) norm(name string, width int) (n layer.Norm) {
 		return nil
 	}
 	k := l.design.norm
-	if k.rms {
+	switch {
+	case k.plain:
+		n = layer.LayerNorm{Eps: k.eps}
+	case k.rms:
 		n, l.err = layer.LoadRMSNorm(l.s, l.src, l.at+name, width, k.eps, k.offset)
-	} else {
+	default:
 		n, l.err = layer.LoadLayerNorm(l.s, l.src, l.at+name, width, k.eps, k.bias)
+	}
+	return n
+}
+
+// headNorms reads a LayerNorm without a bias for each of n heads.
+func (l *loader) headNorms(name string, heads, width int) (n layer.Norm) {
+	if l.err == nil {
+		n, l.err = layer.LoadHeadNorms(l.s, l.src, l.at+name, heads, width, l.design.norm.eps)
 	}
 	return n
 }

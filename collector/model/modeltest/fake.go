@@ -56,6 +56,7 @@ func (f *Fake) Same(site tap.Site) tap.Site {
 	}
 	return site
 }
+
 // sites are all there are, each with the number that its values depend on.
 var sites = slices.Concat(tap.Sites, tap.Every)
 
