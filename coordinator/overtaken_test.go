@@ -58,7 +58,7 @@ func TestOvertaken(t *testing.T) {
 			w.ledger.commit(w.unit)
 			w.ledger.broken(errors.New("no answer"))
 			w.gossip()
-			time.AfterFunc(time.Minute, func() { w.ledger.broken(nil) })
+			time.AfterFunc(time.Minute-time.Second, func() { w.ledger.broken(nil) })
 		}, time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
