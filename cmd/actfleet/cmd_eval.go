@@ -48,7 +48,7 @@ loss_recovered@COLUMN and kl_score@COLUMN are of one. Both have 95 % intervals o
 narrower; where the model predicts the prompts better with the coder than alone, loss_recovered is above 1 and a note says so. The result is kept in DIR/eval.json, from which report draws.
 
   sinks             rows of extreme norm, as a scan of the training rows tells them; all else but fvu_all is of the other rows,
-                    and with sinks=drop the model keeps its own vectors there
+                    and with sinks=drop and clip the model keeps its own vectors there
   fvu, ev           fraction of variance unexplained, about the mean of the rows; ev = 1 − fvu; fvu_all is with sinks
   ev_legacy         mean over rows of 1 − ‖r‖²/‖x−μ_batch‖², as older tables have it
   fve_var           1 − Σ Var(r)/Σ Var(x); forgives a constant offset

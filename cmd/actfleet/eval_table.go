@@ -158,7 +158,7 @@ func printOne(out io.Writer, m measured) {
 	}
 	fmt.Fprintf(out, "%s: %s %s of %s at layer %d, width %d; %s\n", m.Dir, m.Kind, m.Arch, m.Site, m.Layer, m.Width, rows)
 	if m.K != "" {
-		fmt.Fprintf(out, "  k %s  %s\n", m.K, strings.Join(boundNotes(m.K), ""))
+		fmt.Fprintf(out, "  %s\n", strings.Join(append([]string{"k " + m.K}, boundNotes(m.K)...), "  "))
 	}
 	names, width := namesOf([]measured{m}), 0
 	for _, name := range names {

@@ -43,7 +43,7 @@ func TestTableMarksWhatKDoesNotBind(t *testing.T) {
 		}
 	}
 	out.Reset()
-	if err := printMeasured(&out, table[:1]); err != nil || strings.Contains(out.String(), "kl_score_low") || !strings.Contains(out.String(), "0.9 (0.8–0.95)") {
+	if err := printMeasured(&out, table[:1]); err != nil || strings.Contains(out.String(), "kl_score_low") || !strings.Contains(out.String(), "0.9 (0.8–0.95)") || !strings.Contains(out.String(), "  k 32\n") {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 	if _, err := recipe.Load(coder.SAE, "", []string{"arch=topk", "target_l0=8"}); err == nil || !strings.Contains(err.Error(), "target_l0") {

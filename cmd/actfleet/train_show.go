@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"actfleet/shard/run"
@@ -21,12 +22,17 @@ import (
 func (o *trainOptions) trainShown(ctx context.Context, jobs []trainer.Job) ([]trainer.Result, error) {
 	m := newMeter(os.Stderr)
 	last, began := "", time.Now()
+	var noticed sync.Map // coders of one column notice alike
 	p := pace{now: time.Now, jobs: len(jobs)}
 	for i, j := range jobs {
 		if o.follow {
 			jobs[i].Wait = waiter(m, j.Runs[0].Plan.NumUnits())
 		}
-		jobs[i].Notice = func(text string) { fmt.Fprintln(m, "train: "+text) }
+		jobs[i].Notice = func(text string) {
+			if _, told := noticed.LoadOrStore(text, true); !told {
+				fmt.Fprintln(m, "train: "+text)
+			}
+		}
 		jobs[i].Progress = func(e coder.Event) {
 			name := j.Column
 			if len(jobs) > 1 {
@@ -118,7 +124,11 @@ func printTrained(out io.Writer, j trainer.Job, r trainer.Result) {
 	if r.AllReduceFraction > 0 {
 		fmt.Fprintf(out, "  sums over the ranks took %.1f %% of the time, waiting for each other included\n", 100*r.AllReduceFraction)
 	}
-	fmt.Fprintf(out, "  held out:%s\n", metricText(r.Eval))
+	if len(r.Eval) == 0 {
+		fmt.Fprintf(out, "  nothing is held out: eval measures the rows of the training\n")
+	} else {
+		fmt.Fprintf(out, "  held out:%s\n", metricText(r.Eval))
+	}
 	for _, note := range boundNotes(boundText(r.Card)) {
 		fmt.Fprintf(out, "  l0: %s\n", note)
 	}

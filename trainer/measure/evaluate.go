@@ -26,7 +26,7 @@ type EvalOptions struct {
 	Prompts int          // how many prompts Model runs
 
 	form     form // of the coder
-	ordinary bool // Model runs with reconstructions of ordinary rows alone: the coder never saw sinks
+	ordinary bool // Model runs with reconstructions of ordinary rows alone: the coder never saw the norms of sinks
 }
 
 // Evaluate measures a trained coder on runs: recon's metrics; l0 and densities of an autoencoder's latents with the
@@ -61,7 +61,7 @@ func Evaluate(ctx context.Context, dir string, runs []stream.Source, o EvalOptio
 	if o.Rows == 0 {
 		o.Rows = int(s.Rows())
 	}
-	o.ordinary = cfg.Data.Sinks == stream.DropSinks
+	o.ordinary = cfg.Data.Sinks != stream.KeepSinks
 	e, err = evaluate(ctx, s, meter, runs, o, cfg.Loop.Micro)
 	e.Heldout = !o.All
 	for name, why := range e.Metrics.Undefined() {

@@ -73,6 +73,9 @@ func Default(kind string) Recipe {
 		Loop: Loop{Batch: 2048, Micro: 1024, Steps: 500, Warmup: 0.05, Cooldown: 0.2, Clip: 1,
 			InitRows: 8192, EvalRows: 16384, EvalSteps: 100, LogSteps: 10, CheckpointSteps: 100, CheckpointKeep: 2},
 		SAE: defaultSAE(), VQ: defaultVQ(), Probe: defaultProbe()}
+	if kind == coder.VQ {
+		r.Loop.InitRows = 16384 // at 8,192 rows k-means fits 256 codes to what these rows alone have
+	}
 	if kind == coder.Probe {
 		r.Data.Tokens, r.Data.Holdout = "last", 0
 	}

@@ -20,7 +20,7 @@ type VQ struct {
 
 func defaultVQ() VQ {
 	return VQ{Arch: string(vq.EMA), Codes: 512, Ids: Auto, Levels: []float64{8, 5, 5, 5}, Hidden: 256, CodeWidth: 64, Loss: string(vq.MSE),
-		Decay: 0.95, Beta: 0.25, DeadShare: 0.1, KMeansSteps: 20}
+		Decay: 0.95, Beta: 0.25, DeadShare: Auto, KMeansSteps: 60}
 }
 
 // fields lists the keys of tokenizers alone.
@@ -36,7 +36,7 @@ func (v *VQ) fields(l *Loop) []field {
 		{"lr", &l.LR, within(&l.LR, 0, 1), "learning rate of Adam with gradient, iris and fsq; 0 is 2e-2 for gradient, else 5e-3"},
 		{"decay", &v.Decay, within(&v.Decay, 1e-9, 1-1e-9), "decay of the moving averages of ema"},
 		{"beta", &v.Beta, within(&v.Beta, 0, 1e3), "weight of the commitment loss, with iris; otherwise only part of the printed loss"},
-		{"dead_share", &v.DeadShare, within(&v.DeadShare, 0, 1), "a code used less than this fraction of the mean use is dead and is replaced; 0 is never"},
+		{"dead_share", &v.DeadShare, within(&v.DeadShare, Auto, 1), "a code used less than this fraction of the mean use is dead and is replaced; 0 is never; -1 is 0.1 for gradient, iris and fsq, else 0.01"},
 		{"kmeans_steps", &v.KMeansSteps, atLeast(&v.KMeansSteps, 1), "k-means steps on init_rows before the first optimizer step"},
 	}
 }
@@ -59,6 +59,9 @@ func (v *VQ) resolve(l *Loop) {
 	}
 	if l.LR == 0 {
 		l.LR = usual.LR
+	}
+	if v.DeadShare == Auto {
+		v.DeadShare = usual.DeadShare
 	}
 	if dims, err := v.Learner(*l, 0).Dims(max(v.Ids, 1)); err == nil { // of codes only
 		v.Codes = dims.Codes

@@ -116,6 +116,14 @@ type jumpReLU struct {
 	total float64 // λ times the active latents of the batch
 }
 
+// shift multiplies every threshold by exp(by).
+func (v *jumpReLU) shift(by float64) {
+	for i := range v.log {
+		v.log[i] += float32(by)
+	}
+	v.sync()
+}
+
 func (v *jumpReLU) backward(n int) error {
 	return v.l.backwardMain(n, func() { v.backwardThetas(v.l.lambda()) })
 }

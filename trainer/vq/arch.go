@@ -75,9 +75,17 @@ func (a Arch) variant() (variant, error) {
 
 // Defaults are what an architecture takes where its user leaves it open.
 type Defaults struct {
-	Ids int     // ids of a row
-	LR  float64 // learning rate of Adam; 0 where no gradient moves anything
+	Ids       int     // ids of a row
+	LR        float64 // learning rate of Adam; 0 where no gradient moves anything
+	DeadShare float64 // share of the mean use below which a code is dead
 }
+
+const (
+	// rareShare is DeadShare of averages of rows: k-means, too, has codes of few rows, where they are far from all others.
+	rareShare = 0.01
+	// movedShare is that of codes that a gradient moves, or that follow a network.
+	movedShare = 0.1
+)
 
 // Defaults are those of an architecture, zero when there is none of that name.
 func (a Arch) Defaults() Defaults {

@@ -11,7 +11,7 @@ const EMA Arch = "ema"
 
 type ema struct{}
 
-func (ema) defaults() Defaults { return Defaults{Ids: 1} }
+func (ema) defaults() Defaults { return Defaults{Ids: 1, DeadShare: rareShare} }
 
 func (ema) check(c Config, d Dims) error {
 	if d.Ids != 1 {

@@ -15,7 +15,7 @@ const FSQ Arch = "fsq"
 
 type fsq struct{}
 
-func (fsq) defaults() Defaults { return Defaults{Ids: usualIds, LR: netRate} }
+func (fsq) defaults() Defaults { return Defaults{Ids: usualIds, LR: netRate, DeadShare: movedShare} }
 
 // codes is the number of ids that the levels make.
 func (fsq) codes(c Config) (int, error) {

@@ -13,7 +13,7 @@ type gradient struct{ ema }
 
 // On the residual stream of the model in examples/, codebooks were within 1 % of each other
 // after 300 steps with learning rates from 5e-3 to 5e-2.
-func (gradient) defaults() Defaults { return Defaults{Ids: 1, LR: 2e-2} }
+func (gradient) defaults() Defaults { return Defaults{Ids: 1, LR: 2e-2, DeadShare: movedShare} }
 
 func (gradient) rule(s *codebookStats) updateRule { return newCodebookOptimizer(s) }
 

@@ -12,7 +12,7 @@ const IRIS Arch = "iris"
 
 type iris struct{}
 
-func (iris) defaults() Defaults { return Defaults{Ids: usualIds, LR: netRate} }
+func (iris) defaults() Defaults { return Defaults{Ids: usualIds, LR: netRate, DeadShare: movedShare} }
 
 func (iris) codes(c Config) (int, error) { return c.Codes, nil }
 

@@ -8,7 +8,7 @@ const Product Arch = "product"
 // product is an ema for every part.
 type product struct{ ema }
 
-func (product) defaults() Defaults { return Defaults{Ids: usualIds} }
+func (product) defaults() Defaults { return Defaults{Ids: usualIds, DeadShare: rareShare} }
 
 func (product) check(_ Config, d Dims) error {
 	if d.Row%d.Ids != 0 {

@@ -6,7 +6,7 @@ const Residual Arch = "residual"
 // residual is several of ema.
 type residual struct{ ema }
 
-func (residual) defaults() Defaults { return Defaults{Ids: usualIds} }
+func (residual) defaults() Defaults { return Defaults{Ids: usualIds, DeadShare: rareShare} }
 
 func (residual) check(Config, Dims) error { return nil }
 
