@@ -59,7 +59,7 @@ func TestTargetL0(t *testing.T) {
 		targets []float64
 	}{
 		{ReLU, 300, []float64{4, 12}}, {ReLUApril, 300, []float64{4, 12}}, {Gated, 300, []float64{4, 12}}, {JumpReLU, 300, []float64{4, 12}},
-		{JumpReLUTanh, 600, []float64{4, 12}},
+		{JumpReLUTanh, 600, []float64{4, 8}},
 		{JumpReLU, 150, []float64{4}}, // too few for a penalty to move thresholds there
 	} {
 		arch, steps := tt.arch, tt.steps
