@@ -100,6 +100,9 @@ func (j *job) tokenize(info model.Info, rule tap.Rule) (in tokenised, err error)
 	if opt.Labels, err = j.o.data.labelMap(); err != nil {
 		return in, err
 	}
+	if err := opt.Fit(limits); err != nil {
+		return in, fmt.Errorf("%w: %w", errUsage, err)
+	}
 	template, err := j.chat(&opt, &limits)
 	if err != nil {
 		return in, err

@@ -137,10 +137,10 @@ type tokenizer struct {
 
 func (s *Source) tokenizer(enc Encoder, limits Limits) (*tokenizer, error) {
 	t := &tokenizer{Source: s, enc: enc, limits: limits, limit: limits.MaxTokens}
+	if err := s.opt.Fit(limits); err != nil {
+		return nil, err
+	}
 	if c := s.opt.Context; c > 0 {
-		if limits.MaxTokens > 0 && c > limits.MaxTokens {
-			return nil, fmt.Errorf("%w: --context %d: the limit is %d tokens", ErrOption, c, limits.MaxTokens)
-		}
 		t.limit = c
 	}
 	if s.choice.text != "" && s.choice.chat == "" {
@@ -150,6 +150,15 @@ func (s *Source) tokenizer(enc Encoder, limits Limits) (*tokenizer, error) {
 		return nil, fmt.Errorf("%w: --overlap %d: a window of %d tokens has no room for more than it", ErrOption, s.opt.Overlap, t.limit)
 	}
 	return t, nil
+}
+
+// Fit says whether a window is no longer than a prompt may be; ErrOption if it is. It can be asked before a large source
+// is read.
+func (o Options) Fit(limits Limits) error {
+	if limits.MaxTokens > 0 && o.Context > limits.MaxTokens {
+		return fmt.Errorf("%w: --context %d: the limit is %d tokens", ErrOption, o.Context, limits.MaxTokens)
+	}
+	return nil
 }
 
 // around finds the special ids that the encoder puts in front of a text and behind it.

@@ -192,3 +192,16 @@ func (m marked) Encode(text string, special bool) []int32 {
 	}
 	return ids
 }
+
+// Whether a window fits is known before any data are read.
+func TestFit(t *testing.T) {
+	for _, c := range []struct {
+		context, most int
+		fits          bool
+	}{{0, 10, true}, {10, 10, true}, {11, 10, false}, {11, 0, true}} {
+		err := Options{Context: c.context}.Fit(Limits{MaxTokens: c.most})
+		if (err == nil) != c.fits || err != nil && (!errors.Is(err, ErrOption) || !strings.Contains(err.Error(), "--context 11: the limit is 10")) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
