@@ -43,14 +43,15 @@ func TestNVIDIASign(t *testing.T) {
 // What the loader, CUDA and the driver say, and what a user should do about it.
 func TestGPUAdvice(t *testing.T) {
 	for why, do := range map[string]string{
-		"libtorch_cuda.so: cannot open shared object file: No such file or directory": "PYTHON=",
-		"libcudnn.so.9: cannot open shared object file: No such file or directory":    "not --no-deps",
-		"libcuda.so.1: cannot open shared object file: No such file or directory":     "--gpus all",
-		"/x/libtorch_cuda.so: undefined symbol: cublasGemmEx":                         "LD_LIBRARY_PATH",
-		"CUDA driver version is insufficient for CUDA runtime version (35)":           "too old",
-		"no CUDA-capable device is detected (100)":                                    "CUDA_VISIBLE_DEVICES",
-		"the driver shows no device":                                                  "CUDA_VISIBLE_DEVICES",
-		"something else":                                                              "nvidia-smi",
+		"libtorch_cuda.so: cannot open shared object file: No such file or directory":       "PYTHON=",
+		"libcudnn.so.9: cannot open shared object file: No such file or directory":          "not --no-deps",
+		"libcuda.so.1: cannot open shared object file: No such file or directory":           "--gpus all",
+		"/x/libtorch_cuda.so: undefined symbol: cublasGemmEx":                               "LD_LIBRARY_PATH",
+		"CUDA driver version is insufficient for CUDA runtime version (35)":                 "too old",
+		"no CUDA-capable device is detected (100)":                                          "CUDA_VISIBLE_DEVICES",
+		"the driver shows no device":                                                        "CUDA_VISIBLE_DEVICES",
+		"driver version is insufficient (35); libcuda.so.1: cannot open shared object file": "--gpus all",
+		"something else": "nvidia-smi",
 	} {
 		f := noGPU("/dev/nvidia0", errors.New(why))
 		if f.OK || !strings.Contains(f.Found, why) || !strings.Contains(f.Advice, do) {

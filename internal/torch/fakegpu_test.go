@@ -152,7 +152,11 @@ func TestFakeGPUIsFoundBesideLibtch(t *testing.T) {
 	}
 	c := exec.Command(filepath.Join(dir, filepath.Base(os.Args[0])), "-test.v", "-test.run=^TestFakeGPULooksLikeOne$")
 	c.Env = withoutLibraryPath()
-	if out, err := c.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {
+	out, err := c.CombinedOutput()
+	if err != nil && strings.Contains(string(out), "is not there") && !strings.Contains(string(out), "cannot open") {
+		t.Skipf("this libtorch has a CUDA of its own, which was found:\n%s", out)
+	}
+	if err != nil || !strings.Contains(string(out), "--- PASS") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -15,9 +15,11 @@ struct Cuda {
   std::string why; // there are none
 };
 
-// A function of libcudart or libcuda, which libtorch_cuda.so brings along: this library is compiled without CUDA's
-// headers, so that one serves machines with a GPU and without.
-template <class F> F *function(const char *name) { return (F *)dlsym(RTLD_DEFAULT, name); }
+void *library; // libtorch_cuda.so; NULL where there is none
+
+// A function of libcudart or libcuda, from libtorch_cuda.so or what it brings along: this library is compiled without
+// CUDA's headers, so that one serves machines with a GPU and without.
+template <class F> F *function(const char *name) { return (F *)dlsym(library != nullptr ? library : RTLD_DEFAULT, name); }
 
 // driver is a function of the driver, which libcudart opens for itself alone.
 template <class F> F *driver(const char *name) {
@@ -32,21 +34,25 @@ std::string error_text(int code) {
   return (text != nullptr ? text(code) : "CUDA error") + (" (" + std::to_string(code) + ")");
 }
 
-// libtorch counts no devices where CUDA gives an error; CUDA itself says which.
+// libtorch counts no devices where CUDA gives an error; CUDA itself says which. Where there is no driver at all it calls it
+// too old.
 std::string why_none() {
   auto count = function<int(int *)>("cudaGetDeviceCount");
   if (count == nullptr)
     return "libtorch_cuda.so was loaded, and counts no devices";
   int n = 0, code = count(&n);
-  return code != 0 ? error_text(code) : "the driver shows no device";
+  if (code == 0)
+    return "the driver shows no device";
+  bool none = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL) == nullptr;
+  return error_text(code) + (none ? std::string("; ") + dlerror() : "");
 }
 
 Cuda look() {
   Cuda c;
   // It lies beside libtorch_cpu.so. The loader searches this library's RUNPATH only for a call that returns into
   // this library: as the last call of a function it would become a jump, and libtorch_cuda.so would not be found.
-  void *lib = dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL);
-  if (lib == nullptr) {
+  library = dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL);
+  if (library == nullptr) {
     c.why = dlerror();
     return c;
   }
