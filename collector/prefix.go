@@ -14,9 +14,10 @@ import (
 const leastPrefix = 8
 
 // sharedPrefix is how many tokens all prompts of a unit begin with, leaving each at least one of its own: they are
-// computed once. It is 0 where that does not pay, and a function of the prompts alone.
-func sharedPrefix(prompts [][]int32) int {
-	if len(prompts) < 2 {
+// computed once. It is 0 where that does not pay, or where a prompt has more tokens than the model can go on to from a
+// prefix (limit; 0: any number), and a function of prompts and model alone.
+func sharedPrefix(prompts [][]int32, limit int) int {
+	if len(prompts) < 2 || limit > 0 && slices.ContainsFunc(prompts, func(ids []int32) bool { return len(ids) > limit }) {
 		return 0
 	}
 	first := prompts[0]

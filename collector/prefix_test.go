@@ -37,6 +37,7 @@ func TestSharedPrefix(t *testing.T) {
 		want int
 		ids  [][]int32
 	}{
+		"one is too long":   {0, [][]int32{slices.Repeat(nine, 3), nine}},
 		"nothing in common": {0, [][]int32{nine, slices.Concat([]int32{2}, nine)}},
 		"too little":        {0, [][]int32{nine[:8], nine[:8]}},
 		"one token is left": {8, [][]int32{nine, nine}},
@@ -44,7 +45,7 @@ func TestSharedPrefix(t *testing.T) {
 		"until they differ": {9, [][]int32{slices.Concat(nine, []int32{1, 2}), slices.Concat(nine, []int32{3, 2})}},
 		"one prompt":        {0, [][]int32{slices.Concat(nine, nine)}},
 	} {
-		if got := sharedPrefix(c.ids); got != c.want {
+		if got := sharedPrefix(c.ids, 26); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}

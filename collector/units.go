@@ -119,12 +119,17 @@ func (us *units) batches(u int) ([]batch, error) {
 		return nil, err
 	}
 	lo, hi := us.plan.UnitRange(u)
-	prefix := sharedPrefix(in.IDs)
+	prefix := us.sharedPrefix(in.IDs)
 	work := cutBatches(us.lengths, int(lo), int(hi), us.plan.BatchTokens, us.cost(prefix))
 	for i := range work {
 		work[i].input, work[i].prefix = in, prefix
 	}
 	return work, nil
+}
+
+// sharedPrefix is that of a unit's prompts.
+func (us *units) sharedPrefix(prompts [][]int32) int {
+	return sharedPrefix(prompts, us.model.Info().PrefixLimit)
 }
 
 // cost is what a prompt costs of the budget.

@@ -69,7 +69,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"vocab_size", -1, arch.ErrUnsupported, "vocab_size"},
 		{"qk_layernorm", true, layer.ErrMismatch, "q_layernorm"},
 		{"hidden_act", "swoosh", arch.ErrUnsupported, "swoosh"},
-		{"rope_scaling", map[string]any{"type": "dynamic", "factor": 4}, arch.ErrUnsupported, "dynamic"},
+		{"rope_scaling", map[string]any{"type": "dynamic", "factor": 0.5}, arch.ErrUnsupported, "dynamic"},
 		{"quantization_config", map[string]any{"bits": 4}, arch.ErrUnsupported, "quantization_config"},
 	} {
 		t.Run(c.key, func(t *testing.T) {

@@ -63,6 +63,9 @@ func (m *Model) run(ctx context.Context, r Request, past []layer.Past) (logits [
 	for i, t := range r.Taps {
 		p.wanted[t] = i
 	}
+	for _, ids := range r.IDs {
+		p.lengths = append(p.lengths, r.After.Len()+len(ids))
+	}
 	err = torch.Do(func(s *torch.Scope) error { return p.run(ctx, s) })
 	return p.logits, err
 }
@@ -82,6 +85,8 @@ func (m *Model) check(r Request) error {
 		}
 		if n := r.After.Len() + len(ids); n > m.info.MaxPositions {
 			return fmt.Errorf("%w: %d tokens, %s has %d positions", ErrTooLong, n, m.info.Name, m.info.MaxPositions)
+		} else if r.After != nil && m.info.PrefixLimit > 0 && n > m.info.PrefixLimit {
+			return fmt.Errorf("a prompt of %d tokens cannot go on from a prefix: %s computes those of more than %d otherwise", n, m.info.Name, m.info.PrefixLimit)
 		}
 		for _, id := range ids {
 			if id < 0 || int(id) >= m.info.Vocab {
@@ -124,16 +129,18 @@ func (m *Model) blocks(r Request) (n int) {
 
 // pass is the state of one Forward call.
 type pass struct {
-	m      *Model
-	r      Request
-	past   []layer.Past
-	wanted map[tap.Tap]int
-	x      *torch.Tensor // the states [B, T, Hidden] so far
-	buffer *torch.Tensor // in host memory, for the taps; nil while none was needed
-	fetch  *fetcher      // of the kept rows; nil: every tap comes whole
-	places placed
-	err    error
-	logits [][]float32
+	m    *Model
+	r    Request
+	past []layer.Past
+	// lengths are the positions of each prompt, those of the prefix among them.
+	lengths []int
+	wanted  map[tap.Tap]int
+	x       *torch.Tensor // the states [B, T, Hidden] so far
+	buffer  *torch.Tensor // in host memory, for the taps; nil while none was needed
+	fetch   *fetcher      // of the kept rows; nil: every tap comes whole
+	places  placed
+	err     error
+	logits  [][]float32
 }
 
 // placed are the places b·T + t that a pass gathers rows from, on its devices.
@@ -232,7 +239,7 @@ func (p *pass) load(s *torch.Scope) *torch.Tensor {
 }
 
 func (p *pass) block(s *torch.Scope, i int, x *torch.Tensor, masks *layer.Masks) *torch.Tensor {
-	c := layer.Context{Masks: masks}
+	c := layer.Context{Masks: masks, Lengths: p.lengths}
 	if p.past != nil {
 		c.Past = &p.past[i]
 	}

@@ -23,10 +23,28 @@ func TestPrefix(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m, ref := load(t, name)
 			long := slices.MaxFunc(ref.Prompts, func(a, b []int32) int { return len(a) - len(b) })
+			if limit := m.Info().PrefixLimit; limit > 0 {
+				samePrefixed(t, m, long[:4], [][]int32{long[4:limit], {long[0]}})
+				refusesPrefix(t, m, long[:4], long[4:limit+1])
+				return
+			}
 			for _, n := range []int{1, 4, 9, len(long) - 1} {
 				samePrefixed(t, m, long[:n], [][]int32{long[n:], {long[0]}, {long[3], long[0], long[1]}})
 			}
 		})
+	}
+}
+
+// refusesPrefix wants an error where a prompt is longer than the model can go on to from a prefix.
+func refusesPrefix(t *testing.T, m *model.Model, prefix, rest []int32) {
+	t.Helper()
+	p, err := m.Prefix(t.Context(), model.Request{IDs: [][]int32{prefix}, Taps: everyTap(t, m)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Free()
+	if _, err := m.Forward(t.Context(), model.Request{IDs: [][]int32{rest}, After: p, Taps: everyTap(t, m)}); err == nil || !strings.Contains(err.Error(), "prefix") {
+		t.Errorf("a prompt beyond the limit: %v", err)
 	}
 }
 

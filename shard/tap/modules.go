@@ -5,6 +5,7 @@ package tap
 type Modules struct {
 	Embed     string // token embedding
 	Positions string // learned positions
+	EmbedNorm string // norm of the embedding
 	Norm      string // final norm
 	Head      string // output matrix, as files name it
 	Block     string // a block; %d stands for its layer
@@ -17,7 +18,7 @@ type Modules struct {
 	Q, K, V      string
 	QKV          string // one projection for the three
 	Grouped      bool   // QKV gives one key head after the other: its queries, the key, the value
-	QNorm, KNorm string // norms of queries and keys
+	QNorm, KNorm string // norms of queries and keys; %d stands for the head where each has its own
 	Out          string // the attention's output projection
 
 	Gate, Up string
@@ -43,8 +44,61 @@ func (m Modules) withQKNorm(q, k string) Modules {
 	return m
 }
 
+// postNormed are those of a block that norms only what attention and MLP give.
+func (m Modules) postNormed() Modules {
+	m.AttnNorm, m.MLPNorm, m.PostAttn, m.PostMLP = "", "", "post_attention_layernorm", "post_feedforward_layernorm"
+	return m
+}
+
+// plainMLP are those of an MLP without a gate.
+func (m Modules) plainMLP(fc1, fc2 string) Modules {
+	m.Gate, m.Up, m.FC1, m.FC2 = "", "", fc1, fc2
+	return m
+}
+
+// fusedGate are those of an MLP with one projection for gate and up.
+func (m Modules) fusedGate() Modules {
+	m.Gate, m.Up, m.GateUp = "", "", "mlp.gate_up_proj"
+	return m
+}
+
+func phi3Modules() Modules {
+	m := llamaModules.fusedGate()
+	m.Q, m.K, m.V, m.QKV = "", "", "", "self_attn.qkv_proj"
+	return m
+}
+
+func cohere2Modules() Modules {
+	m := llamaModules
+	m.MLPNorm = ""
+	return m
+}
+
+func glm4Modules() Modules {
+	m := llamaModules.fusedGate()
+	m.PostAttn, m.PostMLP = "post_self_attn_layernorm", "post_mlp_layernorm"
+	return m
+}
+
 // families are by model_type.
 var families = map[string]Modules{
+	"granite": llamaModules, "smollm3": llamaModules, "phi3": phi3Modules(), "cohere2": cohere2Modules(),
+	"glm": llamaModules.fusedGate(), "glm4": glm4Modules(),
+	"olmo2":      llamaModules.postNormed().withQKNorm("self_attn.q_norm", "self_attn.k_norm"),
+	"olmo3":      llamaModules.postNormed().withQKNorm("self_attn.q_norm", "self_attn.k_norm"),
+	"starcoder2": llamaModules.plainMLP("mlp.c_fc", "mlp.c_proj"),
+	"stablelm":   llamaModules.withQKNorm("self_attn.q_layernorm.norms.%d", "self_attn.k_layernorm.norms.%d"),
+	"opt": {Embed: "model.decoder.embed_tokens", Positions: "model.decoder.embed_positions", Norm: "model.decoder.final_layer_norm", Head: "lm_head",
+		Block: "model.decoder.layers.%d", AttnNorm: "self_attn_layer_norm", MLPNorm: "final_layer_norm",
+		Q: "self_attn.q_proj", K: "self_attn.k_proj", V: "self_attn.v_proj", Out: "self_attn.out_proj", FC1: "fc1", FC2: "fc2"},
+	"falcon": {Embed: "transformer.word_embeddings", Norm: "transformer.ln_f", Head: "lm_head", Block: "transformer.h.%d",
+		AttnNorm: "input_layernorm", MLPNorm: "post_attention_layernorm", QKV: "self_attention.query_key_value", Grouped: true, Out: "self_attention.dense",
+		FC1: "mlp.dense_h_to_4h", FC2: "mlp.dense_4h_to_h"},
+	"bloom": {Embed: "transformer.word_embeddings", EmbedNorm: "transformer.word_embeddings_layernorm", Norm: "transformer.ln_f", Head: "lm_head",
+		Block: "transformer.h.%d", AttnNorm: "input_layernorm", MLPNorm: "post_attention_layernorm",
+		QKV: "self_attention.query_key_value", Grouped: true, Out: "self_attention.dense", FC1: "mlp.dense_h_to_4h", FC2: "mlp.dense_4h_to_h"},
+	"gptj": {Embed: "transformer.wte", Norm: "transformer.ln_f", Head: "lm_head", Block: "transformer.h.%d", AttnNorm: "ln_1",
+		Q: "attn.q_proj", K: "attn.k_proj", V: "attn.v_proj", Out: "attn.out_proj", FC1: "mlp.fc_in", FC2: "mlp.fc_out"},
 	"llama": llamaModules, "mistral": llamaModules, "qwen2": llamaModules, "gemma": llamaModules,
 	"qwen3":       llamaModules.withQKNorm("self_attn.q_norm", "self_attn.k_norm"),
 	"gemma2":      gemmaModules(),

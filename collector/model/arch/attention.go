@@ -20,11 +20,11 @@ func (a attention) forward(s *torch.Scope, h *torch.Tensor, c layer.Context, emi
 		q, k = a.qNorm.Forward(s, q), a.kNorm.Forward(s, k)
 	}
 	q, k, v = a.heads.ByHead(s, q), a.heads.ByHead(s, k), a.heads.ByHead(s, v)
-	if a.qkNorm == normHeads {
+	if a.qkNorm == normHeads || a.qkNorm == normEachHead {
 		q, k = a.qNorm.Forward(s, q), a.kNorm.Forward(s, k)
 	}
 	if a.rotary != nil {
-		q, k = a.rotary.Forward(s, q, c.Before()), a.rotary.Forward(s, k, c.Before())
+		q, k = a.rotary.Forward(s, q, c), a.rotary.Forward(s, k, c)
 	}
 	z := emit(tap.Z, a.heads.Causal(s, q, k, v, a.scores, c))
 	return emit(tap.OutProj, a.out.Forward(s, z))

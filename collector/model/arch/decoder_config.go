@@ -56,7 +56,7 @@ func (c decoderConfig) design(act string, theta float64) (d design, err error) {
 	if b.attention.rotary, err = c.wholeHeads(width, theta); err != nil {
 		return d, err
 	}
-	return design{shape: Shape{Layers: c.Layers, Hidden: c.Hidden, Vocab: c.Vocab, MaxPositions: c.Positions},
+	return design{shape: Shape{Layers: c.Layers, Hidden: c.Hidden, Vocab: c.Vocab, MaxPositions: c.reach(c.Positions)},
 		norm: normKind{rms: true, eps: c.Eps}, tied: c.Tied, layers: uniform(c.Layers, b)}, nil
 }
 

@@ -12,7 +12,8 @@ type design struct {
 	shape  Shape       // without NoHead, which the weights decide
 	conv1D bool        // the matrices of blocks lie in the file as [in, out]
 
-	embedScale float64 // on the embedding; 0 is none
+	embedScale      float64 // on the embedding; 0 is none
+	positionsOffset int     // rows of the positions' matrix before that of position 0
 
 	norm          normKind // of every norm
 	parallel      bool     // attention and MLP read the same residual stream, side by side
@@ -47,6 +48,7 @@ const (
 	noQKNorm     qkNorm = iota
 	normHeads           // each head by itself, with the same weights
 	normAllHeads        // all heads of a position together
+	normEachHead        // each head by itself, with weights of its own (names.QNorm and KNorm have a %d)
 )
 
 // mlpDesign is one block's MLP. It has a gate where names.Gate or names.GateUp says so.
@@ -62,6 +64,7 @@ type normKind struct {
 	eps    float64
 	bias   bool    // of a LayerNorm
 	offset float64 // added to an RMSNorm's weight
+	plain  bool    // a LayerNorm has neither weight nor bias
 }
 
 // uniform is n blocks of one design.

@@ -1,8 +1,6 @@
 package arch
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 )
 
@@ -34,7 +32,7 @@ func (c gemma3Config) design() (design, error) {
 	if c.Pattern < 1 || c.LayerTypes == nil && or(c.Written, c.Pattern) != c.Pattern {
 		return design{}, fmt.Errorf("%w: config.json: _sliding_window_pattern is %d; layer_types must say which layers slide", ErrUnsupported, or(c.Written, 0))
 	}
-	full, local, err := c.ropes()
+	full, local, err := c.byWindow(1e6, or(c.LocalTheta, 1e4))
 	if err != nil {
 		return design{}, err
 	}
@@ -47,66 +45,11 @@ func (c gemma3Config) design() (design, error) {
 	if err := c.windows(&d, func(i int) bool { return (i+1)%c.Pattern != 0 }); err != nil {
 		return d, err
 	}
-	if err := c.setRotaryByWindow(&d, full, local); err != nil {
+	if err := d.turnByWindow(full, local, c.Positions); err != nil {
 		return d, err
 	}
 	if d.logitCap, err = softcap("final_logit_softcapping", c.LogitCap); err != nil {
 		return d, err
 	}
 	return d, queryScale(&d, c.QueryScalar)
-}
-
-// ropes reads the rules of full and of windowed blocks, with their default bases filled in.
-func (c gemma3Config) ropes() (full, local ropeParameters, err error) {
-	if full, err = readRope("rope_scaling", c.Scaling); err != nil {
-		return full, local, err
-	}
-	if len(c.Parameters) > 0 && string(c.Parameters) != "null" {
-		var kinds struct {
-			Full  json.RawMessage `json:"full_attention"`
-			Local json.RawMessage `json:"sliding_attention"`
-		}
-		d := json.NewDecoder(bytes.NewReader(c.Parameters))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&kinds); err != nil {
-			return full, local, fmt.Errorf("%w: config.json: rope_parameters: %w", ErrUnsupported, err)
-		}
-		if full != (ropeParameters{}) && len(kinds.Full) > 0 {
-			return full, local, fmt.Errorf("%w: config.json: rope_scaling and rope_parameters are both set", ErrUnsupported)
-		}
-		if len(kinds.Full) > 0 {
-			full, err = readRope("rope_parameters.full_attention", kinds.Full)
-		}
-		if err == nil {
-			local, err = readRope("rope_parameters.sliding_attention", kinds.Local)
-		}
-	}
-	theta, localTheta := or(full.Theta, or(c.Theta, 1e6)), or(local.Theta, or(c.LocalTheta, 1e4))
-	full.Theta, local.Theta = &theta, &localTheta
-	return full, local, err
-}
-
-// setRotaryByWindow turns the blocks that have a window by one rule, and those that have none by the other.
-func (c gemma3Config) setRotaryByWindow(d *design, full, local ropeParameters) error {
-	width := d.layers[0].attention.heads.Width
-	defaults := ropeDefaults{partial: 1, width: width, positions: c.Positions}
-	whole, err := full.rotary(defaults)
-	if err != nil {
-		return err
-	}
-	near, err := local.rotary(defaults)
-	if err != nil {
-		return err
-	}
-	if whole.Dims() != width || near.Dims() != width {
-		return fmt.Errorf("%w: config.json: partial_rotary_factor; this family turns whole heads", ErrUnsupported)
-	}
-	for i := range d.layers {
-		a := &d.layers[i].attention
-		a.rotary = whole
-		if a.scores.Window > 0 {
-			a.rotary = near
-		}
-	}
-	return nil
 }

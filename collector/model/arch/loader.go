@@ -36,6 +36,8 @@ func (l *loader) attention(d attentionDesign) attention {
 	switch d.qkNorm {
 	case normHeads:
 		a.qNorm, a.kNorm = l.norm(n.QNorm, h.Width), l.norm(n.KNorm, h.Width)
+	case normEachHead:
+		a.qNorm, a.kNorm = l.headNorms(n.QNorm, h.Query, h.Width), l.headNorms(n.KNorm, h.KeyValue, h.Width)
 	case normAllHeads:
 		a.qNorm, a.kNorm = l.norm(n.QNorm, h.QueryWidth()), l.norm(n.KNorm, h.KeyWidth())
 	}
@@ -79,10 +81,21 @@ func (l *loader) norm(name string, width int) (n layer.Norm) {
 		return nil
 	}
 	k := l.design.norm
-	if k.rms {
+	switch {
+	case k.plain:
+		n = layer.LayerNorm{Eps: k.eps}
+	case k.rms:
 		n, l.err = layer.LoadRMSNorm(l.s, l.src, l.at+name, width, k.eps, k.offset)
-	} else {
+	default:
 		n, l.err = layer.LoadLayerNorm(l.s, l.src, l.at+name, width, k.eps, k.bias)
+	}
+	return n
+}
+
+// headNorms reads a LayerNorm without a bias for each of n heads.
+func (l *loader) headNorms(name string, heads, width int) (n layer.Norm) {
+	if l.err == nil {
+		n, l.err = layer.LoadHeadNorms(l.s, l.src, l.at+name, heads, width, l.design.norm.eps)
 	}
 	return n
 }

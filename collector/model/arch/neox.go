@@ -72,7 +72,7 @@ func designNeoX(text Config, _ func(string) bool) (design, error) {
 	if b.attention.rotary, err = c.rope(width); err != nil {
 		return design{}, err
 	}
-	d := design{shape: Shape{Layers: c.Layers, Hidden: c.Hidden, Vocab: c.Vocab, MaxPositions: c.Positions},
+	d := design{shape: Shape{Layers: c.Layers, Hidden: c.Hidden, Vocab: c.Vocab, MaxPositions: c.reach(c.Positions)},
 		norm: normKind{eps: c.Eps, bias: true}, parallel: c.Parallel, tied: c.Tied, layers: uniform(c.Layers, b)}
 	d.biases(c.AttnBias, c.AttnBias, true)
 	return d, nil

@@ -14,6 +14,7 @@ type network struct {
 	embed     *torch.Tensor // [Vocab, Hidden]
 	positions *torch.Tensor // [MaxPositions, Hidden]; nil: none are learned
 	blocks    []block
+	embedNorm layer.Norm // of the embedding; nil: none
 	last      layer.Norm
 	head      layer.Linear // [Vocab, Hidden]
 }
@@ -21,6 +22,7 @@ type network struct {
 // load reads the weights of a design.
 func (d design) load(s *torch.Scope, src *layer.Source) (*network, error) {
 	n := &network{design: d}
+	n.shape.PrefixLimit = d.prefixLimit()
 	v := vocabulary{embed: d.names.Embed, head: d.names.Head, tied: d.tied, size: d.shape.Vocab, width: d.shape.Hidden}
 	var err error
 	if n.embed, n.head.Weight, err = v.load(s, src); err != nil {
@@ -32,7 +34,7 @@ func (d design) load(s *torch.Scope, src *layer.Source) (*network, error) {
 		}
 	}
 	if d.names.Positions != "" {
-		if n.positions, err = src.Tensor(s, d.names.Positions+".weight", d.shape.MaxPositions, d.shape.Hidden); err != nil {
+		if n.positions, err = src.Tensor(s, d.names.Positions+".weight", d.shape.MaxPositions+d.positionsOffset, d.shape.Hidden); err != nil {
 			return nil, err
 		}
 	}
@@ -45,8 +47,18 @@ func (d design) load(s *torch.Scope, src *layer.Source) (*network, error) {
 		}
 	}
 	l := &loader{s: s, src: src, design: d}
-	n.last = l.norm(d.names.Norm, d.shape.Hidden)
+	n.embedNorm, n.last = l.norm(d.names.EmbedNorm, d.shape.Hidden), l.norm(d.names.Norm, d.shape.Hidden)
 	return n, l.err
+}
+
+// prefixLimit is the lowest limit of the blocks' rotations; 0: none has one.
+func (d design) prefixLimit() (limit int) {
+	for _, b := range d.layers {
+		if r := b.attention.rotary; r != nil && r.Limit() > 0 && (limit == 0 || r.Limit() < limit) {
+			limit = r.Limit()
+		}
+	}
+	return limit
 }
 
 func (n *network) Shape() Shape { return n.shape }
@@ -94,12 +106,12 @@ func (n *network) Embed(s *torch.Scope, ids *torch.Tensor, before int) *torch.Te
 		x = s.MulScalar(x, n.embedScale)
 	}
 	if n.positions != nil {
-		x = s.Add(x, s.Narrow(n.positions, 0, int64(before), ids.Shape()[1]))
+		x = s.Add(x, s.Narrow(n.positions, 0, int64(before+n.positionsOffset), ids.Shape()[1]))
 	}
-	return x
+	return normed(s, n.embedNorm, x)
 }
 
-func (n *network) Final(s *torch.Scope, x *torch.Tensor) *torch.Tensor { return n.last.Forward(s, x) }
+func (n *network) Final(s *torch.Scope, x *torch.Tensor) *torch.Tensor { return normed(s, n.last, x) }
 
 func (n *network) Logits(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 	logits := n.head.Forward(s, x)

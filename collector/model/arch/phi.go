@@ -88,7 +88,7 @@ func (c phiConfig) design() (d design, err error) {
 	if b.attention.rotary, err = c.rope(); err != nil {
 		return d, err
 	}
-	d = design{shape: Shape{Layers: c.Layers, Hidden: c.Hidden, Vocab: c.Vocab, MaxPositions: c.Positions},
+	d = design{shape: Shape{Layers: c.Layers, Hidden: c.Hidden, Vocab: c.Vocab, MaxPositions: c.reach(c.Positions)},
 		norm: normKind{eps: c.Eps, bias: true}, parallel: true, tied: c.Tied, headBias: true, layers: uniform(c.Layers, b)}
 	d.biases(true, true, true)
 	if c.QKNorm {

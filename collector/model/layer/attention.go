@@ -38,16 +38,27 @@ type Scores struct {
 	Scale  float64 // on q kᵀ; usually 1/√C
 	Cap    float64 // scores become Cap·tanh(score/Cap); 0 is no cap
 	Window int     // a position sees only itself and the Window−1 before it; 0 is no window
+	Alibi  *Alibi  // nil: none
 }
 
 // Context is what one block's attention has beside the hidden states.
 type Context struct {
 	Past  *Past // nil: the prompts start at position 0
 	Masks *Masks
+	// Lengths are the positions of each prompt of the batch, those of the past among them; nil: none is padded.
+	Lengths []int
 }
 
 // Before is the number of positions before the batch's.
 func (c Context) Before() int { return c.Past.Steps() }
+
+// positions is how many a prompt of a batch of so many steps has.
+func (c Context) positions(row, steps int) int {
+	if c.Lengths == nil {
+		return c.Before() + steps
+	}
+	return c.Lengths[row]
+}
 
 // Causal is softmax(scores + mask) v with fp32 softmax, a position seeing itself and those before it
 // only: prompts are padded on the right, so no real position ever sees a pad. Query heads that share a
@@ -62,7 +73,11 @@ func (h Heads) Causal(s *torch.Scope, q, k, v *torch.Tensor, rule Scores, c Cont
 	if rule.Cap > 0 {
 		scores = Softcap(s, scores, rule.Cap)
 	}
-	s.AddTo(s.View(scores, batch, kv, group, steps, -1), c.Masks.get(scores.Device(), int(steps), c.Before(), rule.Window), 1)
+	byHead := s.View(scores, batch, kv, group, steps, -1)
+	if rule.Alibi != nil {
+		s.AddTo(byHead, c.Masks.biases(scores.Device(), rule.Alibi, h, c.Before()+int(steps)), 1)
+	}
+	s.AddTo(byHead, c.Masks.get(scores.Device(), int(steps), c.Before(), rule.Window), 1)
 	mixed := c.Past.mix(s, s.Softmax(scores, -1), v) // [B, K, G·T, C]
 	c.Past.fill(s, k, v)
 	byStep := s.Permute(s.View(mixed, batch, kv, group, steps, width), 0, 3, 1, 2, 4)
@@ -78,8 +93,9 @@ var minusInf = float32(math.Inf(-1))
 
 // Masks are the causal masks of one pass: blocks of one window share theirs.
 type Masks struct {
-	s    *torch.Scope // of the pass
-	made map[mask]*torch.Tensor
+	s      *torch.Scope // of the pass
+	made   map[mask]*torch.Tensor
+	biased map[bias]*torch.Tensor
 }
 
 // mask describes one on a device: rows for positions before..before+steps−1, columns for 0..before+steps−1.
@@ -89,7 +105,9 @@ type mask struct {
 }
 
 // NewMasks makes masks that live as long as the scope of a pass.
-func NewMasks(s *torch.Scope) *Masks { return &Masks{s: s, made: map[mask]*torch.Tensor{}} }
+func NewMasks(s *torch.Scope) *Masks {
+	return &Masks{s: s, made: map[mask]*torch.Tensor{}, biased: map[bias]*torch.Tensor{}}
+}
 
 // get is the mask [T, P+T] on a device; a window that no row outgrows is none.
 func (m *Masks) get(d torch.Device, steps, before, window int) *torch.Tensor {

@@ -14,6 +14,31 @@ func Frequencies(dims int, base float64) []float32 {
 	return out
 }
 
+// LongFrequencies are those of longrope: base^(−2i/dims) / factors[i], a factor for each pair (Ding et al. 2024).
+func LongFrequencies(dims int, base float64, factors []float64) []float32 {
+	out := make([]float32, len(factors))
+	for i, f := range factors {
+		exponent := float32(2*i) / float32(dims)
+		out[i] = 1 / (float32(f) * float32(math.Pow(float64(float32(base)), float64(exponent))))
+	}
+	return out
+}
+
+// LongGain is longrope's factor on cos and sin for a context stretched by factor: √(1 + ln factor / ln original).
+func LongGain(factor, original float64) float64 {
+	if factor <= 1 {
+		return 1
+	}
+	return math.Sqrt(1 + math.Log(factor)/math.Log(original))
+}
+
+// DynamicBase is the base of a prompt longer than the positions a model was trained on, by dynamic NTK scaling:
+// base·(factor·length/positions − (factor−1))^(dims/(dims−2)), with dims above 2.
+func DynamicBase(dims int, base, factor float64, positions, length int) float64 {
+	stretch := factor*float64(length)/float64(positions) - (factor - 1)
+	return base * math.Pow(stretch, float64(dims)/float64(dims-2))
+}
+
 // LinearScaling divides every frequency by factor: position interpolation (Chen et al. 2023).
 func LinearScaling(freqs []float32, factor float64) []float32 {
 	out := make([]float32, len(freqs))

@@ -192,7 +192,7 @@ func TestRotaryGrows(t *testing.T) {
 				for i := range steps {
 					x[3*i], x[3*i+2] = 1, 9
 				}
-				out := r.Forward(s, torch.FromFloat32(s, x, 1, 1, int64(steps), 3), 0).Float32s()
+				out := r.Forward(s, torch.FromFloat32(s, x, 1, 1, int64(steps), 3), Context{}).Float32s()
 				last := float64(float32(steps-1) * 0.01)
 				near(t, "turned", out[3*steps-3:], 2*math.Cos(last), 2*math.Sin(last), 9)
 			})

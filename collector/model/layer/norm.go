@@ -1,6 +1,10 @@
 package layer
 
-import "actfleet/internal/torch"
+import (
+	"fmt"
+
+	"actfleet/internal/torch"
+)
 
 // Norm is a LayerNorm or an RMSNorm.
 type Norm interface {
@@ -51,4 +55,32 @@ func LoadRMSNorm(s *torch.Scope, src *Source, name string, width int, eps, offse
 func (n RMSNorm) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 	size := s.AddScalar(s.MeanDim(s.Square(x), -1, true), n.Eps)
 	return s.Mul(s.Mul(x, s.Rsqrt(size)), n.Weight)
+}
+
+// HeadNorms are LayerNorms without a bias of the heads [B, H, T, C], each with weights of its own.
+type HeadNorms struct {
+	Weight *torch.Tensor // [H, 1, C]
+	Eps    float64
+}
+
+// LoadHeadNorms reads the weights [width] of all heads; name has a %d for the number of the head.
+func LoadHeadNorms(s *torch.Scope, src *Source, name string, heads, width int, eps float64) (HeadNorms, error) {
+	var all []*torch.Tensor
+	for h := range heads {
+		w, err := src.Tensor(s, fmt.Sprintf(name, h)+".weight", width)
+		if err != nil {
+			return HeadNorms{}, err
+		}
+		all = append(all, w)
+	}
+	weight := s.Keep(s.Contiguous(s.Unsqueeze(s.Stack(all, 0), 1)))
+	for _, w := range all {
+		w.Free()
+	}
+	return HeadNorms{Weight: weight, Eps: eps}, nil
+}
+
+// Forward normalises x [B, H, T, C].
+func (n HeadNorms) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	return s.Mul(LayerNorm{Eps: n.Eps}.Forward(s, x), n.Weight)
 }

@@ -10,11 +10,15 @@ import (
 // firstRows is how many positions are tabulated at first; a longer prompt makes the table grow.
 const firstRows = 512
 
-// Rotary turns the first channels of each head, in the half-split form (channel i with channel i +
-// Dims/2), by position · frequency (Su et al. 2021). It may be used by several goroutines at a time.
+// Rotary turns the first channels of each head in pairs by position · frequency (Su et al. 2021): channel i with
+// channel i + Dims/2 (the half-split form) or, with AdjacentPairs, channel 2i with channel 2i + 1. It may be used by
+// several goroutines at a time.
 type Rotary struct {
-	freqs []float32
-	gain  float64
+	freqs    []float32
+	gain     float64
+	adjacent bool
+	limit    int // positions of a prompt beyond which longer gives the frequencies; 0: none
+	longer   func(positions int) []float32
 
 	mu     sync.Mutex
 	tables map[torch.Device]rotaryTables
@@ -27,10 +31,27 @@ type rotaryTables struct {
 }
 
 // NewRotary turns one pair of channels for each frequency; cos and sin are multiplied by gain (1, except
-// for yarn).
+// for yarn and longrope).
 func NewRotary(freqs []float32, gain float64) *Rotary {
 	return &Rotary{freqs: freqs, gain: gain, tables: map[torch.Device]rotaryTables{}}
 }
+
+// AdjacentPairs makes r turn neighbouring channels, as GPT-J does.
+func (r *Rotary) AdjacentPairs() *Rotary {
+	r.adjacent = true
+	return r
+}
+
+// Beyond makes a prompt of more than limit positions turn by the frequencies that longer gives for its length, all of
+// its positions alike (longrope, dynamic NTK). Prompts of one batch may differ in this.
+func (r *Rotary) Beyond(limit int, longer func(positions int) []float32) *Rotary {
+	r.limit, r.longer = limit, longer
+	return r
+}
+
+// Limit is the number of positions beyond which a prompt's frequencies are others, so that what was computed of its
+// beginning alone does not hold for it; 0: none.
+func (r *Rotary) Limit() int { return r.limit }
 
 // Dims is the number of channels turned; even.
 func (r *Rotary) Dims() int { return 2 * len(r.freqs) }
@@ -63,18 +84,61 @@ func (r *Rotary) tabulate(s *torch.Scope, d torch.Device, rows int) rotaryTables
 	return rotaryTables{rows: rows, cos: table(cos), sin: table(sin)}
 }
 
-// Forward turns x [B, H, T, C], whose step t stands at position before+t, into a contiguous tensor.
-func (r *Rotary) Forward(s *torch.Scope, x *torch.Tensor, before int) *torch.Tensor {
-	steps, half := x.Shape()[2], int64(len(r.freqs))
-	tables := r.upTo(s, x.Device(), before+int(steps))
-	cos, sin := s.Narrow(tables.cos, 0, int64(before), steps), s.Narrow(tables.sin, 0, int64(before), steps)
+// Forward turns x [B, H, T, C], the steps of the prompts of c, into a contiguous tensor.
+func (r *Rotary) Forward(s *torch.Scope, x *torch.Tensor, c Context) *torch.Tensor {
+	cos, sin := r.angles(s, x, c)
 	out := s.Clone(x)
-	rotate := func(to, from int64, sign float64) {
-		part := s.Narrow(out, 3, to, half)
+	rotate := func(to, from int, sign float64) {
+		part := r.half(s, out, to)
 		s.MulTo(part, cos)
-		s.AddcmulTo(part, s.Narrow(x, 3, from, half), sin, sign)
+		s.AddcmulTo(part, r.half(s, x, from), sin, sign)
 	}
-	rotate(0, half, -1)
-	rotate(half, 0, 1)
+	rotate(0, 1, -1)
+	rotate(1, 0, 1)
 	return out
+}
+
+// half is the view [B, H, T, Dims/2] of the first or second channel of each pair.
+func (r *Rotary) half(s *torch.Scope, x *torch.Tensor, which int) *torch.Tensor {
+	half := int64(len(r.freqs))
+	if !r.adjacent {
+		return s.Narrow(x, 3, int64(which)*half, half)
+	}
+	d := x.Shape()
+	pairs := s.View(s.Narrow(x, 3, 0, 2*half), d[0], d[1], d[2], half, 2)
+	return s.Squeeze(s.Narrow(pairs, 4, int64(which), 1), 4)
+}
+
+// angles are the cosines and sines for the steps of x: [T, Dims/2] for all prompts or, where a prompt is beyond the
+// limit, [B, 1, T, Dims/2].
+func (r *Rotary) angles(s *torch.Scope, x *torch.Tensor, c Context) (cos, sin *torch.Tensor) {
+	steps, before := x.Shape()[2], int64(c.Before())
+	freqs := r.perPrompt(int(x.Shape()[0]), int(steps), c)
+	if freqs == nil {
+		tables := r.upTo(s, x.Device(), int(before+steps))
+		return s.Narrow(tables.cos, 0, before, steps), s.Narrow(tables.sin, 0, before, steps)
+	}
+	turns := s.ToDevice(torch.FromFloat32(s, freqs, x.Shape()[0], 1, 1, int64(len(r.freqs))), x.Device())
+	angle := s.Mul(turns, s.View(s.Arange(before, before+steps, torch.F32, x.Device()), steps, 1))
+	return s.MulScalar(s.Cos(angle), r.gain), s.MulScalar(s.Sin(angle), r.gain)
+}
+
+// perPrompt is each prompt's frequencies [B, Dims/2]; nil where all have the usual ones.
+func (r *Rotary) perPrompt(batch, steps int, c Context) (freqs []float32) {
+	beyond := func(row int) bool { return r.limit > 0 && c.positions(row, steps) > r.limit }
+	any := false
+	for row := range batch {
+		any = any || beyond(row)
+	}
+	if !any {
+		return nil
+	}
+	for row := range batch {
+		if beyond(row) {
+			freqs = append(freqs, r.longer(c.positions(row, steps))...)
+		} else {
+			freqs = append(freqs, r.freqs...)
+		}
+	}
+	return freqs
 }
