@@ -34,6 +34,8 @@ GPT2 = dict(model_type="gpt2", n_embd=28, n_head=4, n_layer=3, n_positions=24, v
 MSFT = dict(n_embd=32, n_head=4, n_layer=2, n_inner=None, n_positions=32, vocab_size=61, pad_vocab_size_multiple=8, rotary_dim=6,
             activation_function="gelu_new", layer_norm_epsilon=1e-4, attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0,
             tie_word_embeddings=False, flash_rotary=False, fused_dense=False)
+TINY = dict(hidden_size=20, num_attention_heads=4, num_key_value_heads=2, intermediate_size=26, vocab_size=43, num_hidden_layers=2,
+            max_position_embeddings=40, bos_token_id=0, eos_token_id=0, pad_token_id=0, tie_word_embeddings=False)
 
 CONFIGS = {
     # head_dim is not hidden/heads, biases everywhere, llama3 rotary, bf16 in two shards.
@@ -74,6 +76,42 @@ CONFIGS = {
                    rope_scaling=dict(rope_type="linear", factor=4.0)),
     "phi-msft": dict(MSFT, model_type="phi-msft", n_head_kv=2),
     "mixformer": dict(MSFT, model_type="mixformer-sequential", architecture=dict(block_cls="parallel", mixer={}, mlp=dict(mlp_cls="mlp"))),
+    # fused projections, longrope whose limit the longest prompt passes, three quarters of a head turned, a window.
+    "phi3": dict(TINY, model_type="phi3", hidden_size=32, rms_norm_eps=1e-4, hidden_act="silu", max_position_embeddings=64, original_max_position_embeddings=12,
+                 sliding_window=9, partial_rotary_factor=0.75, rope_theta=300.0, tie_word_embeddings=True,
+                 rope_scaling=dict(type="longrope", short_factor=[1.0, 1.25, 1.5], long_factor=[1.5, 2.5, 4.0])),
+    # dynamic NTK in a plain Llama: the longest prompt is longer than its positions.
+    "llama-dynamic": dict(TINY, model_type="llama", rms_norm_eps=1e-4, hidden_act="silu", max_position_embeddings=8, rope_theta=100.0, head_dim=6,
+                          rope_scaling=dict(rope_type="dynamic", factor=3.0)),
+    "olmo2": dict(TINY, model_type="olmo2", head_dim=6, rms_norm_eps=1e-3, hidden_act="silu", attention_bias=True, rope_theta=400.0),
+    "olmo3": dict(TINY, model_type="olmo3", num_hidden_layers=4, intermediate_size=18, rms_norm_eps=1e-3, hidden_act="silu", sliding_window=5, head_dim=6,
+                  rope_theta=500000.0, rope_scaling=dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=16, beta_fast=4.0, beta_slow=0.5, attention_factor=1.2)),
+    "granite": dict(TINY, model_type="granite", head_dim=6, rms_norm_eps=1e-4, hidden_act="silu", attention_bias=True, mlp_bias=True, embedding_multiplier=3.0,
+                    residual_multiplier=0.35, attention_multiplier=0.21, logits_scaling=5.0, tie_word_embeddings=True, rope_theta=200.0),
+    "starcoder2": dict(TINY, model_type="starcoder2", num_key_value_heads=1, norm_epsilon=1e-3, hidden_act="gelu_pytorch_tanh", sliding_window=6, use_bias=True,
+                       tie_word_embeddings=True, rope_theta=900.0, hidden_size=24),
+    "stablelm": dict(TINY, model_type="stablelm", hidden_size=32, layer_norm_eps=1e-3, hidden_act="silu", use_qkv_bias=True, partial_rotary_factor=0.6, rope_theta=70.0),
+    # one norm for attention and MLP, and a norm for each head.
+    "stablelm-parallel": dict(TINY, model_type="stablelm", hidden_size=32, layer_norm_eps=1e-3, hidden_act="silu", use_parallel_residual=True, qk_layernorm=True,
+                              rope_parameters=dict(rope_type="default", rope_theta=90.0, partial_rotary_factor=0.5)),
+    "smollm3": dict(TINY, model_type="smollm3", num_hidden_layers=3, head_dim=6, rms_norm_eps=1e-4, hidden_act="silu", no_rope_layers=[1, 0, 1], use_sliding_window=True,
+                    sliding_window=5, rope_theta=300.0, attention_bias=True, mlp_bias=True),
+    "opt": dict(model_type="opt", hidden_size=24, num_attention_heads=4, ffn_dim=26, vocab_size=43, num_hidden_layers=2, max_position_embeddings=20,
+                activation_function="relu", dropout=0.1, word_embed_proj_dim=24, pad_token_id=1, bos_token_id=2, eos_token_id=2),
+    # falcon-7b's block: one norm, all queries share a key head.
+    "falcon": dict(model_type="falcon", hidden_size=24, num_attention_heads=4, num_hidden_layers=2, vocab_size=43, layer_norm_epsilon=1e-3, ffn_hidden_size=30,
+                   multi_query=True, parallel_attn=True, bias=False, alibi=False, new_decoder_architecture=False, rope_theta=300.0, bos_token_id=0, eos_token_id=0),
+    "falcon-40b": dict(model_type="falcon", hidden_size=24, num_attention_heads=6, num_kv_heads=2, num_hidden_layers=2, vocab_size=43, layer_norm_epsilon=1e-3,
+                       bias=True, alibi=False, new_decoder_architecture=True, rope_theta=300.0, bos_token_id=0, eos_token_id=0),
+    # one after the other, ALiBi for a number of heads that is no power of two.
+    "falcon-rw": dict(model_type="falcon", hidden_size=24, num_attention_heads=6, num_hidden_layers=2, vocab_size=43, layer_norm_epsilon=1e-3, multi_query=False,
+                      parallel_attn=False, bias=True, alibi=True, bos_token_id=0, eos_token_id=0),
+    "gptj": dict(model_type="gptj", n_embd=30, n_head=3, n_layer=2, n_positions=24, vocab_size=43, rotary_dim=6, n_inner=30, activation_function="gelu_new",
+                 layer_norm_epsilon=1e-3, bos_token_id=0, eos_token_id=0),
+    "bloom": dict(model_type="bloom", hidden_size=18, n_head=3, n_layer=2, vocab_size=43, layer_norm_epsilon=1e-3, bos_token_id=0, eos_token_id=0, pad_token_id=0),
+    "cohere2": dict(TINY, model_type="cohere2", num_hidden_layers=3, hidden_size=24, layer_norm_eps=1e-3, hidden_act="silu", logit_scale=0.3, sliding_window=5,
+                    sliding_window_pattern=3, rope_theta=300.0, attention_bias=True, tie_word_embeddings=True),
+    "glm4": dict(TINY, model_type="glm4", head_dim=12, rms_norm_eps=1e-4, hidden_act="silu", attention_bias=True, rope_theta=300.0),
 }
 
 

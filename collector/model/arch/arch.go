@@ -18,6 +18,9 @@ var ErrUnsupported = errors.New("unsupported model")
 type Shape struct {
 	Layers, Hidden, Vocab, MaxPositions int
 	NoHead                              bool // there is no output matrix, so it gives no logits
+	// PrefixLimit is the number of positions beyond which a prompt's first positions are computed otherwise than those
+	// of a shorter one (longrope, dynamic NTK), so that it cannot go on from a prefix; 0: there is none.
+	PrefixLimit int
 }
 
 // Emit receives the output x [B, T, width] of a site of the block being computed, and returns what the network goes
@@ -66,7 +69,23 @@ var families = map[string]family{
 	"gemma":                {designGemma, oldRotary},
 	"gemma2":               {designGemma2, oldRotary},
 	"gemma3_text":          {designGemma3, oldRotary},
+	"phi3":                 {designPhi3, oldRotary},
+	"olmo2":                {designOlmo2, oldRotary},
+	"olmo3":                {designOlmo3, oldRotary},
+	"granite":              {designGranite, oldRotary},
+	"starcoder2":           {designStarcoder2, oldRotary},
+	"stablelm":             {designStablelm, oldRotary},
+	"smollm3":              {designSmolLM3, oldRotary},
+	"opt":                  {designOPT, noBuffer},
+	"falcon":               {designFalcon, falconBuffer},
+	"gptj":                 {designGPTJ, gptjBuffer},
+	"bloom":                {designBloom, noBuffer},
+	"cohere2":              {designCohere2, oldRotary},
+	"glm":                  {designGLM, oldRotary},
+	"glm4":                 {designGLM, oldRotary},
 }
+
+func noBuffer(string) bool { return false }
 
 // oldRotary is a table that files of older transformers carry along.
 func oldRotary(name string) bool { return strings.HasSuffix(name, ".self_attn.rotary_emb.inv_freq") }

@@ -119,9 +119,17 @@ var byFamily = map[string]shapes{
 			conv1D("transformer.h.#.mlp.c_fc", 8, 12) + conv1D("transformer.h.#.mlp.c_proj", 12, 8), 24, 8, 12, "transformer.h.0.attn.bias", false},
 }
 
+// inner is the number of channels between the MLP's projections.
+func (f shapes) inner() int {
+	if f.fc1 == 24 { // gate and up
+		return 12
+	}
+	return f.fc1
+}
+
 // widths are those of the sites of a block.
 func (f shapes) widths(block int) map[tap.Site]int {
-	w := map[tap.Site]int{tap.Wqkv: f.qkv, tap.FC1: f.fc1, tap.Act: 12, tap.Z: f.z}
+	w := map[tap.Site]int{tap.Wqkv: f.qkv, tap.FC1: f.fc1, tap.Act: f.inner(), tap.Z: f.z}
 	for _, site := range []tap.Site{tap.AttnIn, tap.OutProj, tap.AttnOut, tap.MLPIn, tap.FC2, tap.MLPOut, tap.Resid} {
 		w[site] = 8
 	}
@@ -136,6 +144,14 @@ func (f shapes) widths(block int) map[tap.Site]int {
 func (f shapes) full(family string) []byte {
 	kind, _, _ := strings.Cut(family, ":")
 	return fmt.Appendf(nil, `{"model_type": %q, %s}`, kind, f.config)
+}
+
+// positions is how long a prompt may be.
+func (f shapes) positions(family string) int {
+	if family == "bloom" {
+		return bloomPositions
+	}
+	return 16
 }
 
 // checkpoint is a checkpoint in memory: shapes by name, all values 1/8.
@@ -214,7 +230,7 @@ func TestShapes(t *testing.T) {
 				if !strings.Contains(f.config, "pad_vocab") {
 					vocab = 11
 				}
-				if got, want := net.Shape(), (Shape{Layers: 2, Hidden: 8, Vocab: vocab, MaxPositions: 16}); got != want {
+				if got, want := net.Shape(), (Shape{Layers: 2, Hidden: 8, Vocab: vocab, MaxPositions: f.positions(family)}); got != want {
 					t.Errorf("shape %+v, want %+v", got, want)
 				}
 				ids := slices.Repeat([]int64{1, 2, 3, 4, 0}, batch)
@@ -299,7 +315,26 @@ func TestRefusedConfigs(t *testing.T) {
 		{"llama", `"num_hidden_layers": -1`, "num_hidden_layers"},
 		{"llama", `"hidden_act": "swiglu2"`, "swiglu2"},
 		{"llama", `"a_new_key": 1`, "a_new_key"},
-		{"llama", `"rope_scaling": {"rope_type": "dynamic", "factor": 2}`, "dynamic"},
+		{"llama", `"rope_scaling": {"rope_type": "dynamic"}`, "dynamic"},
+		{"llama", `"rope_scaling": {"rope_type": "longrope", "short_factor": [1, 1], "long_factor": [2]}`, "long_factor"},
+		{"llama", `"rope_scaling": {"rope_type": "longrope", "short_factor": [1, 0], "long_factor": [2, 2]}`, "short_factor"},
+		{"phi3", `"rope_scaling": {"rope_type": "linear", "factor": 2}`, "linear"},
+		{"phi3", `"original_max_position_embeddings": 1, "rope_scaling": {"type": "su", "short_factor": [1, 1], "long_factor": [2, 2]}`, "original_max"},
+		{"phi3", `"partial_rotary_factor": 0.3`, "even"},
+		{"olmo3", `"rope_theta": 10000`, "rope_parameters"},
+		{"granite", `"logits_scaling": 0`, "logits_scaling"},
+		{"starcoder2", `"norm_type": "rms"`, "norm_type"},
+		{"smollm3", `"no_rope_layers": [1]`, "no_rope_layers"},
+		{"smollm3", `"sliding_window": 3, "layer_types": ["full_attention", "sliding_attention"]`, "use_sliding_window"},
+		{"opt", `"do_layer_norm_before": false`, "do_layer_norm_before"},
+		{"opt", `"word_embed_proj_dim": 4`, "word_embed_proj_dim"},
+		{"falcon", `"num_ln_in_parallel_attn": 2`, "num_ln_in_parallel_attn"},
+		{"falcon: two norms", `"parallel_attn": false`, "parallel_attn"},
+		{"gptj", `"rotary_dim": null`, "rotary_dim"},
+		{"gptj", `"rotary_dim": 6`, "rotary_dim"},
+		{"bloom", `"apply_residual_connection_post_layernorm": true`, "apply_residual"},
+		{"cohere2", `"head_dim": 6`, "head_dim"},
+		{"glm4", `"rope_scaling": {"rope_type": "spiral"}`, "spiral"},
 		{"qwen3", `"head_dim": 5`, "head_dim"},
 		{"gemma2", `"sliding_window": 0`, "sliding_window"},
 		{"gemma3_text", `"layer_types": ["full_attention"]`, "layer_types"},

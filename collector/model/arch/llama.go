@@ -8,13 +8,21 @@ type llamaConfig struct {
 	MLPBias  bool   `json:"mlp_bias"`
 }
 
-// designLlama has biases where the config says so.
+func llamaDefaults() llamaConfig {
+	return llamaConfig{Act: "silu", decoderConfig: decoderConfig{Vocab: 32000, Hidden: 4096, Inner: 11008, Layers: 32, Heads: 32, Positions: 2048, Eps: 1e-6}}
+}
+
 func designLlama(text Config, _ func(string) bool) (design, error) {
-	c := llamaConfig{Act: "silu", decoderConfig: decoderConfig{Vocab: 32000, Hidden: 4096, Inner: 11008, Layers: 32, Heads: 32, Positions: 2048, Eps: 1e-6}}
+	c := llamaDefaults()
 	if err := parse(text, &c, ""); err != nil {
 		return design{}, err
 	}
-	d, err := c.design(c.Act, 10000)
+	return c.design()
+}
+
+// design has biases where the config says so.
+func (c llamaConfig) design() (design, error) {
+	d, err := c.decoderConfig.design(c.Act, 10000)
 	d.biases(c.AttnBias, c.AttnBias, c.MLPBias)
 	return d, err
 }

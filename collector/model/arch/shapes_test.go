@@ -1,0 +1,122 @@
+package arch
+
+import (
+	"maps"
+	"strings"
+)
+
+// keyHead gives the heads of llamaSizes one key head.
+const keyHead = llamaSizes + `, "num_key_value_heads": 1`
+
+// without is a table's weights but those whose lines have one of the words.
+func without(weights string, words ...string) string {
+	var b strings.Builder
+	for line := range strings.Lines(weights) {
+		drop := false
+		for _, w := range words {
+			drop = drop || strings.Contains(line, w)
+		}
+		if !drop {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+const untiedHead = "\nlm_head.weight 11 8"
+
+// qkvBiases are those of queries of 8 channels, and keys and values of 4.
+const qkvBiases = `
+	model.layers.#.self_attn.q_proj.bias 8
+	model.layers.#.self_attn.k_proj.bias 4
+	model.layers.#.self_attn.v_proj.bias 4`
+
+// gateUp is llamaWeights with one projection for gate and up.
+var gateUp = without(llamaWeights, "gate_proj", "up_proj") + "\nmodel.layers.#.mlp.gate_up_proj.weight 24 8"
+
+// olmoWeights are those of blocks that norm what attention and MLP give.
+var olmoWeights = without(llamaWeights, "input_layernorm") + untiedHead + `
+	model.layers.#.post_feedforward_layernorm.weight 8
+	model.layers.#.self_attn.q_norm.weight 8
+	model.layers.#.self_attn.k_norm.weight 4`
+
+// layerNorms gives the norms of llamaWeights biases.
+var layerNorms = strings.NewReplacer("input_layernorm.weight 8", "input_layernorm.weight 8\nmodel.layers.#.input_layernorm.bias 8",
+	"post_attention_layernorm.weight 8", "post_attention_layernorm.weight 8\nmodel.layers.#.post_attention_layernorm.bias 8",
+	"model.norm.weight 8", "model.norm.weight 8\nmodel.norm.bias 8").Replace
+
+const headNormWeights = `
+	model.layers.#.self_attn.q_layernorm.norms.0.weight 4
+	model.layers.#.self_attn.q_layernorm.norms.1.weight 4
+	model.layers.#.self_attn.k_layernorm.norms.0.weight 4`
+
+const falconSizes = `"vocab_size": 11, "hidden_size": 8, "ffn_hidden_size": 12, "num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 16`
+
+const falconMaps = `
+	transformer.word_embeddings.weight 11 8
+	transformer.h.#.self_attention.dense.weight 8 8
+	transformer.h.#.mlp.dense_h_to_4h.weight 12 8
+	transformer.h.#.mlp.dense_4h_to_h.weight 8 12`
+
+// denseShapes are the families and variants of this file.
+func denseShapes() map[string]shapes {
+	return map[string]shapes{
+		"phi3":    {keyHead, without(gateUp, "q_proj", "k_proj", "v_proj") + untiedHead + "\nmodel.layers.#.self_attn.qkv_proj.weight 16 8", 16, 8, 24, llamaBuffer, false},
+		"olmo2":   {keyHead + `, "attention_bias": true`, olmoWeights + qkvBiases + "\nmodel.layers.#.self_attn.o_proj.bias 8", 16, 8, 24, llamaBuffer, false},
+		"olmo3":   {keyHead + `, "sliding_window": 3`, olmoWeights, 16, 8, 24, llamaBuffer, false},
+		"granite": {keyHead + `, "tie_word_embeddings": true, "residual_multiplier": 0.5`, llamaWeights, 16, 8, 24, llamaBuffer, false},
+		"starcoder2": {keyHead + `, "use_bias": false`, layerNorms(without(llamaWeights, "mlp")) + `
+			model.layers.#.mlp.c_fc.weight 12 8
+			model.layers.#.mlp.c_proj.weight 8 12`, 16, 8, 12, llamaBuffer, false},
+		"stablelm": {keyHead + `, "use_qkv_bias": true, "partial_rotary_factor": 0.5`, layerNorms(llamaWeights) + untiedHead + qkvBiases, 16, 8, 24, llamaBuffer, false},
+		"stablelm: side by side": {keyHead + `, "use_parallel_residual": true, "qk_layernorm": true, "partial_rotary_factor": 0.5`,
+			without(layerNorms(llamaWeights), "post_attention") + untiedHead + headNormWeights, 16, 8, 24, "", true},
+		"smollm3": {keyHead + `, "no_rope_layers": [1, 0]`, llamaWeights, 16, 8, 24, llamaBuffer, false},
+		"opt": {`"vocab_size": 11, "hidden_size": 8, "ffn_dim": 12, "num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 16`,
+			"model.decoder.embed_tokens.weight 11 8\nmodel.decoder.embed_positions.weight 18 8" +
+				norms("model.decoder.final_layer_norm", "model.decoder.layers.#.self_attn_layer_norm", "model.decoder.layers.#.final_layer_norm") +
+				linear("model.decoder.layers.#.self_attn.q_proj", 8, 8) + linear("model.decoder.layers.#.self_attn.k_proj", 8, 8) +
+				linear("model.decoder.layers.#.self_attn.v_proj", 8, 8) + linear("model.decoder.layers.#.self_attn.out_proj", 8, 8) +
+				linear("model.decoder.layers.#.fc1", 12, 8) + linear("model.decoder.layers.#.fc2", 8, 12), 24, 8, 12, "", false},
+		"opt: norms without weights": {`"vocab_size": 11, "hidden_size": 8, "ffn_dim": 12, "num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 16,
+			"enable_bias": false, "layer_norm_elementwise_affine": false, "_remove_final_layer_norm": true`, `
+			model.decoder.embed_tokens.weight 11 8
+			model.decoder.embed_positions.weight 18 8
+			model.decoder.layers.#.self_attn.q_proj.weight 8 8
+			model.decoder.layers.#.self_attn.k_proj.weight 8 8
+			model.decoder.layers.#.self_attn.v_proj.weight 8 8
+			model.decoder.layers.#.self_attn.out_proj.weight 8 8
+			model.decoder.layers.#.fc1.weight 12 8
+			model.decoder.layers.#.fc2.weight 8 12`, 24, 8, 12, "", false},
+		"falcon": {falconSizes, falconMaps + norms("transformer.ln_f", "transformer.h.#.input_layernorm") +
+			"\ntransformer.h.#.self_attention.query_key_value.weight 16 8", 16, 8, 12, "transformer.h.0.self_attention.maybe_rotary.inv_freq", true},
+		"falcon: two norms": {falconSizes + `, "new_decoder_architecture": true, "num_kv_heads": 1`, falconMaps + norms("transformer.ln_f", "transformer.h.#.ln_attn", "transformer.h.#.ln_mlp") +
+			"\ntransformer.h.#.self_attention.query_key_value.weight 16 8", 16, 8, 12, "", true},
+		"falcon: one after the other": {falconSizes + `, "parallel_attn": false, "multi_query": false, "alibi": true`, falconMaps +
+			norms("transformer.ln_f", "transformer.h.#.input_layernorm", "transformer.h.#.post_attention_layernorm") +
+			"\ntransformer.h.#.self_attention.query_key_value.weight 24 8", 24, 8, 12, "", false},
+		"gptj": {`"vocab_size": 11, "n_positions": 16, "n_embd": 8, "n_layer": 2, "n_head": 2, "n_inner": 12, "rotary_dim": 2`,
+			"transformer.wte.weight 11 8" + linear("lm_head", 11, 8) + norms("transformer.ln_f", "transformer.h.#.ln_1") +
+				linear("transformer.h.#.mlp.fc_in", 12, 8) + linear("transformer.h.#.mlp.fc_out", 8, 12) + `
+				transformer.h.#.attn.q_proj.weight 8 8
+				transformer.h.#.attn.k_proj.weight 8 8
+				transformer.h.#.attn.v_proj.weight 8 8
+				transformer.h.#.attn.out_proj.weight 8 8`, 24, 8, 12, "transformer.h.0.attn.masked_bias", true},
+		"cohere2": {keyHead + `, "sliding_window": 3`, without(llamaWeights, "post_attention"), 16, 8, 24, llamaBuffer, true},
+		"glm":     {keyHead + `, "head_dim": 4`, gateUp + untiedHead + qkvBiases, 16, 8, 24, llamaBuffer, false},
+		"glm4": {keyHead + `, "head_dim": 4`, gateUp + untiedHead + qkvBiases + `
+			model.layers.#.post_self_attn_layernorm.weight 8
+			model.layers.#.post_mlp_layernorm.weight 8`, 16, 8, 24, llamaBuffer, false},
+	}
+}
+
+// bloom's MLP always has four times the channels.
+var bloomShapes = shapes{`"vocab_size": 11, "hidden_size": 8, "n_layer": 2, "n_head": 2`, "transformer.word_embeddings.weight 11 8" +
+	norms("transformer.word_embeddings_layernorm", "transformer.ln_f", "transformer.h.#.input_layernorm", "transformer.h.#.post_attention_layernorm") +
+	linear("transformer.h.#.self_attention.query_key_value", 24, 8) + linear("transformer.h.#.self_attention.dense", 8, 8) +
+	linear("transformer.h.#.mlp.dense_h_to_4h", 32, 8) + linear("transformer.h.#.mlp.dense_4h_to_h", 8, 32), 24, 8, 32, "", false}
+
+func init() {
+	maps.Copy(byFamily, denseShapes())
+	byFamily["bloom"] = bloomShapes
+}
