@@ -25,6 +25,27 @@ func copyModel(t *testing.T, name string) string {
 	return dir
 }
 
+// linkModel is a fixture of which a test may change config.json alone: the other files are links to it.
+func linkModel(t *testing.T, name string) string {
+	t.Helper()
+	dir := t.TempDir()
+	from, err := filepath.Abs(filepath.Join("modeltest", "testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(from)
+	for _, f := range files {
+		if err == nil && f.Name() != "config.json" && f.Name() != "ref.safetensors" {
+			err = os.Symlink(filepath.Join(from, f.Name()), filepath.Join(dir, f.Name()))
+		}
+	}
+	config, readErr := os.ReadFile(filepath.Join(from, "config.json"))
+	if err = errors.Join(err, readErr, os.WriteFile(filepath.Join(dir, "config.json"), config, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // absent is the value by which setConfig removes a key.
 const absent = "(absent)"
 

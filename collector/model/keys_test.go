@@ -18,7 +18,7 @@ func TestHarmlessKeysPass(t *testing.T) {
 		"model_name": "unsloth/phi-2", "unsloth_fixed": true, "min_p": 0.1, "hidden_dropout": 0.1, "some_pdrop": 0.2, "compile_config": map[string]any{}, "some_new_switch": false,
 		"some_new_number": nil, "embedding_multiplier": 1.0, "residual_multiplier": 1, "is_causal": true}
 	for _, name := range fixtures {
-		dir := copyModel(t, name)
+		dir := linkModel(t, name)
 		for key, value := range keys {
 			setConfig(t, dir, key, value)
 		}

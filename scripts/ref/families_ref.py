@@ -112,6 +112,23 @@ CONFIGS = {
     "cohere2": dict(TINY, model_type="cohere2", num_hidden_layers=3, hidden_size=24, layer_norm_eps=1e-3, hidden_act="silu", logit_scale=0.3, sliding_window=5,
                     sliding_window_pattern=3, rope_theta=300.0, attention_bias=True, tie_word_embeddings=True),
     "glm4": dict(TINY, model_type="glm4", head_dim=12, rms_norm_eps=1e-4, hidden_act="silu", attention_bias=True, rope_theta=300.0),
+    "mixtral": dict(TINY, model_type="mixtral", head_dim=6, rms_norm_eps=1e-4, hidden_act="silu", num_local_experts=5, num_experts_per_tok=2, intermediate_size=14,
+                    sliding_window=6, rope_theta=300.0),
+    # a dense block first, shared experts behind a gate, weights of the chosen not normed.
+    "qwen2-moe": dict(TINY, model_type="qwen2_moe", num_hidden_layers=3, rms_norm_eps=1e-4, hidden_act="silu", num_experts=6, num_experts_per_tok=3, moe_intermediate_size=8,
+                      shared_expert_intermediate_size=12, norm_topk_prob=False, mlp_only_layers=[1], rope_theta=300.0, hidden_size=24),
+    "qwen3-moe": dict(TINY, model_type="qwen3_moe", num_hidden_layers=2, head_dim=6, rms_norm_eps=1e-4, hidden_act="silu", num_experts=6, num_experts_per_tok=3,
+                      moe_intermediate_size=10, norm_topk_prob=True, decoder_sparse_step=2, rope_theta=300.0),
+    "olmoe": dict(TINY, model_type="olmoe", rms_norm_eps=1e-3, hidden_act="silu", num_experts=7, num_experts_per_tok=3, intermediate_size=10, clip_qkv=1.5, rope_theta=300.0, hidden_size=24),
+    "gpt-oss": dict(TINY, model_type="gpt_oss", head_dim=6, rms_norm_eps=1e-4, num_local_experts=4, num_experts_per_tok=2, intermediate_size=12, sliding_window=5, max_position_embeddings=128,
+                    rope_theta=300.0, swiglu_limit=1.5, rope_scaling=dict(rope_type="yarn", factor=4.0, beta_fast=4.0, beta_slow=1.0, truncate=False, original_max_position_embeddings=32)),
+    "deepseek-v2": dict(TINY, model_type="deepseek_v2", num_key_value_heads=None, rms_norm_eps=1e-3, hidden_act="silu", q_lora_rank=None, kv_lora_rank=8, qk_nope_head_dim=6,
+                        qk_rope_head_dim=4, v_head_dim=7, first_k_dense_replace=1, n_routed_experts=6, n_shared_experts=2, moe_intermediate_size=6, num_experts_per_tok=2,
+                        routed_scaling_factor=1.7, topk_method="group_limited_greedy", n_group=3, topk_group=2, rope_theta=300.0),
+    "deepseek-v3": dict(TINY, model_type="deepseek_v3", num_key_value_heads=None, rms_norm_eps=1e-3, hidden_act="silu", q_lora_rank=10, kv_lora_rank=8, qk_nope_head_dim=6,
+                        qk_rope_head_dim=4, v_head_dim=7, first_k_dense_replace=1, n_routed_experts=8, n_shared_experts=1, moe_intermediate_size=6, num_experts_per_tok=3,
+                        routed_scaling_factor=2.5, norm_topk_prob=True, n_group=4, topk_group=2, attention_bias=True, rope_theta=300.0,
+                        rope_scaling=dict(type="yarn", factor=4.0, mscale=1.0, mscale_all_dim=0.8, beta_fast=4.0, beta_slow=1.0, original_max_position_embeddings=16)),
 }
 
 
@@ -128,6 +145,9 @@ def fill(model, seed, gemma):
             fan = p.shape[0] if ".c_" in name else p.shape[1]
             noise *= 1.5 / fan ** 0.5
         p.data = noise
+    for name, b in sorted(model.named_buffers()):
+        if name.endswith("e_score_correction_bias"):
+            b.data = 0.2 * torch.randn(b.shape, generator=generator)
 
 
 def msft_names(weights, layers, old):

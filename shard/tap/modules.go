@@ -1,5 +1,7 @@
 package tap
 
+import "strings"
+
 // Modules are what transformers calls the modules of a family, whose weights checkpoints name after them. The names from
 // AttnNorm on are those of a block's, below Block. An empty name is a part that the family does not have.
 type Modules struct {
@@ -18,6 +20,8 @@ type Modules struct {
 	Q, K, V      string
 	QKV          string // one projection for the three
 	Grouped      bool   // QKV gives one key head after the other: its queries, the key, the value
+	Sinks        string // one more score for each head, of no key
+	Latent       LatentModules
 	QNorm, KNorm string // norms of queries and keys; %d stands for the head where each has its own
 	Out          string // the attention's output projection
 
@@ -25,6 +29,26 @@ type Modules struct {
 	GateUp   string // one projection for both
 	FC1      string // the first projection of an MLP without a gate
 	FC2      string // the last projection of either kind
+	Sums     bool   // what attention and MLP give is already added to the residual stream
+	Experts  ExpertModules
+}
+
+// LatentModules are those of attention whose keys and values are made of a narrow vector, and perhaps its queries too.
+type LatentModules struct {
+	Down, Norm, Up                string
+	QueryDown, QueryNorm, QueryUp string
+}
+
+// ExpertModules are those of a mixture of experts.
+type ExpertModules struct {
+	MLP            string // the whole
+	File           string // what files call the whole, where they do otherwise
+	Router         string
+	Correction     string // a tensor that is added to the router's scores
+	Each           string // what the names of an expert's parts begin with; %d stands for its number
+	Gate, Up, Down string // of an expert; of all of them where Each is empty
+	Shared         string // what all tokens go through
+	SharedGate     string
 }
 
 var llamaModules = Modules{Embed: "model.embed_tokens", Norm: "model.norm", Head: "lm_head", Block: "model.layers.%d",
@@ -62,6 +86,11 @@ func (m Modules) fusedGate() Modules {
 	return m
 }
 
+func (m Modules) scaled() Modules {
+	m.Scaled = true
+	return m
+}
+
 func phi3Modules() Modules {
 	m := llamaModules.fusedGate()
 	m.Q, m.K, m.V, m.QKV = "", "", "", "self_attn.qkv_proj"
@@ -80,14 +109,54 @@ func glm4Modules() Modules {
 	return m
 }
 
+func (m Modules) mixture(e ExpertModules) Modules {
+	m.Experts = e
+	return m
+}
+
+// sharedExperts are those of mixtures after Qwen's.
+func sharedExperts(shared string) ExpertModules {
+	return ExpertModules{MLP: "mlp", Router: "mlp.gate", Each: "mlp.experts.%d.", Gate: "gate_proj", Up: "up_proj", Down: "down_proj",
+		Shared: shared, SharedGate: "mlp.shared_expert_gate"}
+}
+
+func gptOSSModules() Modules {
+	m := llamaModules.mixture(ExpertModules{MLP: "mlp", Router: "mlp.router", Gate: "mlp.experts.gate_up_proj", Down: "mlp.experts.down_proj"})
+	m.Sinks = "self_attn.sinks"
+	return m
+}
+
+func deepseekModules() Modules {
+	m := llamaModules.mixture(sharedExperts("mlp.shared_experts"))
+	m.Experts.Correction = "mlp.gate.e_score_correction_bias"
+	m.Latent = LatentModules{Down: "self_attn.kv_a_proj_with_mqa", Norm: "self_attn.kv_a_layernorm", Up: "self_attn.kv_b_proj",
+		QueryDown: "self_attn.q_a_proj", QueryNorm: "self_attn.q_a_layernorm", QueryUp: "self_attn.q_b_proj"}
+	return m
+}
+
+// InFile are the same under the names that files have.
+func (e ExpertModules) InFile() ExpertModules {
+	if e.File == "" {
+		return e
+	}
+	for _, name := range []*string{&e.Router, &e.Each} {
+		*name = e.File + strings.TrimPrefix(*name, e.MLP)
+	}
+	return e
+}
+
 // families are by model_type.
 var families = map[string]Modules{
-	"granite": llamaModules, "smollm3": llamaModules, "phi3": phi3Modules(), "cohere2": cohere2Modules(),
+	"granite": llamaModules.scaled(), "smollm3": llamaModules, "phi3": phi3Modules(), "cohere2": cohere2Modules(),
 	"glm": llamaModules.fusedGate(), "glm4": glm4Modules(),
 	"olmo2":      llamaModules.postNormed().withQKNorm("self_attn.q_norm", "self_attn.k_norm"),
 	"olmo3":      llamaModules.postNormed().withQKNorm("self_attn.q_norm", "self_attn.k_norm"),
 	"starcoder2": llamaModules.plainMLP("mlp.c_fc", "mlp.c_proj"),
 	"stablelm":   llamaModules.withQKNorm("self_attn.q_layernorm.norms.%d", "self_attn.k_layernorm.norms.%d"),
+	"mixtral":    llamaModules.mixture(ExpertModules{MLP: "mlp", File: "block_sparse_moe", Router: "mlp.gate", Each: "mlp.experts.%d.", Gate: "w1", Up: "w3", Down: "w2"}),
+	"qwen2_moe":  llamaModules.mixture(sharedExperts("mlp.shared_expert")), "qwen3_moe": llamaModules.withQKNorm("self_attn.q_norm", "self_attn.k_norm").mixture(sharedExperts("")),
+	"olmoe":   llamaModules.withQKNorm("self_attn.q_norm", "self_attn.k_norm").mixture(sharedExperts("")),
+	"gpt_oss": gptOSSModules(), "deepseek_v2": deepseekModules(), "deepseek_v3": deepseekModules(),
 	"opt": {Embed: "model.decoder.embed_tokens", Positions: "model.decoder.embed_positions", Norm: "model.decoder.final_layer_norm", Head: "lm_head",
 		Block: "model.decoder.layers.%d", AttnNorm: "self_attn_layer_norm", MLPNorm: "final_layer_norm",
 		Q: "self_attn.q_proj", K: "self_attn.k_proj", V: "self_attn.v_proj", Out: "self_attn.out_proj", FC1: "fc1", FC2: "fc2"},
@@ -96,7 +165,7 @@ var families = map[string]Modules{
 		FC1: "mlp.dense_h_to_4h", FC2: "mlp.dense_4h_to_h"},
 	"bloom": {Embed: "transformer.word_embeddings", EmbedNorm: "transformer.word_embeddings_layernorm", Norm: "transformer.ln_f", Head: "lm_head",
 		Block: "transformer.h.%d", AttnNorm: "input_layernorm", MLPNorm: "post_attention_layernorm",
-		QKV: "self_attention.query_key_value", Grouped: true, Out: "self_attention.dense", FC1: "mlp.dense_h_to_4h", FC2: "mlp.dense_4h_to_h"},
+		QKV: "self_attention.query_key_value", Grouped: true, Out: "self_attention.dense", FC1: "mlp.dense_h_to_4h", FC2: "mlp.dense_4h_to_h", Sums: true},
 	"gptj": {Embed: "transformer.wte", Norm: "transformer.ln_f", Head: "lm_head", Block: "transformer.h.%d", AttnNorm: "ln_1",
 		Q: "attn.q_proj", K: "attn.k_proj", V: "attn.v_proj", Out: "attn.out_proj", FC1: "mlp.fc_in", FC2: "mlp.fc_out"},
 	"llama": llamaModules, "mistral": llamaModules, "qwen2": llamaModules, "gemma": llamaModules,

@@ -23,13 +23,13 @@ func (m Modules) Places(t Tap) []Place {
 	case Embed:
 		return []Place{{Modules: []string{block}, Input: true}}
 	case AttnIn:
-		return append(out(m.AttnNorm), in(first(m.Q, m.QKV), parent(m.Out))...)
+		return append(out(m.AttnNorm), in(first(m.Latent.QueryDown, m.Q, m.QKV), parent(m.Out))...)
 	case Wqkv:
 		return m.joined(block)
 	case Z:
 		return in(m.Out)
 	case OutProj:
-		return out(m.Out, parent(m.Out))
+		return out(m.whole(m.Out)...)
 	case AttnOut:
 		return out(first(m.PostAttn, m.Out))
 	case ResidMid:
@@ -39,14 +39,19 @@ func (m Modules) Places(t Tap) []Place {
 		return in(m.MLPNorm)
 	case MLPIn:
 		return append(out(first(m.MLPNorm, m.AttnNorm)), in(first(m.Gate, m.GateUp, m.FC1), parent(m.FC2))...)
+	case Router:
+		return out(m.Experts.Router)
 	case FC1:
 		return m.first(block)
 	case Act:
 		return in(m.FC2)
 	case FC2:
-		return out(m.FC2, parent(m.FC2))
+		return out(m.whole(m.FC2)...)
 	case MLPOut:
-		return out(first(m.PostMLP, m.FC2))
+		if m.PostMLP == "" {
+			return out(m.whole(m.FC2)...)
+		}
+		return out(m.PostMLP)
 	case Resid:
 		return []Place{{Modules: []string{block}}, {Modules: []string{m.block(t.Layer + 1)}, Input: true}}
 	case Final:
@@ -60,7 +65,18 @@ func (m Modules) joined(block string) []Place {
 	if m.QKV != "" {
 		return []Place{{Modules: []string{block + "." + m.QKV}, Grouped: m.Grouped}}
 	}
+	if m.Latent.Down != "" {
+		return []Place{{Modules: []string{block + "." + first(m.Latent.QueryUp, m.Q), block + "." + m.Latent.Down}}}
+	}
 	return []Place{{Modules: []string{block + "." + m.Q, block + "." + m.K, block + "." + m.V}}}
+}
+
+// whole are a part's last projection and, where it gives the same, the part.
+func (m Modules) whole(last string) []string {
+	if m.Sums {
+		return []string{last}
+	}
+	return []string{last, parent(last)}
 }
 
 // first are the places of fc1.

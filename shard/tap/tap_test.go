@@ -145,7 +145,7 @@ func TestAliases(t *testing.T) {
 
 // Whatever place a tap has in a model leads back to it, or to a tap of the same vectors.
 func TestPlacesLeadBack(t *testing.T) {
-	same := map[Site][]Site{AttnOut: {OutProj}, MLPOut: {FC2}, MLPIn: {AttnIn}}
+	same := map[Site][]Site{AttnOut: {OutProj}, MLPOut: {FC2}, MLPIn: {AttnIn, ResidMid}}
 	for kind, m := range families {
 		for _, site := range Every {
 			for _, p := range m.Places(Tap{site, 0}) {

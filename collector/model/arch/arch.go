@@ -83,6 +83,13 @@ var families = map[string]family{
 	"cohere2":              {designCohere2, oldRotary},
 	"glm":                  {designGLM, oldRotary},
 	"glm4":                 {designGLM, oldRotary},
+	"mixtral":              {designMixtral, oldRotary},
+	"qwen2_moe":            {designQwen2MoE, oldRotary},
+	"qwen3_moe":            {designQwen3MoE, oldRotary},
+	"olmoe":                {designOlmoe, oldRotary},
+	"gpt_oss":              {designGPTOSS, oldRotary},
+	"deepseek_v2":          {designDeepseekV2, oldRotary},
+	"deepseek_v3":          {designDeepseekV3, deepseekBuffer},
 }
 
 func noBuffer(string) bool { return false }

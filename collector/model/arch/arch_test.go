@@ -27,6 +27,8 @@ type shapes struct {
 	buffer  string // the name of a tensor that files carry along and no layer reads; empty: none
 	// parallel blocks compute attention and MLP side by side, and have no site between them.
 	parallel bool
+	experts  int // in every block, in the MLP's place, unless dense is set; 0: none
+	dense    int // blocks before the first with experts
 }
 
 const llamaSizes = `"vocab_size": 11, "hidden_size": 8, "intermediate_size": 12, "num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 16`
@@ -81,7 +83,7 @@ const msftSizes = `"vocab_size": 11, "pad_vocab_size_multiple": 4, "n_positions"
 
 // byFamily holds every family under its model_type, and variants of some under "model_type: what".
 var byFamily = map[string]shapes{
-	"llama": {llamaSizes + `, "num_key_value_heads": 1`, llamaWeights + "\nlm_head.weight 11 8", 16, 8, 24, llamaBuffer, false},
+	"llama": {llamaSizes + `, "num_key_value_heads": 1`, llamaWeights + "\nlm_head.weight 11 8", 16, 8, 24, llamaBuffer, false, 0, 0},
 	"llama: tied, with biases": {llamaSizes + `, "num_key_value_heads": 1, "tie_word_embeddings": true, "attention_bias": true, "mlp_bias": true`, llamaWeights + `
 		model.layers.#.self_attn.q_proj.bias 8
 		model.layers.#.self_attn.k_proj.bias 4
@@ -89,34 +91,34 @@ var byFamily = map[string]shapes{
 		model.layers.#.self_attn.o_proj.bias 8
 		model.layers.#.mlp.gate_proj.bias 12
 		model.layers.#.mlp.up_proj.bias 12
-		model.layers.#.mlp.down_proj.bias 8`, 16, 8, 24, "", false},
-	"mistral": {llamaSizes + `, "num_key_value_heads": 1, "sliding_window": 3`, llamaWeights + "\nlm_head.weight 11 8", 16, 8, 24, llamaBuffer, false},
+		model.layers.#.mlp.down_proj.bias 8`, 16, 8, 24, "", false, 0, 0},
+	"mistral": {llamaSizes + `, "num_key_value_heads": 1, "sliding_window": 3`, llamaWeights + "\nlm_head.weight 11 8", 16, 8, 24, llamaBuffer, false, 0, 0},
 	"qwen2": {llamaSizes + `, "num_key_value_heads": 1`, llamaWeights + `
 		lm_head.weight 11 8
 		model.layers.#.self_attn.q_proj.bias 8
 		model.layers.#.self_attn.k_proj.bias 4
-		model.layers.#.self_attn.v_proj.bias 4`, 16, 8, 24, llamaBuffer, false},
-	"qwen3":       {llamaSizes + `, "num_key_value_heads": 1, "head_dim": 6, "tie_word_embeddings": true`, wide + qkNorms, 24, 12, 24, llamaBuffer, false},
-	"gemma":       {llamaSizes + `, "num_key_value_heads": 1, "head_dim": 6`, wide, 24, 12, 24, llamaBuffer, false},
-	"gemma2":      {llamaSizes + `, "num_key_value_heads": 1, "head_dim": 6, "sliding_window": 3`, wide + gemmaNorms, 24, 12, 24, llamaBuffer, false},
-	"gemma3_text": {llamaSizes + `, "num_key_value_heads": 1, "head_dim": 6, "sliding_window": 3, "sliding_window_pattern": 2`, wide + gemmaNorms + qkNorms, 24, 12, 24, llamaBuffer, false},
+		model.layers.#.self_attn.v_proj.bias 4`, 16, 8, 24, llamaBuffer, false, 0, 0},
+	"qwen3":       {llamaSizes + `, "num_key_value_heads": 1, "head_dim": 6, "tie_word_embeddings": true`, wide + qkNorms, 24, 12, 24, llamaBuffer, false, 0, 0},
+	"gemma":       {llamaSizes + `, "num_key_value_heads": 1, "head_dim": 6`, wide, 24, 12, 24, llamaBuffer, false, 0, 0},
+	"gemma2":      {llamaSizes + `, "num_key_value_heads": 1, "head_dim": 6, "sliding_window": 3`, wide + gemmaNorms, 24, 12, 24, llamaBuffer, false, 0, 0},
+	"gemma3_text": {llamaSizes + `, "num_key_value_heads": 1, "head_dim": 6, "sliding_window": 3, "sliding_window_pattern": 2`, wide + gemmaNorms + qkNorms, 24, 12, 24, llamaBuffer, false, 0, 0},
 	"phi": {llamaSizes, "model.embed_tokens.weight 11 8" + linear("lm_head", 11, 8) + norms("model.final_layernorm", "model.layers.#.input_layernorm") +
 		linear("model.layers.#.self_attn.q_proj", 8, 8) + linear("model.layers.#.self_attn.k_proj", 8, 8) + linear("model.layers.#.self_attn.v_proj", 8, 8) +
-		linear("model.layers.#.self_attn.dense", 8, 8) + linear("model.layers.#.mlp.fc1", 12, 8) + linear("model.layers.#.mlp.fc2", 8, 12), 24, 8, 12, llamaBuffer, true},
+		linear("model.layers.#.self_attn.dense", 8, 8) + linear("model.layers.#.mlp.fc1", 12, 8) + linear("model.layers.#.mlp.fc2", 8, 12), 24, 8, 12, llamaBuffer, true, 0, 0},
 	"phi-msft": {msftSizes, "transformer.embd.wte.weight 12 8" + norms("lm_head.ln", "transformer.h.#.ln") + linear("lm_head.linear", 12, 8) +
 		linear("transformer.h.#.mixer.Wqkv", 24, 8) + linear("transformer.h.#.mixer.out_proj", 8, 8) +
-		linear("transformer.h.#.mlp.fc1", 12, 8) + linear("transformer.h.#.mlp.fc2", 8, 12), 24, 8, 12, "transformer.h.0.mixer.rotary_emb.inv_freq", true},
+		linear("transformer.h.#.mlp.fc1", 12, 8) + linear("transformer.h.#.mlp.fc2", 8, 12), 24, 8, 12, "transformer.h.0.mixer.rotary_emb.inv_freq", true, 0, 0},
 	"mixformer-sequential": {msftSizes, "layers.0.wte.weight 12 8" + norms("layers.3.ln", "layers.+.ln") + linear("layers.3.linear", 12, 8) +
 		linear("layers.+.mixer.Wqkv", 24, 8) + linear("layers.+.mixer.out_proj", 8, 8) +
-		linear("layers.+.mlp.fc1", 12, 8) + linear("layers.+.mlp.fc2", 8, 12), 24, 8, 12, "layers.1.mixer.rotary_emb.inv_freq", true},
+		linear("layers.+.mlp.fc1", 12, 8) + linear("layers.+.mlp.fc2", 8, 12), 24, 8, 12, "layers.1.mixer.rotary_emb.inv_freq", true, 0, 0},
 	"gpt_neox": {llamaSizes, "gpt_neox.embed_in.weight 11 8\nembed_out.weight 11 8" +
 		norms("gpt_neox.final_layer_norm", "gpt_neox.layers.#.input_layernorm", "gpt_neox.layers.#.post_attention_layernorm") +
 		linear("gpt_neox.layers.#.attention.query_key_value", 24, 8) + linear("gpt_neox.layers.#.attention.dense", 8, 8) +
-		linear("gpt_neox.layers.#.mlp.dense_h_to_4h", 12, 8) + linear("gpt_neox.layers.#.mlp.dense_4h_to_h", 8, 12), 24, 8, 12, "gpt_neox.layers.1.attention.masked_bias", true},
+		linear("gpt_neox.layers.#.mlp.dense_h_to_4h", 12, 8) + linear("gpt_neox.layers.#.mlp.dense_4h_to_h", 8, 12), 24, 8, 12, "gpt_neox.layers.1.attention.masked_bias", true, 0, 0},
 	"gpt2": {`"vocab_size": 11, "n_positions": 16, "n_embd": 8, "n_layer": 2, "n_head": 2, "n_inner": 12`,
 		"transformer.wte.weight 11 8\ntransformer.wpe.weight 16 8" + norms("transformer.ln_f", "transformer.h.#.ln_1", "transformer.h.#.ln_2") +
 			conv1D("transformer.h.#.attn.c_attn", 8, 24) + conv1D("transformer.h.#.attn.c_proj", 8, 8) +
-			conv1D("transformer.h.#.mlp.c_fc", 8, 12) + conv1D("transformer.h.#.mlp.c_proj", 12, 8), 24, 8, 12, "transformer.h.0.attn.bias", false},
+			conv1D("transformer.h.#.mlp.c_fc", 8, 12) + conv1D("transformer.h.#.mlp.c_proj", 12, 8), 24, 8, 12, "transformer.h.0.attn.bias", false, 0, 0},
 }
 
 // inner is the number of channels between the MLP's projections.
@@ -129,7 +131,12 @@ func (f shapes) inner() int {
 
 // widths are those of the sites of a block.
 func (f shapes) widths(block int) map[tap.Site]int {
-	w := map[tap.Site]int{tap.Wqkv: f.qkv, tap.FC1: f.fc1, tap.Act: f.inner(), tap.Z: f.z}
+	w := map[tap.Site]int{tap.Wqkv: f.qkv, tap.Z: f.z}
+	if f.experts > 0 && block >= f.dense {
+		w[tap.Router] = f.experts
+	} else {
+		w[tap.FC1], w[tap.Act] = f.fc1, f.inner()
+	}
 	for _, site := range []tap.Site{tap.AttnIn, tap.OutProj, tap.AttnOut, tap.MLPIn, tap.FC2, tap.MLPOut, tap.Resid} {
 		w[site] = 8
 	}
@@ -334,6 +341,18 @@ func TestRefusedConfigs(t *testing.T) {
 		{"gptj", `"rotary_dim": 6`, "rotary_dim"},
 		{"bloom", `"apply_residual_connection_post_layernorm": true`, "apply_residual"},
 		{"cohere2", `"head_dim": 6`, "head_dim"},
+		{"mixtral", `"num_experts_per_tok": 3`, "num_experts_per_tok"},
+		{"mixtral", `"num_local_experts": 0`, "num_local_experts"},
+		{"qwen2_moe", `"decoder_sparse_step": 0`, "decoder_sparse_step"},
+		{"olmoe", `"clip_qkv": 0`, "clip_qkv"},
+		{"gpt_oss", `"swiglu_limit": 0`, "swiglu_limit"},
+		{"gpt_oss", `"experts_per_token": 2`, "experts_per_token"},
+		{"deepseek_v2", `"norm_topk_prob": true`, "norm_topk_prob"},
+		{"deepseek_v2", `"topk_method": "noaux_tc"`, "topk_method"},
+		{"deepseek_v2", `"topk_method": "group_limited_greedy", "n_group": 2, "topk_group": 3`, "topk_group"},
+		{"deepseek_v2", `"num_key_value_heads": 1`, "num_key_value_heads"},
+		{"deepseek_v3", `"scoring_func": "softmax"`, "scoring_func"},
+		{"deepseek_v3", `"n_group": 2`, "topk_group"},
 		{"glm4", `"rope_scaling": {"rope_type": "spiral"}`, "spiral"},
 		{"qwen3", `"head_dim": 5`, "head_dim"},
 		{"gemma2", `"sliding_window": 0`, "sliding_window"},

@@ -19,6 +19,9 @@ func (a attention) forward(s *torch.Scope, h *torch.Tensor, c layer.Context, emi
 	if a.qkNorm == normAllHeads {
 		q, k = a.qNorm.Forward(s, q), a.kNorm.Forward(s, k)
 	}
+	if a.clip > 0 {
+		q, k, v = s.Clamp(q, -a.clip, a.clip), s.Clamp(k, -a.clip, a.clip), s.Clamp(v, -a.clip, a.clip)
+	}
 	q, k, v = a.heads.ByHead(s, q), a.heads.ByHead(s, k), a.heads.ByHead(s, v)
 	if a.qkNorm == normHeads || a.qkNorm == normEachHead {
 		q, k = a.qNorm.Forward(s, q), a.kNorm.Forward(s, k)
@@ -28,4 +31,11 @@ func (a attention) forward(s *torch.Scope, h *torch.Tensor, c layer.Context, emi
 	}
 	z := emit(tap.Z, a.heads.Causal(s, q, k, v, a.scores, c))
 	return emit(tap.OutProj, a.out.Forward(s, z))
+}
+
+func (a attention) width(site tap.Site) int {
+	if site == tap.Z {
+		return a.heads.QueryWidth()
+	}
+	return a.heads.FusedWidth()
 }

@@ -10,15 +10,23 @@ import (
 type block struct {
 	attnNorm, mlpNorm layer.Norm // of what attention and MLP read
 	postAttn, postMLP layer.Norm // of what they give, before it is added
-	attn              attention
+	attn              selfAttention
 	mlp               feedForward
+}
+
+// selfAttention mixes the states of positions.
+type selfAttention interface {
+	// forward maps states h [B, T, Hidden], each position seeing itself and those before it.
+	forward(s *torch.Scope, h *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor
+	// width is the number of channels at Wqkv and z.
+	width(site tap.Site) int
 }
 
 // feedForward is an MLP, or what stands in its place.
 type feedForward interface {
 	// forward maps states h [B, T, Hidden] position by position.
 	forward(s *torch.Scope, h *torch.Tensor, emit Emit) *torch.Tensor
-	// width is the number of channels at fc1 and act.
+	// width is the number of channels at router, fc1 and act; 0 where it has none.
 	width(site tap.Site) int
 }
 

@@ -50,7 +50,7 @@ func designBloom(text Config, _ func(string) bool) (design, error) {
 		return design{}, fmt.Errorf("%w: config.json: apply_residual_connection_post_layernorm is true: sums with normed states are not computed here", ErrUnsupported)
 	}
 	width := c.Hidden / c.Heads
-	b := blockDesign{mlp: mlpDesign{inner: 4 * c.Hidden, act: layer.GeluTanh}, attention: attentionDesign{grouped: true,
+	b := blockDesign{mlp: mlpDesign{inner: 4 * c.Hidden, act: layer.GeluTanh}, attention: attentionDesign{
 		heads:  layer.Heads{Query: c.Heads, KeyValue: c.Heads, Width: width},
 		scores: layer.Scores{Scale: 1 / math.Sqrt(float64(width)), Alibi: layer.NewAlibi(c.Heads)}}}
 	d := design{shape: Shape{Layers: c.Layers, Hidden: c.Hidden, Vocab: c.Vocab, MaxPositions: bloomPositions},

@@ -38,6 +38,9 @@ type attentionDesign struct {
 	scores           layer.Scores
 	rotary           *layer.Rotary // nil: queries and keys do not turn
 	qkvBias, outBias bool
+	clip             float64       // queries, keys and values are kept within ±clip; 0 is none
+	sinks            bool          // names.Sinks has one more score for each head
+	latent           *latentDesign // keys and values come from a narrower vector; nil: they do not
 	qkNorm           qkNorm
 }
 
@@ -56,6 +59,9 @@ type mlpDesign struct {
 	inner int // channels between its two projections
 	act   layer.Activation
 	bias  bool
+
+	clamped *clampedGate   // in act's place; nil: none
+	experts *expertsDesign // in the MLP's place; nil: none
 }
 
 // normKind is a LayerNorm, or an RMSNorm.

@@ -57,7 +57,7 @@ func designFalcon(text Config, _ func(string) bool) (d design, err error) {
 		return d, err
 	}
 	width := c.Hidden / c.Heads
-	b := blockDesign{mlp: mlpDesign{inner: or(c.Inner, 4*c.Hidden)}, attention: attentionDesign{grouped: true,
+	b := blockDesign{mlp: mlpDesign{inner: or(c.Inner, 4*c.Hidden)}, attention: attentionDesign{
 		heads: layer.Heads{Query: c.Heads, KeyValue: c.keyHeads(), Width: width}, scores: layer.Scores{Scale: 1 / math.Sqrt(float64(width))}}}
 	if b.mlp.act, err = activation(c.Act); err != nil {
 		return d, err

@@ -22,7 +22,10 @@ func (l *loader) block(d blockDesign) (b block) {
 	return b
 }
 
-func (l *loader) attention(d attentionDesign) attention {
+func (l *loader) attention(d attentionDesign) selfAttention {
+	if d.latent != nil {
+		return l.latent(d)
+	}
 	a, n, h := attention{attentionDesign: d}, l.names, d.heads
 	if n.QKV != "" {
 		a.qkv = l.linear(l.shape.Hidden, []string{n.QKV}, []int{h.FusedWidth()}, d.qkvBias)
@@ -41,10 +44,18 @@ func (l *loader) attention(d attentionDesign) attention {
 	case normAllHeads:
 		a.qNorm, a.kNorm = l.norm(n.QNorm, h.QueryWidth()), l.norm(n.KNorm, h.KeyWidth())
 	}
+	if d.sinks {
+		if sinks := l.fp32(n.Sinks, h.Query); l.err == nil {
+			a.scores.Sinks = l.s.Keep(l.s.View(sinks, int64(h.KeyValue), int64(h.Query/h.KeyValue), 1))
+		}
+	}
 	return a
 }
 
 func (l *loader) mlp(d mlpDesign) feedForward {
+	if d.experts != nil {
+		return l.experts(d)
+	}
 	m, n, hidden := mlp{mlpDesign: d, gated: l.hasGate()}, l.names, l.shape.Hidden
 	switch {
 	case n.GateUp != "":

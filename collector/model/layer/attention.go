@@ -39,6 +39,8 @@ type Scores struct {
 	Cap    float64 // scores become Cap·tanh(score/Cap); 0 is no cap
 	Window int     // a position sees only itself and the Window−1 before it; 0 is no window
 	Alibi  *Alibi  // nil: none
+	// Sinks [K, G, 1] are one more score for each head, of a key without a value; nil: none.
+	Sinks *torch.Tensor
 }
 
 // Context is what one block's attention has beside the hidden states.
@@ -62,7 +64,7 @@ func (c Context) positions(row, steps int) int {
 
 // Causal is softmax(scores + mask) v with fp32 softmax, a position seeing itself and those before it
 // only: prompts are padded on the right, so no real position ever sees a pad. Query heads that share a
-// key head are folded into the rows of one matmul. The result is [B, T, Query·Width].
+// key head are folded into the rows of one matmul. The result is [B, T, Query·Width], Width being that of v.
 func (h Heads) Causal(s *torch.Scope, q, k, v *torch.Tensor, rule Scores, c Context) *torch.Tensor {
 	shape := q.Shape()
 	batch, steps, width := shape[0], shape[2], int64(h.Width)
@@ -80,6 +82,11 @@ func (h Heads) Causal(s *torch.Scope, q, k, v *torch.Tensor, rule Scores, c Cont
 	s.AddTo(byHead, c.Masks.get(scores.Device(), int(steps), c.Before(), rule.Window), 1)
 	mixed := c.Past.mix(s, s.Softmax(scores, -1), v) // [B, K, G·T, C]
 	c.Past.fill(s, k, v)
+	if width = v.Shape()[3]; rule.Sinks != nil {
+		// of the softmax over all keys and the sink, the keys' part is σ(log Σ exp score − sink)
+		part := s.Sigmoid(s.Minus(s.LogSumExp(byHead, -1, false), rule.Sinks))
+		s.MulTo(s.View(mixed, batch, kv, group, steps, width), s.Unsqueeze(part, 4))
+	}
 	byStep := s.Permute(s.View(mixed, batch, kv, group, steps, width), 0, 3, 1, 2, 4)
 	return s.Reshape(byStep, batch, steps, kv*group*width)
 }

@@ -90,3 +90,31 @@ func (l Linear) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 	}
 	return s.To(s.Linear(s.To(x, d), l.Weight, l.Bias), torch.F32)
 }
+
+// LoadStacked reads n linear maps with biases that lie in one matrix name [n, in, out], and their biases in name_bias
+// [n, out]. With alternate set, the outputs of two maps alternate in it, and are put one after the other.
+func LoadStacked(s *torch.Scope, src *Source, name string, n, in, out int, alternate bool) ([]Linear, error) {
+	ws, err := src.tensor(s, name, src.target.dtype(), []int{n, in, out})
+	if err != nil {
+		return nil, err
+	}
+	defer ws.Free()
+	bs, err := src.tensor(s, name+"_bias", src.target.dtype(), []int{n, out})
+	if err != nil {
+		return nil, err
+	}
+	defer bs.Free()
+	order := func(t *torch.Tensor) *torch.Tensor { // of the outputs, the first dimension
+		if shape := t.Shape(); alternate {
+			pairs := s.View(s.Contiguous(t), append([]int64{shape[0] / 2, 2}, shape[1:]...)...)
+			t = s.Reshape(s.Transpose(pairs, 0, 1), shape...)
+		}
+		return s.Keep(s.Clone(s.Contiguous(t)))
+	}
+	all := make([]Linear, n)
+	for i := range all {
+		w, b := s.Squeeze(s.Narrow(ws, 0, int64(i), 1), 0), s.Squeeze(s.Narrow(bs, 0, int64(i), 1), 0)
+		all[i] = Linear{Weight: order(s.Transpose(w, 0, 1)), Bias: order(b)}
+	}
+	return all, nil
+}

@@ -26,23 +26,29 @@ class Taps:
     """Forward hooks on every place of every tap; columns are what they saw, by column name.
 
     places are {column: [{"modules": [name, ...], "input": bool, "grouped": bool}, ...]}: what the modules give side by
-    side, or what one reads. All places of a column hold the same vectors, which is checked.
+    side, or what one reads. All places of a column hold the same vectors, which is checked. A block with experts lacks the
+    parts of an MLP.
     """
 
     def __init__(self, model, places):
         self.seen, c = {}, model.config
         self.heads = getattr(c, "num_kv_heads", None) or getattr(c, "num_key_value_heads", None) or c.num_attention_heads
+        if c.model_type == "falcon" and not c.new_decoder_architecture:
+            self.heads = 1 if c.multi_query else c.num_attention_heads
         self.group = c.num_attention_heads // self.heads
         self.factor = getattr(c, "residual_multiplier", 1)     # Granite multiplies outside of any module
         for column, all_places in places.items():
             for i, place in enumerate(all_places):
+                if hasattr(c, "num_experts_per_tok") and len(all_places) > 1 and not all(has(model, name) for name in place["modules"]):
+                    continue
                 for part, name in enumerate(place["modules"]):
                     self.watch(model.get_submodule(name), (column, i, part), place)
 
     def watch(self, module, key, place):
         def keep(out):
-            out = out[0] if isinstance(out, tuple) else out     # attention gives a tuple, in old versions blocks do
-            out = out.detach()[0].float()
+            out = out[0] if isinstance(out, tuple) else out     # attention and routers give tuples, in old versions blocks do
+            out = out.detach().float()
+            out = out[0] if out.dim() == 3 else out             # routers and OPT's MLP see prompts end to end
             if place.get("grouped"):
                 out = self.ungrouped(out)
             if key[0].startswith(("attn_out_", "mlp_out_")):
@@ -66,6 +72,14 @@ class Taps:
             if not torch.equal(found.setdefault(column, whole), whole):
                 sys.exit(f"transformers has other vectors at place {i} of {column} than at its first")
         return found
+
+
+def has(model, name):
+    """Whether a model has a module."""
+    try:
+        return model.get_submodule(name) is not None
+    except AttributeError:
+        return False
 
 
 def hf_phi(c):
@@ -117,17 +131,26 @@ def load_msft(folder, c):
     return model
 
 
+def kernels(config):
+    """The code that is the model's: eager, but for Falcon with ALiBi, where transformers 5.24's eager adds it twice."""
+    twice = config["model_type"] == "falcon" and config.get("alibi")
+    how = {"attn_implementation": "sdpa" if twice else "eager"}
+    if "num_experts_per_tok" in config:                         # the default takes no experts of odd widths
+        how["experts_implementation"] = "eager"
+    return how
+
+
 def load(folder, gguf):
     if gguf:
-        how = {"gguf_file": gguf}
+        how = {"gguf_file": gguf, "attn_implementation": "eager"}
     else:
-        how = {}
         with open(f"{folder}/config.json") as f:
             config = json.load(f)
+        how = kernels(config)
         if config["model_type"] in ("phi-msft", "mixformer-sequential"):
             return load_msft(folder, config)
     how["dtype" if int(transformers.__version__.split(".")[0]) >= 5 else "torch_dtype"] = torch.float32
-    return transformers.AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager", local_files_only=True, **how)
+    return transformers.AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, **how)
 
 
 def main(ask, out):
