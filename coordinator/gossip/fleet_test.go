@@ -73,7 +73,6 @@ func crash(t *testing.T, f *Fleet) {
 }
 
 func TestThreeMembers(t *testing.T) {
-	t.Parallel()
 	a := start(t, testConfig(t, "a"))
 	b := start(t, testConfig(t, "b", a.Addr()))
 	c := start(t, testConfig(t, "c", a.Addr()))
@@ -291,7 +290,6 @@ func TestPeek(t *testing.T) {
 // A node that dies without a word is shown silent within seconds, though nobody is left to declare it dead; one that
 // works is not.
 func TestSilentNodeIsSeen(t *testing.T) {
-	t.Parallel()
 	a := start(t, testConfig(t, "a"))
 	a.Publish(coordinator.Delta{Nodes: []coordinator.NodeState{{Node: "a", Seq: 1}}})
 	o, err := Observe(t.Context(), []string{a.Addr()}, nil, slog.New(slog.DiscardHandler))
@@ -352,7 +350,6 @@ func TestSeedMayStartAlone(t *testing.T) {
 }
 
 func TestManyUnitsArriveByPushPull(t *testing.T) {
-	t.Parallel()
 	cfg := testConfig(t, "a")
 	cfg.Units = 5000
 	a := start(t, cfg)

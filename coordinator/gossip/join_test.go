@@ -21,7 +21,6 @@ func silent(t *testing.T) string {
 
 // Seeds that hang do not use up the time of one that answers.
 func TestSilentSeeds(t *testing.T) {
-	t.Parallel()
 	seeds := []string{silent(t), silent(t), silent(t), silent(t)}
 	a := start(t, testConfig(t, "a"))
 	b := start(t, testConfig(t, "b", append(seeds, a.Addr())...))
@@ -36,7 +35,6 @@ func TestSilentSeeds(t *testing.T) {
 
 // A node whose seeds all hang goes on alone in time, and says which they are.
 func TestOnlySilentSeeds(t *testing.T) {
-	t.Parallel()
 	var log lines
 	cfg := testConfig(t, "a", silent(t), silent(t))
 	cfg.JoinFor, cfg.Logger = time.Second, log.logger()
