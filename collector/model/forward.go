@@ -63,9 +63,6 @@ func (m *Model) run(ctx context.Context, r Request, past []layer.Past) (logits [
 	for i, t := range r.Taps {
 		p.wanted[t] = i
 	}
-	for _, ids := range r.IDs {
-		p.lengths = append(p.lengths, r.After.Len()+len(ids))
-	}
 	err = torch.Do(func(s *torch.Scope) error { return p.run(ctx, s) })
 	return p.logits, err
 }
