@@ -90,7 +90,7 @@ func sleepers(t *testing.T, l *lab, dir string) (reports []sleepReport) {
 			args = append([]string{"ip", "netns", "exec", l.name(i)}, args...)
 		}
 		p := &process{Cmd: exec.CommandContext(t.Context(), args[0], args[1:]...)}
-		p.Env = append(os.Environ(), costRun+"="+dir, costBind+"="+bind, costJoin+"="+l.ports[0])
+		p.Env = append(os.Environ(), asMain+"=", costRun+"="+dir, costBind+"="+bind, costJoin+"="+l.ports[0])
 		p.Stdout, p.Stderr = &p.out, &p.err
 		if err := p.Start(); err != nil {
 			t.Fatal(err)

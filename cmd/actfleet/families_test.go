@@ -137,7 +137,7 @@ func collectCheckCat(t *testing.T, model string) {
 		Resid           []float64 `json:"resid_1"`
 	}
 	rows := 0
-	for _, line := range strings.Split(strings.TrimSpace(here(t, "cat", run, "--columns", "row,pos,label,token,p_no,p_yes,Wqkv_0,fc1_1,resid_1", "--format", "jsonl")), "\n") {
+	for _, line := range strings.Split(strings.TrimSpace(here(t, "cat", run, "--columns", "row,pos,label,token,p_no,p_yes,Wqkv_0,fc2_1,resid_1", "--format", "jsonl")), "\n") {
 		decode(t, line, &last)
 		if len(last.Resid) == 0 || math.Abs(last.PNo+last.PYes-1) > 1e-5 {
 			t.Fatalf("row %s", line)

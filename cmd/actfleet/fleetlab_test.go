@@ -103,7 +103,6 @@ func (l *lab) start(i int, args ...string) *process {
 		args = append([]string{"ip", "netns", "exec", l.name(i)}, args...)
 	}
 	p := &process{Cmd: exec.CommandContext(ctx, args[0], args[1:]...)}
-	p.Env = append(os.Environ(), asMain+"=1")
 	p.Stdout, p.Stderr = &p.out, &p.err
 	if err := p.Start(); err != nil {
 		l.t.Fatal(err)

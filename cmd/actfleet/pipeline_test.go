@@ -129,7 +129,6 @@ func weights(t *testing.T, dir, coder string) [32]byte {
 
 func TestTokenize(t *testing.T) {
 	cmd := exec.Command(os.Args[0], "tokenize", "--model", tinyModel)
-	cmd.Env = append(os.Environ(), asMain+"=1")
 	cmd.Stdin = strings.NewReader("{\"text\":\"Paris is the capital of France.\"}\n{\"text\":\"\"}\n")
 	out, err := cmd.Output()
 	if err != nil {
@@ -140,7 +139,6 @@ func TestTokenize(t *testing.T) {
 		t.Errorf("%q", out)
 	}
 	cmd = exec.Command(os.Args[0], "tokenize", "--model", tinyModel)
-	cmd.Env = append(os.Environ(), asMain+"=1")
 	cmd.Stdin = strings.NewReader("{\"text\":\"a\"}\n{\"txt\":1}\n")
 	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "line 2") {
 		t.Errorf("%v, %q", err, out)

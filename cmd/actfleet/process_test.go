@@ -31,6 +31,10 @@ func testAll(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	collections.dir = dir
+	// Commands that run in this process start workers, of SQL and of chat templates, which are the program too.
+	if err := os.Setenv(asMain, "1"); err != nil {
+		panic(err)
+	}
 	return m.Run()
 }
 
@@ -100,7 +104,6 @@ func start(t *testing.T, args ...string) *process {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	t.Cleanup(cancel)
 	p := &process{Cmd: exec.CommandContext(ctx, os.Args[0], args...)}
-	p.Env = append(os.Environ(), asMain+"=1")
 	p.Stdout, p.Stderr = &p.out, &p.err
 	if err := p.Start(); err != nil {
 		t.Fatal(err)

@@ -104,7 +104,7 @@ func (d *desk) start(machine int, block string) *process {
 	p := &process{Cmd: exec.CommandContext(ctx, "ip", "netns", "exec", d.lab.name(machine), "bash", "-ec", d.words.Replace(block))}
 	p.Dir, p.SysProcAttr = d.dir, &syscall.SysProcAttr{Setpgid: true}
 	p.Cancel = func() error { return syscall.Kill(-p.Process.Pid, syscall.SIGKILL) } // the shell and what it started
-	p.Env = append(os.Environ(), asMain+"=1", "PATH="+d.dir+":"+os.Getenv("PATH"))
+	p.Env = append(os.Environ(), "PATH="+d.dir+":"+os.Getenv("PATH"))
 	p.Stdout, p.Stderr = &p.out, &p.err
 	p.WaitDelay = time.Second
 	if err := p.Start(); err != nil {

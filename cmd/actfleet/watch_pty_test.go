@@ -43,7 +43,7 @@ func onTerminal(t *testing.T, args ...string) (*exec.Cmd, *os.File, *output) {
 	t.Helper()
 	ours, theirs := terminal(t)
 	c := exec.CommandContext(t.Context(), os.Args[0], args...)
-	c.Env = append(os.Environ(), asMain+"=1", "TERM=xterm-256color")
+	c.Env = append(os.Environ(), "TERM=xterm-256color")
 	c.Stdin, c.Stdout, c.Stderr = theirs, theirs, theirs
 	c.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
 	if err := c.Start(); err != nil {

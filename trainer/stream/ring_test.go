@@ -106,7 +106,7 @@ func TestRingRefused(t *testing.T) {
 	st := mem.New(time.Now)
 	src := stream.Source{Store: st, Plan: r.Write(t, st)}
 	cfg := stream.Config{Column: "fc2_3", Batch: 10, ShuffleWindow: 2, Span: 1, Epochs: 1}
-	if _, _, err := keys(t, src, cfg); err == nil || !strings.Contains(err.Error(), "train --follow --reader NAME") {
+	if _, _, err := keys(t, src, cfg); err == nil || !strings.Contains(err.Error(), "with --follow --reader NAME") {
 		t.Errorf("without waiting: %v", err)
 	}
 	cfg.Wait = func(context.Context, int) error { return errors.New("a unit is not there") }
