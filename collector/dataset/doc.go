@@ -6,9 +6,9 @@
 // (a list of messages, rendered by the checkpoint's own template) or token ids, and any number of scalars (label,
 // group, id, or anything else), which are carried along under their own names. A template wraps a text. A prompt is
 // what one pass of the model reads: a document, or a window of one that is too long; packed documents are prompts of
-// their own that share a window's number. A token rule that depends on the data (tap.Rule.FromData) is followed here: its
-// kept positions go with the prompt. Offsets are the code points of a document's text that its tokens stand for. An input is the prompts, and the file that carries them to the nodes of a
-// fleet.
+// their own that share a window's number. A token rule that depends on the data (tap.Rule.FromData) is applied here: the
+// positions it keeps go with the prompt. Offsets are the ranges of code points of a document's text that its tokens
+// stand for. An input is the prompts, and the file that carries them to the nodes of a fleet.
 //
 // Guaranteed: documents keep the order of the source and count from 0; a column has one type; no row is left out
 // without being counted; what cannot be used (a malformed line, a column of mixed types, an id outside the
