@@ -183,7 +183,7 @@ trim_operators() {
 	local dir=$1/libtch src=$build/src.new file missing
 	rm -rf "$src"
 	mkdir -p "$src"
-	missing=$(awk -v keep="$(operators_used)" -v names="$src/operators" -f scripts/setup/operators.awk "$dir/c-generated.go" 2>&1 >"$src/c-generated.go") ||
+	missing=$(awk -v keep="$(operators_used)" -v names="$src/operators" -f scripts/setup/operators.awk "$dir/c-generated.go" 2>&1 >"$src/c-generated.txt") ||
 		die "internal/torch calls what gotch $gotch_version has not generated: $missing. Write it in internal/torch/shim/ops.cpp"
 	for file in torch_api_generated.cpp.h torch_api_generated.h; do
 		awk -v keep="$(tr '\n' ' ' <"$src/operators")" -f scripts/setup/operators.awk "$dir/$file" >"$src/$file" ||
@@ -204,7 +204,8 @@ copy_gotch() {
 	work=$(mktemp -d "$build/gotch.XXXXXX")
 	mkdir "$work/libtch"
 	cp "$dir"/libtch/{device,pointer-store,scalar,tensor}.go scripts/setup/load.c "$work/libtch/"
-	cp "$build"/src/{c-generated.go,torch_api.h,torch_api_generated.h} "$work/libtch/"
+	cp "$build"/src/torch_api{,_generated}.h "$work/libtch/"
+	cp "$build/src/c-generated.txt" "$work/libtch/c-generated.go" # as .go it would make build/src a package of ours
 	cp "$dir/LICENSE" "$work/"
 	chmod -R u+w "$work"
 	printf 'module github.com/sugarme/gotch\n\ngo 1.20\n' >"$work/go.mod"
