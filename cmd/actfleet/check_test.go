@@ -20,9 +20,9 @@ func TestPrintParity(t *testing.T) {
 		equal bool
 		says  []string
 	}{
-		{"plain", parity.Cell{Site: tap.Resid, Error: 3e-5, ByRMS: 6e-5}, true, []string{"6.0e-05", "equal: ", "resid of layer 0, is 3.0e-05 from transformers in fp32 (prompt 0); allowed is 1.0e-04"}},
+		{"plain", parity.Cell{Site: tap.Resid, Error: 3e-5, ByRMS: 6e-5}, true, []string{"6.0e-05", "equal; ", "resid of layer 0 is 3.0e-05 from transformers in fp32 (prompt 0); allowed is 1.0e-04"}},
 		{"judged equal", cell(tap.Resid, 1.5e-4, 1.2e-4, 7e-5), true,
-			[]string{"3.0e-04!", "resid of layer 0  1.2e-04  7.0e-05               1.4e-04  equal\n", "equal: ", "1.5e-04 from transformers in fp32 (prompt 4) and 1.2e-04 from transformers in fp64, which is 7.0e-05 from its fp32; allowed is 1.4e-04"}},
+			[]string{"3.0e-04!", "resid of layer 0  1.2e-04  7.0e-05               1.4e-04  equal\n", "equal; ", "1.5e-04 from transformers in fp32 (prompt 4) and 1.2e-04 from transformers in fp64, which is 7.0e-05 from its fp32; allowed is 1.4e-04"}},
 		{"judged different", cell(tap.Resid, 1.5e-4, 1.2e-4, 4e-5), false, []string{"3.0e-04!", "resid of layer 0  1.2e-04  4.0e-05               1.0e-04  too far\n"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -36,7 +36,7 @@ func TestPrintParity(t *testing.T) {
 					t.Errorf("no %q in\n%s", want, out.String())
 				}
 			}
-			if strings.Contains(out.String(), "\nequal: ") != c.equal || strings.Contains(out.String(), "is the judge") != (c.resid.FP64 != nil) {
+			if strings.Contains(out.String(), "\nequal; ") != c.equal || strings.Contains(out.String(), "is the judge") != (c.resid.FP64 != nil) {
 				t.Errorf("equal %t:\n%s", c.equal, out.String())
 			}
 		})

@@ -231,7 +231,7 @@ func printParity(out io.Writer, r parity.Report, took time.Duration) error {
 	if err := w.Flush(); err != nil || !r.Equal {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "equal: the nearest to its limit, %s\n", parityText(r.Worst()))
+	_, err := fmt.Fprintf(out, "equal; the nearest to its limit: %s\n", parityText(r.Worst()))
 	return err
 }
 
@@ -254,9 +254,9 @@ func printJudged(out io.Writer, r parity.Report) {
 	}
 }
 
-// parityText is what was measured at a cell: "resid of layer 4, is 1.0e-04 from transformers in fp32 (prompt 4), …".
+// parityText is what was measured at a cell: "resid of layer 4 is 1.0e-04 from transformers in fp32 (prompt 4), …".
 func parityText(c parity.Cell) string {
-	text := fmt.Sprintf("%s, is %.1e from transformers in fp32 (prompt %d)", c.Name(), c.Error, c.Prompt)
+	text := fmt.Sprintf("%s is %.1e from transformers in fp32 (prompt %d)", c.Name(), c.Error, c.Prompt)
 	if !c.Judged() {
 		return text + fmt.Sprintf("; allowed is %.1e", parity.Tolerance)
 	}
