@@ -5,8 +5,8 @@
 // difference of a value from the reference's, relative to the reference's RMS there, or to the value where that is
 // larger: real models have channels some hundred times above the RMS, whose last bits in 32-bit floats are 1e-4 of
 // it (in Gemma 3 270M, 700 tokens, Hugging Face itself is up to 1.4e-4 of the RMS away from its own pass in 64
-// bits). Where an error is above Tolerance, the peer computes once more in 64 bits, which shows its own rounding; twice
-// that is allowed (see Cell.Allowed).
+// bits). Where an error is above Tolerance, that pass in 64 bits is the judge: ours must not be further from it than
+// Tolerance, or than twice as far as the peer's own pass in 32 bits is at the same tap (Cell.Equal).
 //
 // The peer runs each prompt alone, unpadded, with eager attention in 32-bit floats and a forward hook at every
 // place of every tap (tap.Modules.Places), which must agree; ours runs all prompts in one padded batch, as a

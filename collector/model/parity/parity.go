@@ -19,11 +19,6 @@ var ErrNotFinite = errors.New("not finite")
 // Run compares m, loaded from checkpoint, with the peer in python (see Interpreter) on prompts, token ids.
 // Errors: ErrPeer, ErrNotFinite, what Forward returns, or what the file system says.
 func Run(ctx context.Context, m *model.Model, checkpoint, python string, prompts [][]int32) (r Report, err error) {
-	dir, err := os.MkdirTemp("", "actfleet-parity-")
-	if err != nil {
-		return r, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	info := m.Info()
 	r = Report{Model: info.Name, Arch: info.Arch, Digest: info.Digest, Prompts: len(prompts), Tolerance: Tolerance}
 	for _, ids := range prompts {
@@ -31,68 +26,59 @@ func Run(ctx context.Context, m *model.Model, checkpoint, python string, prompts
 	}
 	taps := tapsOf(m)
 	a := ask{Prompts: prompts, Places: placesOf(m, taps)}
-	if r.Peer, err = reference(ctx, python, checkpoint, a, dir); err != nil {
-		return r, err
-	}
-	c, err := open(dir, prompts)
+	c, err := begin(ctx, python, checkpoint, a)
 	if err != nil {
 		return r, err
 	}
-	defer c.close()
-	if err := c.compare(ctx, m, taps, &r); err != nil {
+	defer func() { err = errors.Join(err, c.close()) }()
+	r.Peer = c.peer
+	if r.Taps, r.Logits, err = c.compare(ctx, m, taps); err != nil {
 		return r, err
 	}
-	if r.Equal = r.Worst().Error <= Tolerance; r.Equal {
+	if r.Equal = r.Worst().Equal(); r.Equal {
 		return r, nil
 	}
 	a.Double = true
-	return r, c.round(ctx, python, checkpoint, a, &r)
+	exact, err := begin(ctx, python, checkpoint, a)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, exact.close()) }()
+	err = c.judge(ctx, exact, m, taps, &r)
+	r.Equal = r.Worst().Equal()
+	return r, err
 }
 
-// round measures how far the reference itself is off by rounding, beside what a asks for, and decides anew.
-func (c *comparison) round(ctx context.Context, python, checkpoint string, a ask, r *Report) (err error) {
-	dir, err := os.MkdirTemp("", "actfleet-parity-")
+// judge measures how far both sides are from the exact reference.
+func (c *comparison) judge(ctx context.Context, exact *comparison, m *model.Model, taps []tap.Tap, r *Report) error {
+	// Ours once more: to keep all of its vectors until now would take more memory than the models.
+	ours, last, err := exact.compare(ctx, m, taps)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if _, err := reference(ctx, python, checkpoint, a, dir); err != nil {
-		return err
-	}
-	exact, err := open(dir, c.prompts)
-	if err != nil {
-		return err
-	}
-	defer exact.close()
-	r.Equal = true
-	for i := range len(r.Taps) + 1 {
-		cell, name := &r.Logits, string(logits)
-		if i < len(r.Taps) {
-			cell = &r.Taps[i]
-			name = tap.Tap{Site: cell.Site, Layer: cell.Layer}.Column("")
-		}
-		if cell.Rounding, err = c.rounding(exact, name); err != nil {
+	for i := range r.Taps {
+		if r.Taps[i].FP64, err = c.distances(exact, taps[i].Column(""), ours[i]); err != nil {
 			return err
 		}
-		r.Equal = r.Equal && cell.Error <= cell.Allowed()
 	}
-	return nil
+	r.Logits.FP64, err = c.distances(exact, string(logits), last)
+	return err
 }
 
-// rounding is the largest error of a tensor in the reference's files against the exact ones.
-func (c *comparison) rounding(exact *comparison, name string) (float64, error) {
+// distances are those from the exact tensor of a name: ours, which is measured, and the reference's in 32 bits.
+func (c *comparison) distances(exact *comparison, name string, ours Cell) (*Distances, error) {
 	var all Cell
 	for p, f := range c.files {
 		theirs, err := f.Float32s(name)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		info, _ := f.Info(name) // it was just read
 		if err := exact.measure(p, name, info.Shape, theirs, &all); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
-	return all.Error, nil
+	return &Distances{Ours: ours.Error, Transformers: all.Error}, nil
 }
 
 // tapsOf are all taps that a model has.
@@ -110,37 +96,47 @@ func tapsOf(m *model.Model) (taps []tap.Tap) {
 // comparison is a batch of prompts beside the reference's file of each.
 type comparison struct {
 	prompts [][]int32
+	peer    Peer
+	dir     string // of the files, temporary
 	files   []*safetensors.File
 }
 
-func open(dir string, prompts [][]int32) (*comparison, error) {
-	c := &comparison{prompts: prompts}
-	for p := range prompts {
-		f, err := safetensors.Open(filepath.Join(dir, fmt.Sprintf("p%d.safetensors", p)))
+// begin has the peer compute what a asks for.
+func begin(ctx context.Context, python, checkpoint string, a ask) (c *comparison, err error) {
+	c = &comparison{prompts: a.Prompts}
+	if c.dir, err = os.MkdirTemp("", "actfleet-parity-"); err != nil {
+		return nil, err
+	}
+	if c.peer, err = reference(ctx, python, checkpoint, a, c.dir); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	for p := range c.prompts {
+		f, err := safetensors.Open(filepath.Join(c.dir, fmt.Sprintf("p%d.safetensors", p)))
 		if err != nil {
-			c.close()
-			return nil, fmt.Errorf("%w: %w", ErrPeer, err)
+			return nil, errors.Join(fmt.Errorf("%w: %w", ErrPeer, err), c.close())
 		}
 		c.files = append(c.files, f)
 	}
 	return c, nil
 }
 
-func (c *comparison) close() {
+func (c *comparison) close() error {
 	for _, f := range c.files {
 		_ = f.Close() // read only
 	}
+	return os.RemoveAll(c.dir)
 }
 
-func (c *comparison) compare(ctx context.Context, m *model.Model, taps []tap.Tap, r *Report) error {
-	r.Taps = make([]Cell, len(taps))
+// compare runs m on the prompts and measures a cell for each tap, and one for the logits.
+func (c *comparison) compare(ctx context.Context, m *model.Model, taps []tap.Tap) (cells []Cell, ends Cell, err error) {
+	cells = make([]Cell, len(taps))
 	for i, t := range taps {
-		r.Taps[i] = Cell{Site: t.Site, Layer: t.Layer}
+		cells[i] = Cell{Site: t.Site, Layer: t.Layer}
 	}
 	emit := func(i int, v model.View) error {
 		for p, ids := range c.prompts {
 			ours := v.Data[p*v.T*v.D:][:len(ids)*v.D]
-			if err := c.measure(p, taps[i].Column(""), []int64{int64(len(ids)), int64(v.D)}, ours, &r.Taps[i]); err != nil {
+			if err := c.measure(p, taps[i].Column(""), []int64{int64(len(ids)), int64(v.D)}, ours, &cells[i]); err != nil {
 				return err
 			}
 		}
@@ -148,15 +144,15 @@ func (c *comparison) compare(ctx context.Context, m *model.Model, taps []tap.Tap
 	}
 	last, err := m.Forward(ctx, model.Request{IDs: c.prompts, Taps: taps, Emit: emit, Logits: true})
 	if err != nil {
-		return err
+		return nil, ends, err
 	}
-	r.Logits.Site = logits
+	ends.Site = logits
 	for p, ours := range last {
-		if err := c.measure(p, string(logits), []int64{int64(len(ours))}, ours, &r.Logits); err != nil {
-			return err
+		if err := c.measure(p, string(logits), []int64{int64(len(ours))}, ours, &ends); err != nil {
+			return nil, ends, err
 		}
 	}
-	return nil
+	return cells, ends, nil
 }
 
 // measure compares one tensor of a prompt.
@@ -199,8 +195,7 @@ func between(ours, theirs []float32) (d distance) {
 	return d
 }
 
-// Tolerance is the largest error that counts as equal, unless the reference's own rounding is of that size (see
-// Cell.Allowed).
+// Tolerance is the largest error that counts as equal without a judge (see Cell.Equal).
 const Tolerance = 1e-4
 
 // logits stands where a site would.
@@ -210,17 +205,37 @@ const logits tap.Site = "logits"
 type Cell struct {
 	Site   tap.Site `json:"site"`
 	Layer  int      `json:"layer"`
-	Error  float64  `json:"error"`  // max |Δ| / max(RMS, |reference|), which decides
+	Error  float64  `json:"error"`  // max |Δ| / max(RMS, |reference|)
 	ByRMS  float64  `json:"by_rms"` // max |Δ| / RMS
 	Prompt int      `json:"prompt"` // from 0, where the error is largest
-	// Rounding is the error of the reference against itself in 64 bits, measured when some error of the report is above
-	// Tolerance.
-	Rounding float64 `json:"rounding,omitempty"`
+	// FP64 is measured for every cell when the error of some cell is above Tolerance; nil: for none.
+	FP64 *Distances `json:"fp64,omitempty"`
 }
 
-// Allowed is the largest error that counts as equal: Tolerance, or twice the reference's own rounding, by which two
-// correct computations may be apart, if that is larger.
-func (c Cell) Allowed() float64 { return max(Tolerance, 2*c.Rounding) }
+// Distances are the errors of two computations in 32-bit floats against the peer's in 64 bits (of which the tensors are
+// rounded to 32 bits in the end): max |Δ| / max(RMS, |value in 64 bits|) over all prompts.
+type Distances struct {
+	Ours         float64 `json:"ours"`
+	Transformers float64 `json:"transformers"`
+}
+
+// Allowed is how far ours may be from 64 bits: Tolerance, or twice as far as transformers, if that is more.
+func (d Distances) Allowed() float64 { return max(Tolerance, 2*d.Transformers) }
+
+// Equal says whether the error is at most Tolerance or, where it is not, the 64-bit floats say that ours is within
+// what is allowed.
+func (c Cell) Equal() bool { return c.excess() <= 1 }
+
+// excess is what decides as a part of what is allowed.
+func (c Cell) excess() float64 {
+	if c.Judged() {
+		return c.FP64.Ours / c.FP64.Allowed()
+	}
+	return c.Error / Tolerance
+}
+
+// Judged says whether FP64 decides, not Error.
+func (c Cell) Judged() bool { return c.Error > Tolerance && c.FP64 != nil }
 
 // Name is how a message calls the cell: "fc1 of layer 3", or "logits".
 func (c Cell) Name() string {
@@ -241,14 +256,14 @@ type Report struct {
 	Tolerance float64 `json:"tolerance"`
 	Taps      []Cell  `json:"taps"`   // in tap.Cross's order
 	Logits    Cell    `json:"logits"` // after the last token; Site is "logits"
-	Equal     bool    `json:"equal"`  // no error is above what is allowed
+	Equal     bool    `json:"equal"`  // every cell is
 }
 
-// Worst is the error that is furthest above what is allowed, or the nearest to it.
+// Worst is the cell that is furthest above what is allowed, or the nearest to it.
 func (r Report) Worst() Cell {
 	worst := r.Logits
 	for _, c := range r.Taps {
-		if c.Error/c.Allowed() > worst.Error/worst.Allowed() {
+		if c.excess() > worst.excess() {
 			worst = c
 		}
 	}
