@@ -69,7 +69,7 @@ type normKind struct {
 	rms    bool
 	eps    float64
 	bias   bool    // of a LayerNorm
-	offset float64 // added to an RMSNorm's weight
+	offset float64 // added to an RMSNorm's weight; a LayerNorm has none
 	plain  bool    // a LayerNorm has neither weight nor bias
 }
 
