@@ -156,7 +156,7 @@ func (c *child) fault() error {
 	switch {
 	case strings.Contains(said, "stack overflow"):
 		return fmt.Errorf("%w: it calls itself without end, or nests too deeply", chat.ErrTemplate)
-	case strings.Contains(said, "out of memory"), strings.Contains(said, "cannot allocate memory"):
+	case strings.Contains(said, "out of memory"), strings.Contains(said, "cannot allocate memory"), strings.Contains(said, "failed to allocate"):
 		return fmt.Errorf("%w: it needs more than %d MB", chat.ErrTemplate, maxMemory>>20)
 	}
 	line, _, _ := strings.Cut(said, "\n")
