@@ -2,8 +2,11 @@ package collector
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
+	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/tap"
 )
 
@@ -37,6 +40,16 @@ func (a Ask) taps(m Model) (taps []tap.Tap, same map[tap.Site]tap.Site, err erro
 		return nil, nil, fmt.Errorf("--sites: %s (%s) has none of them at the layers asked for", m.Info().Name, m.Info().Arch)
 	}
 	return taps, same, nil
+}
+
+// Made says whether a plan of the model has the columns that a asks for, and no other.
+func (a Ask) Made(p run.Plan, m Model) (bool, error) {
+	taps, same, err := a.taps(m)
+	if err != nil {
+		return false, err
+	}
+	equal := slices.EqualFunc(taps, p.Vectors, func(t tap.Tap, v shard.Vector) bool { return t.Column("") == v.Name })
+	return equal && maps.Equal(same, p.Same), nil
 }
 
 // Absent are the sites asked for of which the model has nothing at the layers asked for.

@@ -19,6 +19,7 @@ import (
 	"actfleet/collector/model"
 	"actfleet/collector/model/parity"
 	"actfleet/shard/run"
+	"actfleet/shard/store"
 	"actfleet/shard/tap"
 )
 
@@ -27,8 +28,8 @@ func newCheck() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check RUN | check --parity MODEL --python VENV",
 		Short: "Prove that a run is whole, or that a model's activations equal those of Hugging Face",
-		Long: `Reads every byte of a run and compares it with the plan and the manifest: every hash, every row exactly
-once, every vector finite.
+		Long: `Reads every byte of a run and compares it with the plan and the manifest: every hash, also that of the prompts,
+every row exactly once, every vector finite.
 With --parity, runs prompts through a checkpoint here and in Hugging Face transformers (eager attention,
 32-bit floats, one prompt at a time) and compares every site of every layer and the last logits: the
 largest |difference| must stay below 1e-4 of the RMS (or of the value, where that is larger). If it does not,
@@ -62,21 +63,17 @@ An attention window of more than 96 tokens is tested only if --data has longer p
 
 func runCheck(ctx context.Context, dir string, jsonOut bool, out io.Writer) error {
 	st, plan, err := openRun(ctx, dir)
+	if errors.Is(err, run.ErrPlan) {
+		err = fmt.Errorf("%w: %w", errDamage, err)
+	}
 	if err != nil {
 		return err
 	}
 	m := newMeter(os.Stderr)
 	began := time.Now()
-	opt := run.CheckOptions{Progress: func(done, total int64) {
+	report, err := checkWhole(ctx, st, plan, func(done, total int64) {
 		m.show(progressLine("checked", done, total, time.Since(began)))
-	}}
-	var report run.Report
-	if opt.Positions, err = collector.Positions(ctx, st, plan); err == nil {
-		report, err = run.Check(ctx, st, opt)
-	}
-	if errors.Is(err, dataset.ErrFormat) { // of the prompts, which say what must be there
-		err = fmt.Errorf("%w: %w", errDamage, err)
-	}
+	})
 	if err != nil {
 		return err
 	}
@@ -94,6 +91,33 @@ func runCheck(ctx context.Context, dir string, jsonOut bool, out io.Writer) erro
 		return fmt.Errorf("%w: %d of %d units are missing in %s; the collect command that made it goes on", errDamage, len(report.Missing), report.Units, dir)
 	}
 	return nil
+}
+
+// checkWhole checks the prompts of a run and then its shards. Where the prompts say which rows must be there, nothing can be
+// said about the shards if they are damaged, which is an errDamage then.
+func checkWhole(ctx context.Context, st store.Store, plan run.Plan, progress func(done, total int64)) (report run.Report, err error) {
+	found, err := collector.CheckInput(ctx, st, plan)
+	if err != nil {
+		return report, err
+	}
+	rule, err := tap.ParseRule(plan.Tokens)
+	if err == nil && rule.FromData() && found != "" {
+		err = fmt.Errorf("%w: %s", errDamage, found)
+	}
+	if err != nil {
+		return report, err
+	}
+	opt := run.CheckOptions{Progress: progress}
+	if opt.Positions, err = collector.Positions(ctx, st, plan); err == nil {
+		report, err = run.Check(ctx, st, opt)
+	}
+	if errors.Is(err, dataset.ErrFormat) { // of a column of the prompts that lists what must be there
+		err = fmt.Errorf("%w: %w", errDamage, err)
+	}
+	if found != "" {
+		report.Damage = append(report.Damage, found)
+	}
+	return report, err
 }
 
 func printReport(out io.Writer, run string, r run.Report, took time.Duration) error {

@@ -39,6 +39,7 @@ type collectOptions struct {
 	fleet                 fleetOptions
 	node                  nodeOptions
 	target                targetOptions
+	given                 func(flag string) bool // on the command line; nil: nobody knows
 }
 
 func newCollect() *cobra.Command {
@@ -49,12 +50,15 @@ func newCollect() *cobra.Command {
 		Long: `Runs every prompt of a data set through a model and writes the chosen activations to RUN as Parquet.
 Every node of a fleet runs the same command, with --join and --bind; a joining node needs only --model,
 --out and --join. Running the same command on a half-finished RUN resumes it,
-and so does --model and --out alone.
+and so does --model and --out alone; other flags must then agree with the plan of RUN.
 Ctrl-C, SIGTERM or SIGHUP: drain (finish or drop the current unit, leave the fleet); twice: exit at once (nothing committed
 is lost). SIGUSR1: pause, starting nothing new; SIGUSR2: resume.
 ` + exitCodes,
 		Args: usage(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error { return runCollect(c.Context(), o, c.OutOrStdout()) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			o.given = c.Flags().Changed
+			return runCollect(c.Context(), o, c.OutOrStdout())
+		},
 	}
 	f := c.Flags()
 	f.StringVar(&o.model, "model", "", "directory with config.json, tokenizer.json and *.safetensors, a .gguf file, or ORG/NAME[@REVISION] on the hub")
@@ -92,6 +96,11 @@ func (o collectOptions) check() error {
 		return fmt.Errorf("%w: --max-tokens, --limit and --threads cannot be negative", errUsage)
 	case o.unitPrompts < 0:
 		return fmt.Errorf("%w: --unit-prompts cannot be negative", errUsage)
+	}
+	if o.data.none() {
+		if err := o.checkFollow(); err != nil {
+			return err
+		}
 	}
 	return errors.Join(o.ring.check(), o.node.check())
 }
@@ -146,18 +155,30 @@ func newJob(ctx context.Context, o collectOptions) (*job, error) {
 	if !o.data.none() {
 		return j, j.prepare()
 	}
-	if len(o.fleet.join) == 0 { // nobody else will make the plan
-		if _, _, err := openRun(ctx, o.out); errors.Is(err, errNoRun) {
-			return j, fmt.Errorf("%w: collect needs --data, or --join to take the plan of a running fleet: %w", errUsage, err)
+	return j, j.follow(ctx)
+}
+
+// follow takes the plan of the run, with which the flags must agree.
+func (j *job) follow(ctx context.Context) error {
+	if _, err := j.o.choice(); err != nil { // before a wait
+		return err
+	}
+	if len(j.o.fleet.join) == 0 { // nobody else will make the plan
+		if _, _, err := openRun(ctx, j.o.out); errors.Is(err, errNoRun) {
+			return fmt.Errorf("%w: collect needs --data, or --join to take the plan of a running fleet: %w", errUsage, err)
 		} else if err != nil {
-			return j, err
+			return err
 		}
 	}
 	tell := func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
-	if j.store, err = openStore(ctx, o.out, true); err == nil {
-		j.node, err = node.Follow(ctx, j.store, o.model, j.load, tell)
+	var err error
+	if j.store, err = openStore(ctx, j.o.out, true); err != nil {
+		return err
 	}
-	return j, err
+	if j.node, err = node.Follow(ctx, j.store, j.o.model, j.load, tell); err != nil {
+		return err
+	}
+	return j.o.agreeOnTaps(j.node.Plan, j.node.Model)
 }
 
 // fetchModel is model.Fetch with a line on stderr for each file.
@@ -167,8 +188,11 @@ func fetchModel(ctx context.Context, name string) (string, error) {
 	})
 }
 
-// load loads the model for the plan of a run that another node has begun.
+// load loads the model for the plan of a run that another node has begun, with which the flags must agree.
 func (j *job) load(dir string, p run.Plan) (collector.Model, error) {
+	if err := j.o.agree(p); err != nil {
+		return nil, err
+	}
 	target, err := j.o.target.as(p)
 	if err != nil {
 		return nil, err
@@ -179,13 +203,9 @@ func (j *job) load(dir string, p run.Plan) (collector.Model, error) {
 
 // prepare reads the data set and the model and makes the plan from the flags.
 func (j *job) prepare() error {
-	kind, err := model.Type(j.o.model)
+	choice, err := j.o.choice()
 	if err != nil {
 		return err
-	}
-	choice, err := tap.ParseChoice(j.o.sites, kind)
-	if err != nil {
-		return fmt.Errorf("%w: --sites: %w", errUsage, err)
 	}
 	rule, err := tap.ParseRule(j.o.tokens)
 	if err != nil {

@@ -74,6 +74,15 @@ func (opt *Options) complete() error {
 	return nil
 }
 
+// Check refuses what no source can be opened with: ErrOption.
+func (opt Options) Check() error {
+	if err := opt.complete(); err != nil {
+		return err
+	}
+	_, err := parseTemplate(opt.Template)
+	return err
+}
+
 // own lists the columns that windows have.
 func (opt *Options) own() (names []string) {
 	if opt.Long == LongWindow || opt.Pack {

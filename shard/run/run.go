@@ -18,6 +18,9 @@ import (
 // ErrOtherPlan says that the run's directory holds another plan. The error is a *PlanMismatch.
 var ErrOtherPlan = errors.New("the run has another plan")
 
+// ErrPlan says that the bytes of a plan.json are not what a node wrote.
+var ErrPlan = errors.New("the plan is damaged")
+
 // maxPlan bounds plan.json and manifest.json: a million units take some 200 MB of manifest.
 const maxPlan = 256 << 20
 
@@ -54,20 +57,20 @@ func ReadPlan(ctx context.Context, st store.Store) (Plan, error) {
 	return p, nil
 }
 
-// ParsePlan is the plan of a plan.json. Errors are shard.ErrCorrupt, shard.ErrSchema, or those of Validate.
+// ParsePlan is the plan of a plan.json. Errors are ErrPlan, or shard.ErrSchema for one of a newer format.
 func ParsePlan(data []byte) (p Plan, err error) {
 	var head struct{ Format int }
 	if json.Unmarshal(data, &head) == nil && head.Format > PlanFormat {
 		return p, fmt.Errorf("%w: format %d, this program reads %d", shard.ErrSchema, head.Format, PlanFormat)
 	}
 	if err := json.Unmarshal(data, &p); err != nil {
-		return p, fmt.Errorf("%w: %w", shard.ErrCorrupt, err)
+		return p, fmt.Errorf("%w: %w", ErrPlan, err)
 	}
 	if err := p.Validate(); err != nil {
-		return p, err
+		return p, fmt.Errorf("%w: %w", ErrPlan, err)
 	}
 	if !bytes.Equal(p.Bytes(), data) {
-		return p, fmt.Errorf("%w: it was edited, its bytes are not canonical", shard.ErrCorrupt)
+		return p, fmt.Errorf("%w: it was edited, its bytes are not canonical", ErrPlan)
 	}
 	return p, nil
 }

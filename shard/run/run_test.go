@@ -138,11 +138,12 @@ func TestReadBadPlan(t *testing.T) {
 		name, text string
 		want       error
 	}{
-		{"half", good[:200], shard.ErrCorrupt},
-		{"edited", strings.Replace(good, "\n  ", "\n ", 1), shard.ErrCorrupt},
-		{"extra field", strings.Replace(good, `"format": 1,`, `"format": 1, "extra": 1,`, 1), shard.ErrCorrupt},
+		{"half", good[:200], ErrPlan},
+		{"edited", strings.Replace(good, "\n  ", "\n ", 1), ErrPlan},
+		{"extra field", strings.Replace(good, `"format": 1,`, `"format": 1, "extra": 1,`, 1), ErrPlan},
 		{"newer", strings.Replace(good, `"format": 1`, `"format": 2`, 1), shard.ErrSchema},
-		{"type", strings.Replace(good, `"int64"`, `"int63"`, 1), shard.ErrCorrupt},
+		{"type", strings.Replace(good, `"int64"`, `"int63"`, 1), ErrPlan},
+		{"other rows", strings.Replace(good, `"rows": 1000`, `"rows": 999`, 1), ErrPlan},
 	}
 	for _, tt := range tests {
 		st := mem.New(nil)
