@@ -281,7 +281,7 @@ func (t *tokenizer) conversation(c cell) (tokens, error) {
 	if c.kind == missing {
 		return tokens{}, nil
 	}
-	chat, err := c.conversation()
+	chat, err := t.opt.conversation(c)
 	if err != nil {
 		return tokens{}, inColumn(t.choice.chat, err)
 	}
