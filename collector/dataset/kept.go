@@ -23,10 +23,11 @@ type Said struct {
 // tokens are those of a document.
 type tokens struct {
 	ids          []int32
-	text         string  // that they stand for; "" where the source gave ids
-	special      bool    // the encoder has put its own ids around them
-	keep         []bool  // which become rows, where the token rule depends on the data; else nil
-	starts, ends []int32 // code points of text that each stands for; nil where they are not wanted
+	text         string   // that they stand for; "" where the source gave ids
+	special      bool     // the encoder has put its own ids around them
+	keep         []bool   // which become rows, where the token rule depends on the data; else nil
+	roles        []string // of the messages, where the token rule asks for one
+	starts, ends []int32  // code points of text that each stands for; nil where they are not wanted
 }
 
 // slice is a part of the tokens.

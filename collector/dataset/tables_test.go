@@ -239,6 +239,31 @@ func TestMessagesOfTables(t *testing.T) {
 	}
 }
 
+func TestMessagesOfArrow(t *testing.T) {
+	fields := arrow.StructOf(arrow.Field{Name: "role", Type: arrow.BinaryTypes.String, Nullable: true},
+		arrow.Field{Name: "content", Type: arrow.BinaryTypes.String, Nullable: true},
+		arrow.Field{Name: "name", Type: arrow.BinaryTypes.String, Nullable: true},
+		arrow.Field{Name: "tool_calls", Type: arrow.ListOf(arrow.PrimitiveTypes.Int64), Nullable: true})
+	for message, want := range map[string]string{
+		`{"role":"user","content":"a","name":"","tool_calls":[]}`:      "",
+		`{"role":"user","content":"a","name":null,"tool_calls":null}`:  "",
+		`{"role":"user","content":"a","name":"b","tool_calls":null}`:   `message 0: its "name" would be lost`,
+		`{"role":"user","content":"a","name":null,"tool_calls":[7]}`:   `message 0: its "tool_calls" would be lost`,
+		`{"role":"user","content":null,"name":null,"tool_calls":null}`: "message 0: its content is missing or null",
+		`{"role":null,"content":"a","name":null,"tool_calls":null}`:    "message 0: it has no role",
+	} {
+		schema := arrow.NewSchema([]arrow.Field{{Name: "messages", Type: arrow.ListOf(fields)}}, nil)
+		record, _, err := array.RecordFromJSON(memory.DefaultAllocator, schema, strings.NewReader(`[{"messages":[`+message+`]}]`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = load(Options{Chat: chatty}, Limits{}, arrowFile(t, false, record))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %s", message, err, want)
+		}
+	}
+}
+
 // chatRecord is the conversations of TestConversations as Arrow.
 func chatRecord() arrow.Record {
 	message := arrow.StructOf(arrow.Field{Name: "content", Type: arrow.BinaryTypes.String, Nullable: true}, arrow.Field{Name: "role", Type: arrow.BinaryTypes.String})
