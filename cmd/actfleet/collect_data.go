@@ -110,7 +110,7 @@ func (j *job) tokenize(info model.Info, rule tap.Rule) (in tokenised, err error)
 	if template != nil {
 		renderer := sandbox.New(*template, chatWorker)
 		defer func() { err = errors.Join(err, renderer.Close()) }()
-		opt.Chat, opt.Said = renderer.Render, renderer.Said
+		opt.Chat, opt.Said, opt.Mentions = renderer.Render, renderer.Said, template.Mentions()
 	}
 	set, err := dataset.Open(j.o.data.paths, opt)
 	if errors.Is(err, dataset.ErrOption) {

@@ -199,7 +199,7 @@ func arrowList(a array.ListLike, i int) (cell, error) {
 }
 
 // arrowChat is a list of messages; nil where the records are none.
-func arrowChat(s *array.Struct, from, to int) []Message {
+func arrowChat(s *array.Struct, from, to int) *talk {
 	t := s.DataType().(*arrow.StructType)
 	for _, names := range messageFields {
 		role, ok := t.FieldIdx(names[0])
@@ -207,18 +207,52 @@ func arrowChat(s *array.Struct, from, to int) []Message {
 		if !ok || !ok2 {
 			continue
 		}
-		chat := make([]Message, 0, to-from)
+		out := &talk{}
 		for k := from; k < to; k++ {
 			r, ok, err := arrowText(s.Field(role), k)
 			c, ok2, err2 := arrowText(s.Field(content), k)
 			if !ok || !ok2 || err != nil || err2 != nil {
 				return nil
 			}
-			chat = append(chat, Message{Role: r.text, Content: c.text})
+			out.add(there(r), there(c))
+			for i := range t.NumFields() {
+				if i != role && i != content && !arrowNothing(s.Field(i), k) {
+					out.more = append(out.more, extra{k - from, t.Field(i).Name})
+				}
+			}
 		}
-		return chat
+		return out
 	}
 	return nil
+}
+
+// there is the text of a cell; nil where it is missing.
+func there(c cell) *string {
+	if c.kind == missing {
+		return nil
+	}
+	return &c.text
+}
+
+// arrowNothing says whether value i is null or empty.
+func arrowNothing(a arrow.Array, i int) bool {
+	if a.IsNull(i) {
+		return true
+	}
+	switch a := a.(type) {
+	case array.ListLike:
+		from, to := a.ValueOffsets(i)
+		return from == to
+	case *array.Struct:
+		for f := range a.NumField() {
+			if !arrowNothing(a.Field(f), i) {
+				return false
+			}
+		}
+		return true
+	}
+	c, ok, err := arrowText(a, i)
+	return ok && err == nil && c.kind == text && c.text == ""
 }
 
 // arrowSpans is records of start and end; nil where they are none.

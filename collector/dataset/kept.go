@@ -23,10 +23,11 @@ type Said struct {
 // tokens are those of a document.
 type tokens struct {
 	ids          []int32
-	text         string  // that they stand for; "" where the source gave ids
-	special      bool    // the encoder has put its own ids around them
-	keep         []bool  // which become rows, where the token rule depends on the data; else nil
-	starts, ends []int32 // code points of text that each stands for; nil where they are not wanted
+	text         string   // that they stand for; "" where the source gave ids
+	special      bool     // the encoder has put its own ids around them
+	keep         []bool   // which become rows, where the token rule depends on the data; else nil
+	roles        []string // of the messages, where the token rule asks for one
+	starts, ends []int32  // code points of text that each stands for; nil where they are not wanted
 }
 
 // slice is a part of the tokens.
@@ -162,16 +163,21 @@ func (t *tokenizer) maskOf(r row, ids []int64) ([]bool, error) {
 		return inColumn(name, fmt.Errorf("%w: %s", ErrFormat, fmt.Sprintf(says, args...)))
 	}
 	list, err := r.cell(name).list()
+	if errors.Is(err, errNullInList) {
+		return nil, bad("%s", err)
+	}
 	if err != nil || list == nil {
 		return nil, bad("want a list of 0 and 1 for --tokens %s, or labels with %d", t.opt.Tokens, ignored)
 	}
 	if len(list) != len(ids) {
 		return nil, bad("it has length %d, and %s has length %d; they must be as long", len(list), idsColumn, len(ids))
 	}
-	labels := slices.ContainsFunc(list, func(v int64) bool { return v != 0 && v != 1 })
+	// Labels of which none is ignored are the ids themselves; else a value but 0 and 1 is a mistake.
+	other := slices.ContainsFunc(list, func(v int64) bool { return v != 0 && v != 1 })
+	labels := other && (slices.Contains(list, ignored) || slices.Equal(list, ids))
 	keep := make([]bool, len(list))
 	for i, v := range list {
-		if labels && v != ignored && v != ids[i] {
+		if labels && v != ignored && v != ids[i] || !labels && v != 0 && v != 1 {
 			return nil, bad("position %d is %d: want 0 and 1; or labels, each %d or the token's id, which is %d", i, v, ignored, ids[i])
 		}
 		keep[i] = labels && v != ignored || !labels && v == 1
@@ -238,9 +244,9 @@ type pairJSON [2]int64
 
 // UnmarshalJSON reads [start, end] or an object that has both.
 func (p *pairJSON) UnmarshalJSON(raw []byte) error {
-	var list []int64
-	if json.Unmarshal(raw, &list) == nil && len(list) == 2 {
-		*p = pairJSON(list)
+	var list []*int64
+	if json.Unmarshal(raw, &list) == nil && len(list) == 2 && list[0] != nil && list[1] != nil {
+		*p = pairJSON{*list[0], *list[1]}
 		return nil
 	}
 	var o struct{ Start, End *int64 }

@@ -273,6 +273,25 @@ func TestRulesThatTheDataCannotFollow(t *testing.T) {
 	}
 }
 
+func TestRowsThatTheRuleRefuses(t *testing.T) {
+	ids := func(mask string) string { return `{"input_ids":[5,6,7,8],"m":` + mask + `}` }
+	for _, c := range []struct{ rule, row, want string }{
+		{"mask:m", ids(`[0,2,1,0]`), "position 1 is 2"},
+		{"mask:m", ids(`[-100,6,1,8]`), "position 2 is 1"},
+		{"mask:m", ids(`[0,null,1,0]`), "a list with a null in it"},
+		{"all", `{"input_ids":[5,null]}`, "a list with a null in it"},
+		{"all", `{"input_ids":[5,6],"attention_mask":[null,1]}`, "a list with a null in it"},
+		{"span:s", `{"text":"a","s":[null,1]}`, "want a span"},
+		{"system", `{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}`,
+			"--tokens system keeps no position of any prompt; the roles of the messages are user, assistant"},
+	} {
+		opt := Options{Chat: chatty, Said: saidBy, Tokens: rule(t, c.rule)}
+		if _, _, err := load(opt, Limits{}, source(t, "x.jsonl", c.row)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %s", c.row, err, c.want)
+		}
+	}
+}
+
 // Windows keep of a document what the whole of it keeps; positions ascend and lie inside.
 func TestKeptPositionsOfWindows(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,6 +27,8 @@ type leaf struct {
 	logical    any // the annotation, such as *format.DecimalType; nil: none
 	unsigned   bool
 	list       bool
+	depth      int // how many lists the value is in
+	element    int // definition level from which the outermost list has an element
 	defined    int // definition level of a value that is there
 	emptyLevel int // of a list without elements
 }
@@ -36,7 +39,7 @@ func leafOf(f *parquet.File, path []string) (leaf, error) {
 	if !ok {
 		return leaf{}, fmt.Errorf("column %q cannot be found", strings.Join(path, "."))
 	}
-	l := leaf{name: path[0], path: path, index: col.ColumnIndex, list: col.MaxRepetitionLevel > 0, defined: col.MaxDefinitionLevel}
+	l := leaf{name: path[0], path: path, index: col.ColumnIndex, list: col.MaxRepetitionLevel > 0, depth: col.MaxRepetitionLevel, element: elementLevel(f, path), defined: col.MaxDefinitionLevel}
 	l.emptyLevel = col.MaxDefinitionLevel - 1
 	if col.Node.Optional() {
 		l.emptyLevel--
@@ -53,6 +56,25 @@ func leafOf(f *parquet.File, path []string) (leaf, error) {
 	}
 	l.kind = l.valueKind()
 	return l, nil
+}
+
+// elementLevel is the definition level from which the outermost list of a column has an element.
+func elementLevel(f *parquet.File, path []string) (level int) {
+	var at parquet.Node = f.Schema()
+	for _, name := range path {
+		i := slices.IndexFunc(at.Fields(), func(f parquet.Field) bool { return f.Name() == name })
+		if i < 0 {
+			return level
+		}
+		at = at.Fields()[i]
+		if !at.Required() {
+			level++
+		}
+		if at.Repeated() {
+			return level
+		}
+	}
+	return level
 }
 
 // isHalf says whether the file's own schema has a column as float16, which the library's passes over.

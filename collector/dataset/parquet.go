@@ -139,8 +139,10 @@ func (r *parquetReader) cells() ([]named, int, error) {
 		}
 		cells[i] = named{r.columns[i].name, c}
 		size += 16 + len(c.text) + 8*len(c.ints)
-		for _, m := range c.chat {
-			size += len(m.Content)
+		if c.chat != nil {
+			for _, m := range c.chat.messages {
+				size += len(m.Content)
+			}
 		}
 	}
 	if size > maxLine {

@@ -11,6 +11,7 @@ import (
 type column struct {
 	name    string
 	leaves  []leaf
+	keys    []string // of the leaves of messages behind the first two
 	cursors []cursor
 	read    func(c *column) (cell, error) // the next row's value
 	what    string                        // of a column that is not read
@@ -53,7 +54,7 @@ func (c *column) setForm(f *parquet.File) {
 		c.read = (*column).value
 	case depth == 1 && len(c.leaves) == 1 && (first.kind == integer || first.kind == boolean):
 		c.read = (*column).list
-	case depth == 1 && c.keepMessage():
+	case depth > 0 && c.keepMessage():
 		c.read = (*column).conversation
 	case depth == 2 && len(c.leaves) == 1 && first.kind == integer:
 		c.what, c.read = "a list", (*column).pairs
@@ -66,18 +67,24 @@ func (c *column) setForm(f *parquet.File) {
 	}
 }
 
-// keepMessage keeps of the leaves the two of a message, in their order, if they are there.
+// keepMessage keeps of the leaves the two of a message, in their order, if they are there, and then the others.
 func (c *column) keepMessage() bool {
 	for _, names := range messageFields {
 		var two []leaf
 		for _, n := range names {
-			i := slices.IndexFunc(c.leaves, func(l leaf) bool { return l.list && l.kind == text && l.path[len(l.path)-1] == n })
+			i := slices.IndexFunc(c.leaves, func(l leaf) bool { return l.depth == 1 && l.kind == text && l.path[len(l.path)-1] == n })
 			if i < 0 {
 				break
 			}
 			two = append(two, c.leaves[i])
 		}
 		if len(two) == 2 {
+			depth := len(two[0].path) - 1
+			for _, l := range c.leaves {
+				if l.list && l.index != two[0].index && l.index != two[1].index && len(l.path) > depth {
+					two, c.keys = append(two, l), append(c.keys, l.path[depth])
+				}
+			}
 			c.leaves = two
 			return true
 		}
@@ -170,17 +177,29 @@ func (c *column) list() (out cell, err error) {
 
 // conversation reads a list of messages.
 func (c *column) conversation() (cell, error) {
-	var parts [2][]string
-	null := false
-	for i := range parts {
-		l := &c.leaves[i]
+	var parts [2][]*string
+	t, null := &talk{}, false
+	for i := range c.leaves {
+		l, message := &c.leaves[i], -1
 		err := c.cursors[i].row(func(v parquet.Value) error {
-			if v.IsNull() && v.DefinitionLevel() <= l.emptyLevel-1 {
+			if v.RepetitionLevel() < 2 {
+				message++
+			}
+			if v.DefinitionLevel() < l.element {
 				null = v.DefinitionLevel() == 0
 				return nil
 			}
 			part, err := l.cell(v)
-			parts[i] = append(parts[i], part.text)
+			switch {
+			case i >= len(parts):
+				if part.kind != missing && (part.kind != text || part.text != "") {
+					t.more = append(t.more, extra{message, c.keys[i-len(parts)]})
+				}
+			case part.kind == missing:
+				parts[i] = append(parts[i], nil)
+			default:
+				parts[i] = append(parts[i], &part.text)
+			}
 			return err
 		})
 		if err != nil {
@@ -193,11 +212,10 @@ func (c *column) conversation() (cell, error) {
 	if len(parts[0]) != len(parts[1]) {
 		return cell{}, errors.New("messages without a role or without a content")
 	}
-	chat := make([]Message, len(parts[0]))
-	for i := range chat {
-		chat[i] = Message{Role: parts[0][i], Content: parts[1][i]}
+	for i := range parts[0] {
+		t.add(parts[0][i], parts[1][i])
 	}
-	return cell{kind: nested, what: "a list", chat: chat}, nil
+	return cell{kind: nested, what: "a list", chat: t}, nil
 }
 
 // spans reads a record of start and end, or a list of such; one with a null is not read.

@@ -118,6 +118,7 @@ type document struct {
 	pieces []piece // none where it is empty, or too long and not cut
 	values []any   // of the carried columns
 	double bool    // it begins with the model's first token twice
+	roles  []string
 }
 
 // piece is one prompt of a document.
@@ -195,7 +196,7 @@ func (t *tokenizer) document(r row) (document, error) {
 	if t.opt.Tokens.NotSpecial() {
 		all.keep = t.notSpecial(all.ids)
 	}
-	d.tokens = len(all.ids)
+	d.tokens, d.roles = len(all.ids), all.roles
 	if n := len(t.before); all.special && n > 0 && len(all.ids) >= 2*n {
 		d.double = equalIDs(all.ids[n:], t.before)
 	}
@@ -281,7 +282,7 @@ func (t *tokenizer) conversation(c cell) (tokens, error) {
 	if c.kind == missing {
 		return tokens{}, nil
 	}
-	chat, err := c.conversation()
+	chat, err := t.opt.conversation(c)
 	if err != nil {
 		return tokens{}, inColumn(t.choice.chat, err)
 	}
@@ -303,7 +304,11 @@ func (t *tokenizer) rendered(chat []Message) (tokens, error) {
 	for i, s := range said {
 		extents[i] = s.Extent
 	}
-	return t.encodeText(words, false, extents), err
+	d := t.encodeText(words, false, extents)
+	for _, m := range chat {
+		d.roles = append(d.roles, m.Role)
+	}
+	return d, err
 }
 
 func (t *tokenizer) checkVocab(ids []int32) error {

@@ -1,7 +1,9 @@
 package dataset
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -37,7 +39,7 @@ type cell struct {
 	what  string     // of nested: "a list", "a record", "bytes"
 	ints  []int64    // of nested: a list of whole numbers or of true and false
 	pairs [][2]int64 // of nested: a record of start and end, or a list of these or of pairs
-	chat  []Message  // of nested: a conversation
+	chat  *talk      // of nested: a conversation
 	raw   []byte     // of nested: its JSON, not parsed yet
 }
 
@@ -129,8 +131,11 @@ func idsOf(c cell, mask string, r row) (list []int64, kept part, err error) {
 }
 
 func inIDs(name, want string, err error) error {
-	if err == nil {
+	switch {
+	case err == nil:
 		return nil
+	case errors.Is(err, errNullInList):
+		want = err.Error()
 	}
 	return fmt.Errorf("%w: column %q: %s", ErrFormat, name, want)
 }
@@ -145,6 +150,9 @@ func (c cell) list() (list []int64, err error) {
 		return c.ints, nil
 	case c.kind == field:
 		raw = []byte(c.text)
+	}
+	if bytes.Contains(raw, []byte("null")) { // which would be read as 0
+		return nil, errNullInList
 	}
 	if json.Unmarshal(raw, &list) == nil && list != nil {
 		return list, nil
@@ -162,7 +170,10 @@ func (c cell) list() (list []int64, err error) {
 	return list, nil
 }
 
-var errNoList = fmt.Errorf("%w: no list of whole numbers", ErrFormat)
+var (
+	errNoList     = fmt.Errorf("%w: no list of whole numbers", ErrFormat)
+	errNullInList = errors.New("a list with a null in it")
+)
 
 // masked leaves out the padding, on either side of n ids, that a mask marks with 0 or false. A mask that is a single
 // number is how many ids at the beginning are tokens.
@@ -180,6 +191,9 @@ func masked(n int, c cell) (part, error) {
 		return part{0, int(tokens)}, nil
 	}
 	mask, err := c.list()
+	if errors.Is(err, errNullInList) {
+		return bad("%s", err)
+	}
 	if err != nil {
 		return bad("want a list of 0 and 1, or of true and false")
 	}

@@ -88,7 +88,10 @@ func (c *choice) prompts(p *profiles, opt Options) error {
 		col := p.byName[name]
 		return col != nil && col.strings > 0 && !col.has(nested)
 	}
-	isChat := func(name string) bool { col := p.byName[name]; return col != nil && col.chat }
+	isChat := func(name string) bool {
+		col := p.byName[name]
+		return col != nil && (col.chat || col.has(nested) && slices.Contains(chatNames, name))
+	}
 	switch {
 	case opt.Text != "" && isChat(opt.Text):
 		c.chat = opt.Text
@@ -110,7 +113,7 @@ func (c *choice) prompts(p *profiles, opt Options) error {
 		return nil
 	}
 	for _, name := range chatNames {
-		if isChat(name) {
+		if col := p.byName[name]; col != nil && col.chat {
 			c.chat = name
 			c.notes = append(c.notes, fmt.Sprintf("the prompts are the conversations in column %s", name))
 			return nil
@@ -135,6 +138,8 @@ func (c *choice) guessText(p *profiles, isText func(string) bool) error {
 		c.text = likely[0]
 	case len(likely) == 0 && len(any) == 1:
 		c.text = any[0]
+	case len(any) == 0 && c.guessChat(p):
+		return nil
 	case len(any) == 0:
 		return fmt.Errorf("%w: no column of text and no %s (there are %s)", ErrFormat, idsColumn, namesOf(p.list))
 	default:
@@ -144,6 +149,17 @@ func (c *choice) guessText(p *profiles, isText func(string) bool) error {
 	}
 	c.notes = append(c.notes, fmt.Sprintf("the prompts are in column %s (--text COLUMN to take another)", c.text))
 	return nil
+}
+
+// guessChat takes a column with the name of one of conversations, whose rows say what is wrong with them.
+func (c *choice) guessChat(p *profiles) bool {
+	for _, name := range chatNames {
+		if col := p.byName[name]; col != nil && (col.has(nested) || col.values == 0) {
+			c.chat = name
+			return true
+		}
+	}
+	return false
 }
 
 // filter lists the columns of a name, case apart, that fit.

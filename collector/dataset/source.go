@@ -34,6 +34,9 @@ type Options struct {
 	Chat func(messages []Message) (string, error)
 	// Said does so too, and says where the text holds what a role said; there where Chat is.
 	Said func(messages []Message, role string) (text string, said []Said, err error)
+	// Mentions says whether that template has to do with a key of messages; nil: with any. A message that has such a key,
+	// beside role and content, is refused.
+	Mentions func(key string) bool
 }
 
 // What becomes of a document with more tokens than the limit.

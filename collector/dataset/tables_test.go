@@ -146,10 +146,10 @@ func TestConversations(t *testing.T) {
 		N        int64     `parquet:"n"`
 	}
 	paths := map[string]string{
-		"parquet": writeParquet(t, []row{{[]message{{"user", ptr("a")}, {"assistant", ptr("bb cc")}}, 1}, {nil, 2}, {[]message{{"user", nil}}, 3}}),
+		"parquet": writeParquet(t, []row{{[]message{{"user", ptr("a")}, {"assistant", ptr("bb cc")}}, 1}, {nil, 2}, {[]message{{"user", ptr("")}}, 3}}),
 		"jsonl": source(t, "x.jsonl", `{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"text","text":"bb cc"}]}],"n":1}
 {"messages":[],"n":2}
-{"messages":[{"role":"user","content":null}],"n":3}`),
+{"messages":[{"role":"user","content":"","name":null,"tool_calls":[ ]}],"n":3}`),
 		"sharegpt": source(t, "x.json", `[{"conversations":[{"from":"human","value":"a"},{"from":"gpt","value":"bb cc"}],"n":1},{"conversations":null,"n":2},{"conversations":[{"from":"human","value":""}],"n":3}]`),
 		"arrow":    arrowFile(t, false, chatRecord()),
 	}
@@ -167,12 +167,99 @@ func TestConversations(t *testing.T) {
 		t.Errorf("a text as a user's turn: %v, %v", in, err)
 	}
 	for content, want := range map[string]string{
-		`{"messages":[{"role":"user","content":"a"}]}` + "\n" + `{"messages":[{"content":"a"}]}`:    `x.jsonl:2: bad data: column "messages": message 0 has no role`,
+		`{"messages":[{"role":"user","content":"a"}]}` + "\n" + `{"messages":[{"content":"a"}]}`:    `x.jsonl:2: bad data: column "messages": message 0: it has no role`,
 		`{"messages":[{"role":"user","content":"a"}]}` + "\n" + `{"messages":"a"}`:                  `x.jsonl:2: bad data: column "messages"`,
 		`{"messages":[{"role":"user","content":"a"},{"role":"user","content":[{"type":"image"}]}]}`: `part of type`,
 	} {
 		if _, _, err := load(Options{Chat: chatty}, Limits{}, source(t, "x.jsonl", content)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+func TestConversationsThatAreNone(t *testing.T) {
+	good := `{"messages":[{"role":"user","content":"a"}]}` + "\n"
+	for content, want := range map[string]string{
+		`{"messages":[{"content":"a"}]}`:                                     `x.jsonl:1: bad data: column "messages": message 0: it has no role`,
+		`{"messages":[{"role":null,"content":"a"}]}`:                         "message 0: it has no role",
+		`{"messages":[{"role":7,"content":"a"}]}`:                            "message 0: its role is 7; want a text",
+		`{"messages":[["user","a"]]}`:                                        `message 0: it is ["user","a"]; want an object`,
+		`{"messages":[null]}`:                                                "message 0: it is null; want an object",
+		`{"messages":{"role":"user","content":"a"}}`:                         "want a list of messages with role and content",
+		`{"messages":[]}`:                                                    "none of 1 documents gives a prompt (1 are empty",
+		`{"messages":null}`:                                                  "none of 1 documents gives a prompt (1 are empty",
+		good + `{"messages":[{"role":"user","text":"a"}]}`:                   `x.jsonl:2: bad data: column "messages": message 0: its content is missing or null`,
+		good + `{"messages":[{"role":"user","content":null}]}`:               "message 0: its content is missing or null",
+		`{"messages":[{"from":"human"}]}`:                                    "message 0: its content is missing or null",
+		good + `{"messages":[{"role":"user","content":"a","thinking":"b"}]}`: `x.jsonl:2: bad data: column "messages": message 0: its "thinking" would be lost`,
+	} {
+		if _, _, err := load(Options{Chat: chatty}, Limits{}, source(t, "x.jsonl", content)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", content, err, want)
+		}
+	}
+	ignores := Options{Chat: chatty, Mentions: func(key string) bool { return key != "thinking" }}
+	if _, _, err := load(ignores, Limits{}, source(t, "x.jsonl", `{"messages":[{"role":"user","content":"a","thinking":"b"}]}`)); err != nil {
+		t.Errorf("a key that the template does not mention: %v", err)
+	}
+}
+
+func TestMessagesOfTables(t *testing.T) {
+	type call struct {
+		Name string `parquet:"name"`
+	}
+	type message struct {
+		Role    *string `parquet:"role,optional"`
+		Content *string `parquet:"content,optional"`
+		Name    *string `parquet:"name,optional"`
+		Calls   []call  `parquet:"tool_calls,optional,list"`
+	}
+	type row struct {
+		Messages []message `parquet:"messages,list"`
+	}
+	user, a, b := ptr("user"), ptr("a"), ptr("b")
+	plain := message{user, a, nil, nil}
+	for _, c := range []struct {
+		second message
+		want   string
+	}{
+		{message{user, a, ptr(""), []call{}}, ""},
+		{message{user, a, b, nil}, `message 1: its "name" would be lost`},
+		{message{user, a, nil, []call{{"f"}}}, `message 1: its "tool_calls" would be lost`},
+		{message{user, nil, nil, nil}, "message 1: its content is missing or null"},
+		{message{nil, a, nil, nil}, "message 1: it has no role"},
+	} {
+		path := writeParquet(t, []row{{[]message{plain, c.second}}, {nil}})
+		in, counts, err := load(Options{Chat: chatty}, Limits{}, path)
+		if c.want == "" && (err != nil || len(in.IDs) != 1 || counts.Empty != 1) {
+			t.Errorf("%v, %+v, %v", in, counts, err)
+		}
+		if c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%v, want %s", err, c.want)
+		}
+	}
+}
+
+func TestMessagesOfArrow(t *testing.T) {
+	fields := arrow.StructOf(arrow.Field{Name: "role", Type: arrow.BinaryTypes.String, Nullable: true},
+		arrow.Field{Name: "content", Type: arrow.BinaryTypes.String, Nullable: true},
+		arrow.Field{Name: "name", Type: arrow.BinaryTypes.String, Nullable: true},
+		arrow.Field{Name: "tool_calls", Type: arrow.ListOf(arrow.PrimitiveTypes.Int64), Nullable: true})
+	for message, want := range map[string]string{
+		`{"role":"user","content":"a","name":"","tool_calls":[]}`:      "",
+		`{"role":"user","content":"a","name":null,"tool_calls":null}`:  "",
+		`{"role":"user","content":"a","name":"b","tool_calls":null}`:   `message 0: its "name" would be lost`,
+		`{"role":"user","content":"a","name":null,"tool_calls":[7]}`:   `message 0: its "tool_calls" would be lost`,
+		`{"role":"user","content":null,"name":null,"tool_calls":null}`: "message 0: its content is missing or null",
+		`{"role":null,"content":"a","name":null,"tool_calls":null}`:    "message 0: it has no role",
+	} {
+		schema := arrow.NewSchema([]arrow.Field{{Name: "messages", Type: arrow.ListOf(fields)}}, nil)
+		record, _, err := array.RecordFromJSON(memory.DefaultAllocator, schema, strings.NewReader(`[{"messages":[`+message+`]}]`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = load(Options{Chat: chatty}, Limits{}, arrowFile(t, false, record))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %s", message, err, want)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -62,7 +63,8 @@ type packer struct {
 	used   int   // tokens in it; 0: there is none
 	counts Counts
 
-	firstLong int // tokens of the first document that is too long
+	roles     []string // of messages, the first few that differ
+	firstLong int      // tokens of the first document that is too long
 }
 
 func (p *packer) add(at place, d document) error {
@@ -87,6 +89,11 @@ func (p *packer) add(at place, d document) error {
 	if d.double {
 		p.counts.DoubleBOS++
 	}
+	for _, role := range d.roles {
+		if len(p.roles) < someRoles && !slices.Contains(p.roles, role) {
+			p.roles = append(p.roles, role)
+		}
+	}
 	for _, piece := range d.pieces {
 		if err := p.write(at, doc, piece, d.values); err != nil {
 			return err
@@ -94,6 +101,9 @@ func (p *packer) add(at place, d document) error {
 	}
 	return nil
 }
+
+// someRoles is how many roles a message names at the most.
+const someRoles = 8
 
 func first(have string, s *Source, at place) string {
 	if have != "" {
@@ -150,6 +160,13 @@ func (p *packer) check() error {
 			c.FirstLong, ErrPrompt, p.firstLong, p.limit, c.Documents, c.Long, c.Longest)
 	case c.Prompts == 0:
 		return fmt.Errorf("%w: none of %d documents gives a prompt (%d are empty, %d too long)", ErrEmpty, c.Documents, c.Empty, c.Long)
+	case len(p.roles) > 0 && c.NoRows == c.Prompts:
+		var roles []string
+		for _, r := range p.roles {
+			roles = append(roles, brief(r))
+		}
+		return fmt.Errorf("%w: --tokens %s keeps no position of any prompt; the roles of the messages are %s",
+			ErrPrompt, p.source.opt.Tokens, strings.Join(roles, ", "))
 	}
 	return nil
 }

@@ -48,6 +48,19 @@ type Source struct {
 	Special map[string]string
 }
 
+// wholeMessage is how a template uses keys of a message that it does not name.
+var wholeMessage = regexp.MustCompile(`\.(?:items|keys|values)\(|\b(?:messages?|msg|m)\s*\|\s*(?:tojson|string|items|list|dictsort)\b|\b(?:message|msg|m)\[[A-Za-z]`)
+
+// Mentions returns what tells whether the template may use a key of messages: its name is in the text, or messages are
+// used whole.
+func (s *Source) Mentions() func(key string) bool {
+	whole := wholeMessage.MatchString(s.Text)
+	return func(key string) bool {
+		return whole || strings.Contains(s.Text, key) &&
+			regexp.MustCompile(`(?:^|\W)`+regexp.QuoteMeta(key)+`(?:$|\W)`).MatchString(s.Text)
+	}
+}
+
 // Digest is the SHA-256 of the template in hex.
 func (s *Source) Digest() string {
 	sum := sha256.Sum256([]byte(s.Text))
@@ -204,7 +217,7 @@ func Parse(from Source) (t *Template, err error) {
 	}
 	parsed, err := exec.NewTemplate(name, cfg, source, environment())
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s", ErrTemplate, oneLine(err))
+		return nil, fmt.Errorf("%w: %s", ErrTemplate, plainly(err))
 	}
 	t = &Template{text: from.Text, parsed: parsed, context: map[string]any{}, generates: generationBlock.MatchString(from.Text)}
 	for k, v := range from.Special {
@@ -240,7 +253,7 @@ func (t *Template) render(messages []dataset.Message, more map[string]any) (text
 	maps.Copy(context, more)
 	text, err = t.parsed.ExecuteToString(exec.NewContext(context))
 	if err != nil {
-		return "", fmt.Errorf("%w: %s", ErrTemplate, oneLine(err))
+		return "", fmt.Errorf("%w: %s", ErrTemplate, plainly(err))
 	}
 	return text, nil
 }
@@ -249,19 +262,4 @@ func rescue(err *error) {
 	if p := recover(); p != nil {
 		*err = fmt.Errorf("%w: %v", ErrTemplate, p)
 	}
-}
-
-// oneLine is an error's words in one line of bounded length.
-func oneLine(err error) string {
-	words := strings.Join(strings.Fields(err.Error()), " ")
-	if at := strings.LastIndex(words, "': "); at > 0 && strings.HasPrefix(words, "failed to parse template '") {
-		words = words[at+3:] // the engine puts the whole template before its words
-	}
-	if _, after, ok := strings.Cut(words, "it says: "); ok {
-		words = "it says: " + after
-	}
-	if len(words) > 300 {
-		words = strings.ToValidUTF8(words[:300], "") + "…"
-	}
-	return words
 }
