@@ -113,7 +113,7 @@ type patchedBatch struct {
 	patchedTaps
 	begun   *model.Begun  // nil where a column is embed, which is in no block
 	whole   model.Request // in its place: the prompts, and what they share
-	lengths []int // of each prompt, without what they share
+	lengths []int         // of each prompt, without what they share
 	last    tap.Tap
 }
 
