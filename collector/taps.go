@@ -55,22 +55,36 @@ func (a Ask) Made(p run.Plan, m Model) (bool, error) {
 // Absent are the sites asked for of which the model has nothing at the layers asked for.
 func (a Ask) Absent(m Model) (sites []tap.Site) {
 	for _, site := range a.Sites {
-		if !slices.ContainsFunc(a.Layers, func(l int) bool { return m.Width(tap.Tap{Site: site, Layer: l}) > 0 }) {
+		if len(a.Without(m, site)) == len(a.Layers) {
 			sites = append(sites, site)
 		}
 	}
 	return sites
 }
 
+// Without are the layers asked for at which the model has nothing of a site.
+func (a Ask) Without(m Model, site tap.Site) (layers []int) {
+	for _, l := range a.Layers {
+		if m.Width(tap.Tap{Site: site, Layer: l}) == 0 {
+			layers = append(layers, l)
+		}
+	}
+	return layers
+}
+
 // lacks says why there is nothing of a site where it was asked for.
 func (a Ask) lacks(m Model, site tap.Site) string {
 	info := m.Info()
+	var there []int
 	for l := range info.Layers {
 		if m.Width(tap.Tap{Site: site, Layer: l}) > 0 {
-			return fmt.Sprintf("%s (%s) has %s at layer %d, not where it was asked for", info.Name, info.Arch, site, l)
+			there = append(there, l)
 		}
 	}
-	return fmt.Sprintf("%s (%s) has no %s", info.Name, info.Arch, site)
+	if len(there) == 0 {
+		return fmt.Sprintf("%s (%s) has no %s", info.Name, info.Arch, site)
+	}
+	return fmt.Sprintf("%s (%s) has %s at %s, not where it was asked for", info.Name, info.Arch, site, tap.LayersText(there))
 }
 
 // sitesOf and layersOf are those of taps, each once.

@@ -30,11 +30,11 @@ func TestPlannedTaps(t *testing.T) {
 		{Ask{Sites: []tap.Site{tap.MLPOut}, Layers: []int{1}}, "mlp_out_1", "", ""},
 		{Ask{Sites: []tap.Site{tap.FC2, tap.MLPOut}, Layers: []int{1}}, "fc2_1", "mlp_out=fc2", ""},
 		{Ask{Sites: []tap.Site{tap.Embed, tap.Final, tap.Resid}, Layers: []int{0, 1, 2}}, "embed_0 resid_0 resid_1 resid_2 final_2", "", ""},
-		{Ask{Sites: []tap.Site{tap.Embed, tap.Resid}, Layers: []int{1}}, "", "", "fake (fake) has embed at layer 0"},
-		{Ask{Sites: []tap.Site{tap.Final}, Layers: []int{1}}, "", "", "has final at layer 2"},
+		{Ask{Sites: []tap.Site{tap.Embed, tap.Resid}, Layers: []int{1}}, "", "", "fake (fake) has embed at layer 0, not"},
+		{Ask{Sites: []tap.Site{tap.Final}, Layers: []int{1}}, "", "", "has final at layer 2, not"},
 		{Ask{Sites: []tap.Site{tap.ResidMid}, Layers: []int{1}}, "", "", "fake (fake) has no resid_mid"},
 		{Ask{Taps: []tap.Tap{{Site: tap.ResidMid, Layer: 1}}}, "", "", "has no resid_mid"},
-		{Ask{Taps: []tap.Tap{{Site: tap.Resid, Layer: 7}}}, "", "", "has resid at layer 0"},
+		{Ask{Taps: []tap.Tap{{Site: tap.Resid, Layer: 7}}}, "", "", "has resid at layers 0-2, not"},
 		{Ask{Sites: []tap.Site{tap.FC1}, Layers: []int{2}, Taps: []tap.Tap{{Site: tap.Z, Layer: 0}}}, "z_0 fc1_2", "", ""},
 	} {
 		c.ask.Dtype = "f16"

@@ -8,7 +8,6 @@ import (
 	"path"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -205,18 +204,5 @@ func joinWords(words ...string) string {
 
 // layerRanges writes ascending layers as "0–3, 7, 9–11".
 func layerRanges(layers []int) string {
-	var parts []string
-	for i := 0; i < len(layers); {
-		j := i
-		for j+1 < len(layers) && layers[j+1] == layers[j]+1 {
-			j++
-		}
-		part := strconv.Itoa(layers[i])
-		if j > i {
-			part += "–" + strconv.Itoa(layers[j])
-		}
-		parts = append(parts, part)
-		i = j + 1
-	}
-	return strings.Join(parts, ", ")
+	return strings.NewReplacer("-", "–", ",", ", ").Replace(tap.FormatLayers(layers))
 }

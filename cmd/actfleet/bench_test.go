@@ -39,6 +39,7 @@ func TestBenchTokenize(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	wantRefusal(t, exitError, []string{"no text in /dev/null"}, "bench", "tokenize", "--model", tinyModel, "--data", "/dev/null", "--json")
 	want := float64(len(text.Encode("one two", true)) + len(text.Encode("", true)) + len(text.Encode("three", true)))
 	for _, threads := range []string{"1", "3"} {
 		var lines []benchLine

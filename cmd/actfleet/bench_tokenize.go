@@ -93,5 +93,8 @@ func readTexts(path string) (texts []string, err error) {
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
 		return nil, fmt.Errorf("%s: a line has more than %d bytes", path, maxLine)
 	}
+	if len(texts) == 0 && lines.Err() == nil {
+		return nil, fmt.Errorf("no text in %s", path)
+	}
 	return texts, lines.Err()
 }

@@ -55,9 +55,6 @@ func runCat(ctx context.Context, run string, o catOptions, out io.Writer) (err e
 	if f, ok := out.(*os.File); ok && o.format == "arrow" && term.IsTerminal(int(f.Fd())) {
 		return fmt.Errorf("%w: an Arrow stream is not for terminals; redirect it, or take --format csv or jsonl", errUsage)
 	}
-	for i, name := range o.columns {
-		o.columns[i] = plan.Column(name)
-	}
 	w := bufio.NewWriterSize(out, 1<<20)
 	defer func() { err = errors.Join(err, w.Flush()) }()
 	switch o.format {
@@ -71,13 +68,13 @@ func runCat(ctx context.Context, run string, o catOptions, out io.Writer) (err e
 
 // catText writes csv or jsonl, one row group after another.
 func catText(ctx context.Context, w io.Writer, st store.Store, plan run.Plan, o catOptions) error {
-	columns, err := chooseColumns(plan.Schema(), o.columns)
+	names, columns, err := chooseColumns(plan, o.columns)
 	if err != nil {
 		return err
 	}
-	write := jsonlRow(w, columns)
+	write := jsonlRow(w, names)
 	if o.format == "csv" {
-		write = csvRow(w, columns)
+		write = csvRow(w, names)
 	}
 	done, err := run.Readable(ctx, st, plan)
 	if err != nil {
@@ -126,8 +123,9 @@ func catGroup(r *shard.Reader, g int, columns []string, write func([]any) error)
 	return nil
 }
 
-// chooseColumns checks the names asked for; none means all.
-func chooseColumns(s shard.Schema, asked []string) ([]string, error) {
+// chooseColumns are the names asked for, none meaning all, and the columns that these are stored in.
+func chooseColumns(p run.Plan, asked []string) (names, columns []string, err error) {
+	s := p.Schema()
 	var all []string
 	for _, c := range s.Scalars {
 		all = append(all, c.Name)
@@ -136,16 +134,18 @@ func chooseColumns(s shard.Schema, asked []string) ([]string, error) {
 		all = append(all, v.Name)
 	}
 	if len(asked) == 0 {
-		return all, nil
+		return all, all, nil
 	}
 	for _, name := range asked {
-		_, scalar := s.ScalarIndex(name)
-		_, vector := s.VectorIndex(name)
+		stored := p.Column(name)
+		_, scalar := s.ScalarIndex(stored)
+		_, vector := s.VectorIndex(stored)
 		if !scalar && !vector {
-			return nil, fmt.Errorf("%w: no column %s; there are %s", errUsage, name, strings.Join(all, ", "))
+			return nil, nil, fmt.Errorf("%w: no column %s; there are %s", errUsage, name, strings.Join(all, ", "))
 		}
+		columns = append(columns, stored)
 	}
-	return asked, nil
+	return asked, columns, nil
 }
 
 // readGroup returns, per column, what gives the value of a row: a scalar, or a vector as []float32.

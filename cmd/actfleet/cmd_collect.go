@@ -224,6 +224,9 @@ func (j *job) prepare() error {
 	if err != nil {
 		return fmt.Errorf("%w: --layers: %w", errUsage, err)
 	}
+	if err := choice.Check(info.Layers); err != nil {
+		return fmt.Errorf("%w: --sites: %w", errUsage, err)
+	}
 	in, err := j.tokenize(info, rule)
 	if err != nil {
 		return err
@@ -238,10 +241,16 @@ func (j *job) prepare() error {
 	return err
 }
 
-// siteNotes say which sites of a whole list are left out, and which are stored under another's name.
+// siteNotes say which sites of a whole list are left out, which some layers lack, and which are stored under another's name.
 func siteNotes(ask collector.Ask, m collector.Model, p run.Plan) (notes []string) {
 	for _, site := range ask.Absent(m) {
 		notes = append(notes, fmt.Sprintf("%s is left out: %s (%s) has none at the layers asked for", site, p.Model.Name, p.Model.Arch))
+	}
+	for _, site := range ask.Sites {
+		without := ask.Without(m, site)
+		if site != tap.Embed && site != tap.Final && len(without) > 0 && len(without) < len(ask.Layers) {
+			notes = append(notes, fmt.Sprintf("%s is left out at %s: %s (%s) has none there", site, tap.LayersText(without), p.Model.Name, p.Model.Arch))
+		}
 	}
 	for _, site := range slices.SortedFunc(maps.Keys(p.Same), tap.Site.Compare) {
 		notes = append(notes, fmt.Sprintf("%s is %s in this model: it is stored once, as %s, and SQL has both names", site, p.Same[site], p.Same[site]))

@@ -155,6 +155,9 @@ func (o *trainOptions) taps(runs []stream.Source) ([]tap.Tap, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: --layers: %w", errUsage, err)
 	}
+	if err := choice.Check(plan.Model.Layers); err != nil {
+		return nil, fmt.Errorf("%w: --sites: %w", errUsage, err)
+	}
 	var taps []tap.Tap
 	for _, t := range choice.At(layers) {
 		stored := plan.Stored(t)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -36,7 +37,7 @@ type loaded struct {
 // groups are the devices of each copy of the model, all of one kind, cpu or cuda.
 func (o targetOptions) groups() (groups [][]torch.Device, kind string, err error) {
 	device := o.device
-	if n := torch.CUDA(); device == "cuda" || device == "auto" && n > 0 {
+	if n := torch.CUDA(); n > 0 && (device == "cuda" || device == "auto") {
 		device = "cuda:0"
 		for i := 1; i < n; i++ {
 			device += fmt.Sprintf(",cuda:%d", i)
@@ -47,6 +48,9 @@ func (o targetOptions) groups() (groups [][]torch.Device, kind string, err error
 		var group []torch.Device
 		for _, name := range strings.Split(copy, "+") {
 			d, err := torch.ParseDevice(name)
+			if err != nil && strings.HasPrefix(name, "cuda") && torch.NoCUDA() != nil {
+				return nil, "", fmt.Errorf("%w: --device %s: %w; say --device cpu, or see docs/gpu.md and actfleet doctor", errUsage, o.device, err)
+			}
 			if err != nil {
 				return nil, "", fmt.Errorf("%w: --device: %w", errUsage, err)
 			}
@@ -89,6 +93,9 @@ func (o targetOptions) load(dir string, accept ...string) (l loaded, err error) 
 		l.model, err = model.LoadOn(dir, targets[0], accept...)
 	} else {
 		l.model, err = model.LoadCopies(dir, targets, accept...)
+	}
+	if errors.Is(err, model.ErrCompute) {
+		err = fmt.Errorf("%w: --compute %s: %w; use %s", errUsage, o.compute, err, map[string]string{"f16": "f32 or bf16", "bf16": "f32"}[l.compute])
 	}
 	return l, err
 }

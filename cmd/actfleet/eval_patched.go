@@ -84,7 +84,7 @@ func (p patchedTaps) Prompt(run int, row int64) ([]int32, error) {
 }
 
 // Begin takes prompts through the model together up to the block of the coder's first column, those of what they share
-// that were not computed before.
+// that were not computed before. Before embed nothing is computed.
 func (p patchedTaps) Begin(ctx context.Context, prompts [][]int32, shared int) (measure.PatchedBatch, error) {
 	b := &patchedBatch{patchedTaps: p, last: tap.Tap{Site: tap.Resid, Layer: p.model.Info().Layers - 1}}
 	var r model.Request
@@ -98,6 +98,10 @@ func (p patchedTaps) Begin(ctx context.Context, prompts [][]int32, shared int) (
 	}
 	first := b.last.Layer
 	for _, t := range p.taps {
+		if t.Site == tap.Embed {
+			b.whole = r
+			return b, nil
+		}
 		first = min(first, t.Layer)
 	}
 	b.begun, err = p.model.Begin(ctx, r, first)
@@ -107,8 +111,9 @@ func (p patchedTaps) Begin(ctx context.Context, prompts [][]int32, shared int) (
 // patchedBatch is prompts that wait before the block of the coder's first column.
 type patchedBatch struct {
 	patchedTaps
-	begun   *model.Begun
-	lengths []int // of each prompt, without what they share
+	begun   *model.Begun  // nil where a column is embed, which is in no block
+	whole   model.Request // in its place: the prompts, and what they share
+	lengths []int         // of each prompt, without what they share
 	last    tap.Tap
 }
 
@@ -116,7 +121,8 @@ func (b *patchedBatch) Free() { b.begun.Free() }
 
 // Run takes the prompts on to the last block.
 func (b *patchedBatch) Run(ctx context.Context, at func(column, prompt int, x []float32) error) ([][]float32, error) {
-	r := model.Request{From: b.begun, Taps: slices.Clone(b.taps)}
+	r := b.whole
+	r.From, r.Taps = b.begun, slices.Clone(b.taps)
 	if !slices.Contains(b.taps, b.last) {
 		r.Taps = append(r.Taps, b.last)
 	}

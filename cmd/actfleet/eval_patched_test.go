@@ -14,11 +14,17 @@ import (
 // Prompts that go through the model together, after what they share, give the states that each gives alone, also where
 // vectors are replaced.
 func TestPatchedRunOfBatches(t *testing.T) {
+	for _, first := range []tap.Tap{{Site: tap.FC2, Layer: 1}, {Site: tap.Embed}} {
+		t.Run(first.Column(""), func(t *testing.T) { patchedRunOfBatches(t, first) })
+	}
+}
+
+func patchedRunOfBatches(t *testing.T, first tap.Tap) {
 	m, err := model.Load(tinyModel)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := patchedTaps{patched: &patched{model: m}, taps: []tap.Tap{{Site: tap.FC2, Layer: 1}, {Site: tap.Resid, Layer: 2}}}
+	p := patchedTaps{patched: &patched{model: m}, taps: []tap.Tap{first, {Site: tap.Resid, Layer: 2}}}
 	defer p.free()
 	begin := []int32{5, 9, 3, 17, 11, 2, 8, 30, 21}
 	var prompts [][]int32

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"actfleet/internal/torch"
 )
 
 // From the command line: every site of a model whose blocks lack one and have two pairs of equal ones, and of a model
@@ -38,12 +40,43 @@ func TestEverySite(t *testing.T) {
 		wantOK(t, "check", run)
 		wantOK(t, "train", "sae", "--from", run, "--sites", "mlp_in", "--layers", "1", "--out", filepath.Join(t.TempDir(), "coder"),
 			"--set", "target=mlp_out_1", "--set", "steps=3", "--set", "width=16", "--set", "k=4", "--set", "batch=32")
-		wantOK(t, "cat", run, "--columns", "row,attn_out_1", "--format", "csv")
+		for format, header := range map[string]string{"csv": "row,mlp_out_1,fc2_1\n", "jsonl": `"fc2_1":`, "arrow": "mlp_out_1"} {
+			if out := wantOK(t, "cat", run, "--columns", "row,mlp_out_1,fc2_1", "--format", format); !strings.Contains(out, header) {
+				t.Errorf("%s: cat --format %s lacks %s", name, format, header)
+			}
+		}
 	}
 	phi, none := "../../collector/model/modeltest/testdata/phi-a", filepath.Join(t.TempDir(), "none")
 	wantRefusal(t, exitError, []string{"phi-a (phi) has no resid_mid"}, "collect", "--model", phi, "--data", data, "--out", none, "--sites", "resid_mid")
 	wantRefusal(t, exitUsage, []string{"hook_nothing", "mlp_in", "docs/sites.md"}, "collect", "--model", phi, "--data", data, "--out", none, "--sites", "hook_nothing")
+	wantRefusal(t, exitUsage, []string{"resid_9", "layers 0 to 2"}, "collect", "--model", phi, "--data", data, "--out", none, "--sites", "resid_9")
 	if _, err := os.Stat(none); err == nil {
 		t.Error("a refused command left a run behind")
+	}
+}
+
+// A whole list says at which layers of a mixture of experts a site is not.
+func TestSitesOfSomeLayers(t *testing.T) {
+	data, model := filepath.Join(t.TempDir(), "ids.jsonl"), "../../collector/model/modeltest/testdata/deepseek-v2"
+	if err := os.WriteFile(data, []byte(`{"input_ids": [3, 7, 20, 11, 5]}`+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr := actfleet(t, "collect", "--model", model, "--data", data, "--out", filepath.Join(t.TempDir(), "run"))
+	if code != exitDone || strings.Count(stderr, "fc1 is left out at layer 1: deepseek-v2 (deepseek_v2)") != 1 {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+}
+
+// A device or a precision that is not to be had is a mistake in the flags, and what to say instead is said.
+func TestDevicesThatAreNotThere(t *testing.T) {
+	args := []string{"collect", "--model", tinyModel, "--data", tinyModel + "/statements.jsonl", "--limit", "2", "--out"}
+	if torch.NoCUDA() != nil {
+		for _, device := range []string{"cuda", "cuda:0+cuda:1"} {
+			wantRefusal(t, exitUsage, []string{"--device " + device + ":", "say --device cpu", "docs/gpu.md"}, append(args, filepath.Join(t.TempDir(), "run"), "--device", device)...)
+		}
+	}
+	code, _, stderr := actfleet(t, append(args, filepath.Join(t.TempDir(), "run"), "--device", "cpu", "--compute", "f16")...)
+	if code != exitDone && (code != exitUsage || !strings.Contains(stderr, "--compute f16") || !strings.Contains(stderr, "use f32 or bf16")) {
+		t.Errorf("exit code %d: %s", code, stderr)
 	}
 }

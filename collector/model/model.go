@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 
 	"actfleet/collector/model/arch"
@@ -41,7 +42,7 @@ func Load(dir string, accept ...string) (*Model, error) { return LoadOn(dir, Tar
 // LoadOn reads config.json and the safetensors weights of dir, which may be a model in a hub cache (see
 // Resolve) or a .gguf file. Keys of config.json named in accept are passed over without being understood.
 // Errors: arch.ErrUnsupported, layer.ErrMismatch, safetensors.ErrCorrupt, gguf.ErrCorrupt, gguf.ErrUnsupported,
-// ErrAdapter, hub.ErrAbsent, or what the file system says.
+// ErrAdapter, ErrCompute, hub.ErrAbsent, or what the file system says.
 func LoadOn(dir string, to Target, accept ...string) (*Model, error) {
 	if err := computes(to); err != nil {
 		return nil, err
@@ -71,6 +72,9 @@ func LoadOn(dir string, to Target, accept ...string) (*Model, error) {
 	return m, nil
 }
 
+// ErrCompute says that this libtorch does not compute in the precision asked for.
+var ErrCompute = errors.New("this libtorch cannot compute so")
+
 // computes tries a small product: not every libtorch has every 16-bit type on every device.
 func computes(to Target) error {
 	if to.Compute == 0 || to.Compute == torch.F32 {
@@ -82,7 +86,7 @@ func computes(to Target) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("compute %s on %s: this libtorch (%s) cannot: %w", to.Compute, to.First(), torch.Version(), err)
+		return fmt.Errorf("%w: %s on %s, libtorch %s: %w", ErrCompute, to.Compute, to.First(), torch.Version(), err)
 	}
 	return nil
 }

@@ -70,10 +70,11 @@ func ParseDevice(name string) (Device, error) {
 			return 0, nil
 		}
 		return CPU, nil
-	case "cuda":
-		name = "cuda:0"
 	}
 	number, ok := strings.CutPrefix(name, "cuda:")
+	if name == "cuda" {
+		number, ok = "0", true
+	}
 	i, err := strconv.ParseUint(number, 10, 16)
 	if !ok || err != nil {
 		return CPU, fmt.Errorf("device %q: use auto, cpu, cuda or cuda:0", name)

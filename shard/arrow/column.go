@@ -38,7 +38,7 @@ func (s *stream) column(r *shard.Reader, g, i int) (arrow.Array, error) {
 	if !c.scalar {
 		return s.vectors(r, g, i)
 	}
-	values, err := r.Scalars(g, c.name)
+	values, err := r.Scalars(g, c.stored)
 	if err != nil {
 		return nil, err
 	}
@@ -48,9 +48,9 @@ func (s *stream) column(r *shard.Reader, g, i int) (arrow.Array, error) {
 // vectors wraps the bytes of a row group as they lie in the shard, widened if the stream is wider.
 func (s *stream) vectors(r *shard.Reader, g, i int) (arrow.Array, error) {
 	c := s.columns[i]
-	col, ok := r.VectorIndex(c.name)
+	col, ok := r.VectorIndex(c.stored)
 	if !ok {
-		return nil, fmt.Errorf("%w: no vector column %q", shard.ErrSchema, c.name)
+		return nil, fmt.Errorf("%w: no vector column %q", shard.ErrSchema, c.stored)
 	}
 	v, rows := r.Schema().Vectors[col], r.GroupRows(g)
 	s.bufs[i] = slices.Grow(s.bufs[i][:0], rows*v.RowBytes())

@@ -28,7 +28,7 @@ func Stream(ctx context.Context, w io.Writer, readers []*shard.Reader, columns .
 	}
 	var p projection
 	for _, r := range readers {
-		if err := p.add(r, columns); err != nil {
+		if err := p.add(r, columns, itself); err != nil {
 			return err
 		}
 	}
@@ -41,7 +41,11 @@ func Stream(ctx context.Context, w io.Writer, readers []*shard.Reader, columns .
 	return out.close()
 }
 
-// Run writes the named columns of all rows that are committed in a run. One shard is open at a time.
+// itself is the name under which a column is stored, where each has one name.
+func itself(name string) string { return name }
+
+// Run writes the named columns of all rows that are committed in a run, under these names: a column of a site that is
+// stored as another one (run.Plan.Column) has both. One shard is open at a time.
 func Run(ctx context.Context, w io.Writer, st store.Store, columns ...string) error {
 	keys, p, err := survey(ctx, st, columns)
 	if err != nil {
@@ -71,7 +75,7 @@ func survey(ctx context.Context, st store.Store, columns []string) (keys []strin
 			continue
 		}
 		keys = append(keys, run.UnitKey(u))
-		if err := withShard(ctx, st, run.UnitKey(u), func(r *shard.Reader) error { return p.add(r, columns) }); err != nil {
+		if err := withShard(ctx, st, run.UnitKey(u), func(r *shard.Reader) error { return p.add(r, columns, plan.Column) }); err != nil {
 			return nil, p, err
 		}
 	}
@@ -101,15 +105,17 @@ type projection struct {
 
 // column is a scalar or a vector column.
 type column struct {
-	name   string
+	name   string // in the stream
+	stored string // in the shards
 	scalar bool
 	typ    shard.Type
 	vector shard.Vector
 }
 
-// add makes the projection of the first shard, and holds the others against it.
-func (p *projection) add(r *shard.Reader, names []string) error {
-	columns, err := project(r.Schema(), names)
+// add makes the projection of the first shard, and holds the others against it. A column is stored under the name that
+// stored gives for it.
+func (p *projection) add(r *shard.Reader, names []string, stored func(string) string) error {
+	columns, err := project(r.Schema(), names, stored)
 	if err != nil {
 		return err
 	}
@@ -131,23 +137,25 @@ func (p *projection) add(r *shard.Reader, names []string) error {
 	return nil
 }
 
-func project(s shard.Schema, names []string) (columns []column, err error) {
+func project(s shard.Schema, names []string, stored func(string) string) (columns []column, err error) {
 	var all []column
 	for _, c := range s.Scalars {
-		all = append(all, column{name: c.Name, scalar: true, typ: c.Type})
+		all = append(all, column{name: c.Name, stored: c.Name, scalar: true, typ: c.Type})
 	}
 	for _, v := range s.Vectors {
-		all = append(all, column{name: v.Name, vector: v})
+		all = append(all, column{name: v.Name, stored: v.Name, vector: v})
 	}
 	if len(names) == 0 {
 		return all, nil
 	}
 	for _, name := range names {
-		i := slices.IndexFunc(all, func(c column) bool { return c.name == name })
+		i := slices.IndexFunc(all, func(c column) bool { return c.stored == stored(name) })
 		if i < 0 {
 			return nil, fmt.Errorf("arrow stream: no column %q; there are %s", name, listed(all))
 		}
-		columns = append(columns, all[i])
+		c := all[i]
+		c.name = name
+		columns = append(columns, c)
 	}
 	return columns, nil
 }

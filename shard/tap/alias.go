@@ -67,7 +67,7 @@ func parsePick(name, modelType string) (p pick, err error) {
 	if p, ok := module(name, modelType); ok {
 		return p, nil
 	}
-	return p, unknown(name, bare)
+	return p, unknown(name, bare, modelType)
 }
 
 // aliasOf is a site by its name in another program; with a layer behind a dot, ours too.
@@ -106,12 +106,21 @@ func module(name, modelType string) (pick, bool) {
 	if !ok {
 		return pick{}, false
 	}
-	name = indexed.ReplaceAllString(name, ".$1")
-	name, input := strings.CutSuffix(name, ".input")
-	return m.find(strings.TrimSuffix(name, ".output"), input)
+	name, input := strings.CutSuffix(plainModule(name), ".input")
+	return m.find(name, input)
 }
 
-func unknown(name, bare string) error {
+// plainModule is a module's name as transformers writes it, without the .output that nnsight puts behind.
+func plainModule(name string) string {
+	return strings.TrimSuffix(indexed.ReplaceAllString(name, ".$1"), ".output")
+}
+
+func unknown(name, bare, modelType string) error {
+	if m, ok := ModulesOf(modelType); ok {
+		if why := m.nearby(plainModule(name)); why != "" {
+			return fmt.Errorf("site %q: %s", name, why)
+		}
+	}
 	if why := other[bare]; why != "" {
 		return fmt.Errorf("site %q: %s", name, why)
 	}

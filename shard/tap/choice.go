@@ -29,6 +29,9 @@ func ParseChoice(s, modelType string) (c Choice, err error) {
 	}
 	for _, item := range strings.Split(s, ",") {
 		name := strings.TrimSpace(item)
+		if name == "all" || name == "every" {
+			return c, fmt.Errorf("site %q: it is a whole list, and stands alone", name)
+		}
 		p, err := parsePick(name, modelType)
 		if err != nil {
 			return c, err
@@ -46,6 +49,16 @@ func ParseChoice(s, modelType string) (c Choice, err error) {
 	}
 	c.Sites = canonical(c.Sites)
 	return c, nil
+}
+
+// Check refuses taps at layers that a model with n layers does not have.
+func (c Choice) Check(n int) error {
+	for _, t := range c.Taps {
+		if t.Layer >= n {
+			return fmt.Errorf("%s: the model has layers 0 to %d", t.Column(""), n-1)
+		}
+	}
+	return nil
 }
 
 // At are the taps of the choice, layer by layer and in canonical order, each once: Sites at the layers, and Taps.

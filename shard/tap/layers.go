@@ -69,6 +69,31 @@ func layerIndex(s string, n int) (int, error) {
 	return l, nil
 }
 
+// FormatLayers writes ascending layers as ParseLayers reads them: "0-2,5".
+func FormatLayers(layers []int) string {
+	var items []string
+	for from := 0; from < len(layers); {
+		to := from
+		for to+1 < len(layers) && layers[to+1] == layers[to]+1 {
+			to++
+		}
+		item := strconv.Itoa(layers[from])
+		if to > from {
+			item += "-" + strconv.Itoa(layers[to])
+		}
+		items, from = append(items, item), to+1
+	}
+	return strings.Join(items, ",")
+}
+
+// LayersText is FormatLayers with the noun before it: "layer 3", "layers 0-2,5".
+func LayersText(layers []int) string {
+	if len(layers) == 1 {
+		return "layer " + FormatLayers(layers)
+	}
+	return "layers " + FormatLayers(layers)
+}
+
 func span(lo, hi int) []int {
 	out := make([]int, 0, hi-lo+1)
 	for i := lo; i <= hi; i++ {

@@ -2,6 +2,7 @@ package tap
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -138,6 +139,26 @@ func (m Modules) find(module string, input bool) (pick, bool) {
 		}
 	}
 	return pick{}, false
+}
+
+// nearby says of a module, with or without its block before it, that it gives a part of a site, or the site in another
+// order; "" of others.
+func (m Modules) nearby(module string) string {
+	layer, _ := m.layerOf(module)
+	for _, site := range []Site{Wqkv, FC1} {
+		for _, p := range m.Places(Tap{site, max(layer, 0)}) {
+			if !slices.ContainsFunc(p.Modules, func(name string) bool { return name == module || strings.HasSuffix(name, "."+module) }) {
+				continue
+			}
+			if p.Grouped {
+				return fmt.Sprintf("it gives q, k and v head by head; %s has them in the order q, k, v", site)
+			}
+			if len(p.Modules) > 1 {
+				return fmt.Sprintf("it gives a part of %s: collect that and cut it (docs/sites.md)", site)
+			}
+		}
+	}
+	return ""
 }
 
 // layerOf is the layer of the block that a module is, or lies in.

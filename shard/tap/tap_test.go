@@ -76,7 +76,7 @@ func TestParseChoice(t *testing.T) {
 			t.Errorf("ParseChoice(%q) = %+v, %v, want %v", s, got, err, want)
 		}
 	}
-	for _, s := range []string{"", "fc3", "fc1,", "all,fc1", "wqkv", "hook_in", "hook_out"} {
+	for _, s := range []string{"", "fc3", "fc1,", "wqkv", "hook_in", "hook_out"} {
 		if _, err := ParseChoice(s, "llama"); err == nil || !strings.Contains(err.Error(), "out_proj") {
 			t.Errorf("ParseChoice(%q): %v, want an error listing the sites", s, err)
 		}
@@ -164,6 +164,41 @@ func TestPlacesLeadBack(t *testing.T) {
 					t.Errorf("%s: %s is %v (%v), want %s", kind, name, got.Sites, err, site)
 				}
 			}
+		}
+	}
+}
+
+// A choice that cannot be is refused with what to ask for.
+func TestChoiceSaysWhatToAskFor(t *testing.T) {
+	for _, c := range []struct{ sites, modelType, want string }{
+		{"all,every", "llama", `"all": it is a whole list, and stands alone`},
+		{"resid, every", "", `"every": it is a whole list`},
+		{"gate_proj", "llama", "a part of fc1"},
+		{"model.layers.12.mlp.up_proj", "llama", "a part of fc1"},
+		{"model.layers[1].self_attn.q_proj.output", "llama", "a part of Wqkv"},
+		{"q_proj", "llama", "a part of Wqkv"},
+		{"kv_a_proj_with_mqa", "deepseek_v3", "a part of Wqkv"},
+		{"query_key_value", "gpt_neox", "Wqkv has them in the order q, k, v"},
+		{"gpt_neox.layers.1.attention.query_key_value", "gpt_neox", "Wqkv has them in the order q, k, v"},
+		{"proj", "llama", "unknown"},
+		{"", "llama", "unknown"},
+		{"q_proj", "gpt2", "unknown"},
+	} {
+		if _, err := ParseChoice(c.sites, c.modelType); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s of %s: %v, want %q", c.sites, c.modelType, err, c.want)
+		}
+	}
+	c := Choice{Sites: Sites, Taps: []Tap{{Resid, 3}, {Resid, 9}}}
+	if err := c.Check(4); err == nil || err.Error() != "resid_9: the model has layers 0 to 3" || c.Check(10) != nil {
+		t.Errorf("layer 9 of 4: %v; of 10: %v", err, c.Check(10))
+	}
+}
+
+func TestFormatLayers(t *testing.T) {
+	for _, text := range []string{"0", "0-3", "0-1,3,5-7", "2,4"} {
+		layers, err := ParseLayers(text, 8)
+		if err != nil || FormatLayers(layers) != text {
+			t.Errorf("%s is %v (%v), written %s", text, layers, err, FormatLayers(layers))
 		}
 	}
 }
