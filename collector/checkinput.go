@@ -9,7 +9,6 @@ import (
 	"io"
 
 	"actfleet/collector/dataset"
-	"actfleet/internal/mapped"
 	"actfleet/shard/run"
 	"actfleet/shard/store"
 )
@@ -35,7 +34,7 @@ func CheckInput(ctx context.Context, st store.Store, p run.Plan) (damage string,
 		err = inputOf(o, p)
 	}
 	switch {
-	case errors.Is(err, dataset.ErrFormat), errors.Is(err, errNotPlans), errors.Is(err, mapped.ErrLost):
+	case errors.Is(err, dataset.ErrFormat), errors.Is(err, errNotPlans):
 		return fmt.Sprintf("%s: %v", key, err), nil
 	case err != nil:
 		return "", fmt.Errorf("read the tokenised rows %s in %s: %w", key, st, err)
@@ -47,8 +46,7 @@ func CheckInput(ctx context.Context, st store.Store, p run.Plan) (damage string,
 const hashStep = 4 << 20
 
 // hashInput is the SHA-256 of an object in hexadecimal.
-func hashInput(ctx context.Context, o store.Object) (sum string, err error) {
-	defer mapped.Guard(&err)()
+func hashInput(ctx context.Context, o store.Object) (string, error) {
 	h := sha256.New()
 	for at := int64(0); at < o.Size(); at += hashStep {
 		if err := ctx.Err(); err != nil {
