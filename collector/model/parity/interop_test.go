@@ -22,9 +22,11 @@ func TestHuggingFace(t *testing.T) {
 	if err != nil || len(models) == 0 {
 		t.Fatal(models, err)
 	}
+	t.Setenv("OMP_NUM_THREADS", "1") // most of the time goes into Python's imports: one process a core
 	for _, dir := range models {
 		name := filepath.Base(dir)
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			m, _ := load(t, name)
 			r, err := Run(t.Context(), m, dir, python, Prompts(6, m.Info().Vocab, m.Info().MaxPositions))
 			if err != nil {
