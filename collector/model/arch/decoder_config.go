@@ -60,6 +60,14 @@ func (c decoderConfig) design(act string, theta float64) (d design, err error) {
 		norm: normKind{rms: true, eps: c.Eps}, tied: c.Tied, layers: uniform(c.Layers, b)}, nil
 }
 
+// unturned is design without a rotation, and what the config says of it: for families that turn heads in another way.
+func (c decoderConfig) unturned(act string) (design, rotaryConfig, error) {
+	rope := c.rotaryConfig
+	c.rotaryConfig = rotaryConfig{}
+	d, err := c.design(act, 10000)
+	return d, rope, err
+}
+
 func activation(name string) (layer.Activation, error) {
 	act, err := layer.ParseActivation(name)
 	if err != nil {

@@ -22,9 +22,7 @@ func designStablelm(text Config, _ func(string) bool) (design, error) {
 	if err := parse(text, &c, ""); err != nil {
 		return design{}, err
 	}
-	rope := c.rotaryConfig
-	c.rotaryConfig = rotaryConfig{} // the rotation is set below
-	d, err := c.design(c.Act, 10000)
+	d, rope, err := c.unturned(c.Act)
 	if err != nil {
 		return d, err
 	}
