@@ -10,8 +10,8 @@
 #                                 libtch.so beside itself, in ../lib or in ../build/lib)
 #   scripts/setup.sh --fakegpu    build/fakegpu/libtorch_cuda.so: a GPU for tests (internal/torch/fakegpu)
 #
-# gotch, whose C++ is compiled, comes from Go's module cache; without Go from the module proxy, checked
-# against go.sum; without a network from build/src, copied from a machine where setup.sh ran.
+# gotch, whose C++ is compiled, comes from Go's module cache; without Go from the module proxy that GOPROXY
+# names, checked against go.sum; without a network from build/src, copied from a machine where setup.sh ran.
 #
 # Read from the environment:
 #   LIBTORCH  directory with include/ and lib/ of a libtorch to use (first choice)
@@ -168,7 +168,7 @@ gotch_dir() {
 	fi
 	if [ ! -f "$build/src/operators" ]; then
 		"${PYTHON:-python3}" scripts/setup/fetch_gotch.py "$gotch_version" "$build/module" >&2 ||
-			die "no Go here and no sources of gotch: copy $build/src from a machine where setup.sh ran, or set GOTCH to gotch $gotch_version"
+			die "no Go here and no sources of gotch: set GOPROXY to a module proxy, copy $build/src from a machine where setup.sh ran, or set GOTCH to gotch $gotch_version"
 		echo "$build/module"
 		return
 	fi

@@ -1,6 +1,6 @@
 """Fetches the Go module gotch for a machine without Go: fetch_gotch.py VERSION DIR.
 
-The zip comes from the module proxy (GOPROXY, else proxy.golang.org) and must have the hash that go.sum has for it:
+The zip comes from the module proxy that GOPROXY names and must have the hash that go.sum has for it:
 SHA-256 over a line "SHA-256 of a file, two spaces, its name" for each file, in the order of the names.
 """
 import base64
@@ -21,7 +21,7 @@ def proxy():
     for name in os.environ.get("GOPROXY", "").replace("|", ",").split(","):
         if name.startswith(("http://", "https://", "file://")):
             return name.rstrip("/")
-    return "https://proxy.golang.org"
+    sys.exit("GOPROXY names no module proxy to fetch gotch from: set it to the address of one")
 
 
 def expected(version):
