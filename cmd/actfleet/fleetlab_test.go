@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"actfleet/internal/testnet"
 )
 
 // netsAllowed is the environment variable that scripts/fleet.sh sets where the test may make network namespaces.
@@ -30,8 +32,8 @@ func newLab(t *testing.T, n int) *lab { return newLossyLab(t, n, 0, 0) }
 // newLossyLab is newLab with a network that loses a share of the packets.
 func newLossyLab(t *testing.T, n int, loss float64, seed uint64) *lab {
 	l := &lab{t: t, servers: "127.0.0.1"}
-	for i := range n {
-		l.ports = append(l.ports, fmt.Sprintf("127.0.0.1:%d", 47100+os.Getpid()%100*20+i))
+	for range n {
+		l.ports = append(l.ports, testnet.FreeAddr(t))
 	}
 	if os.Getenv(netsAllowed) == "" {
 		return l

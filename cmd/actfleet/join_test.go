@@ -2,23 +2,13 @@ package main
 
 import (
 	"encoding/json"
-	"net"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-)
 
-// freeAddr returns a loopback address that nobody used a moment ago.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
+	"actfleet/internal/testnet"
+)
 
 // states counts the nodes in each state, as one of them tells.
 func states(t *testing.T, addr string) map[string]int {
@@ -42,7 +32,7 @@ func states(t *testing.T, addr string) map[string]int {
 // a node that was cut off for a while comes back.
 func TestLateSeed(t *testing.T) {
 	t.Parallel()
-	run, seed := filepath.Join(t.TempDir(), "run"), freeAddr(t)
+	run, seed := filepath.Join(t.TempDir(), "run"), testnet.FreeAddr(t)
 	a := startNode(t, run, "--join", seed+",localhost:1")
 	until(t, "a works alone", func() bool { return a.count(t, run, "commit") > 0 }, a)
 	if n := strings.Count(a.err.String(), "works alone"); n != 1 {

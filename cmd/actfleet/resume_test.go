@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"actfleet/collector/dataset"
+	"actfleet/internal/testnet"
 	"actfleet/shard/run"
 	"actfleet/shard/store"
 	"actfleet/shard/store/local"
@@ -86,7 +87,7 @@ func resumed(t *testing.T, run string) (status, collect time.Duration) {
 		t.Errorf("status says %s", said)
 	}
 	status = time.Since(began)
-	self := fmt.Sprintf("127.0.0.1:%d", 48000+os.Getpid()%1000)
+	self := testnet.FreeAddr(t)
 	began = time.Now()
 	p := start(t, "collect", "--model", tinyModel, "--out", run, "--bind", self, "--join", self, "--log-level", "debug", "--threads", "1")
 	until(t, "a unit is claimed", func() bool { return strings.Contains(p.err.String(), "unit claimed") }, p)

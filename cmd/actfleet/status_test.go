@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"actfleet/coordinator/gossip"
+	"actfleet/internal/testnet"
 )
 
 // status --join says in one line why nobody answers, however it is asked.
@@ -32,7 +33,7 @@ func TestStatusOfNobody(t *testing.T) {
 		o    fleetOptions
 		says string
 	}{
-		"no node":      {fleetOptions{join: []string{freeAddr(t)}}, "nobody answered"},
+		"no node":      {fleetOptions{join: []string{testnet.FreeAddr(t)}}, "nobody answered"},
 		"no such name": {fleetOptions{join: []string{"nobody.invalid:7946"}}, "nobody.invalid"},
 		"no secret":    {fleetOptions{join: []string{fleet.Addr()}}, "secret"},
 		"wrong secret": {fleetOptions{join: []string{fleet.Addr()}, secretFile: secret("wrong", "fedcba9876543210")}, "secret"},

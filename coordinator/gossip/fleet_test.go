@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"actfleet/coordinator"
+	"actfleet/internal/testnet"
 )
 
 const testPlan = "0123456789abcdef0123456789abcdef"
@@ -123,7 +124,7 @@ func (l *lines) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, n
 
 // A node whose seed is dead works alone, says so once, and finds the seed when it comes.
 func TestLateSeed(t *testing.T) {
-	seed := freeAddr(t)
+	seed := testnet.FreeAddr(t)
 	var said lines
 	cfg := testConfig(t, "a", seed, "localhost:1")
 	cfg.JoinFor, cfg.Logger = 300*time.Millisecond, said.logger()
@@ -147,7 +148,7 @@ func TestLateSeed(t *testing.T) {
 
 // A fleet of another run that appears at the seed's address refuses the node, which works on alone.
 func TestLateStranger(t *testing.T) {
-	seed := freeAddr(t)
+	seed := testnet.FreeAddr(t)
 	var said, theirs lines
 	cfg := testConfig(t, "a", seed)
 	cfg.JoinFor, cfg.Logger = 200*time.Millisecond, said.logger()
@@ -329,19 +330,8 @@ func TestEmptySnapshot(t *testing.T) {
 	}
 }
 
-// freeAddr returns a loopback address that nobody used a moment ago.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func TestSeedMayStartAlone(t *testing.T) {
-	addr := freeAddr(t)
+	addr := testnet.FreeAddr(t)
 	cfg := testConfig(t, "a", addr)
 	cfg.Bind = addr
 	if a := start(t, cfg); a.Addr() != addr {

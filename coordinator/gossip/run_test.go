@@ -9,6 +9,7 @@ import (
 
 	"actfleet/coordinator"
 	"actfleet/coordinator/fleettest"
+	"actfleet/internal/testnet"
 )
 
 // collect does what a collector does: it asks for units, works on each for a while
@@ -89,7 +90,7 @@ func TestRunWithACrash(t *testing.T) {
 // TestPartsFindEachOther: two nodes that could not reach each other when they
 // started, both seeds, become one fleet.
 func TestPartsFindEachOther(t *testing.T) {
-	aAddr, bAddr := freeAddr(t), freeAddr(t)
+	aAddr, bAddr := testnet.FreeAddr(t), testnet.FreeAddr(t)
 	cfg := testConfig(t, "b", aAddr, bAddr)
 	cfg.Bind = bAddr
 	b := start(t, cfg)

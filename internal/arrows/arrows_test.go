@@ -31,6 +31,7 @@ var may = map[string][]string{
 	"coordinator/...":                {"coordinator/..."},
 	"shard/...":                      {"shard/...", "internal/mapped"},
 	"shard/store/local":              {"shard/...", "internal/mapped", "internal/outfile"},
+	"shard/store/s3/s3test":          {"shard/...", "internal/testnet"},
 	"shard/tap":                      {},
 	"trainer/...":                    {"shard/...", "trainer/...", "internal/torch", "internal/safetensors", "internal/outfile", "internal/mapped", "internal/smallfile"},
 	"trainer/coder":                  {"shard/tap", "internal/outfile", "internal/smallfile"},
@@ -43,6 +44,7 @@ var may = map[string][]string{
 	"internal/memlimit":              {},
 	"internal/mapped":                {},
 	"internal/arrows":                {},
+	"internal/testnet":               {},
 }
 
 // only lists foreign libraries and the one tree of ours that may import each.

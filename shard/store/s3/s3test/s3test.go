@@ -13,6 +13,8 @@ import (
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"golang.org/x/sys/unix"
+
+	"actfleet/internal/testnet"
 )
 
 // Binary is the environment variable with the path of versitygw; tests are skipped when it is not set.
@@ -41,7 +43,7 @@ func Start(t *testing.T, buckets ...string) *Server {
 		t.Skip(Binary + " is not set; make test-s3 sets it")
 	}
 	dir := t.TempDir()
-	s := &Server{Addr: freePort(t), root: filepath.Join(dir, "buckets")}
+	s := &Server{Addr: testnet.FreeAddr(t), root: filepath.Join(dir, "buckets")}
 	for _, path := range append([]string{"."}, buckets...) {
 		if err := os.MkdirAll(filepath.Join(s.root, path), 0o777); err != nil {
 			t.Fatal(err)
@@ -119,14 +121,4 @@ func (s *Server) Count(t *testing.T, bucket, prefix string) (n int) {
 // DropBucket removes a bucket with all that is in it.
 func (s *Server) DropBucket(bucket string) error {
 	return os.RemoveAll(filepath.Join(s.root, bucket))
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
