@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 # Packages that need no set-up: no libtorch, no cgo.
-PURE := ./shard/... ./coordinator/... ./collector/dataset/... ./collector/model/bpe ./collector/model/gguf ./internal/mapped ./internal/outfile ./internal/smallfile ./internal/safetensors ./trainer/coder ./trainer/export/array ./trainer/export/archive ./trainer/export/npy ./trainer/export/pickle ./trainer/folder
+PURE := ./shard/... ./coordinator/... ./collector/dataset/... ./collector/model/bpe ./collector/model/gguf ./internal/mapped ./internal/outfile ./internal/smallfile ./internal/safetensors ./trainer/coder ./internal/array ./internal/archive ./trainer/export/npy ./internal/pickle ./trainer/folder
 
 # Packages whose tests run under the race detector: all that need no libtorch.
 RACE := $(PURE) ./trainer/stream ./trainer/probe ./analysis/evaluate ./analysis/report

@@ -25,6 +25,7 @@ var may = map[string][]string{
 	"collector/model/bpe":            {"internal/smallfile"},
 	"collector/model/hub":            {"internal/smallfile"},
 	"collector/model/quant":          {"internal/safetensors"},
+	"collector/model/adapter":        {"collector/model/arch", "collector/model/layer", "shard/tap", "internal/torch", "internal/safetensors", "internal/smallfile", "internal/pickle"},
 	"collector/dataset/chat":         {"collector/dataset", "internal/smallfile"},
 	"collector/dataset/chat/sandbox": {"collector/dataset", "collector/dataset/chat", "internal/memlimit"},
 	"collector/model/gguf":           {"internal/mapped"},
@@ -33,12 +34,15 @@ var may = map[string][]string{
 	"shard/store/local":              {"shard/...", "internal/mapped", "internal/outfile"},
 	"shard/store/s3/s3test":          {"shard/...", "internal/testnet"},
 	"shard/tap":                      {},
-	"trainer/...":                    {"shard/...", "trainer/...", "internal/torch", "internal/safetensors", "internal/outfile", "internal/mapped", "internal/smallfile"},
+	"trainer/...":                    {"shard/...", "trainer/...", "internal/torch", "internal/safetensors", "internal/outfile", "internal/mapped", "internal/smallfile", "internal/array", "internal/archive", "internal/pickle"},
 	"trainer/coder":                  {"shard/tap", "internal/outfile", "internal/smallfile"},
 	"trainer/crew":                   {"trainer/...", "coordinator", "coordinator/rendezvous", "internal/torch/..."},
 	"analysis/...":                   {"internal/smallfile", "internal/memlimit", "shard/...", "analysis/...", "trainer/coder"},
 	"internal/torch/...":             {"internal/torch/..."},
 	"internal/safetensors":           {"internal/mapped", "internal/smallfile", "internal/outfile"},
+	"internal/array":                 {"internal/safetensors"},
+	"internal/archive":               {},
+	"internal/pickle":                {"internal/array", "internal/archive", "internal/safetensors"},
 	"internal/outfile":               {},
 	"internal/smallfile":             {},
 	"internal/memlimit":              {},
@@ -67,7 +71,7 @@ var only = map[string][]string{
 
 // pure lists the packages that must build without cgo, whatever they import.
 var pure = []string{"shard/...", "coordinator/...", "collector/dataset/...", "collector/model/bpe", "internal/mapped", "internal/outfile", "internal/smallfile", "internal/memlimit", "internal/safetensors", "collector/model/gguf", "trainer/coder",
-	"trainer/export/array", "trainer/export/archive", "trainer/export/npy", "trainer/export/pickle", "trainer/folder"}
+	"internal/array", "internal/archive", "trainer/export/npy", "internal/pickle", "trainer/folder"}
 
 type pkg struct {
 	ImportPath   string

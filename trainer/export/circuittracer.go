@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"actfleet/trainer/export/array"
+	"actfleet/internal/array"
 	"actfleet/trainer/sae"
 )
 

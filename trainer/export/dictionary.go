@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"actfleet/trainer/export/array"
-	"actfleet/trainer/export/pickle"
+	"actfleet/internal/array"
+	"actfleet/internal/pickle"
 	"actfleet/trainer/sae"
 )
 

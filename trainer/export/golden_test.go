@@ -10,10 +10,10 @@ import (
 	"path/filepath"
 	"testing"
 
+	"actfleet/internal/array"
+	"actfleet/internal/pickle"
 	"actfleet/internal/safetensors"
-	"actfleet/trainer/export/array"
 	"actfleet/trainer/export/npy"
-	"actfleet/trainer/export/pickle"
 )
 
 // golden is a small folder as another program leaves it. What its function makes of goldenRows stands in

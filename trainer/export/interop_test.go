@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"actfleet/trainer/export/array"
+	"actfleet/internal/array"
 	"actfleet/trainer/export/npy"
 )
 

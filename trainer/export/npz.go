@@ -4,7 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"actfleet/trainer/export/array"
+	"actfleet/internal/array"
 	"actfleet/trainer/export/npy"
 	"actfleet/trainer/sae"
 )

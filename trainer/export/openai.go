@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"actfleet/trainer/export/array"
-	"actfleet/trainer/export/pickle"
+	"actfleet/internal/array"
+	"actfleet/internal/pickle"
 	"actfleet/trainer/sae"
 )
 

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"actfleet/trainer/export/array"
-	"actfleet/trainer/export/pickle"
+	"actfleet/internal/array"
+	"actfleet/internal/pickle"
 )
 
 // other is a golden folder with other settings.

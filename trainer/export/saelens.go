@@ -3,7 +3,7 @@ package export
 import (
 	"path/filepath"
 
-	"actfleet/trainer/export/array"
+	"actfleet/internal/array"
 	"actfleet/trainer/sae"
 )
 

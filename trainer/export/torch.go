@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"actfleet/trainer/export/pickle"
+	"actfleet/internal/pickle"
 	"actfleet/trainer/sae"
 )
 

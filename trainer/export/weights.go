@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"actfleet/internal/array"
 	"actfleet/internal/safetensors"
-	"actfleet/trainer/export/array"
 	"actfleet/trainer/sae"
 )
 

@@ -37,6 +37,9 @@ type Network interface {
 	Same(site tap.Site) tap.Site
 	// Modules are what transformers calls the network's modules.
 	Modules() tap.Modules
+	// Map is the network with f's maps in the place of its linear maps, given block by block; block is −1 for the output
+	// matrix. It shares everything else with the receiver.
+	Map(f func(block int, l layer.Linear) layer.Linear) Network
 	// Embed maps token ids [B, T] (int64), which stand at positions before, before+1 and so on, to the
 	// first hidden states [B, T, Hidden]: the site embed.
 	Embed(s *torch.Scope, ids *torch.Tensor, before int) *torch.Tensor

@@ -39,3 +39,8 @@ func (a attention) width(site tap.Site) int {
 	}
 	return a.heads.FusedWidth()
 }
+
+func (a attention) linears(f func(layer.Linear) layer.Linear) selfAttention {
+	a.qkv, a.out = f(a.qkv), f(a.out)
+	return a
+}

@@ -20,6 +20,8 @@ type selfAttention interface {
 	forward(s *torch.Scope, h *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor
 	// width is the number of channels at Wqkv and z.
 	width(site tap.Site) int
+	// linears is the same with f's linear maps in the place of its own.
+	linears(f func(layer.Linear) layer.Linear) selfAttention
 }
 
 // feedForward is an MLP, or what stands in its place.
@@ -28,6 +30,8 @@ type feedForward interface {
 	forward(s *torch.Scope, h *torch.Tensor, emit Emit) *torch.Tensor
 	// width is the number of channels at router, fc1 and act; 0 where it has none.
 	width(site tap.Site) int
+	// linears is the same with f's linear maps in the place of its own.
+	linears(f func(layer.Linear) layer.Linear) feedForward
 }
 
 // Block is x + attention + MLP. One after the other, the MLP reads what attention has been added to; side by side, both

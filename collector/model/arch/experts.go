@@ -2,6 +2,7 @@ package arch
 
 import (
 	"fmt"
+	"slices"
 
 	"actfleet/collector/model/layer"
 	"actfleet/internal/torch"
@@ -59,10 +60,26 @@ func (e experts) width(site tap.Site) int {
 	return 0
 }
 
+func (e experts) linears(f func(layer.Linear) layer.Linear) feedForward {
+	e.router = f(e.router)
+	e.each = slices.Clone(e.each)
+	for i, m := range e.each {
+		e.each[i] = m.mapped(f)
+	}
+	if e.shared != nil {
+		m := e.shared.mapped(f)
+		e.shared = &m
+	}
+	if e.sharedGate.Weight != nil {
+		e.sharedGate = f(e.sharedGate)
+	}
+	return e
+}
+
 // experts reads a mixture. The router is always computed in fp32, for a rounded one chooses others.
 func (l *loader) experts(d mlpDesign) feedForward {
 	e, n := experts{expertsDesign: *d.experts}, l.names.Experts.InFile()
-	e.router.Weight = l.fp32(n.Router+".weight", e.count, l.shape.Hidden)
+	e.router = l.single(n.Router, e.count)
 	if e.routerBias {
 		e.router.Bias = l.fp32(n.Router+".bias", e.count)
 	}
@@ -83,7 +100,7 @@ func (l *loader) experts(d mlpDesign) feedForward {
 		e.shared = &m
 	}
 	if e.expertsDesign.sharedGate {
-		e.sharedGate.Weight = l.fp32(n.SharedGate+".weight", 1, l.shape.Hidden)
+		e.sharedGate = l.single(n.SharedGate, 1)
 	}
 	return e
 }
@@ -112,6 +129,11 @@ func (l *loader) stack(name string, n, in, out int, alternate bool) (all []layer
 		all, l.err = layer.LoadStacked(l.s, l.src, l.at+name, n, in, out, alternate)
 	}
 	return all
+}
+
+// single reads a map of the states in fp32, without its bias.
+func (l *loader) single(name string, out int) layer.Linear {
+	return layer.Linear{Weight: l.fp32(name+".weight", out, l.shape.Hidden), Parts: []layer.Part{{Module: l.at + name, Width: out}}}
 }
 
 func (l *loader) fp32(name string, dims ...int) (t *torch.Tensor) {

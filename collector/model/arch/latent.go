@@ -84,3 +84,11 @@ func (a latentAttention) width(site tap.Site) int {
 	}
 	return a.heads.QueryWidth() + a.latent.rank + a.latent.turning
 }
+
+func (a latentAttention) linears(f func(layer.Linear) layer.Linear) selfAttention {
+	if a.queryNorm != nil {
+		a.queryDown = f(a.queryDown)
+	}
+	a.queryUp, a.down, a.up, a.out = f(a.queryUp), f(a.down), f(a.up), f(a.out)
+	return a
+}

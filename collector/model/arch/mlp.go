@@ -46,6 +46,13 @@ func (m mlp) width(site tap.Site) int {
 	return m.inner
 }
 
+func (m mlp) linears(f func(layer.Linear) layer.Linear) feedForward { return m.mapped(f) }
+
+func (m mlp) mapped(f func(layer.Linear) layer.Linear) mlp {
+	m.fc1, m.fc2 = f(m.fc1), f(m.fc2)
+	return m
+}
+
 // clampedGate is g·σ(alpha·g)·(u + 1), where gate g is at most limit and up u within ±limit.
 type clampedGate struct{ alpha, limit float64 }
 

@@ -2,6 +2,7 @@ package arch
 
 import (
 	"fmt"
+	"slices"
 
 	"actfleet/collector/model/layer"
 	"actfleet/internal/torch"
@@ -28,6 +29,7 @@ func (d design) load(s *torch.Scope, src *layer.Source) (*network, error) {
 	if n.embed, n.head.Weight, err = v.load(s, src); err != nil {
 		return nil, err
 	}
+	n.head.Parts = []layer.Part{{Module: d.names.Head, Width: d.shape.Vocab}}
 	if n.shape.NoHead = n.head.Weight == nil; !n.shape.NoHead && d.headBias {
 		if n.head.Bias, err = src.Tensor(s, d.names.Head+".bias", d.shape.Vocab); err != nil {
 			return nil, err
@@ -97,6 +99,19 @@ func (n *network) Same(site tap.Site) tap.Site {
 }
 
 func (n *network) Modules() tap.Modules { return n.names }
+
+func (n *network) Map(f func(block int, l layer.Linear) layer.Linear) Network {
+	out := *n
+	out.blocks = slices.Clone(n.blocks)
+	for i, b := range out.blocks {
+		of := func(l layer.Linear) layer.Linear { return f(i, l) }
+		out.blocks[i].attn, out.blocks[i].mlp = b.attn.linears(of), b.mlp.linears(of)
+	}
+	if !n.shape.NoHead {
+		out.head = f(-1, n.head)
+	}
+	return &out
+}
 
 func (n *network) Embed(s *torch.Scope, ids *torch.Tensor, before int) *torch.Tensor {
 	x := s.Embedding(n.embed, ids)

@@ -6,6 +6,22 @@ import "actfleet/internal/torch"
 // then x is rounded to that, the products are summed in fp32 and y is rounded once; x and y are fp32.
 type Linear struct {
 	Weight, Bias *torch.Tensor
+	Parts        []Part // the modules whose outputs stand side by side in y, in order; nil: it is no module
+	Change       Change // nil: none
+}
+
+// Part is one module of a checkpoint among the outputs of a Linear.
+type Part struct {
+	Module string  // by its name, as the names of its weights begin
+	Width  int     // outputs
+	Order  []int64 // output i is output Order[i] of the module; nil: i
+	Conv1D bool    // the module's weight lies in its file as [in, out]
+}
+
+// Change is what is made of a linear map on its way, by an adapter for example.
+type Change interface {
+	// Forward maps x [.., in] to [.., out] in the place of l, which has no Change.
+	Forward(s *torch.Scope, l Linear, x *torch.Tensor) *torch.Tensor
 }
 
 // LoadLinear reads name.weight and, with bias set, name.bias.
@@ -17,7 +33,9 @@ func LoadLinear(s *torch.Scope, src *Source, name string, in, out int, bias bool
 // them: the output is their outputs side by side, in the order of names.
 func LoadFused(s *torch.Scope, src *Source, names []string, in int, outs []int, bias bool) (Linear, error) {
 	var ws, bs []*torch.Tensor
+	var parts []Part
 	for i, name := range names {
+		parts = append(parts, Part{Module: name, Width: outs[i]})
 		w, err := src.tensor(s, name+".weight", src.target.dtype(), []int{outs[i], in})
 		if err != nil {
 			return Linear{}, err
@@ -32,7 +50,7 @@ func LoadFused(s *torch.Scope, src *Source, names []string, in int, outs []int, 
 		}
 		bs = append(bs, b)
 	}
-	return Linear{Weight: join(s, ws), Bias: join(s, bs)}, nil
+	return Linear{Weight: join(s, ws), Bias: join(s, bs), Parts: parts}, nil
 }
 
 // LoadConv1D reads a linear map whose weight lies in the file as [in, out], as GPT-2's do, with a bias.
@@ -44,7 +62,7 @@ func LoadConv1D(s *torch.Scope, src *Source, name string, in, out int) (Linear, 
 	turned := s.Keep(s.Contiguous(s.Transpose(w, 0, 1)))
 	w.Free()
 	b, err := src.tensor(s, name+".bias", src.target.dtype(), []int{out})
-	return Linear{Weight: turned, Bias: b}, err
+	return Linear{Weight: turned, Bias: b, Parts: []Part{{Module: name, Width: out, Conv1D: true}}}, err
 }
 
 // Ungrouped is a map to queries, keys and values whose output rows lie key head by key head, the queries that share it
@@ -64,7 +82,24 @@ func (l Linear) Ungrouped(s *torch.Scope, h Heads) Linear {
 		t.Free()
 		return out
 	}
-	return Linear{Weight: order(l.Weight), Bias: order(l.Bias)}
+	return Linear{Weight: order(l.Weight), Bias: order(l.Bias), Parts: []Part{{Module: l.Parts[0].Module, Width: h.FusedWidth(), Order: h.ungrouped()}}}
+}
+
+// ungrouped is, for each output of [q|k|v], where it stands when the outputs lie key head by key head.
+func (h Heads) ungrouped() []int64 {
+	group, width := h.Query/h.KeyValue, h.Width
+	order := make([]int64, 0, h.FusedWidth())
+	add := func(from, n int) {
+		for k := range h.KeyValue {
+			for i := range n * width {
+				order = append(order, int64(k*(group+2)*width+from*width+i))
+			}
+		}
+	}
+	add(0, group)
+	add(group, 1)
+	add(group+1, 1)
+	return order
 }
 
 // join concatenates kept tensors along their first dimension and frees the parts.
@@ -84,6 +119,10 @@ func join(s *torch.Scope, parts []*torch.Tensor) *torch.Tensor {
 
 // Forward maps x [.., in] to [.., out].
 func (l Linear) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	if change := l.Change; change != nil {
+		l.Change = nil
+		return change.Forward(s, l, x)
+	}
 	d := l.Weight.Dtype()
 	if d == torch.F32 {
 		return s.Linear(x, l.Weight, l.Bias)

@@ -13,9 +13,9 @@ import (
 	"strconv"
 	"strings"
 
+	"actfleet/internal/archive"
+	"actfleet/internal/array"
 	"actfleet/internal/safetensors"
-	"actfleet/trainer/export/archive"
-	"actfleet/trainer/export/array"
 )
 
 // ErrFormat says that bytes are no array file.

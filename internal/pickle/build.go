@@ -3,7 +3,7 @@ package pickle
 import (
 	"fmt"
 
-	"actfleet/trainer/export/array"
+	"actfleet/internal/array"
 )
 
 // build makes values of those on the stack.

@@ -14,9 +14,9 @@ import (
 	"slices"
 	"strings"
 
+	"actfleet/internal/archive"
+	"actfleet/internal/array"
 	"actfleet/internal/safetensors"
-	"actfleet/trainer/export/archive"
-	"actfleet/trainer/export/array"
 )
 
 // ErrFormat says that bytes are no pickle of a dictionary of arrays.

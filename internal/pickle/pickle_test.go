@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"actfleet/internal/archive"
+	"actfleet/internal/array"
 	"actfleet/internal/safetensors"
-	"actfleet/trainer/export/archive"
-	"actfleet/trainer/export/array"
 )
 
 func none(string) ([]byte, bool) { return nil, false }

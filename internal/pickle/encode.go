@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"strings"
 
+	"actfleet/internal/archive"
+	"actfleet/internal/array"
 	"actfleet/internal/safetensors"
-	"actfleet/trainer/export/archive"
-	"actfleet/trainer/export/array"
 )
 
 // Save writes a dictionary as torch.save does.
