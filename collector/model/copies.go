@@ -3,6 +3,7 @@ package model
 import (
 	"context"
 
+	"actfleet/collector/model/adapter"
 	"actfleet/shard/tap"
 )
 
@@ -34,6 +35,19 @@ func LoadCopies(dir string, targets []Target, accept ...string) (*Copies, error)
 	}
 	return c, nil
 }
+
+// Adapt is Model.Adapt on every copy.
+func (c *Copies) Adapt(name string, set *adapter.Set) error {
+	for _, m := range c.models {
+		if err := m.Adapt(name, set); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Adapters is Model.Adapters.
+func (c *Copies) Adapters() []Adapter { return c.models[0].Adapters() }
 
 // Passes is how many Forwards may run at a time; more wait for each other.
 func (c *Copies) Passes() int { return cap(c.free) }

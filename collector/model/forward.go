@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"actfleet/collector/model/adapter"
 	"actfleet/collector/model/layer"
 	"actfleet/internal/torch"
 	"actfleet/shard/tap"
@@ -36,6 +37,10 @@ type Request struct {
 	After *Prefix   // what stands before each of IDs; nil: nothing
 	From  *Begun    // go on from there, where IDs and After are its own and no tap lies before; nil: from the beginning
 	Taps  []tap.Tap
+	// Adapted are taps with each of the model's adapters on (Adapters); nil: the base alone. They are counted on behind
+	// Taps: Emit, Kept and Replace have them under len(Taps) and so on. Logits and Next are then of the base's prompts, and
+	// after them of each adapter's. Up to the first block that an adapter changes its pass is the base's.
+	Adapted [][]tap.Tap
 	// Emit receives the output of Taps[i], each tap once, in the order the network computes them.
 	Emit func(i int, v View) error
 	// Kept asks a model whose taps lie on a GPU for some rows instead; it goes before Emit, and with no Replace.
@@ -56,15 +61,17 @@ func (m *Model) Forward(ctx context.Context, r Request) (logits [][]float32, err
 	if r.From != nil {
 		r.IDs, r.After = r.From.r.IDs, r.From.r.After
 	}
-	return m.run(ctx, r, r.After.of(m), m.blocks(r))
+	return m.each(ctx, r, r.After.of, false)
 }
 
 // run is Forward through so many blocks, with what they remember of the positions before: past is nil when there are none.
-func (m *Model) run(ctx context.Context, r Request, past []layer.Past, blocks int) (logits [][]float32, err error) {
+// The states behind as many blocks as a key of hold says are kept there.
+func (m *Model) run(ctx context.Context, r Request, past []layer.Past, blocks int, hold map[int]*torch.Tensor) (logits [][]float32, err error) {
 	if err := m.check(r); err != nil {
 		return nil, err
 	}
 	p := newPass(m, r, past)
+	p.hold = hold
 	for i, t := range r.Taps {
 		p.wanted[t] = i
 	}
@@ -142,9 +149,12 @@ type pass struct {
 	// lengths are the positions of each prompt, those of the prefix among them.
 	lengths []int
 	wanted  map[tap.Tap]int
-	x       *torch.Tensor // the states [B, T, Hidden] so far
-	buffer  *torch.Tensor // in host memory, for the taps; nil while none was needed
-	fetch   *fetcher      // of the kept rows; nil: every tap comes whole
+	x       *torch.Tensor         // the states [B, T, Hidden] so far
+	behind  int                   // blocks that made them
+	hold    map[int]*torch.Tensor // those that outlive the pass, by the number of blocks behind them
+	held    adapter.Held          // what steps of the block being computed read
+	buffer  *torch.Tensor         // in host memory, for the taps; nil while none was needed
+	fetch   *fetcher              // of the kept rows; nil: every tap comes whole
 	places  placed
 	err     error
 	logits  [][]float32
@@ -185,14 +195,14 @@ func (p *pass) through(ctx context.Context, s *torch.Scope, n int) error {
 	if from := p.r.From; from != nil {
 		first, p.x = from.blocks, from.states
 	} else {
-		p.become(s.Keep(p.emit(s, tap.Tap{Site: tap.Embed}, p.m.net.Embed(s, ids, p.r.After.Len()))))
+		p.become(s.Keep(p.emit(s, tap.Tap{Site: tap.Embed}, p.m.net.Embed(s, ids, p.r.After.Len()))), 0)
 	}
 	masks := layer.NewMasks(s)
 	for i := first; i < n; i++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		p.become(s.Keep(s.Sub(func(s *torch.Scope) *torch.Tensor { return p.block(s, i, p.x, masks) })))
+		p.become(s.Keep(s.Sub(func(s *torch.Scope) *torch.Tensor { return p.block(s, i, p.x, masks) })), i+1)
 		if p.failed() {
 			return p.err
 		}
@@ -203,16 +213,26 @@ func (p *pass) through(ctx context.Context, s *torch.Scope, n int) error {
 // failed says whether Emit or Replace has failed; the error of a fetcher is joined at its end.
 func (p *pass) failed() bool { return p.err != nil || p.fetch != nil && p.fetch.failed() != nil }
 
-// become frees the states so far, unless others go on from them: one block's at a time, however deep the model.
-func (p *pass) become(x *torch.Tensor) {
-	if p.r.From == nil || p.x != p.r.From.states {
+// become frees the states so far, unless others go on from them: one block's at a time, however deep the model. The new
+// ones are behind so many blocks.
+func (p *pass) become(x *torch.Tensor, blocks int) {
+	p.drop()
+	if _, wanted := p.hold[blocks]; wanted {
+		p.hold[blocks] = x
+	}
+	p.x, p.behind = x, blocks
+}
+
+// drop frees the states so far, unless they are others'.
+func (p *pass) drop() {
+	_, held := p.hold[p.behind]
+	if !held && (p.r.From == nil || p.x != p.r.From.states) {
 		p.x.Free()
 	}
-	p.x = x
 }
 
 func (p *pass) free() {
-	p.become(nil)
+	p.drop()
 	p.buffer.Free()
 }
 
@@ -259,6 +279,7 @@ func (p *pass) placeKept(s *torch.Scope, at *torch.Tensor) {
 }
 
 func (p *pass) block(s *torch.Scope, i int, x *torch.Tensor, masks *layer.Masks) *torch.Tensor {
+	p.held = adapter.Held{}
 	c := layer.Context{Masks: masks, Lengths: p.lengths}
 	if p.past != nil {
 		c.Past = &p.past[i]
@@ -273,6 +294,9 @@ func (p *pass) block(s *torch.Scope, i int, x *torch.Tensor, masks *layer.Masks)
 // emit hands a tapped output on and returns what the network goes on with; after the first error nothing is handed on
 // any more.
 func (p *pass) emit(s *torch.Scope, t tap.Tap, y *torch.Tensor) *torch.Tensor {
+	if v := p.m.variant; v != nil {
+		y = v.bound.Step(s, t, y, p.held)
+	}
 	i, ok := p.wanted[t]
 	switch {
 	case !ok || p.failed():
@@ -332,7 +356,8 @@ func (p *pass) host(s *torch.Scope, y *torch.Tensor) *torch.Tensor {
 func (p *pass) finish(s *torch.Scope, x *torch.Tensor) {
 	last := tap.Tap{Site: tap.Final, Layer: p.m.info.Layers - 1}
 	_, tapped := p.wanted[last]
-	if tapped {
+	if tapped || p.m.variant != nil && p.r.predicts() {
+		tapped = true
 		x = p.emit(s, last, p.m.net.Final(s, s.ToDevice(x, p.m.target.First())))
 	}
 	if !p.r.predicts() || p.failed() {

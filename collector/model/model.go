@@ -31,6 +31,10 @@ type Model struct {
 	pin func(s *torch.Scope, x *torch.Tensor) *torch.Tensor
 	// slabs are where kept rows come from devices to; nil on the CPU.
 	slabs *slabs
+
+	dir     string // where its files are
+	adapted []*Model
+	variant *variant // what makes it one with an adapter on; nil: it is the base
 }
 
 // Target is where the weights go, and the precision of the linear maps.
@@ -52,7 +56,7 @@ func LoadOn(dir string, to Target, accept ...string) (*Model, error) {
 		return nil, err
 	}
 	defer c.weights.Close()
-	m := &Model{target: to}
+	m := &Model{target: to, dir: dir}
 	if to.First().IsCUDA() {
 		m.pin = func(s *torch.Scope, x *torch.Tensor) *torch.Tensor { return s.Pin(x, to.First()) }
 		m.slabs = newSlabs()

@@ -56,15 +56,26 @@ func newPrefix(ctx context.Context, r Request, models ...*Model) (*Prefix, error
 		return nil, fmt.Errorf("a prefix is one prompt from its beginning; the request has %d", len(r.IDs))
 	}
 	p := &Prefix{IDs: slices.Clone(r.IDs[0]), past: map[*Model][]layer.Past{}}
-	blocks := models[0].blocks(r)
-	r.Logits, r.Next = false, nil
 	for _, m := range models {
-		p.past[m] = make([]layer.Past, blocks)
-		if _, err := m.run(ctx, r, p.past[m], blocks); err != nil {
+		if err := p.take(ctx, m, r); err != nil {
 			p.Free()
 			return nil, err
 		}
 		r.Emit = nil
 	}
 	return p, nil
+}
+
+// take fills what the blocks of m remember, and those of its variants.
+func (p *Prefix) take(ctx context.Context, m *Model, r Request) error {
+	parts, _, blocks, err := m.branches(r)
+	if err != nil {
+		return err
+	}
+	p.past[m] = make([]layer.Past, blocks)
+	for _, b := range parts {
+		p.past[b.of] = make([]layer.Past, b.blocks) // those before the variant's own stay empty
+	}
+	_, err = m.each(ctx, r, p.of, true)
+	return err
 }

@@ -25,7 +25,7 @@ var may = map[string][]string{
 	"collector/model/bpe":            {"internal/smallfile"},
 	"collector/model/hub":            {"internal/smallfile"},
 	"collector/model/quant":          {"internal/safetensors"},
-	"collector/model/adapter":        {"collector/model/arch", "collector/model/layer", "shard/tap", "internal/torch", "internal/safetensors", "internal/smallfile", "internal/pickle"},
+	"collector/model/adapter":        {"collector/model/arch", "collector/model/layer", "shard/tap", "internal/torch", "internal/safetensors", "internal/smallfile", "internal/pickle", "internal/array"},
 	"collector/dataset/chat":         {"collector/dataset", "internal/smallfile"},
 	"collector/dataset/chat/sandbox": {"collector/dataset", "collector/dataset/chat", "internal/memlimit"},
 	"collector/model/gguf":           {"internal/mapped"},

@@ -122,6 +122,9 @@ func (c config) set(all []Array) (*Set, error) {
 			if a.Name, err = c.whole(t, key); err != nil {
 				return nil, err
 			}
+			if err := finite("the adapter", a); err != nil {
+				return nil, err
+			}
 			set.Weights = append(set.Weights, a)
 			continue
 		}

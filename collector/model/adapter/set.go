@@ -40,6 +40,14 @@ type Set struct {
 	means *targets // which modules its config means; nil: those it has
 }
 
+// WeightNames are the names of Weights.
+func (set *Set) WeightNames() (names []string) {
+	for _, a := range set.Weights {
+		names = append(names, a.Name)
+	}
+	return names
+}
+
 // Module is the change of one linear map.
 type Module struct {
 	Name   string // of the map, as the checkpoint's weights are named: "model.layers.0.self_attn.q_proj"

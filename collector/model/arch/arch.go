@@ -40,6 +40,11 @@ type Network interface {
 	// Map is the network with f's maps in the place of its linear maps, given block by block; block is −1 for the output
 	// matrix. It shares everything else with the receiver.
 	Map(f func(block int, l layer.Linear) layer.Linear) Network
+	// Reread is the network with the blocks and other parts read anew from src to which the named weights belong; it shares
+	// everything else with the receiver, its output matrix also where that is the embedding and the embedding is read anew,
+	// unless tied is set. first is the number of blocks before the first one read anew; −1 says that what Embed gives is
+	// another.
+	Reread(s *torch.Scope, src *layer.Source, weights []string, tied bool) (net Network, first int, err error)
 	// Embed maps token ids [B, T] (int64), which stand at positions before, before+1 and so on, to the
 	// first hidden states [B, T, Hidden]: the site embed.
 	Embed(s *torch.Scope, ids *torch.Tensor, before int) *torch.Tensor

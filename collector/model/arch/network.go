@@ -40,18 +40,26 @@ func (d design) load(s *torch.Scope, src *layer.Source) (*network, error) {
 			return nil, err
 		}
 	}
-	for i, b := range d.layers {
-		at := fmt.Sprintf(d.names.Block+".", i+d.names.First)
-		l := &loader{s: s, src: src.Block(i, d.shape.Layers), design: d, at: at}
-		n.blocks = append(n.blocks, l.block(b))
-		if l.err != nil {
-			return nil, l.err
+	for i := range d.layers {
+		b, err := d.loadBlock(s, src, i)
+		if err != nil {
+			return nil, err
 		}
+		n.blocks = append(n.blocks, b)
 	}
 	l := &loader{s: s, src: src, design: d}
 	n.embedNorm, n.last = l.norm(d.names.EmbedNorm, d.shape.Hidden), l.norm(d.names.Norm, d.shape.Hidden)
 	return n, l.err
 }
+
+// loadBlock reads block i.
+func (d design) loadBlock(s *torch.Scope, src *layer.Source, i int) (block, error) {
+	l := &loader{s: s, src: src.Block(i, d.shape.Layers), design: d, at: d.blockName(i)}
+	return l.block(d.layers[i]), l.err
+}
+
+// blockName is what the names of block i's weights begin with.
+func (d design) blockName(i int) string { return fmt.Sprintf(d.names.Block+".", i+d.names.First) }
 
 // prefixLimit is the lowest limit of the blocks' rotations; 0: none has one.
 func (d design) prefixLimit() (limit int) {

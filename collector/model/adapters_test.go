@@ -1,0 +1,154 @@
+package model_test
+
+import (
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"actfleet/collector/model"
+	"actfleet/collector/model/adapter"
+	"actfleet/collector/model/modeltest"
+	"actfleet/internal/safetensors"
+	"actfleet/shard/tap"
+)
+
+// adapterFixtures are the folders of scripts/ref/adapters_ref.py: FAMILY-KIND, beside the checkpoint FAMILY.
+var adapterFixtures = filepath.Join("modeltest", "testdata", "adapters")
+
+// familyOf is the checkpoint that an adapter's folder belongs to: the longest one whose name it begins with.
+func familyOf(folder string) (family string) {
+	for _, name := range fixtures {
+		if strings.HasPrefix(folder, name+"-") && len(name) > len(family) {
+			family = name
+		}
+	}
+	return family
+}
+
+// What PEFT computes with each kind of adapter, at every site and module, is what we compute.
+func TestAdaptersAsPEFT(t *testing.T) {
+	folders, err := os.ReadDir(adapterFixtures)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range folders {
+		t.Run(f.Name(), func(t *testing.T) { asPEFT(t, filepath.Join(adapterFixtures, f.Name())) })
+	}
+}
+
+// asPEFT compares one folder of adapters_ref.py.
+func asPEFT(t *testing.T, dir string) {
+	t.Helper()
+	m, err := model.Load(filepath.Join("modeltest", "testdata", familyOf(filepath.Base(dir))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := adapter.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Adapt("a", set); err != nil {
+		t.Fatal(err)
+	}
+	ref, err := safetensors.Open(filepath.Join(dir, "ref.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ref.Close()
+	on, ids := m.With("a"), readIDs(t, ref)
+	got, logits := activations(t, on, ids)
+	seen := 0
+	for _, info := range ref.Tensors() {
+		want, err := ref.Float32s(info.Name)
+		if info.Name == "ids" {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		have, ok := namedAs(t, on, info.Name, got, logits)
+		if !ok {
+			continue
+		}
+		seen++
+		if off := modeltest.MaxRelRMS(have, want); off > parity {
+			t.Errorf("%s is off by %.2g of its RMS", info.Name, off)
+		}
+	}
+	if seen < m.Info().Layers+1 {
+		t.Errorf("only %d tensors of the reference were compared", seen)
+	}
+}
+
+func readIDs(t *testing.T, ref *safetensors.File) (ids []int32) {
+	t.Helper()
+	raw, err := ref.Bytes("ids")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ; len(raw) > 0; raw = raw[4:] {
+		ids = append(ids, int32(binary.LittleEndian.Uint32(raw)))
+	}
+	return ids
+}
+
+// activations are those of a prompt at every tap, and its logits.
+func activations(t *testing.T, m *model.Model, ids []int32) (map[tap.Tap]model.View, []float32) {
+	t.Helper()
+	taps, got := everyTap(t, m), map[tap.Tap]model.View{}
+	logits, err := m.Forward(t.Context(), model.Request{IDs: [][]int32{ids}, Taps: taps, Logits: true, Emit: func(i int, v model.View) error {
+		v.Data = slices.Clone(v.Data)
+		got[taps[i]] = v
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got, logits[0]
+}
+
+// namedAs is what a tensor of a reference stands for, where a tap shows it.
+func namedAs(t *testing.T, m *model.Model, name string, got map[tap.Tap]model.View, logits []float32) ([]float32, bool) {
+	last := m.Info().Layers - 1
+	module, ok := strings.CutPrefix(name, "m/")
+	switch {
+	case name == "logits":
+		return logits, true
+	case name == "final":
+		return got[tap.Tap{Site: tap.Final, Layer: last}].Data, true
+	case !ok:
+		at, _, ok := tap.ParseColumn(name)
+		return got[at].Data, ok
+	}
+	for layer := range last + 1 {
+		for _, site := range []tap.Site{tap.Wqkv, tap.OutProj, tap.FC1, tap.FC2} {
+			for _, p := range m.Modules().Places(tap.Tap{Site: site, Layer: layer}) {
+				if i := slices.Index(p.Modules, module); i >= 0 && !p.Input && !p.Grouped {
+					return cut(got[tap.Tap{Site: site, Layer: layer}], m, site, i, len(p.Modules)), true
+				}
+			}
+		}
+	}
+	return nil, false
+}
+
+// cut is the part of a site's vectors that module i of several gives.
+func cut(v model.View, m *model.Model, site tap.Site, i, of int) []float32 {
+	bounds := []int{0, v.D}
+	switch {
+	case of == 3: // q, k, v: k and v are equally wide, and q is as wide as z
+		q := m.Width(tap.Tap{Site: tap.Z})
+		kv := (v.D - q) / 2
+		bounds = []int{0, q, q + kv, v.D}
+	case of == 2 && site == tap.FC1:
+		bounds = []int{0, v.D / 2, v.D}
+	}
+	var out []float32
+	for at := 0; at < len(v.Data); at += v.D {
+		out = append(out, v.Data[at+bounds[i]:at+bounds[i+1]]...)
+	}
+	return out
+}
