@@ -8,7 +8,7 @@ PURE := ./shard/... ./coordinator/... ./collector/dataset/... ./collector/model/
 # Packages whose tests run under the race detector: all that need no libtorch.
 RACE := $(PURE) ./trainer/stream ./trainer/probe ./analysis/evaluate ./analysis/report
 
-.PHONY: help setup build demo demo-real test test-pure race test-s3 test-fleet test-interop test-peers test-parity test-wheel test-fakegpu fuzz bench clean
+.PHONY: help setup build demo demo-real test test-pure race test-s3 test-fleet test-interop test-peers test-parity test-wheel test-fakegpu fuzz bench licences clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ bench: build ## the numbers of this machine, each beside its limit
 	bin/actfleet bench collect
 	bin/actfleet bench sae
 	bin/actfleet bench stream
+
+licences: setup ## docs/licences.txt: what is linked, with the texts
+	go run ./scripts/licences > docs/licences.txt.part && mv docs/licences.txt.part docs/licences.txt
 
 clean: ## remove what was built and the demo
 	rm -rf build bin demo go.work go.work.sum
