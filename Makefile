@@ -18,7 +18,7 @@ setup: ## find or install libtorch, compile build/lib/libtch.so, write go.work
 
 build: setup ## bin/actfleet
 	@echo "build: bin/actfleet (one to three minutes the first time, seconds after that)"
-	@time go build -o bin/actfleet ./cmd/actfleet
+	@time go build -ldflags "-X main.stamp=$$(git describe --tags --always --dirty 2>/dev/null)" -o bin/actfleet ./cmd/actfleet
 
 demo: build ## the main job, end to end: three nodes, one killed, coders, SQL, a report
 	@scripts/demo.sh
