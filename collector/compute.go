@@ -78,6 +78,7 @@ type attempt struct {
 	full     chan *group // to the writer, in the order of the rows
 	running  *errgroup.Group
 	ctx      context.Context // ends with the attempt's first error
+	fail     context.CancelCauseFunc
 	passes   context.Context // ends with ctx, and when the unit is dropped
 	release  func() bool     // lets go of what ends passes
 	overflow []atomic.Bool   // per vector column
@@ -125,6 +126,7 @@ func (us *units) begin(ctx context.Context, t task) (*attempt, error) {
 	}
 	a := &attempt{us: us, task: t, pending: pending, writer: w,
 		full: make(chan *group, cap(t.groups.free)), overflow: make([]atomic.Bool, len(t.schema.Vectors))}
+	ctx, a.fail = context.WithCancelCause(ctx)
 	a.running, a.ctx = errgroup.WithContext(ctx)
 	passes, drop := context.WithCancel(a.ctx)
 	a.passes, a.release = passes, context.AfterFunc(us.drop, drop)
@@ -161,18 +163,21 @@ func (a *attempt) feed() {
 	close(a.full)
 }
 
-// batch takes one batch through the model into its segments.
-func (a *attempt) batch(b batch, segments []segment) error {
+// batch takes one batch through the model into its segments. Its error is known before the writer may look at them.
+func (a *attempt) batch(b batch, segments []segment) (err error) {
 	defer func() {
+		if err != nil {
+			a.fail(err)
+		}
 		for _, s := range segments {
 			s.group.filling.Done()
 		}
 	}()
-	logits, err := a.forward(b, segments)
+	after, err := a.forward(b, segments)
 	if err != nil {
 		return fmt.Errorf("prompts %d to %d: %w", slices.Min(b.prompts), slices.Max(b.prompts), err)
 	}
-	answers := a.us.choices.odds(logits)
+	answers := a.us.choices.odds(after)
 	for _, s := range segments {
 		a.us.scalars.fill(b, answers, s)
 	}
@@ -254,6 +259,7 @@ func (a *attempt) writing(err error) error {
 func (a *attempt) finish() (w written, tooLarge []int, err error) {
 	w.pending = a.pending
 	err = a.running.Wait()
+	a.fail(nil)
 	a.release()
 	a.prefix.leave()
 	for i := range a.overflow {

@@ -9,13 +9,14 @@ import (
 	"actfleet/shard/tap"
 )
 
-// forward takes a batch through the model, and its kept rows into their segments. One that a GPU has not the memory for
-// goes through in halves; the rows are the same, up to the rounding that comes with another shape.
-func (a *attempt) forward(b batch, segments []segment) (logits [][]float32, err error) {
+// forward takes a batch through the model, and its kept rows into their segments; it returns what comes after each prompt,
+// where the plan has choices. A batch that a GPU has not the memory for goes through in halves; the rows are the same, up to
+// the rounding that comes with another shape.
+func (a *attempt) forward(b batch, segments []segment) (after []model.Chances, err error) {
 	if !a.us.tooLarge(b) {
-		logits, err = a.pass(b, segments)
+		after, err = a.pass(b, segments)
 		if !torch.OutOfMemory(err) {
-			return logits, err
+			return after, err
 		}
 		if len(b.prompts) == 1 {
 			return nil, fmt.Errorf("%w; one prompt of %d tokens is too much for this GPU: split the model (--device cuda:0+cuda:1), or cut prompts (--max-tokens)", err, b.steps)
@@ -27,9 +28,9 @@ func (a *attempt) forward(b batch, segments []segment) (logits [][]float32, err 
 		if err != nil {
 			return nil, err
 		}
-		logits = append(logits, some...)
+		after = append(after, some...)
 	}
-	return logits, nil
+	return after, nil
 }
 
 // tooLarge says whether a batch of the size has been too much for a GPU before.
@@ -97,7 +98,7 @@ func within(segments []segment, steps, first, n, own int) (out []segment) {
 
 // pass is one forward pass, of which nothing is counted when it fails. A model on a GPU gathers the kept rows and rounds
 // them to fp16 there; any other hands whole taps to pack.
-func (a *attempt) pass(b batch, segments []segment) ([][]float32, error) {
+func (a *attempt) pass(b batch, segments []segment) (after []model.Chances, err error) {
 	g := gathered{a: a, b: b, segments: segments}
 	r := a.us.request(b, a.prefix)
 	r.Emit = func(i int, v model.View) error { return a.pack(i, v, b, segments) }
@@ -105,9 +106,12 @@ func (a *attempt) pass(b batch, segments []segment) ([][]float32, error) {
 	for _, s := range segments {
 		r.Kept.At = append(r.Kept.At, ownPlaces(s.kept, b)...)
 	}
-	logits, err := a.us.model.Forward(a.passes, r)
+	if r.Next != nil {
+		r.Next.Emit = func(c model.Chances) { after = append(after, c) }
+	}
+	_, err = a.us.model.Forward(a.passes, r)
 	if err == nil && len(g.again) > 0 {
-		r.Logits = false
+		r.Next = nil
 		r.Taps, r.Kept = g.inFull(r.Kept.At)
 		_, err = a.us.model.Forward(a.passes, r)
 	}
@@ -117,7 +121,7 @@ func (a *attempt) pass(b batch, segments []segment) ([][]float32, error) {
 	for _, m := range g.measured {
 		m.group.merge(m.column, m.VectorStats)
 	}
-	return logits, nil
+	return after, nil
 }
 
 // ownPlaces are the places of kept (b·T + t, T with the prefix) that are the batch's own, counted without the prefix.

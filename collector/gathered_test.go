@@ -149,7 +149,7 @@ func (m small) Forward(ctx context.Context, r model.Request) ([][]float32, error
 	if steps*len(r.IDs) <= m.most {
 		return m.gatherer.Forward(ctx, r)
 	}
-	r.Taps, r.Logits = r.Taps[:2], false
+	r.Taps, r.Next = r.Taps[:2], nil
 	if _, err := m.gatherer.Forward(ctx, r); err != nil {
 		return nil, err
 	}

@@ -103,7 +103,7 @@ func (us *units) takePrefix(ctx context.Context, ids []int32, kept bool) (*prefi
 	us.lanes.enter()
 	defer us.lanes.leave()
 	p := &prefix{}
-	r := model.Request{IDs: [][]int32{ids}, Taps: us.taps, Logits: us.choices != nil}
+	r := model.Request{IDs: [][]int32{ids}, Taps: us.taps, Next: us.choices.next()}
 	if kept {
 		p.views = make([]model.View, len(us.taps))
 		r.Emit = func(i int, v model.View) error {

@@ -51,6 +51,9 @@ func newDoctor() *cobra.Command {
 
 func runDoctor(ctx context.Context, dir string, jsonOut bool, out io.Writer) error {
 	found := []finding{lookTorch(), lookDevices(), lookRanks(), lookCores(), lookMemory(), lookDisk(dir), lookStore(ctx, dir), lookPorts()}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	problems := 0
 	for _, f := range found {
 		if !f.OK {

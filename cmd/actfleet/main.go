@@ -51,14 +51,20 @@ func execute(args []string) int {
 	if err == nil {
 		err = out.err
 	}
+	code := exitCode(ctx, err)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, lastLine(err))
+		fmt.Fprintln(os.Stderr, lastLine(err, code))
 	}
-	return exitCode(ctx, err)
+	return code
 }
 
-// lastLine is the one in which a command says why it failed.
-func lastLine(err error) string { return "actfleet: " + strings.ReplaceAll(err.Error(), "\n", "; ") }
+// lastLine is the one in which a command says why it failed. What a signal ended says no more than that.
+func lastLine(err error, code int) string {
+	if code == exitInterrupted && !errors.Is(err, trainer.ErrInterrupted) {
+		return "actfleet: interrupted"
+	}
+	return "actfleet: " + strings.ReplaceAll(err.Error(), "\n", "; ")
+}
 
 // checkedOutput is standard output that remembers the first error, so that no table is lost without a word.
 type checkedOutput struct {

@@ -54,8 +54,8 @@ func (c *Cache) check(r Request) error {
 	switch {
 	case c == nil:
 		return nil
-	case !r.Logits || r.From != nil:
-		return errors.New("what a pass remembers is for the tokens after its logits: ask for these, and for the prompts from their beginning")
+	case !r.predicts() || r.From != nil:
+		return errors.New("what a pass remembers is for the tokens that come after it: ask for what comes next, and for the prompts from their beginning")
 	case c.lengths == nil:
 		return nil
 	case len(r.IDs) != len(c.lengths) || r.After != nil:

@@ -64,9 +64,11 @@ func newPrefix(ctx context.Context, r Request, models ...*Model) (*Prefix, error
 		return nil, fmt.Errorf("a prefix is one prompt from its beginning; the request has %d", len(r.IDs))
 	}
 	p := &Prefix{IDs: slices.Clone(r.IDs[0]), past: map[*Model][]layer.Past{}}
+	blocks := models[0].blocks(r)
+	r.Logits, r.Next = false, nil
 	for _, m := range models {
-		p.past[m] = make([]layer.Past, m.blocks(r))
-		if _, err := m.run(ctx, r, p.past[m]); err != nil {
+		p.past[m] = make([]layer.Past, blocks)
+		if _, err := m.run(ctx, r, p.past[m], blocks); err != nil {
 			p.Free()
 			return nil, err
 		}

@@ -85,6 +85,7 @@ var families = map[string]family{
 	"cohere2":              {designCohere2, oldRotary},
 	"glm":                  {designGLM, oldRotary},
 	"glm4":                 {designGLM, oldRotary},
+	"arcee":                {designArcee, oldRotary},
 	"mixtral":              {designMixtral, oldRotary},
 	"qwen2_moe":            {designQwen2MoE, oldRotary},
 	"qwen3_moe":            {designQwen3MoE, oldRotary},

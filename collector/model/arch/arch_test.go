@@ -353,6 +353,7 @@ func TestRefusedConfigs(t *testing.T) {
 		{"deepseek_v2", `"num_key_value_heads": 1`, "num_key_value_heads"},
 		{"deepseek_v3", `"scoring_func": "softmax"`, "scoring_func"},
 		{"deepseek_v3", `"n_group": 2`, "topk_group"},
+		{"arcee", `"hidden_act": "relu3"`, "relu3"},
 		{"glm4", `"rope_scaling": {"rope_type": "spiral"}`, "spiral"},
 		{"qwen3", `"head_dim": 5`, "head_dim"},
 		{"gemma2", `"sliding_window": 0`, "sliding_window"},

@@ -94,10 +94,16 @@ func (f *Fake) Forward(ctx context.Context, r model.Request) ([][]float32, error
 			return nil, err
 		}
 	}
-	if !r.Logits {
-		return nil, ctx.Err()
+	logits := f.logits(r.IDs)
+	for _, l := range logits {
+		if r.Next != nil {
+			r.Next.Emit(r.Next.Of(l))
+		}
 	}
-	return f.logits(r.IDs), ctx.Err()
+	if !r.Logits {
+		logits = nil
+	}
+	return logits, ctx.Err()
 }
 
 // Prefix emits like Forward; the Forwards after it count their positions from its end.
