@@ -24,22 +24,30 @@ func TestGenerateAsTransformers(t *testing.T) {
 	for _, name := range fixtures {
 		t.Run(name, func(t *testing.T) {
 			m, ref := load(t, name)
-			continued, err := modeltest.ReadContinued(filepath.Join("modeltest", "testdata", name))
-			if err != nil || len(continued.Tokens) != len(ref.Prompts) {
-				t.Fatalf("%d continuations, %v; TestReferences of package parity makes them", len(continued.Tokens), err)
-			}
-			all := generate(t, m, model.Generation{IDs: ref.Prompts, Most: parityTokens})
-			for p, want := range continued.Tokens {
-				got := generate(t, m, model.Generation{IDs: ref.Prompts[p : p+1], Most: parityTokens})
-				if !slices.Equal(got[0].IDs, want) {
-					t.Errorf("prompt %d goes on with %v, transformers with %v", p, got[0].IDs, want)
-				}
-				if !slices.Equal(all[p].IDs, want) {
-					t.Errorf("prompt %d in a batch goes on with %v, transformers with %v", p, all[p].IDs, want)
+			continued := goesOn(t, m, name, ref.Prompts)
+			for p, want := range continued {
+				if got := generate(t, m, model.Generation{IDs: ref.Prompts[p : p+1], Most: parityTokens})[0]; !slices.Equal(got.IDs, want) {
+					t.Errorf("prompt %d goes on with %v, transformers with %v", p, got.IDs, want)
 				}
 			}
 		})
 	}
+}
+
+// goesOn compares what a model adds to all prompts of a fixture, in one batch, with what transformers adds to each.
+func goesOn(t *testing.T, m *model.Model, name string, prompts [][]int32) [][]int32 {
+	t.Helper()
+	continued, err := modeltest.ReadContinued(filepath.Join("modeltest", "testdata", name))
+	if err != nil || len(continued.Tokens) != len(prompts) {
+		t.Fatalf("%d continuations, %v; TestReferences of package parity makes them", len(continued.Tokens), err)
+	}
+	all := generate(t, m, model.Generation{IDs: prompts, Most: parityTokens})
+	for p, want := range continued.Tokens {
+		if !slices.Equal(all[p].IDs, want) {
+			t.Errorf("prompt %d in a batch goes on with %v, transformers with %v", p, all[p].IDs, want)
+		}
+	}
+	return continued.Tokens
 }
 
 func generate(t *testing.T, m *model.Model, g model.Generation) []model.Continuation {
@@ -210,7 +218,7 @@ func TestCacheRefuses(t *testing.T) {
 		t.Error("a prompt that is not there is kept")
 	}
 	for says, r := range map[string]model.Request{
-		"logits":      {IDs: [][]int32{{1}, {2}}, Cache: c},
+		"that come":   {IDs: [][]int32{{1}, {2}}, Cache: c},
 		"1 go on":     {IDs: [][]int32{{1}}, Cache: c, Logits: true},
 		"by 2 tokens": {IDs: [][]int32{{1}, {2, 3}}, Cache: c, Logits: true},
 		"is empty":    {IDs: [][]int32{{1}, {}}, Cache: m.NewCache(), Logits: true},

@@ -60,7 +60,7 @@ func TestHuggingFaceGoesOn(t *testing.T) {
 			t.Parallel()
 			m, dir := load(t, name)
 			prompts, from := Prompts(5, m.Info().Vocab, m.Info().MaxPositions), t.TempDir()
-			if _, err := reference(t.Context(), python, dir, ask{Prompts: prompts, Threads: 1, Continue: room(m.Info(), prompts)}, from); err != nil {
+			if _, err := reference(t.Context(), python, dir, ask{Prompts: prompts, Places: placesOf(m, nil), Threads: 1, Continue: room(m.Info(), prompts)}, from); err != nil {
 				t.Fatal(err)
 			}
 			got, err := m.Generate(t.Context(), model.Generation{IDs: prompts, Most: continuedTokens})
