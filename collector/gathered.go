@@ -135,11 +135,11 @@ func ownPlaces(kept []int32, b batch) (at []int32) {
 	return at
 }
 
-// singles says of each column whether it is stored in fp32.
+// singles says of each column whether it must not be rounded to fp16.
 func singles(columns []shard.Vector) []bool {
 	f32 := make([]bool, len(columns))
 	for i, c := range columns {
-		f32[i] = c.Dtype == shard.F32
+		f32[i] = c.Dtype != shard.F16
 	}
 	return f32
 }

@@ -112,6 +112,9 @@ func (m *Model) check(r Request) error {
 		return fmt.Errorf("the batch was begun with another model than %s", m.info.Name)
 	}
 	for _, t := range r.Taps {
+		if t.Site == tap.Experts && r.Replace != nil {
+			return fmt.Errorf("tap %s: what was chosen can be read, not replaced", t.Column(""))
+		}
 		if t.Layer < 0 || t.Layer >= m.info.Layers {
 			return fmt.Errorf("tap %s: %s has layers 0..%d", t.Column(""), m.info.Name, m.info.Layers-1)
 		}

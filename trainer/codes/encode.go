@@ -188,13 +188,9 @@ func readVectors(r *shard.Reader, g int, name string, rows []int) (x []float32, 
 	if err != nil {
 		return nil, err
 	}
-	unpack := shard.UnpackF16
-	if v.Dtype == shard.F32 {
-		unpack = shard.UnpackF32
-	}
 	x = make([]float32, len(rows)*v.Width)
 	for j, i := range rows {
-		unpack(x[j*v.Width:(j+1)*v.Width], raw[i*v.RowBytes():(i+1)*v.RowBytes()])
+		v.Dtype.Unpack(x[j*v.Width:(j+1)*v.Width], raw[i*v.RowBytes():(i+1)*v.RowBytes()])
 	}
 	return x, nil
 }

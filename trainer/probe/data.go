@@ -233,13 +233,9 @@ func (d *data) vectors(column string) (x []float32, width int, err error) {
 		if err != nil {
 			return nil, 0, err
 		}
-		unpack := shard.UnpackF16
-		if v.Dtype == shard.F32 {
-			unpack = shard.UnpackF32
-		}
 		for j, i := range p.rows {
 			at := (p.at + j) * width
-			unpack(x[at:at+width], raw[i*v.RowBytes():(i+1)*v.RowBytes()])
+			v.Dtype.Unpack(x[at:at+width], raw[i*v.RowBytes():(i+1)*v.RowBytes()])
 		}
 	}
 	return x, width, nil

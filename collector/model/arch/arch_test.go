@@ -133,7 +133,7 @@ func (f shapes) inner() int {
 func (f shapes) widths(block int) map[tap.Site]int {
 	w := map[tap.Site]int{tap.Wqkv: f.qkv, tap.Z: f.z}
 	if f.experts > 0 && block >= f.dense {
-		w[tap.Router] = f.experts
+		w[tap.Router], w[tap.Experts] = f.experts, 1
 	} else {
 		w[tap.FC1], w[tap.Act] = f.fc1, f.inner()
 	}

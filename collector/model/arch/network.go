@@ -71,7 +71,7 @@ func (n *network) Width(t tap.Tap) int {
 	switch t.Site {
 	case tap.Wqkv, tap.Z:
 		return b.attn.width(t.Site)
-	case tap.Router, tap.FC1, tap.Act:
+	case tap.Router, tap.Experts, tap.FC1, tap.Act:
 		return b.mlp.width(t.Site)
 	}
 	lacks := t.Site == tap.Embed && t.Layer > 0 || t.Site == tap.Final && t.Layer < len(n.blocks)-1 || t.Site == tap.ResidMid && n.parallel

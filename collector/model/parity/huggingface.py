@@ -26,8 +26,8 @@ except ImportError as e:
 class Taps:
     """Forward hooks on every place of every tap; columns are what they saw, by column name.
 
-    places are {column: [{"modules": [name, ...], "input": bool, "grouped": bool}, ...]}: what the modules give side by
-    side, or what one reads. All places of a column hold the same vectors, which is checked. A block with experts lacks the
+    places are {column: [{"modules": [name, ...], "input": bool, "grouped": bool, "choice": bool}, ...]}: what the modules
+    give side by side, or what one reads, or the experts that a router chose. All places of a column hold the same vectors, which is checked. A block with experts lacks the
     parts of an MLP.
     """
 
@@ -47,6 +47,8 @@ class Taps:
 
     def watch(self, module, key, place):
         def keep(out):
+            if place.get("choice"):
+                out = chosen(*out)
             out = out[0] if isinstance(out, tuple) else out     # attention and routers give tuples, in old versions blocks do
             out = out.detach().float()
             out = out[0] if out.dim() == 3 else out             # routers and OPT's MLP see prompts end to end
@@ -73,6 +75,12 @@ class Taps:
             if not torch.equal(found.setdefault(column, whole), whole):
                 sys.exit(f"transformers has other vectors at place {i} of {column} than at its first")
         return found
+
+
+def chosen(_logits, weights, experts):
+    """What a router chose, [T, k], the greatest weight first; of equal weights the lower number."""
+    experts, order = experts.sort(dim=-1)
+    return experts.gather(-1, weights.gather(-1, order).sort(dim=-1, descending=True, stable=True).indices)
 
 
 def has(model, name):

@@ -8,13 +8,20 @@ import (
 	"testing"
 
 	"actfleet/collector/model"
+	"actfleet/internal/safetensors"
 )
 
 // TestHuggingFace compares every fixture with transformers itself, on prompts the committed references do
 // not have. It needs ACTFLEET_PYTHON, a Python with torch and transformers; without the two it is skipped, and
 // what transformers once computed (ref.safetensors) stands in.
 func TestHuggingFace(t *testing.T) {
-	python := huggingFace(t)
+	python := os.Getenv("ACTFLEET_PYTHON")
+	if python == "" {
+		t.Skip("ACTFLEET_PYTHON is not set")
+	}
+	if out, err := exec.Command(python, "-c", "import torch, transformers, safetensors").CombinedOutput(); err != nil {
+		t.Skipf("%s has no torch or transformers: %.200s", python, out)
+	}
 	models, err := filepath.Glob("../modeltest/testdata/*")
 	if err != nil || len(models) == 0 {
 		t.Fatal(models, err)
@@ -29,49 +36,66 @@ func TestHuggingFace(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if worst := r.Worst(); !r.Equal {
-				t.Errorf("%s is off by %.1e in prompt %d", worst.Name(), worst.Error, worst.Prompt)
-			} else {
-				t.Logf("largest error %.1e: %s", worst.Error, worst.Name())
-			}
+			equal(t, r)
 		})
 	}
 }
 
-// huggingFace is a Python with transformers; without one the test is skipped.
-func huggingFace(t *testing.T) string {
+func equal(t *testing.T, r Report) {
 	t.Helper()
+	if worst := r.Worst(); !r.Equal {
+		t.Errorf("%s is off by %.1e in prompt %d", worst.Name(), worst.Error, worst.Prompt)
+	} else {
+		t.Logf("largest error %.1e: %s", worst.Error, worst.Name())
+	}
+}
+
+// TestHuggingFaceTies is a router that gives its experts the same score in pairs: the same ones are chosen as by
+// transformers, though what it chooses with (torch.topk) leaves open which.
+func TestHuggingFaceTies(t *testing.T) {
 	python := os.Getenv("ACTFLEET_PYTHON")
 	if python == "" {
 		t.Skip("ACTFLEET_PYTHON is not set")
 	}
-	if out, err := exec.Command(python, "-c", "import torch, transformers, safetensors").CombinedOutput(); err != nil {
-		t.Skipf("%s has no torch or transformers: %.200s", python, out)
+	from, dir := "../modeltest/testdata/qwen3-moe", t.TempDir()
+	twins(t, from, dir, "model.layers.1.mlp.gate.weight")
+	m, err := model.Load(dir)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return python
+	r, err := Run(t.Context(), m, dir, python, Prompts(6, m.Info().Vocab, m.Info().MaxPositions))
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, r)
 }
 
-// What greedy generation adds to a batch of prompts is what transformers adds to each, for each way in which a model knows
-// positions. TestHuggingFace says what it needs; without that, continued.json stands in, for every family.
-func TestHuggingFaceGoesOn(t *testing.T) {
-	python := huggingFace(t)
-	for _, name := range []string{"gemma3", "falcon-rw", "opt", "deepseek-v3", "phi3", "llama-dynamic"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			m, dir := load(t, name)
-			prompts, from := Prompts(5, m.Info().Vocab, m.Info().MaxPositions), t.TempDir()
-			if _, err := reference(t.Context(), python, dir, ask{Prompts: prompts, Places: placesOf(m, nil), Threads: 1, Continue: room(m.Info(), prompts)}, from); err != nil {
-				t.Fatal(err)
+// twins copies a checkpoint with each even row of a matrix in the place of the next one too.
+func twins(t *testing.T, from, to, matrix string) {
+	t.Helper()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	f, err := safetensors.Open(filepath.Join(from, "model.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var out []safetensors.Tensor
+	for _, info := range f.Tensors() {
+		raw, err := f.Bytes(info.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Name == matrix {
+			raw = slices.Clone(raw)
+			for n, at := len(raw)/int(info.Shape[0]), 0; at+2*n <= len(raw); at += 2 * n {
+				copy(raw[at+n:at+2*n], raw[at:])
 			}
-			got, err := m.Generate(t.Context(), model.Generation{IDs: prompts, Most: continuedTokens})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for p, want := range continued(t, from) {
-				if !slices.Equal(got[p].IDs, want) {
-					t.Errorf("prompt %d goes on with %v, transformers with %v", p, got[p].IDs, want)
-				}
-			}
-		})
+		}
+		out = append(out, safetensors.Tensor{Name: info.Name, Dtype: info.Dtype, Shape: info.Shape, Data: raw})
+	}
+	if err := safetensors.Write(filepath.Join(to, "model.safetensors"), out, nil); err != nil {
+		t.Fatal(err)
 	}
 }
