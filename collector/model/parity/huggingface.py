@@ -186,14 +186,14 @@ def main(ask, out):
     model = load(ask["model"], ask["gguf"]).eval()
     if ask["double"]:
         model = model.double()
+    if ask.get("continue"):
+        with torch.no_grad(), open(f"{out}/continued.json", "w") as f:
+            json.dump([continued(model, ids, n) for ids, n in zip(ask["prompts"], ask["continue"])], f)
     taps = Taps(model, ask["places"])
     for p, ids in enumerate(ask["prompts"]):
         with torch.no_grad():
             logits = model(input_ids=torch.tensor([ids]), use_cache=False).logits
         safetensors.torch.save_file(taps.columns() | {"logits": logits[0, -1].float().clone()}, f"{out}/p{p}.safetensors")
-    if ask.get("continue"):
-        with torch.no_grad(), open(f"{out}/continued.json", "w") as f:
-            json.dump([continued(model, ids, n) for ids, n in zip(ask["prompts"], ask["continue"])], f)
     with open(f"{out}/peer.json", "w") as f:
         json.dump({"class": type(model).__name__, "transformers": transformers.__version__, "torch": torch.__version__}, f)
 
