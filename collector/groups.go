@@ -34,6 +34,17 @@ func (g *group) store(i, first int, rows model.Rows) shard.VectorStats {
 	return shard.VectorStats{Count: int64(n), MaxAbs: m.MaxAbs, NonFinite: m.NonFinite}
 }
 
+// storeAt is store for some of the rows, in the order of at.
+func (g *group) storeAt(i, first int, rows model.Rows, at []int32) (m shard.VectorStats) {
+	for done, n := 0, 0; done < len(at); done += n {
+		for n = 1; done+n < len(at) && at[done+n] == at[done]+int32(n); n++ {
+		}
+		from := int(at[done])
+		m.Merge(g.store(i, first+done, rows.Slice(from, from+n)))
+	}
+	return m
+}
+
 // merge counts rows of column i.
 func (g *group) merge(i int, m shard.VectorStats) {
 	g.mu.Lock()

@@ -81,7 +81,7 @@ func TestConfigProblems(t *testing.T) {
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, part := range []string{"widht: unknown key; sae has tokens", "codes: a key of vq, not of sae", "batch: 1.5 is not a whole number",
+	for _, part := range []string{"widht: unknown key; did you mean width?", "codes: a key of vq, not of sae", "batch: 1.5 is not a whole number",
 		"k is 0, must be at least 1", "lr: fast is not a number", "steps and epochs are both 0", `"noequals"`, "holdout is 2"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("no %q in:\n%v", part, err)
