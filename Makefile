@@ -8,7 +8,7 @@ PURE := ./shard/... ./coordinator/... ./collector/dataset/... ./collector/foreca
 # Packages whose tests run under the race detector: all that need no libtorch.
 RACE := $(PURE) ./trainer/stream ./trainer/probe ./analysis/evaluate ./analysis/report
 
-.PHONY: help setup build demo demo-real test test-pure race test-s3 test-fleet test-interop test-peers test-parity test-wheel test-fakegpu gpu-package gpu-check-toy fuzz bench licences clean
+.PHONY: help setup build demo demo-real test test-pure build-macos race test-s3 test-fleet test-interop test-peers test-parity test-wheel test-fakegpu gpu-package gpu-check-toy fuzz bench licences clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test: setup ## all tests
 
 test-pure: ## the tests that need no set-up at all, without cgo
 	CGO_ENABLED=0 GOWORK=off go test $(PURE)
+
+build-macos: ## what needs no set-up, as a Mac compiles it
+	CGO_ENABLED=0 GOWORK=off GOOS=darwin GOARCH=arm64 go build $(PURE)
 
 race: ## what needs no libtorch, under the race detector
 	go test -race -short $(RACE)
