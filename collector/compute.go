@@ -138,7 +138,7 @@ func (us *units) begin(ctx context.Context, t task) (*attempt, error) {
 func (a *attempt) feed() {
 	work, err := a.us.batches(a.task.unit)
 	if err == nil {
-		if a.prefix, err = a.us.share(a.passes, work); err != nil {
+		if a.prefix, err = a.us.share(a.passes, work, singles(a.task.schema.Vectors)); err != nil {
 			err = fmt.Errorf("the prompts' common beginning: %w", err)
 		}
 	}
@@ -189,8 +189,8 @@ func (a *attempt) batch(b batch, segments []segment) (err error) {
 func (a *attempt) pack(i int, v model.View, b batch, segments []segment) error {
 	for _, s := range segments {
 		for done := 0; done < len(s.kept); {
-			from, at := a.prefix.part(i, v, b, s.kept[done:])
-			m, err := a.packPart(i, from, at, b, s.from(done))
+			rows, at := a.prefix.part(i, b, s.kept[done:])
+			m, err := a.packEither(i, rows, v, at, b, s.from(done))
 			if err != nil {
 				return err
 			}
@@ -199,6 +199,17 @@ func (a *attempt) pack(i int, v model.View, b batch, segments []segment) error {
 		}
 	}
 	return nil
+}
+
+// packEither is packPart for rows of the prefix, or without them for those of a view.
+func (a *attempt) packEither(i int, rows *model.Rows, v model.View, at []int32, b batch, s segment) (shard.VectorStats, error) {
+	switch {
+	case rows == nil:
+		return a.packPart(i, v, at, b, s)
+	case rows.F16 != nil:
+		return s.group.storeAt(i, s.first, *rows, at), nil
+	}
+	return a.packPart(i, rows.View(), at, b, s)
 }
 
 // packPart writes the vectors at some places of a view into the first rows of s, and says what it measured.

@@ -135,11 +135,11 @@ func ownPlaces(kept []int32, b batch) (at []int32) {
 	return at
 }
 
-// singles says of each column whether it is stored in fp32.
+// singles says of each column whether it must not be rounded to fp16.
 func singles(columns []shard.Vector) []bool {
 	f32 := make([]bool, len(columns))
 	for i, c := range columns {
-		f32[i] = c.Dtype == shard.F32
+		f32[i] = c.Dtype != shard.F16
 	}
 	return f32
 }
@@ -173,17 +173,16 @@ func (g *gathered) inFull(at []int32) (taps []tap.Tap, k *model.Kept) {
 // pack writes the rows of tap i into their row groups, and the prefix's rows between them.
 func (g *gathered) pack(i int, rows model.Rows) error {
 	var all []measured
-	own := model.View{T: g.b.steps - g.b.prefix, D: rows.D} // stands for the batch's own rows
 	n := 0
 	for _, s := range g.segments {
 		for done := 0; done < len(s.kept); {
-			from, at := g.a.prefix.part(i, own, g.b, s.kept[done:])
-			part, mine := s.from(done), rows
-			if from.Data == nil {
-				mine = rows.Slice(n, n+len(at))
+			before, at := g.a.prefix.part(i, g.b, s.kept[done:])
+			if before == nil {
+				own := rows.Slice(n, n+len(at))
 				n += len(at)
+				before, at = &own, upTo(len(at))
 			}
-			m, err := g.packPart(i, from, at, mine, part)
+			m, err := g.a.packEither(i, before, model.View{}, at, g.b, s.from(done))
 			if err != nil {
 				return err
 			}
@@ -197,17 +196,6 @@ func (g *gathered) pack(i int, rows model.Rows) error {
 	}
 	g.measured = append(g.measured, all...)
 	return nil
-}
-
-// packPart writes one part of a segment: vectors of the prefix where from has any, else rows of the batch's own.
-func (g *gathered) packPart(i int, from model.View, at []int32, rows model.Rows, part segment) (shard.VectorStats, error) {
-	switch {
-	case from.Data != nil:
-		return g.a.packPart(i, from, at, g.b, part)
-	case rows.F16 != nil:
-		return part.group.store(i, part.first, rows), nil
-	}
-	return g.a.packPart(i, rows.View(), upTo(len(at)), g.b, part)
 }
 
 // overflowed says whether a value is not finite in fp16.

@@ -36,6 +36,11 @@ func (g gatherer) Forward(ctx context.Context, r model.Request) (logits [][]floa
 	return g.Fake.Forward(ctx, r)
 }
 
+func (g gatherer) Prefix(ctx context.Context, r model.Request) (*model.Prefix, error) {
+	_, err := g.Forward(ctx, r)
+	return &model.Prefix{IDs: r.IDs[0]}, err
+}
+
 func gather(v model.View, at []int32, f32 bool) model.Rows {
 	if !f32 {
 		out := model.Rows{F16: make([]byte, 2*len(at)*v.D), D: v.D}

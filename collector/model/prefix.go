@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"actfleet/collector/model/layer"
 )
 
@@ -22,6 +24,14 @@ func (p *Prefix) Len() int {
 		return 0
 	}
 	return len(p.IDs)
+}
+
+// ids are the tokens; none for nil.
+func (p *Prefix) ids() []int32 {
+	if p == nil {
+		return nil
+	}
+	return p.IDs
 }
 
 // Free ends what the blocks remember. Freeing nil does nothing.
@@ -50,32 +60,39 @@ func (m *Model) Prefix(ctx context.Context, r Request) (*Prefix, error) {
 	return newPrefix(ctx, r, m)
 }
 
-// newPrefix is the Prefix of copies of one model; the first one's taps are emitted.
+// newPrefix is the Prefix of copies of one model, which compute it side by side; the first one's taps are emitted.
 func newPrefix(ctx context.Context, r Request, models ...*Model) (*Prefix, error) {
 	if len(r.IDs) != 1 || r.After != nil {
 		return nil, fmt.Errorf("a prefix is one prompt from its beginning; the request has %d", len(r.IDs))
 	}
 	p := &Prefix{IDs: slices.Clone(r.IDs[0]), past: map[*Model][]layer.Past{}}
 	for _, m := range models {
-		if err := p.take(ctx, m, r); err != nil {
-			p.Free()
+		if err := p.room(m, r); err != nil {
 			return nil, err
 		}
-		r.Emit = nil
+	}
+	running, ctx := errgroup.WithContext(ctx)
+	for _, m := range models {
+		own := r
+		r.Emit, r.Kept = nil, nil
+		running.Go(func() error {
+			_, err := m.each(ctx, own, p.of, true)
+			return err
+		})
+	}
+	if err := running.Wait(); err != nil {
+		p.Free()
+		return nil, err
 	}
 	return p, nil
 }
 
-// take fills what the blocks of m remember, and those of its variants.
-func (p *Prefix) take(ctx context.Context, m *Model, r Request) error {
+// room is for what the blocks of m remember, and those of its variants; those before a variant's own stay empty.
+func (p *Prefix) room(m *Model, r Request) error {
 	parts, _, blocks, err := m.branches(r)
-	if err != nil {
-		return err
-	}
 	p.past[m] = make([]layer.Past, blocks)
 	for _, b := range parts {
-		p.past[b.of] = make([]layer.Past, b.blocks) // those before the variant's own stay empty
+		p.past[b.of] = make([]layer.Past, b.blocks)
 	}
-	_, err = m.each(ctx, r, p.of, true)
 	return err
 }

@@ -2,6 +2,7 @@ package model
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 
@@ -101,6 +102,9 @@ type branch struct {
 func (m *Model) branches(r Request) (parts []branch, base Request, blocks int, err error) {
 	if r.Adapted != nil && len(r.Adapted) != len(m.adapted) {
 		return nil, base, 0, fmt.Errorf("taps are asked for of %d adapters, %s has %d", len(r.Adapted), m.info.Name, len(m.adapted))
+	}
+	if len(r.Adapted) > 0 && r.Cache != nil {
+		return nil, base, 0, errors.New("a cache remembers one variant: turn the adapter on (With) and ask it alone")
 	}
 	requests, base := r.split()
 	blocks = m.blocks(base)

@@ -19,6 +19,7 @@ var may = map[string][]string{
 	"scripts/...":                    {"..."},
 	"collector":                      {"coordinator", "shard/...", "collector/model/...", "collector/dataset", "internal/torch"},
 	"collector/collectbench":         {"collector/...", "coordinator", "shard/..."},
+	"collector/forecast":             {},
 	"collector/node":                 {"collector", "collector/dataset", "coordinator", "coordinator/gossip", "shard/..."},
 	"collector/dataset":              {"shard/tap"},
 	"collector/model/...":            {"collector/model/...", "shard/tap", "internal/torch", "internal/safetensors", "internal/mapped", "internal/smallfile"},
@@ -34,7 +35,7 @@ var may = map[string][]string{
 	"shard/store/local":              {"shard/...", "internal/mapped", "internal/outfile"},
 	"shard/store/s3/s3test":          {"shard/...", "internal/testnet"},
 	"shard/tap":                      {},
-	"trainer/...":                    {"shard/...", "trainer/...", "internal/torch", "internal/safetensors", "internal/outfile", "internal/mapped", "internal/smallfile", "internal/array", "internal/archive", "internal/pickle"},
+	"trainer/...":                    {"shard/...", "trainer/...", "internal/torch", "internal/safetensors", "internal/outfile", "internal/mapped", "internal/smallfile", "internal/nearest", "internal/array", "internal/archive", "internal/pickle"},
 	"trainer/coder":                  {"shard/tap", "internal/outfile", "internal/smallfile"},
 	"trainer/crew":                   {"trainer/...", "coordinator", "coordinator/rendezvous", "internal/torch/..."},
 	"analysis/...":                   {"internal/smallfile", "internal/memlimit", "shard/...", "analysis/...", "trainer/coder"},
@@ -48,6 +49,7 @@ var may = map[string][]string{
 	"internal/memlimit":              {},
 	"internal/mapped":                {},
 	"internal/arrows":                {},
+	"internal/nearest":               {},
 	"internal/testnet":               {},
 }
 
@@ -66,11 +68,12 @@ var only = map[string][]string{
 	"github.com/minio/minio-go":          {"shard/store/s3", "shard/store/s3/s3test"},
 	"github.com/cenkalti/backoff":        {"shard/store/retry"},
 	"google.golang.org/protobuf":         {"trainer/tfevents"},
+	"github.com/agnivade/levenshtein":    {"internal/nearest"},
 	"github.com/dlclark/regexp2":         {"collector/model/bpe"},
 }
 
 // pure lists the packages that must build without cgo, whatever they import.
-var pure = []string{"shard/...", "coordinator/...", "collector/dataset/...", "collector/model/bpe", "internal/mapped", "internal/outfile", "internal/smallfile", "internal/memlimit", "internal/safetensors", "collector/model/gguf", "trainer/coder",
+var pure = []string{"shard/...", "coordinator/...", "collector/dataset/...", "collector/forecast", "collector/model/bpe", "internal/mapped", "internal/outfile", "internal/smallfile", "internal/memlimit", "internal/safetensors", "collector/model/gguf", "trainer/coder",
 	"internal/array", "internal/archive", "trainer/export/npy", "internal/pickle", "trainer/folder"}
 
 type pkg struct {

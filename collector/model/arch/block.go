@@ -28,7 +28,7 @@ type selfAttention interface {
 type feedForward interface {
 	// forward maps states h [B, T, Hidden] position by position.
 	forward(s *torch.Scope, h *torch.Tensor, emit Emit) *torch.Tensor
-	// width is the number of channels at router, fc1 and act; 0 where it has none.
+	// width is the number of channels at router, experts, fc1 and act; 0 where it has none.
 	width(site tap.Site) int
 	// linears is the same with f's linear maps in the place of its own.
 	linears(f func(layer.Linear) layer.Linear) feedForward

@@ -98,9 +98,14 @@ func TestUngrouped(t *testing.T) {
 			{Heads{Query: 4, KeyValue: 1, Width: 2}, []float64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}},
 		} {
 			n := int64(len(c.want))
-			l := Linear{Weight: s.Keep(torch.FromFloat32(s, rows[:n], n, 1)), Bias: s.Keep(torch.FromFloat32(s, rows[:n], n))}.Ungrouped(s, c.heads)
+			l := Linear{Weight: s.Keep(torch.FromFloat32(s, rows[:n], n, 1)), Bias: s.Keep(torch.FromFloat32(s, rows[:n], n)), Parts: []Part{{Width: int(n)}}}.Ungrouped(s, c.heads)
 			near(t, "weight", l.Weight.Float32s(), c.want...)
 			near(t, "bias", l.Bias.Float32s(), c.want...)
+			for i, at := range l.Parts[0].Order {
+				if float64(at) != c.want[i] {
+					t.Errorf("%+v: output %d is said to be the module's %d, it is %v", c.heads, i, at, c.want[i])
+				}
+			}
 		}
 	})
 }

@@ -1,6 +1,10 @@
 package layer
 
-import "actfleet/internal/torch"
+import (
+	"slices"
+
+	"actfleet/internal/torch"
+)
 
 // Linear is y = x Wᵀ + b, with W of shape [out, in] and b of shape [out] or absent. Both may be 16-bit:
 // then x is rounded to that, the products are summed in fp32 and y is rounded once; x and y are fp32.
@@ -82,7 +86,11 @@ func (l Linear) Ungrouped(s *torch.Scope, h Heads) Linear {
 		t.Free()
 		return out
 	}
-	return Linear{Weight: order(l.Weight), Bias: order(l.Bias), Parts: []Part{{Module: l.Parts[0].Module, Width: h.FusedWidth(), Order: h.ungrouped()}}}
+	l.Parts = slices.Clone(l.Parts)
+	for i := range l.Parts {
+		l.Parts[i].Order = h.ungrouped()
+	}
+	return Linear{Weight: order(l.Weight), Bias: order(l.Bias), Parts: l.Parts}
 }
 
 // ungrouped is, for each output of [q|k|v], where it stands when the outputs lie key head by key head.
