@@ -57,7 +57,15 @@ func (db *DB) createMacros(ctx context.Context) error {
 		"create macro l2(v) as sqrt(list_dot_product(v, v))",
 		"create macro dot(a, b) as list_dot_product(a, b)",
 		"create macro cos(a, b) as list_cosine_similarity(a, b), (x) as system.main.cos(x)",
+		"create macro diff(site, adapter) as "+beside("x[1] - x[2]"),
+		"create macro mult(site, adapter) as "+beside("x[1] * x[2]"),
 	)
+}
+
+// beside is an expression of x[1], an element of an adapter's vector, and x[2], the base's, for all elements of a site of
+// acts. Only the two columns are read.
+func beside(expression string) string {
+	return "list_transform(list_zip(struct_extract(acts, site || '__' || adapter), struct_extract(acts, site)), lambda x: " + expression + ")"
 }
 
 func (db *DB) createActs(ctx context.Context) error {
@@ -87,12 +95,18 @@ func (db *DB) createActs(ctx context.Context) error {
 	return nil
 }
 
-// sameColumns are the second names of vectors that are stored once for several sites.
+// sameColumns are the second names of vectors that are stored once, for several sites or for the base and an adapter that
+// changes nothing there.
 func (r runDir) sameColumns() (columns []string) {
 	for _, v := range r.plan.Vectors {
 		t, variant, ok := tap.ParseColumn(v.Name)
 		if !ok {
 			continue
+		}
+		for _, a := range r.plan.Adapters {
+			if variant == "" && !a.Changes(t) {
+				columns = append(columns, ident(v.Name)+" as "+ident(t.Column(a.Name)))
+			}
 		}
 		for _, site := range slices.SortedFunc(maps.Keys(r.plan.Same), tap.Site.Compare) {
 			if r.plan.Same[site] == t.Site {

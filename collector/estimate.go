@@ -124,7 +124,7 @@ func Bare(ctx context.Context, cfg Config) error {
 	}
 	defer us.close()
 	last := tap.Tap{Site: tap.Resid, Layer: cfg.Model.Info().Layers - 1}
-	us.taps = []tap.Tap{last}
+	us.plan.Adapters, us.taps, us.of = nil, []tap.Tap{last}, []int{0}
 	running, ctx := errgroup.WithContext(ctx)
 	for u := range us.plan.NumUnits() {
 		work, err := us.batches(u)

@@ -2,17 +2,17 @@ package collector
 
 import (
 	"fmt"
+	"slices"
 
 	"actfleet/collector/model"
 	"actfleet/internal/torch"
 	"actfleet/shard"
-	"actfleet/shard/tap"
 )
 
 // forward takes a batch through the model, and its kept rows into their segments; it returns what comes after each prompt,
 // where the plan has choices. A batch that a GPU has not the memory for goes through in halves; the rows are the same, up to
 // the rounding that comes with another shape.
-func (a *attempt) forward(b batch, segments []segment) (after []model.Chances, err error) {
+func (a *attempt) forward(b batch, segments []segment) (after [][]model.Chances, err error) {
 	if !a.us.tooLarge(b) {
 		after, err = a.pass(b, segments)
 		if !torch.OutOfMemory(err) {
@@ -98,7 +98,7 @@ func within(segments []segment, steps, first, n, own int) (out []segment) {
 
 // pass is one forward pass, of which nothing is counted when it fails. A model on a GPU gathers the kept rows and rounds
 // them to fp16 there; any other hands whole taps to pack.
-func (a *attempt) pass(b batch, segments []segment) (after []model.Chances, err error) {
+func (a *attempt) pass(b batch, segments []segment) (after [][]model.Chances, err error) {
 	g := gathered{a: a, b: b, segments: segments}
 	r := a.us.request(b, a.prefix)
 	r.Emit = func(i int, v model.View) error { return a.pack(i, v, b, segments) }
@@ -106,14 +106,17 @@ func (a *attempt) pass(b batch, segments []segment) (after []model.Chances, err 
 	for _, s := range segments {
 		r.Kept.At = append(r.Kept.At, ownPlaces(s.kept, b)...)
 	}
-	if r.Next != nil {
-		r.Next.Emit = func(c model.Chances) { after = append(after, c) }
+	if r.Next != nil { // the prompts' with the base, then with each adapter
+		n := 0
+		after = make([][]model.Chances, len(b.prompts))
+		r.Next.Emit = func(c model.Chances) {
+			after[n%len(after)] = append(after[n%len(after)], c)
+			n++
+		}
 	}
 	_, err = a.us.model.Forward(a.passes, r)
 	if err == nil && len(g.again) > 0 {
-		r.Next = nil
-		r.Taps, r.Kept = g.inFull(r.Kept.At)
-		_, err = a.us.model.Forward(a.passes, r)
+		_, err = a.us.model.Forward(a.passes, g.inFull(r))
 	}
 	if err != nil {
 		return nil, err
@@ -150,7 +153,7 @@ type gathered struct {
 	b        batch
 	segments []segment
 	measured []measured
-	again    []int // taps with a row that is not finite in fp16: in fp32 it may be, and then overflowed
+	again    []int32 // taps with a row that is not finite in fp16: in fp32 it may be, and then overflowed
 }
 
 // measured is what was measured of some rows of a row group's column.
@@ -160,14 +163,12 @@ type measured struct {
 	shard.VectorStats
 }
 
-// inFull asks for the taps of again in fp32.
-func (g *gathered) inFull(at []int32) (taps []tap.Tap, k *model.Kept) {
-	k = &model.Kept{At: at, Emit: func(i int, rows model.Rows) error { return g.pack(g.again[i], rows) }}
-	for _, i := range g.again {
-		taps = append(taps, g.a.us.taps[i])
-		k.F32 = append(k.F32, true)
-	}
-	return taps, k
+// inFull asks for the taps of again in fp32, and for nothing else of r.
+func (g *gathered) inFull(r model.Request) model.Request {
+	slices.Sort(g.again)
+	k := &model.Kept{At: r.Kept.At, Emit: func(i int, rows model.Rows) error { return g.pack(int(g.again[i]), rows) }}
+	k.F32 = slices.Repeat([]bool{true}, len(g.again))
+	return g.a.us.ask(g.again, model.Request{IDs: r.IDs, After: r.After, Emit: r.Emit, Kept: k})
 }
 
 // pack writes the rows of tap i into their row groups, and the prefix's rows between them.
@@ -191,7 +192,7 @@ func (g *gathered) pack(i int, rows model.Rows) error {
 		}
 	}
 	if rows.F16 != nil && overflowed(all) {
-		g.again = append(g.again, i)
+		g.again = append(g.again, int32(i))
 		return nil
 	}
 	g.measured = append(g.measured, all...)

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"actfleet/collector/dataset"
 	"actfleet/collector/model"
@@ -101,12 +103,11 @@ func NewPlan(a Ask, m Model, in Prompts, dataName, inputKey string) (run.Plan, e
 	if a.Dtype == "f32" {
 		dtype = shard.F32
 	}
-	for _, t := range taps {
-		v := shard.Vector{Name: t.Column(""), Width: m.Width(t), Dtype: dtype}
-		if t.Site == tap.Experts {
-			v.Dtype = shard.I32
-		}
-		p.Vectors = append(p.Vectors, v)
+	p.Adapters = adapterRefs(m)
+	p.Vectors = vectors(taps, m, "", dtype)
+	for _, ad := range p.Adapters {
+		changed := slices.DeleteFunc(slices.Clone(taps), func(t tap.Tap) bool { return !ad.Changes(t) })
+		p.Vectors = append(p.Vectors, vectors(changed, m, ad.Name, dtype)...)
 	}
 	if a.Memory > 0 {
 		p.BatchTokens = gpuBatchTokens(a.Memory, m, prompts, rowBytes(p.Vectors))
@@ -115,12 +116,49 @@ func NewPlan(a Ask, m Model, in Prompts, dataName, inputKey string) (run.Plan, e
 	if err != nil {
 		return p, err
 	}
-	p.Scalars = append(append(append(shard.BaseScalars(), offsetScalars(a.Offsets)...), own...), choiceScalars(a.Choices)...)
+	p.Scalars = append(append(append(shard.BaseScalars(), offsetScalars(a.Offsets)...), own...), choiceScalars(a.Choices, p.Adapters)...)
 	if p.Units, err = planUnits(a, info, prompts, rowBytes(p.Vectors), ringBytes(a.Ring, p)); err != nil {
 		return p, err
 	}
 	p.Ring, err = planRing(a.Ring, p, prompts.rows)
 	return p, err
+}
+
+// vectors are the columns of taps of a variant.
+func vectors(taps []tap.Tap, m Model, variant string, dtype shard.Dtype) (out []shard.Vector) {
+	for _, t := range taps {
+		v := shard.Vector{Name: t.Column(variant), Width: m.Width(t), Dtype: dtype}
+		if t.Site == tap.Experts {
+			v.Dtype = shard.I32
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// adapterRefs are the model's adapters, as a plan names them.
+func adapterRefs(m Model) (refs []run.AdapterRef) {
+	for _, a := range m.Adapters() {
+		refs = append(refs, run.AdapterRef{Name: a.Name, Digest: a.Digest, First: a.First, Embed: a.Embed})
+	}
+	return refs
+}
+
+// checkAdapters refuses a model that has other adapters than a plan.
+func checkAdapters(p run.Plan, m Model) error {
+	if have := adapterRefs(m); !slices.Equal(have, p.Adapters) {
+		return fmt.Errorf("the run has the adapters %s, here are %s: give each as --adapter NAME=DIR, in their order", adapterText(p.Adapters), adapterText(have))
+	}
+	return nil
+}
+
+// adapterText names adapters with the beginnings of their digests.
+func adapterText(refs []run.AdapterRef) string {
+	var names []string
+	for _, a := range refs {
+		names = append(names, fmt.Sprintf("%s (digest %.12s)", a.Name, a.Digest))
+	}
+	return cmp.Or(strings.Join(names, ", "), "none")
 }
 
 // textColumn is the column of the rendered prompt, kept when asked for.
@@ -154,11 +192,23 @@ func offsetScalars(wanted bool) (out []shard.Scalar) {
 	return out
 }
 
-func choiceScalars(choices []string) []shard.Scalar {
+// answerColumns are what a variant says to choices.
+var answerColumns = []string{"p_no", "p_yes", "choice_cov"}
+
+// choiceScalars are the answers' columns, of the base and of each adapter.
+func choiceScalars(choices []string, adapters []run.AdapterRef) (out []shard.Scalar) {
 	if len(choices) == 0 {
 		return nil
 	}
-	return []shard.Scalar{{Name: "p_no", Type: shard.Float32}, {Name: "p_yes", Type: shard.Float32}, {Name: "choice_cov", Type: shard.Float32}}
+	for _, a := range append([]run.AdapterRef{{}}, adapters...) {
+		for _, name := range answerColumns {
+			if a.Name != "" {
+				name += "__" + a.Name
+			}
+			out = append(out, shard.Scalar{Name: name, Type: shard.Float32})
+		}
+	}
+	return out
 }
 
 // rowBytes is what one kept position costs on disk, all vector columns together.

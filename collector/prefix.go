@@ -117,7 +117,7 @@ func (us *units) takePrefix(ctx context.Context, ids []int32, kept bool, f32 []b
 	for {
 		p := &prefix{}
 		p.users.Store(1)
-		r := model.Request{IDs: [][]int32{ids}, Taps: us.taps, Next: us.choices.next()}
+		r := us.ask(upTo(len(us.taps)), model.Request{IDs: [][]int32{ids}, Next: us.choices.next()})
 		if kept {
 			p.keep(&r, f32)
 		}
@@ -140,7 +140,7 @@ func (us *units) takePrefix(ctx context.Context, ids []int32, kept bool, f32 []b
 
 // keep has r bring every position of the prefix: gathered on a GPU, else as whole taps.
 func (p *prefix) keep(r *model.Request, f32 []bool) {
-	p.rows = make([]model.Rows, len(r.Taps))
+	p.rows = make([]model.Rows, len(f32))
 	r.Emit = func(i int, v model.View) error {
 		p.rows[i] = model.Rows{F32: slices.Clone(v.Data), D: v.D}
 		return nil

@@ -9,20 +9,23 @@ import (
 	"actfleet/collector/dataset"
 	"actfleet/collector/model"
 	"actfleet/shard"
+	"actfleet/shard/run"
 )
 
 // scalars fills the scalar columns of rows.
 type scalars struct {
-	columns []shard.Scalar // of the plan, in order
-	offsets bool           // start and end are columns of our own
-	token   func(id int32) string
+	columns  []shard.Scalar // of the plan, in order
+	offsets  bool           // start and end are columns of our own
+	asked    bool           // there are choices
+	adapters []run.AdapterRef
+	token    func(id int32) string
 }
 
 // fill fills the rows of one segment of a batch; answers has one for each of its prompts, or none at all.
-func (f scalars) fill(b batch, answers []odds, s segment) {
+func (f scalars) fill(b batch, answers [][]odds, s segment) {
 	for k, at := range s.kept {
 		i, pos := int(at)/b.steps, int(at)%b.steps
-		var answer odds
+		var answer []odds
 		if len(answers) > 0 {
 			answer = answers[i]
 		}
@@ -31,11 +34,15 @@ func (f scalars) fill(b batch, answers []odds, s segment) {
 }
 
 // fillRow fills one row of a block, that of a position of the batch's prompt i.
-func (f scalars) fillRow(b *shard.Block, row int, of batch, i, pos int, answer odds) {
+func (f scalars) fillRow(b *shard.Block, row int, of batch, i, pos int, answer []odds) {
 	ids := of.ids(i)
 	for c, column := range f.columns {
 		if f.offsets && slices.Contains(dataset.OffsetColumns[:], column.Name) {
 			b.Scalars[c].([]int32)[row] = of.offset(i, pos, column.Name)
+			continue
+		}
+		if name, of, ok := f.answerOf(column.Name); ok && len(answer) > of {
+			b.Scalars[c].([]float32)[row] = answer[of].part(name)
 			continue
 		}
 		switch column.Name {
@@ -49,12 +56,6 @@ func (f scalars) fillRow(b *shard.Block, row int, of batch, i, pos int, answer o
 			b.Scalars[c].([]int32)[row] = ids[pos]
 		case "token":
 			b.Scalars[c].([]string)[row] = f.token(ids[pos])
-		case "p_no":
-			b.Scalars[c].([]float32)[row] = answer.no
-		case "p_yes":
-			b.Scalars[c].([]float32)[row] = answer.yes
-		case "choice_cov":
-			b.Scalars[c].([]float32)[row] = answer.cov
 		default:
 			copyCell(b.Scalars[c], row, own(of.input, column.Name), of.prompts[i]-of.input.First)
 		}
@@ -139,12 +140,41 @@ func (c *choices) next() *model.Next {
 }
 
 // odds reads the answers to prompts from what comes after them.
-func (c *choices) odds(all []model.Chances) (out []odds) {
-	for _, after := range all {
-		no, yes := after.Sets[0], after.Sets[1]
-		p := yes / (no + yes + 1e-12)
-		out = append(out, odds{no: float32(1 - p), yes: float32(p), cov: float32(no + yes)})
-		c.said.add(no+yes, after.Top)
+func (c *choices) odds(all [][]model.Chances) (out [][]odds) {
+	for _, variants := range all {
+		var answer []odds
+		for i, after := range variants {
+			no, yes := after.Sets[0], after.Sets[1]
+			p := yes / (no + yes + 1e-12)
+			answer = append(answer, odds{no: float32(1 - p), yes: float32(p), cov: float32(no + yes)})
+			if i == 0 {
+				c.said.add(no+yes, after.Top)
+			}
+		}
+		out = append(out, answer)
 	}
 	return out
+}
+
+// part is the one of a column.
+func (o odds) part(name string) float32 {
+	switch name {
+	case "p_no":
+		return o.no
+	case "p_yes":
+		return o.yes
+	}
+	return o.cov
+}
+
+// answerOf takes the name of a column of answers apart: p_yes, and the number of its variant.
+func (f scalars) answerOf(column string) (name string, of int, ok bool) {
+	name, adapter, adapted := strings.Cut(column, "__")
+	if !f.asked || !slices.Contains(answerColumns, name) {
+		return "", 0, false
+	}
+	if of = slices.IndexFunc(f.adapters, func(a run.AdapterRef) bool { return a.Name == adapter }) + 1; of == 0 && adapted {
+		return "", 0, false
+	}
+	return name, of, true
 }

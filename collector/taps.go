@@ -48,7 +48,13 @@ func (a Ask) Made(p run.Plan, m Model) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	equal := slices.EqualFunc(taps, p.Vectors, func(t tap.Tap, v shard.Vector) bool { return t.Column("") == v.Name })
+	var base []shard.Vector
+	for _, v := range p.Vectors {
+		if _, variant, _ := tap.ParseColumn(v.Name); variant == "" {
+			base = append(base, v)
+		}
+	}
+	equal := slices.EqualFunc(taps, base, func(t tap.Tap, v shard.Vector) bool { return t.Column("") == v.Name })
 	return equal && maps.Equal(same, p.Same), nil
 }
 

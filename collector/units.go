@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,8 @@ type Model interface {
 	Width(t tap.Tap) int
 	// Same is the site that a site always has the vectors of, itself or an earlier one.
 	Same(site tap.Site) tap.Site
+	// Adapters are those that the model has; a request may ask for taps with each of them on.
+	Adapters() []model.Adapter
 	Forward(ctx context.Context, r model.Request) (logits [][]float32, err error)
 	Prefix(ctx context.Context, r model.Request) (*model.Prefix, error)
 }
@@ -48,6 +51,7 @@ type units struct {
 	store    store.Store
 	drop     context.Context // ends the passes of the unit being computed
 	taps     []tap.Tap       // of plan.Vectors, in order
+	of       []int           // which variant each is of: 0 is the base, then the adapters in their order
 	rule     tap.Rule
 	choices  *choices // nil when the plan has none
 	scalars  scalars
@@ -60,7 +64,7 @@ type units struct {
 
 func newUnits(cfg Config) (*units, error) {
 	us := &units{plan: cfg.Plan, planID: cfg.Plan.ID(), input: cfg.Input, model: cfg.Model, store: cfg.Store, drop: orNever(cfg.Drop),
-		scalars: scalars{columns: cfg.Plan.Scalars, offsets: cfg.Plan.Offsets, token: cfg.Token}, lanes: newLanes(cfg.Lanes)}
+		scalars: scalars{columns: cfg.Plan.Scalars, offsets: cfg.Plan.Offsets, asked: len(cfg.Plan.Choices) > 0, adapters: cfg.Plan.Adapters, token: cfg.Token}, lanes: newLanes(cfg.Lanes)}
 	rule, err := tap.ParseRule(cfg.Plan.Tokens)
 	if err != nil {
 		return nil, err
@@ -72,16 +76,49 @@ func newUnits(cfg Config) (*units, error) {
 	if cfg.Plan.Offsets && !cfg.Input.Head().Offsets {
 		return nil, errors.New("the plan has columns for the offsets of tokens, and the prompts have none")
 	}
+	if err := checkAdapters(cfg.Plan, cfg.Model); err != nil {
+		return nil, err
+	}
 	us.rule, us.lengths, us.rows = rule, prompts.tokens, prompts.rows
 	for _, v := range cfg.Plan.Vectors {
-		t, _, ok := tap.ParseColumn(v.Name)
-		if !ok || cfg.Model.Width(t) != v.Width {
+		t, variant, ok := tap.ParseColumn(v.Name)
+		of := us.variant(variant)
+		if !ok || cfg.Model.Width(t) != v.Width || of < 0 {
 			return nil, fmt.Errorf("plan column %s of width %d does not fit model %s", v.Name, v.Width, cfg.Model.Info().Name)
 		}
-		us.taps = append(us.taps, t)
+		us.taps, us.of = append(us.taps, t), append(us.of, of)
+	}
+	if !slices.IsSorted(us.of) {
+		return nil, errors.New("the plan's columns are not in the order of its adapters")
 	}
 	us.choices, err = parseChoices(cfg.Plan.Choices, cfg.Encode)
 	return us, err
+}
+
+// variant is the number of a variant; −1: there is none of that name.
+func (us *units) variant(name string) int {
+	if name == "" {
+		return 0
+	}
+	if i := slices.IndexFunc(us.plan.Adapters, func(a run.AdapterRef) bool { return a.Name == name }); i >= 0 {
+		return i + 1
+	}
+	return -1
+}
+
+// ask is a request for some columns, ascending, and for what comes next where r asks that, of every variant.
+func (us *units) ask(columns []int32, r model.Request) model.Request {
+	if n := len(us.plan.Adapters); n > 0 {
+		r.Adapted = make([][]tap.Tap, n)
+	}
+	for _, i := range columns {
+		if of := us.of[i]; of > 0 {
+			r.Adapted[of-1] = append(r.Adapted[of-1], us.taps[i])
+		} else {
+			r.Taps = append(r.Taps, us.taps[i])
+		}
+	}
+	return r
 }
 
 // close ends what the units of a run leave behind.
@@ -207,7 +244,7 @@ func (us *units) request(b batch, p *prefix) model.Request {
 	for i := range b.prompts {
 		ids[i] = b.ids(i)[b.prefix:]
 	}
-	return model.Request{IDs: ids, After: p.after(), Taps: us.taps, Next: us.choices.next()}
+	return us.ask(upTo(len(us.taps)), model.Request{IDs: ids, After: p.after(), Next: us.choices.next()})
 }
 
 // lanes let batches go through the model side by side, each on one thread of its own: threads that share

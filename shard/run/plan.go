@@ -73,10 +73,18 @@ type ModelRef struct {
 	Accept []string `json:"accept,omitempty"`
 }
 
-// AdapterRef names an adapter; Name is the suffix of its columns.
+// AdapterRef names an adapter; Name is the suffix of its columns. What lies before the layer First is the base's with the
+// adapter too, and stored once, unless the embedding is another.
 type AdapterRef struct {
 	Name   string `json:"name"`
-	Digest string `json:"digest"`
+	Digest string `json:"digest"` // over what decides its mathematics, not over its files
+	First  int    `json:"first,omitempty"`
+	Embed  bool   `json:"embed,omitempty"`
+}
+
+// Changes says whether a tap may hold something else with the adapter on.
+func (a AdapterRef) Changes(t tap.Tap) bool {
+	return a.Embed || t.Layer >= a.First && t.Site != tap.Embed
 }
 
 // DataRef names the data set and the object that holds its prompts.
@@ -141,13 +149,18 @@ func (p Plan) Stored(t tap.Tap) tap.Tap {
 	return t
 }
 
-// Column is the name of the column that holds what name says; name itself, unless its site is the same as another.
+// Column is the name of the column that holds what name says; name itself, unless its site is the same as another, or its
+// adapter changes nothing there.
 func (p Plan) Column(name string) string {
 	t, variant, ok := tap.ParseColumn(name)
 	if !ok {
 		return name
 	}
-	return p.Stored(t).Column(variant)
+	t = p.Stored(t)
+	if i := slices.IndexFunc(p.Adapters, func(a AdapterRef) bool { return a.Name == variant }); i >= 0 && !p.Adapters[i].Changes(t) {
+		variant = ""
+	}
+	return t.Column(variant)
 }
 
 // NumUnits is the number of shards of the complete run.
@@ -185,7 +198,7 @@ func (p Plan) Validate() error {
 	if _, err := tap.ParseRule(p.Tokens); err != nil {
 		return fmt.Errorf("plan: %w", err)
 	}
-	return errors.Join(p.checkCounts(), p.checkLayers(), p.checkSame(), p.checkUnits(), p.Ring.check())
+	return errors.Join(p.checkCounts(), p.checkLayers(), p.checkAdapters(), p.checkSame(), p.checkUnits(), p.Ring.check())
 }
 
 // maxCount bounds every number of a plan but rows: twice as much overflows nothing that is counted with it.
@@ -205,6 +218,16 @@ func (p Plan) checkLayers() error {
 	for i, l := range p.Layers {
 		if l < 0 || l >= p.Model.Layers && p.Model.Layers > 0 || i > 0 && l <= p.Layers[i-1] {
 			return fmt.Errorf("plan: layers are %d of a model with %d, want ascending ones from 0", p.Layers, p.Model.Layers)
+		}
+	}
+	return nil
+}
+
+// checkAdapters refuses adapters of one name, and layers that the model does not have.
+func (p Plan) checkAdapters() error {
+	for i, a := range p.Adapters {
+		if a.Name == "" || a.First < 0 || a.First > maxCount || slices.ContainsFunc(p.Adapters[:i], func(b AdapterRef) bool { return b.Name == a.Name }) {
+			return fmt.Errorf("plan: adapter %d is %q, from layer %d on: want a name of its own and a layer of the model", i, a.Name, a.First)
 		}
 	}
 	return nil

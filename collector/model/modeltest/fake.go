@@ -133,6 +133,9 @@ func (f *Fake) view(t tap.Tap, r model.Request, steps int) model.View {
 	return v
 }
 
+// Adapters are none.
+func (f *Fake) Adapters() []model.Adapter { return nil }
+
 func (f *Fake) logits(prompts [][]int32) [][]float32 {
 	out := make([][]float32, len(prompts))
 	for b, ids := range prompts {
