@@ -35,6 +35,7 @@ type Request struct {
 	IDs   [][]int32 // the prompts' token ids, none empty
 	After *Prefix   // what stands before each of IDs; nil: nothing
 	From  *Begun    // go on from there, where IDs and After are its own and no tap lies before; nil: from the beginning
+	Cache *Cache    // remembers the prompts; where it does already, IDs are the one token that each goes on by; nil: nothing does
 	Taps  []tap.Tap
 	// Emit receives the output of Taps[i], each tap once, in the order the network computes them.
 	Emit func(i int, v View) error
@@ -66,6 +67,9 @@ func (m *Model) run(ctx context.Context, r Request, past []layer.Past, blocks in
 	}
 	p := newPass(m, r, past)
 	err = torch.Do(func(s *torch.Scope) error { return p.run(ctx, s, blocks) })
+	if err == nil && r.Cache != nil {
+		r.Cache.lengths = p.lengths
+	}
 	return p.logits, err
 }
 
@@ -89,37 +93,56 @@ func (m *Model) check(r Request) error {
 			return err
 		}
 	}
-	for i, ids := range r.IDs {
-		if len(ids) == 0 {
-			return fmt.Errorf("prompt %d of the batch is empty", i)
-		}
-		if n := r.After.Len() + len(ids); n > m.info.MaxPositions {
-			return fmt.Errorf("%w: %d tokens, %s has %d positions", ErrTooLong, n, m.info.Name, m.info.MaxPositions)
-		} else if r.After != nil && m.info.PrefixLimit > 0 && n > m.info.PrefixLimit {
-			return fmt.Errorf("a prompt of %d tokens cannot go on from a prefix: %s computes those of more than %d otherwise", n, m.info.Name, m.info.PrefixLimit)
-		}
-		for _, id := range ids {
-			if id < 0 || int(id) >= m.info.Vocab {
-				return fmt.Errorf("token id %d is outside the vocabulary of %s (0..%d); is this its tokenizer.json?", id, m.info.Name, m.info.Vocab-1)
-			}
+	if err := r.Cache.check(r); err != nil {
+		return err
+	}
+	for i := range r.IDs {
+		if err := m.checkPrompt(r, i); err != nil {
+			return err
 		}
 	}
 	if r.From != nil && r.From.m != m {
 		return fmt.Errorf("the batch was begun with another model than %s", m.info.Name)
 	}
 	for _, t := range r.reached() {
-		if t.Layer < 0 || t.Layer >= m.info.Layers {
-			return fmt.Errorf("tap %s: %s has layers 0..%d", t.Column(""), m.info.Name, m.info.Layers-1)
-		}
-		if m.Width(t) == 0 {
-			return fmt.Errorf("tap %s: %s (%s) has none there", t.Column(""), m.info.Name, m.info.Arch)
-		}
-		if r.From != nil && (t.Layer < r.From.blocks || t.Site == tap.Embed) {
-			return fmt.Errorf("tap %s: the first %d blocks of the batch are computed already", t.Column(""), r.From.blocks)
+		if err := m.checkTap(r, t); err != nil {
+			return err
 		}
 	}
 	if have, want := len(r.After.of(m)), m.blocks(r); r.After != nil && have < want {
 		return fmt.Errorf("the prefix remembers %d blocks, the pass needs %d", have, want)
+	}
+	return nil
+}
+
+// checkPrompt refuses the ids of prompt i where the model cannot take them.
+func (m *Model) checkPrompt(r Request, i int) error {
+	ids := r.IDs[i]
+	if len(ids) == 0 {
+		return fmt.Errorf("prompt %d of the batch is empty", i)
+	}
+	if n := r.before(i) + len(ids); n > m.info.MaxPositions {
+		return fmt.Errorf("%w: %d tokens, %s has %d positions", ErrTooLong, n, m.info.Name, m.info.MaxPositions)
+	} else if r.After != nil && m.info.PrefixLimit > 0 && n > m.info.PrefixLimit {
+		return fmt.Errorf("a prompt of %d tokens cannot go on from a prefix: %s computes those of more than %d otherwise", n, m.info.Name, m.info.PrefixLimit)
+	}
+	for _, id := range ids {
+		if id < 0 || int(id) >= m.info.Vocab {
+			return fmt.Errorf("token id %d is outside the vocabulary of %s (0..%d); is this its tokenizer.json?", id, m.info.Name, m.info.Vocab-1)
+		}
+	}
+	return nil
+}
+
+// checkTap refuses a tap that the model has not, or that the pass does not come to.
+func (m *Model) checkTap(r Request, t tap.Tap) error {
+	switch {
+	case t.Layer < 0 || t.Layer >= m.info.Layers:
+		return fmt.Errorf("tap %s: %s has layers 0..%d", t.Column(""), m.info.Name, m.info.Layers-1)
+	case m.Width(t) == 0:
+		return fmt.Errorf("tap %s: %s (%s) has none there", t.Column(""), m.info.Name, m.info.Arch)
+	case r.From != nil && (t.Layer < r.From.blocks || t.Site == tap.Embed):
+		return fmt.Errorf("tap %s: the first %d blocks of the batch are computed already", t.Column(""), r.From.blocks)
 	}
 	return nil
 }
@@ -130,6 +153,14 @@ func (r Request) reached() []tap.Tap {
 		return r.Taps
 	}
 	return slices.Concat(r.Taps, r.Patch.Taps)
+}
+
+// before is the number of positions before the ids of prompt b.
+func (r Request) before(b int) int {
+	if at := r.Cache.at(); at != nil {
+		return at[b]
+	}
+	return r.After.Len()
 }
 
 // blocks is how many of them a request needs: up to its last tap, or all.
@@ -173,8 +204,8 @@ func newPass(m *Model, r Request, past []layer.Past) *pass {
 			p.patched[t] = i
 		}
 	}
-	for _, ids := range r.IDs {
-		p.lengths = append(p.lengths, r.After.Len()+len(ids))
+	for b, ids := range r.IDs {
+		p.lengths = append(p.lengths, r.before(b)+len(ids))
 	}
 	return p
 }
@@ -202,13 +233,12 @@ func (p *pass) run(ctx context.Context, s *torch.Scope, blocks int) (err error) 
 
 // through computes the states behind the first n blocks.
 func (p *pass) through(ctx context.Context, s *torch.Scope, n int) error {
-	first, ids := 0, p.load(s)
+	first, ids, masks := 0, p.load(s), layer.NewMasks(s)
 	if from := p.r.From; from != nil {
 		first, p.x = from.blocks, from.states
 	} else {
-		p.become(s.Keep(p.emit(s, tap.Tap{Site: tap.Embed}, p.m.net.Embed(s, ids, p.r.After.Len()))))
+		p.become(s.Keep(p.emit(s, tap.Tap{Site: tap.Embed}, p.m.net.Embed(s, ids, p.context(masks)))))
 	}
-	masks := layer.NewMasks(s)
 	for i := first; i < n; i++ {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -287,10 +317,18 @@ func (p *pass) everywhere(s *torch.Scope, at *torch.Tensor) map[torch.Device]*to
 	return on
 }
 
+// context says where the steps of the pass stand.
+func (p *pass) context(masks *layer.Masks) layer.Context {
+	return layer.Context{Before: p.r.After.Len(), Masks: masks, Lengths: p.lengths, At: p.r.Cache.at()}
+}
+
 func (p *pass) block(s *torch.Scope, i int, x *torch.Tensor, masks *layer.Masks) *torch.Tensor {
-	c := layer.Context{Masks: masks, Lengths: p.lengths}
+	c := p.context(masks)
 	if p.past != nil {
 		c.Past = &p.past[i]
+	}
+	if p.r.Cache != nil {
+		c.Cache = &p.r.Cache.blocks[i]
 	}
 	x = s.ToDevice(x, p.m.target.Block(i, p.m.info.Layers))
 	next := p.m.net.Block(s, i, x, c, func(site tap.Site, y *torch.Tensor) *torch.Tensor {

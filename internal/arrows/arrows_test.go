@@ -19,6 +19,7 @@ var may = map[string][]string{
 	"scripts/...":                    {"..."},
 	"collector":                      {"coordinator", "shard/...", "collector/model/...", "collector/dataset", "internal/torch"},
 	"collector/collectbench":         {"collector/...", "coordinator", "shard/..."},
+	"collector/forecast":             {},
 	"collector/node":                 {"collector", "collector/dataset", "coordinator", "coordinator/gossip", "shard/..."},
 	"collector/dataset":              {"shard/tap"},
 	"collector/model/...":            {"collector/model/...", "shard/tap", "internal/torch", "internal/safetensors", "internal/mapped", "internal/smallfile"},
@@ -33,7 +34,7 @@ var may = map[string][]string{
 	"shard/store/local":              {"shard/...", "internal/mapped", "internal/outfile"},
 	"shard/store/s3/s3test":          {"shard/...", "internal/testnet"},
 	"shard/tap":                      {},
-	"trainer/...":                    {"shard/...", "trainer/...", "internal/torch", "internal/safetensors", "internal/outfile", "internal/mapped", "internal/smallfile"},
+	"trainer/...":                    {"shard/...", "trainer/...", "internal/torch", "internal/safetensors", "internal/outfile", "internal/mapped", "internal/smallfile", "internal/nearest"},
 	"trainer/coder":                  {"shard/tap", "internal/outfile", "internal/smallfile"},
 	"trainer/crew":                   {"trainer/...", "coordinator", "coordinator/rendezvous", "internal/torch/..."},
 	"analysis/...":                   {"internal/smallfile", "internal/memlimit", "shard/...", "analysis/...", "trainer/coder"},
@@ -44,6 +45,7 @@ var may = map[string][]string{
 	"internal/memlimit":              {},
 	"internal/mapped":                {},
 	"internal/arrows":                {},
+	"internal/nearest":               {},
 	"internal/testnet":               {},
 }
 
@@ -62,11 +64,12 @@ var only = map[string][]string{
 	"github.com/minio/minio-go":          {"shard/store/s3", "shard/store/s3/s3test"},
 	"github.com/cenkalti/backoff":        {"shard/store/retry"},
 	"google.golang.org/protobuf":         {"trainer/tfevents"},
+	"github.com/agnivade/levenshtein":    {"internal/nearest"},
 	"github.com/dlclark/regexp2":         {"collector/model/bpe"},
 }
 
 // pure lists the packages that must build without cgo, whatever they import.
-var pure = []string{"shard/...", "coordinator/...", "collector/dataset/...", "collector/model/bpe", "internal/mapped", "internal/outfile", "internal/smallfile", "internal/memlimit", "internal/safetensors", "collector/model/gguf", "trainer/coder",
+var pure = []string{"shard/...", "coordinator/...", "collector/dataset/...", "collector/forecast", "collector/model/bpe", "internal/mapped", "internal/outfile", "internal/smallfile", "internal/memlimit", "internal/safetensors", "collector/model/gguf", "trainer/coder",
 	"trainer/export/array", "trainer/export/archive", "trainer/export/npy", "trainer/export/pickle", "trainer/folder"}
 
 type pkg struct {
