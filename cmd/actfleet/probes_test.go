@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -139,6 +140,69 @@ func idOf(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	return id
+}
+
+// renamed moves a run to another name, which its split has.
+func renamed(t *testing.T, run, name string) string {
+	t.Helper()
+	to := filepath.Join(filepath.Dir(run), name)
+	if err := os.Rename(run, to); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+func TestProbesAcrossRuns(t *testing.T) {
+	a := renamed(t, pairedRun(t, 100, 48, "train", "train", "val", "test"), "a")
+	b := renamed(t, pairedRun(t, 1000, 20, "test"), "b")
+	c := renamed(t, runOf(t, statements(140, 40, "train")), "c") // without polarity; groups g35 to g44
+	dir := filepath.Join(t.TempDir(), "probes")
+	args := []string{"train", "probe", "--site", "resid", "--layers", "3", "--set", "directions=5", "--set", "near_duplicates=1", "--set", "kinds=logistic,ttpd"}
+	code, out, stderr := actfleet(t, append(args, "--from", a, "--test", b+","+c, "--out", dir)...)
+	for _, want := range []string{"AUROC on other runs", "together", "baseline: ", "calibrated on"} {
+		if code != exitDone || !strings.Contains(out, want) {
+			t.Fatalf("exit %d, no %q in\n%s%s", code, want, out, stderr)
+		}
+	}
+	table, err := evaluate.ReadTable(dir)
+	if err != nil || len(table.Elsewhere) != 2 || table.Splits["b"] != 40 || table.Splits["c"] != 40 || len(table.PlanIDs) != 1 {
+		t.Fatalf("%+v, %v", table, err)
+	}
+	for _, p := range table.Probes {
+		if p.Pooled == nil || p.Pooled.N != 80 || !p.Splits["b"].AUROC.Defined() || table.Worst(p) == "" {
+			t.Errorf("%+v", p)
+		}
+	}
+	if err := table.Check(); err != nil {
+		t.Error(err)
+	}
+	if code, out, _ := actfleet(t, "sql", b, "--json", "select count(*) as n from codes_"+idOf(t, dir)); code != exitDone || !strings.Contains(out, "40") {
+		t.Errorf("scores in the other run: exit %d, %s", code, out)
+	}
+	if code, _, stderr := actfleet(t, append(args, "--from", a, "--test", a, "--out", dir+"2")...); code != exitDone {
+		t.Errorf("measured on itself, but for what was fitted: exit %d, %s", code, stderr)
+	}
+	if code, _, stderr := actfleet(t, append(args, "--from", a, "--test", renamed(t, c, "val"), "--out", dir+"3")...); code != exitUsage || !strings.Contains(stderr, `called "val"`) {
+		t.Errorf("a run called val: exit %d, %s", code, stderr)
+	}
+}
+
+func TestTransferBetweenRuns(t *testing.T) {
+	a := renamed(t, pairedRun(t, 100, 48, "train", "train", "val", "test"), "a")
+	b := renamed(t, pairedRun(t, 1000, 48, "train", "val"), "b")
+	dir := filepath.Join(t.TempDir(), "transfer")
+	args := []string{"train", "probe", "--site", "resid", "--layers", "3", "--set", "directions=5", "--set", "near_duplicates=1", "--transfer", "--out", dir}
+	code, out, stderr := actfleet(t, append(args, "--from", a+","+b)...)
+	if code != exitDone || !strings.Contains(out, "fitted on") {
+		t.Fatalf("exit %d, %s%s", code, out, stderr)
+	}
+	x, err := evaluate.ReadTransfer(dir)
+	if err != nil || !x.Cells[0][1].AUROC.Defined() || !x.Cells[1][0].AUROC.Defined() || x.Cells[0][1].N != 96 || x.Cells[1][1].Why != "there is no test split" {
+		t.Errorf("%+v, %v", x, err)
+	}
+	if code, _, stderr := actfleet(t, append(args, "--from", a)...); code != exitUsage || !strings.Contains(stderr, "two runs or more") {
+		t.Errorf("one run: exit %d, %s", code, stderr)
+	}
 }
 
 func TestGroupsAreNotMissedInSilence(t *testing.T) {

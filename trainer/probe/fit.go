@@ -26,6 +26,8 @@ type Config struct {
 	Filter   stream.Filter // Tokens "last" keeps one row a prompt
 	Scalars  Columns
 
+	Frozen []string // names of the splits that the last runs are, one each: nothing is fitted on their rows
+
 	LabelMap []string // what labels mean, see ParseLabelMap
 
 	Check func(rows *Rows) error // when set, may refuse the rows before anything is fitted
@@ -54,7 +56,7 @@ type Report struct {
 
 // Fit fits every kind of probe on every column.
 func Fit(ctx context.Context, runs []stream.Source, c Config) (rep *Report, err error) {
-	if len(runs) == 0 || len(c.Columns) == 0 || len(c.Kinds) == 0 {
+	if len(runs) <= len(c.Frozen) || len(c.Columns) == 0 || len(c.Kinds) == 0 {
 		return nil, errors.New("probe: no runs, columns or kinds")
 	}
 	for _, kind := range c.Kinds {
@@ -63,7 +65,7 @@ func Fit(ctx context.Context, runs []stream.Source, c Config) (rep *Report, err 
 		}
 	}
 	c.Scalars.needPairs, c.Scalars.needPolarity = needs(c.Kinds)
-	d, err := collect(ctx, runs, c.Filter, c.Scalars)
+	d, err := collect(ctx, runs, len(runs)-len(c.Frozen), c.Filter, c.Scalars)
 	if err != nil {
 		return nil, fmt.Errorf("probe: %w", err)
 	}
@@ -74,7 +76,7 @@ func Fit(ctx context.Context, runs []stream.Source, c Config) (rep *Report, err 
 	if err := d.setPolarity(); err != nil {
 		return nil, fmt.Errorf("probe: %w", err)
 	}
-	if err := d.assignSplits(c.Seed); err != nil {
+	if err := d.assignSplits(c.Seed, c.Frozen, len(runs)-len(c.Frozen)); err != nil {
 		return nil, fmt.Errorf("probe: %w", err)
 	}
 	if err := d.checkPairs(); err != nil {

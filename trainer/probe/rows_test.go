@@ -81,3 +81,52 @@ func TestColumnsThatAreNamedMustBeThere(t *testing.T) {
 		t.Errorf("a run without: by %q and %q, %v", rows.GroupBy, rows.SplitBy, err)
 	}
 }
+
+// What a frozen run holds never changes a probe; its rows whose group train or val has are left out, whatever its own
+// splits say, and it needs neither groups nor pairs.
+func TestFrozenRuns(t *testing.T) {
+	other := func(sign float32) shardtest.Run {
+		return planted(func(r *shardtest.Run) {
+			r.Rows, r.Units = r.Rows[:400], 2
+			fill := r.Fill
+			r.Fill = func(c int, row int64, pos int32, dst []float32) {
+				fill(c, row, pos, dst)
+				for j := range dst {
+					dst[j] *= sign
+				}
+			}
+			for i := range r.Rows[40:] { // the first ten groups are those of the run that is fitted on
+				r.Rows[i+40].Group = "other " + r.Rows[i+40].Group
+			}
+		})
+	}
+	alone, err := fitRun(t, planted(nil), config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sign := range []float32{1, -1} {
+		c := config()
+		c.Frozen = []string{"b"}
+		rep, err := Fit(t.Context(), sourcesOf(t, planted(nil), other(sign)), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, p := range rep.Probes {
+			if !slices.Equal(linearOf(p).W, linearOf(alone.Probes[i]).W) {
+				t.Errorf("%s depends on the frozen run", p.ID)
+			}
+		}
+		// 8 of the first 10 groups are in train or val; the other 2 and 90 of its own are left
+		if n := len(rep.Rows.In("b")); n != 368 || rep.Rows.LeftOut["b"] != 32 || !rep.Rows.Frozen["b"] || len(rep.Rows.In(Test)) != 120 {
+			t.Errorf("%d rows are measured, %d left out", n, rep.Rows.LeftOut["b"])
+		}
+		if acc := accuracy(rep, rep.Scores[2], "b"); sign > 0 != (acc > 0.9) {
+			t.Errorf("vectors times %v: accuracy %.2f", sign, acc)
+		}
+	}
+	c := config()
+	c.Frozen = []string{"b"}
+	if _, err := Fit(t.Context(), sourcesOf(t, planted(nil), planted(func(r *shardtest.Run) { r.Rows = r.Rows[:12] })), c); !errors.Is(err, ErrLeak) {
+		t.Errorf("a run of nothing but train groups: %v", err)
+	}
+}
