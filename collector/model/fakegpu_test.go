@@ -71,6 +71,21 @@ func numbers(n int) (all []int) {
 	return all
 }
 
+// Every fixture, split over two devices, goes on as transformers does.
+func TestFakeGPUGoesOn(t *testing.T) {
+	for _, name := range fixtures {
+		t.Run(name, func(t *testing.T) {
+			fakegpu.Open(t)
+			_, ref := load(t, name)
+			m, err := model.LoadOn(filepath.Join("modeltest", "testdata", name), gpus(torch.F32, []torch.Device{0, 1})[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			goesOn(t, m, name, ref.Prompts)
+		})
+	}
+}
+
 // A model that does not fit is refused in words.
 func TestFakeGPUTooSmall(t *testing.T) {
 	fakegpu.Open(t)

@@ -35,6 +35,7 @@ type Request struct {
 	IDs   [][]int32 // the prompts' token ids, none empty
 	After *Prefix   // what stands before each of IDs; nil: nothing
 	From  *Begun    // go on from there, where IDs and After are its own and no tap lies before; nil: from the beginning
+	Cache *Cache    // remembers the prompts; where it does already, IDs are the one token that each goes on by; nil: nothing does
 	Taps  []tap.Tap
 	// Emit receives the output of Taps[i], each tap once, in the order the network computes them.
 	Emit func(i int, v View) error
@@ -69,6 +70,9 @@ func (m *Model) run(ctx context.Context, r Request, past []layer.Past, blocks in
 		p.wanted[t] = i
 	}
 	err = torch.Do(func(s *torch.Scope) error { return p.run(ctx, s, blocks) })
+	if err == nil && r.Cache != nil {
+		r.Cache.lengths = p.lengths
+	}
 	return p.logits, err
 }
 
@@ -86,11 +90,14 @@ func (m *Model) check(r Request) error {
 			return err
 		}
 	}
+	if err := r.Cache.check(r); err != nil {
+		return err
+	}
 	for i, ids := range r.IDs {
 		if len(ids) == 0 {
 			return fmt.Errorf("prompt %d of the batch is empty", i)
 		}
-		if n := r.After.Len() + len(ids); n > m.info.MaxPositions {
+		if n := r.before(i) + len(ids); n > m.info.MaxPositions {
 			return fmt.Errorf("%w: %d tokens, %s has %d positions", ErrTooLong, n, m.info.Name, m.info.MaxPositions)
 		} else if r.After != nil && m.info.PrefixLimit > 0 && n > m.info.PrefixLimit {
 			return fmt.Errorf("a prompt of %d tokens cannot go on from a prefix: %s computes those of more than %d otherwise", n, m.info.Name, m.info.PrefixLimit)
@@ -122,6 +129,14 @@ func (m *Model) check(r Request) error {
 		return fmt.Errorf("the prefix remembers %d blocks, the pass needs %d", have, want)
 	}
 	return nil
+}
+
+// before is the number of positions before the ids of prompt b.
+func (r Request) before(b int) int {
+	if at := r.Cache.at(); at != nil {
+		return at[b]
+	}
+	return r.After.Len()
 }
 
 // blocks is how many of them a request needs: up to its last tap, or all.
@@ -156,8 +171,8 @@ type pass struct {
 // newPass is a pass that hands on no tap.
 func newPass(m *Model, r Request, past []layer.Past) *pass {
 	p := &pass{m: m, r: r, past: past, wanted: map[tap.Tap]int{}}
-	for _, ids := range r.IDs {
-		p.lengths = append(p.lengths, r.After.Len()+len(ids))
+	for b, ids := range r.IDs {
+		p.lengths = append(p.lengths, r.before(b)+len(ids))
 	}
 	return p
 }
@@ -184,13 +199,12 @@ func (p *pass) run(ctx context.Context, s *torch.Scope, blocks int) (err error) 
 
 // through computes the states behind the first n blocks.
 func (p *pass) through(ctx context.Context, s *torch.Scope, n int) error {
-	first, ids := 0, p.load(s)
+	first, ids, masks := 0, p.load(s), layer.NewMasks(s)
 	if from := p.r.From; from != nil {
 		first, p.x = from.blocks, from.states
 	} else {
-		p.become(s.Keep(p.emit(s, tap.Tap{Site: tap.Embed}, p.m.net.Embed(s, ids, p.r.After.Len()))))
+		p.become(s.Keep(p.emit(s, tap.Tap{Site: tap.Embed}, p.m.net.Embed(s, ids, p.context(masks)))))
 	}
-	masks := layer.NewMasks(s)
 	for i := first; i < n; i++ {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -261,10 +275,18 @@ func (p *pass) placeKept(s *torch.Scope, at *torch.Tensor) {
 	}
 }
 
+// context says where the steps of the pass stand.
+func (p *pass) context(masks *layer.Masks) layer.Context {
+	return layer.Context{Before: p.r.After.Len(), Masks: masks, Lengths: p.lengths, At: p.r.Cache.at()}
+}
+
 func (p *pass) block(s *torch.Scope, i int, x *torch.Tensor, masks *layer.Masks) *torch.Tensor {
-	c := layer.Context{Masks: masks, Lengths: p.lengths}
+	c := p.context(masks)
 	if p.past != nil {
 		c.Past = &p.past[i]
+	}
+	if p.r.Cache != nil {
+		c.Cache = &p.r.Cache.blocks[i]
 	}
 	x = s.ToDevice(x, p.m.target.Block(i, p.m.info.Layers))
 	next := p.m.net.Block(s, i, x, c, func(site tap.Site, y *torch.Tensor) *torch.Tensor {

@@ -26,6 +26,14 @@ func (p *Prefix) Len() int {
 	return len(p.IDs)
 }
 
+// ids are the tokens; none for nil.
+func (p *Prefix) ids() []int32 {
+	if p == nil {
+		return nil
+	}
+	return p.IDs
+}
+
 // Free ends what the blocks remember. Freeing nil does nothing.
 func (p *Prefix) Free() {
 	if p == nil {

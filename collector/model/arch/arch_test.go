@@ -241,7 +241,7 @@ func TestShapes(t *testing.T) {
 					t.Errorf("shape %+v, want %+v", got, want)
 				}
 				ids := slices.Repeat([]int64{1, 2, 3, 4, 0}, batch)
-				x, masks := net.Embed(s, torch.FromInt64(s, ids, batch, steps), 0), layer.NewMasks(s)
+				x, masks := net.Embed(s, torch.FromInt64(s, ids, batch, steps), layer.Context{}), layer.NewMasks(s)
 				for i := range net.Shape().Layers {
 					got := map[tap.Site]int{}
 					see := func(site tap.Site, y *torch.Tensor) *torch.Tensor {

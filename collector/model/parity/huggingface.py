@@ -4,10 +4,11 @@
     python huggingface.py ASK.json OUT
 
 ASK is {"model": directory, "gguf": a file in it or "", "double": whether to compute in 64 bits, "prompts": [[id, ...], ...],
-"places": see Taps}. Prompt i becomes
+"places": see Taps, "continue": how many tokens to add to each prompt, or null}. Prompt i becomes
 OUT/p<i>.safetensors with {site}_{layer} [T, D] for every tap and logits [V] after the last token, in float32;
-OUT/peer.json says what computed it. The committed references are made with it too.
+OUT/peer.json says what computed it, and OUT/continued.json the tokens that were added. The committed references are made with it too.
 """
+import copy
 import json
 import os
 import sys
@@ -161,6 +162,17 @@ def load(folder, gguf):
     return transformers.AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, **how)
 
 
+def continued(model, ids, n):
+    """The n likeliest tokens after a prompt, one after another. Dynamic NTK turns a cache's keys by what fitted when they were new."""
+    rope = getattr(model.config, "rope_parameters", None) or {}
+    model = copy.deepcopy(model)                                # some rotary tables remember the longest prompt
+    model.generation_config.eos_token_id = None
+    ids = torch.tensor([ids])
+    out = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=n, pad_token_id=0,
+                         use_cache=rope.get("rope_type") != "dynamic")
+    return out[0, ids.shape[1]:].tolist()
+
+
 def main(ask, out):
     with open(ask) as f:
         ask = json.load(f)
@@ -174,6 +186,9 @@ def main(ask, out):
     model = load(ask["model"], ask["gguf"]).eval()
     if ask["double"]:
         model = model.double()
+    if ask.get("continue"):
+        with torch.no_grad(), open(f"{out}/continued.json", "w") as f:
+            json.dump([continued(model, ids, n) for ids, n in zip(ask["prompts"], ask["continue"])], f)
     taps = Taps(model, ask["places"])
     for p, ids in enumerate(ask["prompts"]):
         with torch.no_grad():
