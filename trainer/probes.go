@@ -59,6 +59,26 @@ func FitProbes(ctx context.Context, j ProbeJob) (*probe.Report, coder.Card, erro
 	return rep, c, coder.WriteCard(j.Dir, c)
 }
 
+// Refit fits one kind on one column of the same rows with another seed, and writes nothing: for controls.
+func (j ProbeJob) Refit(ctx context.Context, kind, column string, seed uint64) (*probe.Report, error) {
+	c := j.control(kind, column)
+	c.Seed = seed
+	return probe.Fit(ctx, j.Runs, c)
+}
+
+// Shuffled is the scores of n fits of one kind on one column, with one penalty, to labels in a random order.
+func (j ProbeJob) Shuffled(ctx context.Context, kind, column string, l2 float64, n int) ([][]float64, error) {
+	c := j.control(kind, column)
+	c.L2 = []float64{l2}
+	return probe.Shuffled(ctx, j.Runs, c, n)
+}
+
+func (j ProbeJob) control(kind, column string) probe.Config {
+	c := j.config()
+	c.Kinds, c.Columns, c.Check, c.Each = []string{kind}, []string{column}, nil, nil
+	return c
+}
+
 func (j ProbeJob) config() probe.Config {
 	c := j.Recipe
 	return probe.Config{Columns: j.Columns, Frozen: j.Frozen, Kinds: c.Probe.Kinds, L2: c.Probe.L2, MaxIter: c.Probe.MaxIter, Seed: c.Seed,

@@ -31,6 +31,8 @@ type Table struct {
 	Elsewhere    []string          `json:"elsewhere,omitempty"` // the splits that are whole other runs
 	LeftOut      map[string]int    `json:"left_out,omitempty"`  // of these, rows whose group train or val has
 	Probes       []Probe           `json:"probes"`
+	Primary      string            `json:"primary,omitempty"` // the probe that was named before anything was fitted
+	Claims       []Claim           `json:"claims,omitempty"`
 	Calibration  *Calibration      `json:"calibration,omitempty"` // of the chosen probe
 }
 

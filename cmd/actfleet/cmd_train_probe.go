@@ -25,6 +25,7 @@ import (
 	"actfleet/trainer"
 	"actfleet/trainer/coder"
 	"actfleet/trainer/probe"
+	"actfleet/trainer/recipe"
 	"actfleet/trainer/stream"
 )
 
@@ -95,16 +96,24 @@ func fitProbes(ctx context.Context, o probeOptions) (table evaluate.Table, err e
 	}
 	random := &randomBaseline{directions: cfg.Probe.Directions, seed: cfg.Seed}
 	splits := &splitCheck{runs: runs, near: cfg.Probe.NearDuplicates, auto: cfg.Probe.Group == probe.Auto, warn: os.Stderr}
-	rep, card, err := trainer.FitProbes(ctx, trainer.ProbeJob{Dir: o.out, Runs: runs, Frozen: frozen, Columns: columns, Recipe: cfg, Program: version(),
-		Check: func(rows *probe.Rows) error { return splits.check(ctx, rows) }, Each: random.add})
+	job := trainer.ProbeJob{Dir: o.out, Runs: runs, Frozen: frozen, Columns: columns, Recipe: cfg, Program: version(),
+		Check: func(rows *probe.Rows) error { return splits.check(ctx, rows) }, Each: random.add}
+	if err := checkPrimary(cfg.Probe, columns); err != nil {
+		return table, err
+	}
+	rep, card, err := trainer.FitProbes(ctx, job)
 	if err != nil {
 		return table, err
 	}
 	if table, err = probeTable(rep, cfg.Probe.Label, runs, cfg.Seed); err != nil {
 		return table, err
 	}
+	table.Primary = cfg.Probe.Primary
 	table.PlanIDs, table.Near = card.PlanIDs, splits.found
 	table.Baselines = append(table.Baselines, random.worst()...)
+	if err := addClaims(ctx, job, rep, &table); err != nil {
+		return table, err
+	}
 	table.Calibration = calibrated(rep, table)
 	if err := writeResult(o.out, evaluate.ResultsFile, table); err != nil {
 		return table, err
@@ -113,6 +122,21 @@ func fitProbes(ctx context.Context, o probeOptions) (table evaluate.Table, err e
 		return table, nil
 	}
 	return table, encodeAll(ctx, o.out, runs)
+}
+
+// checkPrimary refuses a primary probe that is not fitted.
+func checkPrimary(p recipe.Probe, columns []string) error {
+	if p.Primary == "" {
+		return nil
+	}
+	for _, kind := range p.Kinds {
+		for _, column := range columns {
+			if p.Primary == kind+"_"+column {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("%w: primary: no probe %q is fitted; it is KIND_COLUMN, such as %s_%s", errUsage, p.Primary, p.Kinds[0], columns[0])
 }
 
 // runNames are the last parts of the runs' paths, as splits are called after them.
@@ -293,6 +317,9 @@ func printBest(out io.Writer, t evaluate.Table, best []evaluate.Probe) error {
 	}
 	if err := w.Flush(); err != nil {
 		return err
+	}
+	for _, c := range t.Claims {
+		fmt.Fprintln(out, c)
 	}
 	for _, note := range t.Notes() {
 		fmt.Fprintln(out, "note:", note)

@@ -142,10 +142,10 @@ func baselines(rep *probe.Report, split string, o evaluate.Options) []evaluate.B
 		line.Coverage = mean(pick(b.Coverage, at))
 		out = append(out, line)
 	}
-	if rows.Texts != nil {
-		s := sample(rows, make([]float64, rows.Len()), split)
-		s.Score = evaluate.BagOfWords(pick(rows.Texts, train), pick(rows.Label, train), pick(rows.Texts, at))
-		out = append(out, evaluate.Scored(evaluate.BaselineWords, split, s, o))
+	for _, name := range slices.Sorted(maps.Keys(textBaselines)) {
+		if scores := textScores(rows, name); scores != nil {
+			out = append(out, evaluate.Scored(name, split, sample(rows, scores, split), o))
+		}
 	}
 	return out
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -184,6 +185,52 @@ func TestProbesAcrossRuns(t *testing.T) {
 	}
 	if code, _, stderr := actfleet(t, append(args, "--from", a, "--test", renamed(t, c, "val"), "--out", dir+"3")...); code != exitUsage || !strings.Contains(stderr, `called "val"`) {
 		t.Errorf("a run called val: exit %d, %s", code, stderr)
+	}
+}
+
+func TestClaimsOfProbes(t *testing.T) {
+	run := pairedRun(t, 100, 60, "train", "train", "val", "test")
+	more := []string{"--set", "near_duplicates=1", "--set", "seeds=3", "--set", "shuffles=4", "--set", "kinds=logistic,mlp"}
+	table, code, stderr := probed(t, run, more...)
+	if code != exitDone || len(table.Claims) != 1 {
+		t.Fatalf("exit %d, %+v, %s", code, table.Claims, stderr)
+	}
+	if c := table.Claims[0]; c.Split != "test" || c.Declared || c.Cells != 2 || len(c.Seeds) != 3 || c.Against == "" || c.Marked != (c.Why == "") || !c.McNemar.Defined() {
+		t.Errorf("%+v", c)
+	}
+	names := map[string]bool{}
+	for _, b := range table.Baselines {
+		if b.Split == "test" {
+			names[b.Name] = true
+		}
+	}
+	for _, want := range []string{evaluate.BaselineMajority, evaluate.BaselineRandom, evaluate.BaselineWords, evaluate.BaselineNGrams, evaluate.BaselineLength, evaluate.BaselineShuffled, "number of tokens", "last token"} {
+		if !names[want] {
+			t.Errorf("no baseline %q on test", want)
+		}
+	}
+	table, code, stderr = probed(t, run, append(more, "--set", "primary=mlp_resid_3")...)
+	if code != exitDone || !table.Claims[0].Declared || table.Claims[0].Probe != "mlp_resid_3" || table.Primary != "mlp_resid_3" {
+		t.Errorf("declared: exit %d, %+v, %s", code, table.Claims, stderr)
+	}
+	if _, code, stderr := probed(t, run, "--set", "primary=lda_resid_3"); code != exitUsage || !strings.Contains(stderr, `no probe "lda_resid_3" is fitted`) {
+		t.Errorf("a primary probe that is not fitted: exit %d, %s", code, stderr)
+	}
+}
+
+// Where the run holds what the first block reads, that is a baseline.
+func TestEmbeddingIsABaseline(t *testing.T) {
+	var data strings.Builder
+	for i := range 64 {
+		fmt.Fprintf(&data, `{"text":"The thing numbered %d is %s","label":%d,"group":"g%d"}`+"\n", i*7, []string{"red", "blue"}[i%2], i%2, i)
+	}
+	run := filepath.Join(t.TempDir(), "run")
+	wantOKHere(t, "collect", "--model", tinyModel, "--data", write(t, "data.jsonl", data.String()), "--sites", "embed,resid", "--layers", "0,3", "--out", run)
+	table, code, stderr := probed(t, run, "--set", "near_duplicates=1")
+	if code != exitDone || !slices.ContainsFunc(table.Baselines, func(b evaluate.Baseline) bool {
+		return b.Name == evaluate.BaselineEmbed && b.Split == "test" && b.AUROC > 0.99
+	}) {
+		t.Errorf("exit %d, %+v, %s", code, table.Baselines, stderr)
 	}
 }
 
