@@ -103,8 +103,8 @@ func (m *Model) branches(r Request) (parts []branch, base Request, blocks int, e
 	if r.Adapted != nil && len(r.Adapted) != len(m.adapted) {
 		return nil, base, 0, fmt.Errorf("taps are asked for of %d adapters, %s has %d", len(r.Adapted), m.info.Name, len(m.adapted))
 	}
-	if len(r.Adapted) > 0 && r.Cache != nil {
-		return nil, base, 0, errors.New("a cache remembers one variant: turn the adapter on (With) and ask it alone")
+	if len(r.Adapted) > 0 && (r.Cache != nil || r.Patch != nil) {
+		return nil, base, 0, errors.New("a cache or a patch is one variant's: turn the adapter on (With) and ask it alone")
 	}
 	requests, base := r.split()
 	blocks = m.blocks(base)
@@ -171,9 +171,6 @@ func (r Request) split() (adapted []Request, base Request) {
 		sub.Adapted, sub.Taps = nil, taps
 		if r.Emit != nil {
 			sub.Emit = func(i int, v View) error { return r.Emit(from+i, v) }
-		}
-		if r.Replace != nil {
-			sub.Replace = func(i int, v View) error { return r.Replace(from+i, v) }
 		}
 		sub.Kept = r.Kept.part(from, len(taps))
 		n += len(taps)
