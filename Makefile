@@ -48,8 +48,8 @@ test-fleet: setup ## two machines as docs/fleet.md says; eight processes, distur
 test-interop: setup ## our files in the hands of pyarrow, DuckDB, Polars, safetensors, tokenizers and TensorBoard
 	python=$$(scripts/interop/venv.sh) && ACTFLEET_PYTHON="$$python" go test -count=1 ./shard/... ./collector/... ./trainer/...
 
-test-peers: setup ## autoencoders to and from SAELens, sparsify and dictionary_learning, chat templates and MXFP4 beside transformers (installs torch: some minutes, 6.7 GB)
-	python=$$(scripts/interop/venv.sh peers) && ACTFLEET_PYTHON="$$python" go test -count=1 -v -run 'Python|Peers|EveryLearner' ./trainer/export ./cmd/actfleet ./collector/model/quant ./collector/dataset/chat
+test-peers: setup ## autoencoders to and from SAELens, sparsify and dictionary_learning, chat templates and MXFP4 beside transformers, adapters beside PEFT (installs torch: some minutes, 6.7 GB)
+	python=$$(scripts/interop/venv.sh peers) && ACTFLEET_PYTHON="$$python" go test -count=1 -v -run 'Python|Peers|EveryLearner|LivePEFT' ./trainer/export ./cmd/actfleet ./collector/model ./collector/model/quant ./collector/dataset/chat
 
 test-parity: setup ## every fixture beside Hugging Face itself, in the Python ACTFLEET_PYTHON or the venv of test-peers
 	python=$${ACTFLEET_PYTHON:-$$(scripts/interop/venv.sh peers)} && ACTFLEET_PYTHON="$$python" go test -count=1 -v -run TestHuggingFace ./collector/model/parity

@@ -25,7 +25,7 @@ func withAdapters(t *testing.T, folders ...string) *model.Model {
 		t.Fatal(err)
 	}
 	for _, f := range folders {
-		set, err := adapter.Read(filepath.Join("model/modeltest/testdata/adapters", "llama-3-"+f))
+		set, err := adapter.Read(filepath.Join("model/adapter/testdata", "llama-3-"+f))
 		if err == nil {
 			err = m.Adapt(map[string]string{"lora-bias": "bias", "ia3-ff": "ia3"}[f], set)
 		}

@@ -18,7 +18,7 @@ func TestAnswersProposeWhatTheModelSays(t *testing.T) {
 	b := []float32{logit(.1), logit(.01), logit(.02), logit(.01), logit(.8), logit(.06)}
 	ask := func(logits ...[]float32) {
 		for _, l := range logits {
-			c.odds([]model.Chances{c.next().Of(l)})
+			c.odds([][]model.Chances{{c.next().Of(l)}})
 		}
 	}
 	ask(a, b)

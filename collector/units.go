@@ -11,6 +11,7 @@ import (
 
 	"actfleet/collector/dataset"
 	"actfleet/collector/model"
+	"actfleet/collector/model/adapter"
 	"actfleet/shard/run"
 	"actfleet/shard/store"
 	"actfleet/shard/tap"
@@ -23,8 +24,9 @@ type Model interface {
 	Width(t tap.Tap) int
 	// Same is the site that a site always has the vectors of, itself or an earlier one.
 	Same(site tap.Site) tap.Site
-	// Adapters are those that the model has; a request may ask for taps with each of them on.
+	// Adapters are those that the model has; a request may ask for taps with each of them on. Adapt adds one.
 	Adapters() []model.Adapter
+	Adapt(name string, set *adapter.Set) error
 	Forward(ctx context.Context, r model.Request) (logits [][]float32, err error)
 	Prefix(ctx context.Context, r model.Request) (*model.Prefix, error)
 }

@@ -30,6 +30,7 @@ type collectOptions struct {
 	sites, layers, tokens string
 	dtype                 string
 	choices, accept       []string
+	adapters              []string // NAME=DIR each
 	maxTokens, threads    int
 	unitPrompts           int
 	keepText, offsets     bool
@@ -63,6 +64,7 @@ is lost). SIGUSR1: pause, starting nothing new; SIGUSR2: resume.
 	f := c.Flags()
 	f.StringVar(&o.model, "model", "", "directory with config.json, tokenizer.json and *.safetensors, a .gguf file, or ORG/NAME[@REVISION] on the hub")
 	f.StringSliceVar(&o.accept, "accept", nil, "unknown keys of config.json to ignore (see check --parity)")
+	f.StringArrayVar(&o.adapters, "adapter", nil, "NAME=DIR: collect with this adapter too, into columns that end with __NAME; may be repeated (docs/adapters.md)")
 	f.StringVar(&o.out, "out", "", "the run: a directory all nodes share, or s3://bucket/prefix")
 	f.StringVar(&o.sites, "sites", "all", "sites to tap: all (Wqkv,out_proj,fc1,fc2,resid), every, or a list of sites, columns (z_12) and other programs' names of them (docs/sites.md)")
 	f.StringVar(&o.layers, "layers", "all", "layers: all, 0,5,10-20 or -1 (from the end)")
@@ -198,6 +200,9 @@ func (j *job) load(dir string, p run.Plan) (collector.Model, error) {
 		return nil, err
 	}
 	l, err := target.load(dir, p.Model.Accept...)
+	if err == nil {
+		err = adapt(l.model, j.o.adapters)
+	}
 	return l.model, err
 }
 
@@ -212,6 +217,9 @@ func (j *job) prepare() error {
 		return fmt.Errorf("%w: --tokens: %w", errUsage, err)
 	}
 	loaded, err := j.o.target.load(j.o.model, j.o.accept...)
+	if err == nil {
+		err = adapt(loaded.model, j.o.adapters)
+	}
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 
 	"actfleet/internal/outfile"
 	"actfleet/shard"
+	"actfleet/shard/run"
 	"actfleet/shard/tap"
 	"actfleet/trainer"
 	"actfleet/trainer/coder"
@@ -29,6 +30,7 @@ import (
 type trainOptions struct {
 	from          []string
 	sites, layers string
+	variant       string // an adapter's name; "" is the base
 	out, config   string
 	set           []string
 	where         []string
@@ -82,6 +84,7 @@ func newTrainCoder(name, kind, what string) *cobra.Command {
 func (o *trainOptions) flags(f *pflag.FlagSet) {
 	f.Var((*pathList)(&o.from), "from", "runs to read")
 	f.StringVar(&o.sites, "sites", "", "site, or several: Wqkv,out_proj,fc1,fc2,resid …, all or every (docs/sites.md)")
+	f.StringVar(&o.variant, "variant", "", "the adapter whose vectors to train on (the base's otherwise)")
 	f.StringVar(&o.sites, "site", "", "the same as --sites")
 	f.MarkHidden("site")
 	f.StringVar(&o.layers, "layers", "all", "layers: all, 0,5,10-20 or -1")
@@ -148,6 +151,9 @@ func (o *trainOptions) taps(runs []stream.Source) ([]tap.Tap, error) {
 		return nil, fmt.Errorf("%w: train needs --sites", errUsage)
 	}
 	plan := runs[0].Plan
+	if o.variant != "" && !slices.ContainsFunc(plan.Adapters, func(a run.AdapterRef) bool { return a.Name == o.variant }) {
+		return nil, fmt.Errorf("%w: --variant %s: %s has no such adapter", errUsage, o.variant, o.from[0])
+	}
 	choice, err := tap.ParseChoice(o.sites, plan.Model.Arch)
 	if err != nil {
 		return nil, fmt.Errorf("%w: --sites: %w", errUsage, err)
@@ -162,17 +168,17 @@ func (o *trainOptions) taps(runs []stream.Source) ([]tap.Tap, error) {
 	var taps []tap.Tap
 	for _, t := range choice.At(layers) {
 		stored := plan.Stored(t)
-		i, ok := plan.Schema().VectorIndex(stored.Column(""))
+		i, ok := plan.Schema().VectorIndex(o.column(plan, stored))
 		numbers := ok && plan.Vectors[i].Dtype == shard.I32
 		if numbers && !choice.Loose {
-			return nil, fmt.Errorf("%w: --sites: %s holds numbers of experts, not vectors to learn from", errUsage, stored.Column(""))
+			return nil, fmt.Errorf("%w: --sites: %s holds numbers of experts, not vectors to learn from", errUsage, o.column(plan, stored))
 		}
 		if ok && !numbers {
 			if !slices.Contains(taps, stored) {
 				taps = append(taps, stored)
 			}
 		} else if !choice.Loose && (o.layers != "all" || slices.Contains(choice.Taps, t)) {
-			return nil, fmt.Errorf("%s has no column %s", o.from[0], t.Column(""))
+			return nil, fmt.Errorf("%s has no column %s", o.from[0], t.Column(o.variant))
 		}
 	}
 	if len(taps) == 0 {
@@ -196,6 +202,9 @@ func (o *trainOptions) load(ctx context.Context, kind string) (cfg recipe.Recipe
 	return cfg, runs, taps, err
 }
 
+// column is the name under which a run of this plan stores a tap of the variant.
+func (o *trainOptions) column(p run.Plan, t tap.Tap) string { return p.Column(t.Column(o.variant)) }
+
 // job is a training of one tap with the flags that all trainings share.
 func (o *trainOptions) job(dir string, runs []stream.Source, t tap.Tap, cfg recipe.Recipe) trainer.Job {
 	host, _ := os.Hostname() // "" is as good a name
@@ -204,7 +213,7 @@ func (o *trainOptions) job(dir string, runs []stream.Source, t tap.Tap, cfg reci
 	for i, name := range cfg.SAE.Beside {
 		cfg.SAE.Beside[i] = plan.Column(name)
 	}
-	return trainer.Job{Dir: dir, Runs: runs, Column: t.Column(""), Recipe: cfg,
+	return trainer.Job{Dir: dir, Runs: runs, Column: o.column(plan, t), Recipe: cfg,
 		Resume: o.resume, Fork: o.fork, Reader: o.reader, Program: version(), Host: host, Now: time.Now}
 }
 
@@ -217,7 +226,7 @@ func runTrain(ctx context.Context, kind string, o trainOptions, out io.Writer) e
 	for _, t := range taps {
 		dir := o.out
 		if len(taps) > 1 {
-			dir = filepath.Join(o.out, t.Column(""))
+			dir = filepath.Join(o.out, t.Column(o.variant))
 		}
 		jobs = append(jobs, o.job(dir, runs, t, cfg))
 	}

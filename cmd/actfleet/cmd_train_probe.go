@@ -97,7 +97,7 @@ func fitProbes(ctx context.Context, o probeOptions) (table evaluate.Table, err e
 	}
 	var columns []string
 	for _, t := range taps {
-		columns = append(columns, t.Column(""))
+		columns = append(columns, o.column(runs[0].Plan, t))
 	}
 	random := &randomBaseline{directions: cfg.Probe.Directions, seed: cfg.Seed}
 	splits := &splitCheck{runs: runs, near: cfg.Probe.NearDuplicates, auto: cfg.Probe.Group == probe.Auto, warn: os.Stderr}

@@ -11,20 +11,15 @@ import (
 
 	"actfleet/collector"
 	"actfleet/collector/model"
-	"actfleet/collector/model/adapter"
 	"actfleet/internal/torch"
 	"actfleet/shard/run"
 )
 
-// targetOptions say which adapters a model has, where it is computed and in what precision.
-type targetOptions struct {
-	device, compute string
-	adapters        []string // NAME=DIR each
-}
+// targetOptions say where the model is computed and in what precision.
+type targetOptions struct{ device, compute string }
 
 func (o *targetOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.device, "device", "auto", "auto (every GPU, else cpu), cpu, cuda, cuda:0,cuda:1 (a replica of the model on each) or cuda:0+cuda:1 (one model split across them)")
-	f.StringArrayVar(&o.adapters, "adapter", nil, "NAME=DIR: collect with this adapter too, into columns that end with __NAME; may be given several times (docs/adapters.md)")
 	f.StringVar(&o.compute, "compute", "auto", "dtype of the blocks' linear layers: auto (bf16 on a GPU, else f32), f32, tf32 (GPU), bf16 or f16; everything else is f32")
 }
 
@@ -93,9 +88,6 @@ func (o targetOptions) load(dir string, accept ...string) (l loaded, err error) 
 	} else {
 		l.model, err = model.LoadCopies(dir, targets, accept...)
 	}
-	if err == nil {
-		err = o.adapt(l.model)
-	}
 	return l, l.advise(o, err)
 }
 
@@ -141,26 +133,6 @@ func (l loaded) advise(o targetOptions, err error) error {
 		return fmt.Errorf("%w: --compute %s: %w; use %s", errUsage, o.compute, err, map[string]string{"f16": "f32 or bf16", "bf16": "f32"}[l.compute])
 	}
 	return err
-}
-
-// adapt adds the adapters of the flags to a model.
-func (o targetOptions) adapt(m collector.Model) error {
-	for _, flag := range o.adapters {
-		name, dir, ok := strings.Cut(flag, "=")
-		if !ok || name == "" || dir == "" {
-			return fmt.Errorf("%w: --adapter %s: want NAME=DIR, with the folder of an adapter", errUsage, flag)
-		}
-		set, err := adapter.Read(dir)
-		if err != nil {
-			return err
-		}
-		if err := m.(interface {
-			Adapt(name string, set *adapter.Set) error
-		}).Adapt(name, set); err != nil {
-			return fmt.Errorf("--adapter %s: %w", flag, err)
-		}
-	}
-	return nil
 }
 
 // precision is what compute, or auto, means on the kind of device: a GPU computes bf16 products many times faster than

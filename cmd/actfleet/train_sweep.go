@@ -54,7 +54,7 @@ func runSweep(ctx context.Context, o trainOptions, out io.Writer) error {
 			return err
 		}
 		for _, t := range taps {
-			dir := filepath.Join(o.out, t.Column("")+"-"+p.Name)
+			dir := filepath.Join(o.out, t.Column(o.variant)+"-"+p.Name)
 			jobs = append(jobs, o.job(dir, runs, t, p.Recipe))
 		}
 	}

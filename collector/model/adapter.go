@@ -16,7 +16,7 @@ import (
 var ErrAdapter = errors.New("an adapter is not applied")
 
 // refuseAdapter fails with ErrAdapter where adapter_config.json lies: transformers would apply that adapter, so the
-// base model alone would be another model.
+// base model alone would be another model. Adapters have directories of their own (Adapt).
 func refuseAdapter(dir string) error {
 	text, err := smallfile.Read(filepath.Join(dir, "adapter_config.json"), maxConfigBytes)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -35,9 +35,9 @@ func refuseAdapter(dir string) error {
 		what += " of " + a.Base
 	}
 	if _, err := os.Stat(filepath.Join(dir, "config.json")); err != nil {
-		return fmt.Errorf("%w: %s holds an adapter (%.200s) and no model: merge it into its base model (peft: merge_and_unload, "+
-			"then save_pretrained) and give that directory", ErrAdapter, dir, what)
+		return fmt.Errorf("%w: %s holds an adapter (%.200s) and no model: give its base as --model, and this directory to collect "+
+			"as --adapter NAME=DIR", ErrAdapter, dir, what)
 	}
-	return fmt.Errorf("%w: %s holds adapter_config.json (%.200s) beside a model: merge it (peft: merge_and_unload, then save_pretrained), "+
-		"or move the adapter's files away to run the model without it", ErrAdapter, dir, what)
+	return fmt.Errorf("%w: %s holds adapter_config.json (%.200s) beside a model: move the adapter's files into a directory of their own, "+
+		"and give it to collect as --adapter NAME=DIR", ErrAdapter, dir, what)
 }

@@ -3,6 +3,7 @@ package model_test
 import (
 	"encoding/binary"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,8 +16,8 @@ import (
 	"actfleet/shard/tap"
 )
 
-// adapterFixtures are the folders of scripts/ref/adapters_ref.py: FAMILY-KIND, beside the checkpoint FAMILY.
-var adapterFixtures = filepath.Join("modeltest", "testdata", "adapters")
+// adapterFixtures are the folders of scripts/ref/adapters_ref.py: FAMILY-KIND, with the checkpoint FAMILY of modeltest.
+var adapterFixtures = filepath.Join("adapter", "testdata")
 
 // familyOf is the checkpoint that an adapter's folder belongs to: the longest one whose name it begins with.
 func familyOf(folder string) (family string) {
@@ -151,4 +152,33 @@ func cut(v model.View, m *model.Model, site tap.Site, i, of int) []float32 {
 		out = append(out, v.Data[at+bounds[i]:at+bounds[i+1]]...)
 	}
 	return out
+}
+
+// TestAdaptersAsLivePEFT has PEFT make and compute every kind on every checkpoint that transformers loads. It needs
+// ACTFLEET_PYTHON, a Python with torch, transformers and peft; without, what PEFT once computed stands in.
+func TestAdaptersAsLivePEFT(t *testing.T) {
+	python := os.Getenv("ACTFLEET_PYTHON")
+	if python == "" {
+		t.Skip("ACTFLEET_PYTHON is not set")
+	}
+	if out, err := exec.Command(python, "-c", "import torch, transformers, peft").CombinedOutput(); err != nil {
+		t.Skipf("%s has no torch, transformers or peft: %.200s", python, out)
+	}
+	dir := t.TempDir()
+	args := []string{filepath.Join("..", "..", "scripts", "ref", "adapters_ref.py"), filepath.Join("modeltest", "testdata"), dir}
+	for _, name := range fixtures {
+		if name != "phi-msft" && name != "mixformer" { // which transformers has no class of
+			args = append(args, name)
+		}
+	}
+	if out, err := exec.Command(python, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %.2000s", err, out)
+	}
+	folders, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range folders {
+		t.Run(f.Name(), func(t *testing.T) { asPEFT(t, filepath.Join(dir, f.Name())) })
+	}
 }

@@ -43,6 +43,11 @@ func (m *Model) Adapt(name string, set *adapter.Set) error {
 		return fmt.Errorf("adapter %s: there is one of this name already", name)
 	}
 	set = set.Named(m.net.Modules())
+	for _, st := range set.Steps {
+		if first := m.Same(st.At.Site); first != st.At.Site {
+			return fmt.Errorf("adapter %s: %w: %s is %s in %s: name that site", name, adapter.ErrUnsupported, st.At.Site, first, m.info.Name)
+		}
+	}
 	v := *m
 	v.adapted = nil
 	err := torch.Do(func(s *torch.Scope) (err error) {

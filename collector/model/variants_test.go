@@ -223,7 +223,7 @@ func TestSteps(t *testing.T) {
 		}
 		return adapter.Array{Shape: shape, Data: slices.Repeat([]float32{v}, n)}
 	}
-	at := tap.Tap{Site: tap.MLPOut, Layer: 1}
+	at := tap.Tap{Site: tap.FC2, Layer: 1}
 	set := &adapter.Set{Steps: []adapter.Step{
 		{At: at, Mul: ones(2, d), Add: ones(0.5, d)},
 		{At: at, From: tap.MLPIn, Down: ones(0.1, 1, d), DownBias: ones(1, 1), Up: ones(0.25, d, 1), Activation: "relu", Gain: 2},

@@ -14,7 +14,7 @@ import (
 	"actfleet/internal/pickle"
 )
 
-const fixture = "../modeltest/testdata/adapters/llama-3-lora"
+const fixture = "testdata/llama-3-lora"
 
 // copyOf is a fixture's folder with some keys of its config changed; nil removes one.
 func copyOf(t *testing.T, dir string, keys map[string]any) string {

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"actfleet/collector/model"
+	"actfleet/collector/model/adapter"
 	"actfleet/collector/model/arch"
 	"actfleet/shard/tap"
 )
@@ -135,6 +136,11 @@ func (f *Fake) view(t tap.Tap, r model.Request, steps int) model.View {
 
 // Adapters are none.
 func (f *Fake) Adapters() []model.Adapter { return nil }
+
+// Adapt fails: a formula has no weights.
+func (f *Fake) Adapt(name string, _ *adapter.Set) error {
+	return fmt.Errorf("adapter %s: %w", name, adapter.ErrMismatch)
+}
 
 func (f *Fake) logits(prompts [][]int32) [][]float32 {
 	out := make([][]float32, len(prompts))
