@@ -58,7 +58,7 @@ test-wheel: ## the tensor tests against the torch of PYTHON or LIBTORCH, in buil
 
 test-fakegpu: setup ## the CUDA path on a machine without a GPU: every fixture, and faults, on a GPU whose memory the host may not touch
 	@scripts/setup.sh --fakegpu
-	LD_LIBRARY_PATH=$(abspath $(or $(BUILD),build))/fakegpu ACTFLEET_FAKEGPU=1 FAKEGPU_DEVICES=4 go test -count=1 -run FakeGPU ./internal/torch ./collector ./collector/model ./cmd/actfleet
+	LD_LIBRARY_PATH=$(abspath $(or $(BUILD),build))/fakegpu ACTFLEET_FAKEGPU=1 FAKEGPU_DEVICES=4 go test -count=1 -run FakeGPU ./internal/torch ./collector ./collector/model ./trainer ./trainer/sae ./cmd/actfleet
 
 fuzz: ## every fuzz target, 100,000 executions each; EXECS=N, PART=1/6 for a sixth of them
 	@scripts/fuzz.sh
