@@ -8,7 +8,7 @@ PURE := ./shard/... ./coordinator/... ./collector/dataset/... ./collector/model/
 # Packages whose tests run under the race detector: all that need no libtorch.
 RACE := $(PURE) ./trainer/stream ./trainer/probe ./analysis/evaluate ./analysis/report
 
-.PHONY: help setup build demo demo-real test test-pure race test-s3 test-fleet test-interop test-peers test-parity test-wheel test-fakegpu fuzz bench clean
+.PHONY: help setup build demo demo-real test test-pure build-macos race test-s3 test-fleet test-interop test-peers test-parity test-wheel test-fakegpu fuzz bench licences clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ setup: ## find or install libtorch, compile build/lib/libtch.so, write go.work
 
 build: setup ## bin/actfleet
 	@echo "build: bin/actfleet (one to three minutes the first time, seconds after that)"
-	@time go build -o bin/actfleet ./cmd/actfleet
+	@time go build -ldflags "-X main.stamp=$$(git describe --tags --always --dirty 2>/dev/null)" -o bin/actfleet ./cmd/actfleet
 
 demo: build ## the main job, end to end: three nodes, one killed, coders, SQL, a report
 	@scripts/demo.sh
@@ -31,6 +31,9 @@ test: setup ## all tests
 
 test-pure: ## the tests that need no set-up at all, without cgo
 	CGO_ENABLED=0 GOWORK=off go test $(PURE)
+
+build-macos: ## what needs no set-up, as a Mac compiles it
+	CGO_ENABLED=0 GOWORK=off GOOS=darwin GOARCH=arm64 go build $(PURE)
 
 race: ## what needs no libtorch, under the race detector
 	go test -race -short $(RACE)
@@ -58,7 +61,7 @@ test-wheel: ## the tensor tests against the torch of PYTHON or LIBTORCH, in buil
 
 test-fakegpu: setup ## the CUDA path on a machine without a GPU: every fixture, and faults, on a GPU whose memory the host may not touch
 	@scripts/setup.sh --fakegpu
-	LD_LIBRARY_PATH=$(abspath $(or $(BUILD),build))/fakegpu ACTFLEET_FAKEGPU=1 FAKEGPU_DEVICES=4 go test -count=1 -run FakeGPU ./internal/torch ./collector ./collector/model ./trainer ./trainer/sae ./cmd/actfleet
+	LD_LIBRARY_PATH=$(abspath $(or $(BUILD),build))/fakegpu ACTFLEET_FAKEGPU=1 FAKEGPU_DEVICES=4 go test -count=1 -run FakeGPU ./internal/torch ./internal/torch/limits ./collector ./collector/model ./trainer ./trainer/sae ./cmd/actfleet
 
 fuzz: ## every fuzz target, 100,000 executions each; EXECS=N, PART=1/6 for a sixth of them
 	@scripts/fuzz.sh
@@ -68,6 +71,9 @@ bench: build ## the numbers of this machine, each beside its limit
 	bin/actfleet bench collect
 	bin/actfleet bench sae
 	bin/actfleet bench stream
+
+licences: setup ## docs/licences.txt: what is linked, with the texts
+	go run ./scripts/licences > docs/licences.txt.part && mv docs/licences.txt.part docs/licences.txt
 
 clean: ## remove what was built and the demo
 	rm -rf build bin demo go.work go.work.sum

@@ -3,9 +3,10 @@ package collector
 import (
 	"cmp"
 	"maps"
-	"math"
 	"slices"
 	"sync"
+
+	"actfleet/collector/model"
 )
 
 // Answers is what the model says at the end of prompts, beside the choices it was offered.
@@ -34,8 +35,18 @@ type answers struct {
 	mass    map[int32]float64 // probability by token, over the prompts that were looked at
 }
 
-// add takes a prompt's next-token logits, of which top is the greatest and total is Σ exp(logit − top).
-func (a *answers) add(logits []float32, top, total, cov float64) {
+// top is how many of the likeliest tokens are wanted after the next prompts.
+func (a *answers) top() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.prompts >= answersLooked {
+		return 0
+	}
+	return answersTop
+}
+
+// add takes what comes after a prompt, with the choices' probability cov.
+func (a *answers) add(cov float64, likeliest []model.Chance) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.prompts++
@@ -46,26 +57,9 @@ func (a *answers) add(logits []float32, top, total, cov float64) {
 	if a.mass == nil {
 		a.mass = map[int32]float64{}
 	}
-	for _, id := range likeliest(logits) {
-		a.mass[id] += math.Exp(float64(logits[id])-top) / total
+	for _, c := range likeliest {
+		a.mass[c.ID] += c.P
 	}
-}
-
-// likeliest are the answersTop greatest logits' ids, the greatest first; of equal ones the smaller id is first.
-func likeliest(logits []float32) []int32 {
-	ids := make([]int32, 0, answersTop+1)
-	for id, v := range logits {
-		if len(ids) == answersTop && !(v > logits[ids[answersTop-1]]) {
-			continue
-		}
-		at := len(ids)
-		for at > 0 && v > logits[ids[at-1]] {
-			at--
-		}
-		ids = slices.Insert(ids, at, int32(id))
-		ids = ids[:min(len(ids), answersTop)]
-	}
-	return ids
 }
 
 // summary is nil where no prompt was asked.

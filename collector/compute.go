@@ -78,6 +78,7 @@ type attempt struct {
 	full     chan *group // to the writer, in the order of the rows
 	running  *errgroup.Group
 	ctx      context.Context // ends with the attempt's first error
+	fail     context.CancelCauseFunc
 	passes   context.Context // ends with ctx, and when the unit is dropped
 	release  func() bool     // lets go of what ends passes
 	overflow []atomic.Bool   // per vector column
@@ -125,6 +126,7 @@ func (us *units) begin(ctx context.Context, t task) (*attempt, error) {
 	}
 	a := &attempt{us: us, task: t, pending: pending, writer: w,
 		full: make(chan *group, cap(t.groups.free)), overflow: make([]atomic.Bool, len(t.schema.Vectors))}
+	ctx, a.fail = context.WithCancelCause(ctx)
 	a.running, a.ctx = errgroup.WithContext(ctx)
 	passes, drop := context.WithCancel(a.ctx)
 	a.passes, a.release = passes, context.AfterFunc(us.drop, drop)
@@ -136,7 +138,7 @@ func (us *units) begin(ctx context.Context, t task) (*attempt, error) {
 func (a *attempt) feed() {
 	work, err := a.us.batches(a.task.unit)
 	if err == nil {
-		if a.prefix, err = a.us.share(a.passes, work); err != nil {
+		if a.prefix, err = a.us.share(a.passes, work, singles(a.task.schema.Vectors)); err != nil {
 			err = fmt.Errorf("the prompts' common beginning: %w", err)
 		}
 	}
@@ -161,18 +163,21 @@ func (a *attempt) feed() {
 	close(a.full)
 }
 
-// batch takes one batch through the model into its segments.
-func (a *attempt) batch(b batch, segments []segment) error {
+// batch takes one batch through the model into its segments. Its error is known before the writer may look at them.
+func (a *attempt) batch(b batch, segments []segment) (err error) {
 	defer func() {
+		if err != nil {
+			a.fail(err)
+		}
 		for _, s := range segments {
 			s.group.filling.Done()
 		}
 	}()
-	logits, err := a.forward(b, segments)
+	after, err := a.forward(b, segments)
 	if err != nil {
 		return fmt.Errorf("prompts %d to %d: %w", slices.Min(b.prompts), slices.Max(b.prompts), err)
 	}
-	answers := a.us.choices.odds(logits)
+	answers := a.us.choices.odds(after)
 	for _, s := range segments {
 		a.us.scalars.fill(b, answers, s)
 	}
@@ -184,8 +189,8 @@ func (a *attempt) batch(b batch, segments []segment) error {
 func (a *attempt) pack(i int, v model.View, b batch, segments []segment) error {
 	for _, s := range segments {
 		for done := 0; done < len(s.kept); {
-			from, at := a.prefix.part(i, v, b, s.kept[done:])
-			m, err := a.packPart(i, from, at, b, s.from(done))
+			rows, at := a.prefix.part(i, b, s.kept[done:])
+			m, err := a.packEither(i, rows, v, at, b, s.from(done))
 			if err != nil {
 				return err
 			}
@@ -194,6 +199,17 @@ func (a *attempt) pack(i int, v model.View, b batch, segments []segment) error {
 		}
 	}
 	return nil
+}
+
+// packEither is packPart for rows of the prefix, or without them for those of a view.
+func (a *attempt) packEither(i int, rows *model.Rows, v model.View, at []int32, b batch, s segment) (shard.VectorStats, error) {
+	switch {
+	case rows == nil:
+		return a.packPart(i, v, at, b, s)
+	case rows.F16 != nil:
+		return s.group.storeAt(i, s.first, *rows, at), nil
+	}
+	return a.packPart(i, rows.View(), at, b, s)
 }
 
 // packPart writes the vectors at some places of a view into the first rows of s, and says what it measured.
@@ -254,6 +270,7 @@ func (a *attempt) writing(err error) error {
 func (a *attempt) finish() (w written, tooLarge []int, err error) {
 	w.pending = a.pending
 	err = a.running.Wait()
+	a.fail(nil)
 	a.release()
 	a.prefix.leave()
 	for i := range a.overflow {

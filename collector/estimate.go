@@ -105,7 +105,7 @@ func timed(ctx context.Context, us *units, now func() time.Time, b batch) (took 
 	if b.input, err = us.input.Rows(slices.Min(b.prompts), slices.Max(b.prompts)+1); err != nil {
 		return 0, err
 	}
-	p, err := us.share(ctx, []batch{b})
+	p, err := us.share(ctx, []batch{b}, singles(us.plan.Vectors))
 	if err != nil {
 		return 0, err
 	}
@@ -115,7 +115,11 @@ func timed(ctx context.Context, us *units, now func() time.Time, b batch) (took 
 	emit := func(c int, v model.View) error {
 		vec := us.plan.Vectors[c]
 		for rest := kept; len(rest) > 0; {
-			from, at := p.part(c, v, b, rest)
+			from := v
+			rows, at := p.part(c, b, rest)
+			if rows != nil {
+				from = rows.View() // a GPU's go another way: Kept
+			}
 			packVectors(scratch[:len(at)*vec.RowBytes()], vec.Dtype, from, at, make([]float64, len(at)))
 			rest = rest[len(at):]
 		}
@@ -164,7 +168,7 @@ func Bare(ctx context.Context, cfg Config) error {
 		if err != nil {
 			return errors.Join(err, running.Wait())
 		}
-		p, err := us.share(ctx, work)
+		p, err := us.share(ctx, work, make([]bool, len(us.taps)))
 		if err != nil {
 			return errors.Join(err, running.Wait())
 		}

@@ -59,6 +59,39 @@ func TestFakeGPUShards(t *testing.T) {
 	}
 }
 
+// Of prompts with a common beginning, every row comes to the host once, in fp16, and beside them what the choices need.
+func TestFakeGPUPrefixComesOnce(t *testing.T) {
+	fakegpu.Open(t)
+	m, err := model.LoadOn(filepath.Join("model", "modeltest", "testdata", "phi-a"), model.Target{Devices: []torch.Device{0}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const shared = 12
+	in, own := shots(prompts(60), shared), 0
+	for _, ids := range in.IDs {
+		own += len(ids) - shared
+		for i := range ids {
+			ids[i] %= 90
+		}
+	}
+	a := ask(t, "all")
+	a.Layers, a.Choices = []int{0, 1}, []string{"no", "yes"}
+	plan, err := NewPlan(a, m, in, "data.jsonl", run.InputKey("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fakegpu.Reset()
+	collectedOnce(t, m, a, in, func(Event) {})
+	_, rows := fakegpu.Count("d2h pinned")
+	if want := rowBytes(plan.Vectors) * int64(own+shared); rows != want {
+		t.Errorf("%d bytes of rows came to the host, want %d:\n%s", rows, want, fakegpu.Counts())
+	}
+	_, rest := fakegpu.Count("d2h pageable blocking")
+	if most := int64(4 * len(in.IDs) * (2 + 2*answersTop)); rest == 0 || rest > most {
+		t.Errorf("%d other bytes came, want at most %d", rest, most)
+	}
+}
+
 // collectedOnce is the digest of the one shard of a run, whose events observe receives.
 func collectedOnce(t *testing.T, m Model, a Ask, in *dataset.Input, observe func(Event)) [32]byte {
 	t.Helper()

@@ -9,13 +9,14 @@ import (
 	"actfleet/shard/tap"
 )
 
-// forward takes a batch through the model, and its kept rows into their segments. One that a GPU has not the memory for
-// goes through in halves; the rows are the same, up to the rounding that comes with another shape.
-func (a *attempt) forward(b batch, segments []segment) (logits [][]float32, err error) {
+// forward takes a batch through the model, and its kept rows into their segments; it returns what comes after each prompt,
+// where the plan has choices. A batch that a GPU has not the memory for goes through in halves; the rows are the same, up to
+// the rounding that comes with another shape.
+func (a *attempt) forward(b batch, segments []segment) (after []model.Chances, err error) {
 	if !a.us.tooLarge(b) {
-		logits, err = a.pass(b, segments)
+		after, err = a.pass(b, segments)
 		if !torch.OutOfMemory(err) {
-			return logits, err
+			return after, err
 		}
 		if len(b.prompts) == 1 {
 			return nil, fmt.Errorf("%w; one prompt of %d tokens is too much for this GPU: split the model (--device cuda:0+cuda:1), or cut prompts (--max-tokens)", err, b.steps)
@@ -27,9 +28,9 @@ func (a *attempt) forward(b batch, segments []segment) (logits [][]float32, err 
 		if err != nil {
 			return nil, err
 		}
-		logits = append(logits, some...)
+		after = append(after, some...)
 	}
-	return logits, nil
+	return after, nil
 }
 
 // tooLarge says whether a batch of the size has been too much for a GPU before.
@@ -97,7 +98,7 @@ func within(segments []segment, steps, first, n, own int) (out []segment) {
 
 // pass is one forward pass, of which nothing is counted when it fails. A model on a GPU gathers the kept rows and rounds
 // them to fp16 there; any other hands whole taps to pack.
-func (a *attempt) pass(b batch, segments []segment) ([][]float32, error) {
+func (a *attempt) pass(b batch, segments []segment) (after []model.Chances, err error) {
 	g := gathered{a: a, b: b, segments: segments}
 	r := a.us.request(b, a.prefix)
 	r.Emit = func(i int, v model.View) error { return a.pack(i, v, b, segments) }
@@ -105,9 +106,12 @@ func (a *attempt) pass(b batch, segments []segment) ([][]float32, error) {
 	for _, s := range segments {
 		r.Kept.At = append(r.Kept.At, ownPlaces(s.kept, b)...)
 	}
-	logits, err := a.us.model.Forward(a.passes, r)
+	if r.Next != nil {
+		r.Next.Emit = func(c model.Chances) { after = append(after, c) }
+	}
+	_, err = a.us.model.Forward(a.passes, r)
 	if err == nil && len(g.again) > 0 {
-		r.Logits = false
+		r.Next = nil
 		r.Taps, r.Kept = g.inFull(r.Kept.At)
 		_, err = a.us.model.Forward(a.passes, r)
 	}
@@ -117,7 +121,7 @@ func (a *attempt) pass(b batch, segments []segment) ([][]float32, error) {
 	for _, m := range g.measured {
 		m.group.merge(m.column, m.VectorStats)
 	}
-	return logits, nil
+	return after, nil
 }
 
 // ownPlaces are the places of kept (b·T + t, T with the prefix) that are the batch's own, counted without the prefix.
@@ -131,11 +135,11 @@ func ownPlaces(kept []int32, b batch) (at []int32) {
 	return at
 }
 
-// singles says of each column whether it is stored in fp32.
+// singles says of each column whether it must not be rounded to fp16.
 func singles(columns []shard.Vector) []bool {
 	f32 := make([]bool, len(columns))
 	for i, c := range columns {
-		f32[i] = c.Dtype == shard.F32
+		f32[i] = c.Dtype != shard.F16
 	}
 	return f32
 }
@@ -169,17 +173,16 @@ func (g *gathered) inFull(at []int32) (taps []tap.Tap, k *model.Kept) {
 // pack writes the rows of tap i into their row groups, and the prefix's rows between them.
 func (g *gathered) pack(i int, rows model.Rows) error {
 	var all []measured
-	own := model.View{T: g.b.steps - g.b.prefix, D: rows.D} // stands for the batch's own rows
 	n := 0
 	for _, s := range g.segments {
 		for done := 0; done < len(s.kept); {
-			from, at := g.a.prefix.part(i, own, g.b, s.kept[done:])
-			part, mine := s.from(done), rows
-			if from.Data == nil {
-				mine = rows.Slice(n, n+len(at))
+			before, at := g.a.prefix.part(i, g.b, s.kept[done:])
+			if before == nil {
+				own := rows.Slice(n, n+len(at))
 				n += len(at)
+				before, at = &own, upTo(len(at))
 			}
-			m, err := g.packPart(i, from, at, mine, part)
+			m, err := g.a.packEither(i, before, model.View{}, at, g.b, s.from(done))
 			if err != nil {
 				return err
 			}
@@ -193,17 +196,6 @@ func (g *gathered) pack(i int, rows model.Rows) error {
 	}
 	g.measured = append(g.measured, all...)
 	return nil
-}
-
-// packPart writes one part of a segment: vectors of the prefix where from has any, else rows of the batch's own.
-func (g *gathered) packPart(i int, from model.View, at []int32, rows model.Rows, part segment) (shard.VectorStats, error) {
-	switch {
-	case from.Data != nil:
-		return g.a.packPart(i, from, at, g.b, part)
-	case rows.F16 != nil:
-		return part.group.store(i, part.first, rows), nil
-	}
-	return g.a.packPart(i, rows.View(), upTo(len(at)), g.b, part)
 }
 
 // overflowed says whether a value is not finite in fp16.

@@ -36,6 +36,11 @@ func (g gatherer) Forward(ctx context.Context, r model.Request) (logits [][]floa
 	return g.Fake.Forward(ctx, r)
 }
 
+func (g gatherer) Prefix(ctx context.Context, r model.Request) (*model.Prefix, error) {
+	_, err := g.Forward(ctx, r)
+	return &model.Prefix{IDs: r.IDs[0]}, err
+}
+
 func gather(v model.View, at []int32, f32 bool) model.Rows {
 	if !f32 {
 		out := model.Rows{F16: make([]byte, 2*len(at)*v.D), D: v.D}
@@ -149,7 +154,7 @@ func (m small) Forward(ctx context.Context, r model.Request) ([][]float32, error
 	if steps*len(r.IDs) <= m.most {
 		return m.gatherer.Forward(ctx, r)
 	}
-	r.Taps, r.Logits = r.Taps[:2], false
+	r.Taps, r.Next = r.Taps[:2], nil
 	if _, err := m.gatherer.Forward(ctx, r); err != nil {
 		return nil, err
 	}

@@ -34,6 +34,17 @@ func (g *group) store(i, first int, rows model.Rows) shard.VectorStats {
 	return shard.VectorStats{Count: int64(n), MaxAbs: m.MaxAbs, NonFinite: m.NonFinite}
 }
 
+// storeAt is store for some of the rows, in the order of at.
+func (g *group) storeAt(i, first int, rows model.Rows, at []int32) (m shard.VectorStats) {
+	for done, n := 0, 0; done < len(at); done += n {
+		for n = 1; done+n < len(at) && at[done+n] == at[done]+int32(n); n++ {
+		}
+		from := int(at[done])
+		m.Merge(g.store(i, first+done, rows.Slice(from, from+n)))
+	}
+	return m
+}
+
 // merge counts rows of column i.
 func (g *group) merge(i int, m shard.VectorStats) {
 	g.mu.Lock()
@@ -42,15 +53,28 @@ func (g *group) merge(i int, m shard.VectorStats) {
 }
 
 // packVectors stores the vectors at some places of a view one after another in dst, writes each one's Σx² into
-// sums, and returns what else it measured, all as shard.PackF16 and PackF32 define it.
+// sums, and returns what else it measured, all as shard.PackF16, PackF32 and PackI32 define it.
 func packVectors(dst []byte, d shard.Dtype, v model.View, at []int32, sums []float64) shard.VectorStats {
 	var m torch.Packed
-	if d == shard.F32 {
+	switch d {
+	case shard.I32:
+		return packNumbers(dst, v, at, sums)
+	case shard.F32:
 		m.RowsF32(dst, v.Data, v.D, v.D, at, sums)
-	} else {
+	default:
 		m.RowsF16(dst, v.Data, v.D, v.D, at, sums)
 	}
 	return shard.VectorStats{MaxAbs: m.MaxAbs, NonFinite: m.NonFinite, Overflow: m.Overflow}
+}
+
+func packNumbers(dst []byte, v model.View, at []int32, sums []float64) (all shard.VectorStats) {
+	size := shard.I32.Size() * v.D
+	for n, place := range at {
+		one := shard.PackI32(dst[n*size:(n+1)*size], v.Data[int(place)*v.D:int(place+1)*v.D])
+		sums[n], one.SumSq, one.Count = one.SumSq, 0, 0
+		all.Merge(one)
+	}
+	return all
 }
 
 // sumsOf are the sums of n rows of a column from row first on.

@@ -102,7 +102,11 @@ func NewPlan(a Ask, m Model, in Prompts, dataName, inputKey string) (run.Plan, e
 		dtype = shard.F32
 	}
 	for _, t := range taps {
-		p.Vectors = append(p.Vectors, shard.Vector{Name: t.Column(""), Width: m.Width(t), Dtype: dtype})
+		v := shard.Vector{Name: t.Column(""), Width: m.Width(t), Dtype: dtype}
+		if t.Site == tap.Experts {
+			v.Dtype = shard.I32
+		}
+		p.Vectors = append(p.Vectors, v)
 	}
 	if a.Memory > 0 {
 		p.BatchTokens = gpuBatchTokens(a.Memory, m, prompts, rowBytes(p.Vectors))

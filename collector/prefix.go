@@ -38,8 +38,18 @@ func sharedPrefix(prompts [][]int32, limit int) int {
 // prefix is the beginning of all prompts of a unit, taken through the model.
 type prefix struct {
 	computed *model.Prefix
-	views    []model.View // of each tap, every position; nil where the rule keeps none of them
+	rows     []model.Rows // of each tap, every position; nil where the rule keeps none of them
 	users    atomic.Int32
+}
+
+// holds says whether p has rows as they are wanted, in fp32 where f32 says so.
+func (p *prefix) holds(f32 []bool) bool {
+	for i, wanted := range f32 {
+		if p.rows == nil || wanted && p.rows[i].F32 == nil {
+			return false
+		}
+	}
+	return true
 }
 
 // join adds a user; leave ends one user's part in p; the last one's ends p.
@@ -69,8 +79,9 @@ type prefixes struct {
 	last *prefix
 }
 
-// share is the prefix of a unit's batches, nil where they have none. The caller leaves it when done.
-func (us *units) share(ctx context.Context, work []batch) (*prefix, error) {
+// share is the prefix of a unit's batches, nil where they have none; f32 says of which columns fp32 is wanted. The caller
+// leaves it when done.
+func (us *units) share(ctx context.Context, work []batch, f32 []bool) (*prefix, error) {
 	if len(work) == 0 || work[0].prefix == 0 {
 		return nil, nil
 	}
@@ -78,8 +89,8 @@ func (us *units) share(ctx context.Context, work []batch) (*prefix, error) {
 	kept := slices.ContainsFunc(work, us.keepsPrefix)
 	us.prefixes.mu.Lock()
 	defer us.prefixes.mu.Unlock()
-	if last := us.prefixes.last; last == nil || !slices.Equal(last.computed.IDs, ids) || kept && last.views == nil {
-		p, err := us.takePrefix(ctx, ids, kept)
+	if last := us.prefixes.last; last == nil || !slices.Equal(last.computed.IDs, ids) || kept && !last.holds(f32) {
+		p, err := us.takePrefix(ctx, ids, kept, f32)
 		if err != nil {
 			return nil, err
 		}
@@ -98,46 +109,79 @@ func (us *units) keepsPrefix(b batch) bool {
 	})
 }
 
-// takePrefix takes a prefix through the model; with kept set, it holds on to what the taps give there.
-func (us *units) takePrefix(ctx context.Context, ids []int32, kept bool) (*prefix, error) {
+// takePrefix takes a prefix through the model; with kept set, it holds on to what the taps give there. What a GPU rounded to
+// fp16 and is not finite then is fetched in fp32.
+func (us *units) takePrefix(ctx context.Context, ids []int32, kept bool, f32 []bool) (*prefix, error) {
 	us.lanes.enter()
 	defer us.lanes.leave()
-	p := &prefix{}
-	r := model.Request{IDs: [][]int32{ids}, Taps: us.taps, Logits: us.choices != nil}
-	if kept {
-		p.views = make([]model.View, len(us.taps))
-		r.Emit = func(i int, v model.View) error {
-			v.Data = slices.Clone(v.Data)
-			p.views[i] = v
-			return nil
+	for {
+		p := &prefix{}
+		p.users.Store(1)
+		r := model.Request{IDs: [][]int32{ids}, Taps: us.taps, Next: us.choices.next()}
+		if kept {
+			p.keep(&r, f32)
 		}
+		var err error
+		p.computed, err = us.model.Prefix(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		again := slices.Clone(f32)
+		for i, rows := range p.rows {
+			again[i] = f32[i] || !finiteF16(rows.F16)
+		}
+		if slices.Equal(again, f32) {
+			return p, nil
+		}
+		p.leave()
+		f32 = again
 	}
-	var err error
-	p.computed, err = us.model.Prefix(ctx, r)
-	p.users.Store(1)
-	return p, err
 }
 
-// part is where the first of kept (b·T + t, T with the prefix) lie: the view, the prefix's or the batch's
-// own v, that holds their vectors and at which places, so many of them as lie together.
-func (p *prefix) part(i int, v model.View, b batch, kept []int32) (from model.View, at []int32) {
+// keep has r bring every position of the prefix: gathered on a GPU, else as whole taps.
+func (p *prefix) keep(r *model.Request, f32 []bool) {
+	p.rows = make([]model.Rows, len(r.Taps))
+	r.Emit = func(i int, v model.View) error {
+		p.rows[i] = model.Rows{F32: slices.Clone(v.Data), D: v.D}
+		return nil
+	}
+	r.Kept = &model.Kept{At: upTo(len(r.IDs[0])), F32: f32, Emit: func(i int, rows model.Rows) error {
+		p.rows[i] = model.Rows{F16: slices.Clone(rows.F16), F32: slices.Clone(rows.F32), D: rows.D}
+		return nil
+	}}
+}
+
+// finiteF16 says whether little-endian fp16 values are all finite.
+func finiteF16(values []byte) bool {
+	const exponent = 0x7c // of a value's high byte: all set where it is not finite
+	for i := 1; i < len(values); i += 2 {
+		if values[i]&exponent == exponent {
+			return false
+		}
+	}
+	return true
+}
+
+// part is where the first of kept (b·T + t, T with the prefix) lie, so many of them as lie together: among the prefix's
+// positions, whose rows of tap i it then returns, or, with nil, at these places of the batch's own.
+func (p *prefix) part(i int, b batch, kept []int32) (rows *model.Rows, at []int32) {
 	if p == nil {
-		return v, kept
+		return nil, kept
 	}
 	within := int(kept[0])%b.steps < b.prefix
-	if from = v; within {
-		from = p.views[i]
+	if within {
+		rows = &p.rows[i]
 	}
 	for _, k := range kept {
 		prompt, pos := int(k)/b.steps, int(k)%b.steps
 		switch {
 		case pos < b.prefix != within:
-			return from, at
+			return rows, at
 		case within:
 			at = append(at, int32(pos))
 		default:
-			at = append(at, int32(prompt*v.T+pos-b.prefix))
+			at = append(at, int32(prompt*(b.steps-b.prefix)+pos-b.prefix))
 		}
 	}
-	return from, at
+	return rows, at
 }

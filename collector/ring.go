@@ -20,7 +20,7 @@ const (
 func stored(p run.Plan) (bytes int64) {
 	vectors := slices.Clone(p.Vectors)
 	for i := range vectors {
-		if p.Dtype == "auto" {
+		if p.Dtype == "auto" && vectors[i].Dtype == shard.F16 {
 			vectors[i].Dtype = shard.F32
 		}
 	}

@@ -3,11 +3,11 @@ package collector
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
 	"actfleet/collector/dataset"
+	"actfleet/collector/model"
 	"actfleet/shard"
 )
 
@@ -130,31 +130,21 @@ func parseChoices(words []string, encode func(text string) []int32) (*choices, e
 	return &c, nil
 }
 
-// odds reads the answers from next-token logits [B][Vocab].
-func (c *choices) odds(logits [][]float32) []odds {
+// next asks a model for what odds reads, and throws it away; nil of no choices.
+func (c *choices) next() *model.Next {
 	if c == nil {
 		return nil
 	}
-	out := make([]odds, len(logits))
-	for b, next := range logits {
-		top := math.Inf(-1)
-		for _, v := range next {
-			top = max(top, float64(v))
-		}
-		var total float64
-		for _, v := range next {
-			total += math.Exp(float64(v) - top)
-		}
-		mass := func(ids []int32) (m float64) {
-			for _, id := range ids {
-				m += math.Exp(float64(next[id])-top) / total
-			}
-			return m
-		}
-		no, yes := mass(c.no), mass(c.yes)
+	return &model.Next{Sets: [][]int32{c.no, c.yes}, Top: c.said.top(), Emit: func(model.Chances) {}}
+}
+
+// odds reads the answers to prompts from what comes after them.
+func (c *choices) odds(all []model.Chances) (out []odds) {
+	for _, after := range all {
+		no, yes := after.Sets[0], after.Sets[1]
 		p := yes / (no + yes + 1e-12)
-		out[b] = odds{no: float32(1 - p), yes: float32(p), cov: float32(no + yes)}
-		c.said.add(next, top, total, no+yes)
+		out = append(out, odds{no: float32(1 - p), yes: float32(p), cov: float32(no + yes)})
+		c.said.add(no+yes, after.Top)
 	}
 	return out
 }

@@ -207,7 +207,7 @@ func (us *units) request(b batch, p *prefix) model.Request {
 	for i := range b.prompts {
 		ids[i] = b.ids(i)[b.prefix:]
 	}
-	return model.Request{IDs: ids, After: p.after(), Taps: us.taps, Logits: us.choices != nil}
+	return model.Request{IDs: ids, After: p.after(), Taps: us.taps, Next: us.choices.next()}
 }
 
 // lanes let batches go through the model side by side, each on one thread of its own: threads that share

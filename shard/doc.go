@@ -37,12 +37,13 @@
 //	end       INT32               and the one behind the last
 //	…         any scalar          the data set's own columns (label, group, …), then with choices p_no, p_yes, …
 //	<site>_<layer>[__<adapter>]   LIST of FLOAT16, or of FLOAT: the vectors, one width per column
+//	experts_<layer>               LIST of INT32: numbers of experts, stored as vectors are
 //
 // Scalars are INT64, INT32, FLOAT, DOUBLE, BOOLEAN or STRING. (row, pos) is the key: of a complete run, each data row
 // has exactly the positions, each once, that the plan's token rule gives for its n_tokens; or, where the rule depends on
 // the data, those that the prompts list for it (column __kept of input). Names differ even without regard
 // to case. A vector column is three-level: a required group of the column's name (LIST), a repeated group "list",
-// a required "element", which is FIXED_LEN_BYTE_ARRAY(2) FLOAT16 or FLOAT. Under the dtype "auto" a column that is FLOAT16 in the plan is FLOAT in
+// a required "element", which is FIXED_LEN_BYTE_ARRAY(2) FLOAT16, FLOAT or INT32. Under the dtype "auto" a column that is FLOAT16 in the plan is FLOAT in
 // the shards of those units where a value does not fit.
 //
 // A row group has 512 rows, except the last. Its chunks lie in the order: scalars (by name), vectors (by column). A vector
@@ -73,7 +74,7 @@
 //	actfleet.format    "1"
 //	actfleet.plan      the plan's id
 //	actfleet.unit      the unit's number, decimal
-//	actfleet.vectors   JSON list, one object per vector column: name, width, dtype ("f16", "f32"), page_rows, count
+//	actfleet.vectors   JSON list, one object per vector column: name, width, dtype ("f16", "f32", "i32"), page_rows, count
 //	                   (rows), sumsq (Σ‖x‖²), maxabs (max |x|), nonfinite and overflow (numbers of values)
 //
 // sumsq and maxabs are of the finite values as stored. sumsq is defined to the last bit: in float64, the squares of a row

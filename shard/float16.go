@@ -43,6 +43,30 @@ func PackF32(dst []byte, src []float32) VectorStats {
 	return measureRow(dst[:4*len(src)], F32)
 }
 
+// PackI32 stores one row of whole numbers of magnitude below 2^24, which float32 has exactly, little-endian, into dst
+// (4·len(src) bytes), and returns the statistics of that row.
+func PackI32(dst []byte, src []float32) VectorStats {
+	for i, x := range src {
+		binary.LittleEndian.PutUint32(dst[4*i:], uint32(int32(x)))
+	}
+	return measureRow(dst[:4*len(src)], I32)
+}
+
+// Unpack reads values of the type as float32 from little-endian src, which holds at least Size·len(dst) bytes: exactly, but
+// for whole numbers beyond 2^24.
+func (d Dtype) Unpack(dst []float32, src []byte) {
+	switch d {
+	case F16:
+		UnpackF16(dst, src)
+	case F32:
+		UnpackF32(dst, src)
+	case I32:
+		for i := range dst {
+			dst[i] = float32(int32(binary.LittleEndian.Uint32(src[4*i:])))
+		}
+	}
+}
+
 // countBad counts a source value whose packed form is not finite.
 func (s *VectorStats) countBad(x float32) {
 	if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {

@@ -119,10 +119,7 @@ func vectorChunk(v Vector, pages []page, at, size int64, rows int) chunk {
 }
 
 func vectorType(d Dtype) format.Type {
-	if d == F32 {
-		return format.Float
-	}
-	return format.FixedLenByteArray
+	return [...]format.Type{F16: format.FixedLenByteArray, F32: format.Float, I32: format.Int32}[d]
 }
 
 // schemaElements is the schema tree, depth first: a required leaf per scalar, a standard three-level list per vector.

@@ -41,16 +41,17 @@ type Dtype uint8
 const (
 	F16 Dtype = iota // IEEE 754 binary16, 2 bytes
 	F32              // IEEE 754 binary32, 4 bytes
+	I32              // whole numbers, 4 bytes: the numbers of things, a column that has them has nothing else
 )
 
-var dtypeNames = []string{"f16", "f32"}
+var dtypeNames = []string{"f16", "f32", "i32"}
 
 // Size is the length of one value in bytes.
 func (d Dtype) Size() int {
-	if d == F32 {
-		return 4
+	if d == F16 {
+		return 2
 	}
-	return 2
+	return 4
 }
 
 // String is the type's name in a plan.
@@ -153,7 +154,7 @@ func (s Schema) Validate() error {
 	}
 	for _, v := range s.Vectors {
 		if int(v.Dtype) >= len(dtypeNames) || v.Width < 1 || v.Width > MaxWidth {
-			return fmt.Errorf("%w: column %q: %d × %s, want 1 to %d values of f16 or f32", ErrSchema, v.Name, v.Width, v.Dtype, MaxWidth)
+			return fmt.Errorf("%w: column %q: %d × %s, want 1 to %d values of %s", ErrSchema, v.Name, v.Width, v.Dtype, MaxWidth, strings.Join(dtypeNames, ", "))
 		}
 		if err := checkName(v.Name, seen); err != nil {
 			return err

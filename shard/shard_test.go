@@ -14,11 +14,11 @@ import (
 	"actfleet/shard/store/local"
 )
 
-// testSchema has every scalar type, a column of one page and a column of several, of both dtypes.
+// testSchema has every scalar type, a column of one page and a column of several, of every dtype.
 func testSchema() Schema {
 	return Schema{
 		Scalars: append(BaseScalars(), Scalar{"label", Bool}, Scalar{"score", Float32}, Scalar{"weight", Float64}, Scalar{"group", String}),
-		Vectors: []Vector{{"resid_0", 16, F16}, {"fc1_0", 5, F32}, {"fc2_11", 1, F16}, {"Wqkv_3__ia3", 1200, F16}},
+		Vectors: []Vector{{"resid_0", 16, F16}, {"fc1_0", 5, F32}, {"fc2_11", 1, F16}, {"Wqkv_3__ia3", 1200, F16}, {"experts_3", 3, I32}},
 	}
 }
 
@@ -39,14 +39,19 @@ func fillBlock(s Schema, first int64, rows int) *Block {
 			for j := range src {
 				src[j] = float32(rng.NormFloat64())
 			}
-			pack := PackF16
-			if v.Dtype == F32 {
-				pack = PackF32
-			}
+			pack := map[Dtype]func([]byte, []float32) VectorStats{F16: PackF16, F32: PackF32, I32: packHundreds}[v.Dtype]
 			b.Stats[i].Merge(pack(b.Vectors[i][r*v.RowBytes():], src))
 		}
 	}
 	return b
+}
+
+// packHundreds makes whole numbers of a normal distribution.
+func packHundreds(dst []byte, src []float32) VectorStats {
+	for i := range src {
+		src[i] = float32(int32(100 * src[i]))
+	}
+	return PackI32(dst, src)
 }
 
 func fillScalars(column any, c Scalar, first int64, rows int, rng *rand.Rand) {

@@ -37,7 +37,7 @@ func measureRow(row []byte, d Dtype) VectorStats {
 	var lane [lanes]float64
 	s := VectorStats{Count: 1}
 	for i := range len(row) / d.Size() {
-		x := float64(valueAt(row, d, i))
+		x := valueAt(row, d, i)
 		if math.IsNaN(x) || math.IsInf(x, 0) {
 			s.NonFinite++
 			continue
@@ -51,11 +51,14 @@ func measureRow(row []byte, d Dtype) VectorStats {
 	return s
 }
 
-func valueAt(row []byte, d Dtype, i int) float32 {
-	if d == F32 {
-		return math.Float32frombits(binary.LittleEndian.Uint32(row[4*i:]))
+func valueAt(row []byte, d Dtype, i int) float64 {
+	switch d {
+	case F32:
+		return float64(math.Float32frombits(binary.LittleEndian.Uint32(row[4*i:])))
+	case I32:
+		return float64(int32(binary.LittleEndian.Uint32(row[4*i:])))
 	}
-	return f16ToF32(binary.LittleEndian.Uint16(row[2*i:]))
+	return float64(f16ToF32(binary.LittleEndian.Uint16(row[2*i:])))
 }
 
 // measureInto merges measureRow of each row into sum, faster: whole rows of finite values take a loop without branches,
@@ -71,14 +74,17 @@ func measureInto(sum *VectorStats, values []byte, v Vector) {
 	}
 }
 
-// finiteRow measures a row; ok is false if a value is not finite.
+// finiteRow measures a row of floats; ok is false if a value is not finite, or none.
 func finiteRow(row []byte, d Dtype) (s VectorStats, ok bool) {
 	var lane [lanes]float64
 	var greatest float32
-	if d == F32 {
-		greatest, ok = sumF32(row, &lane)
-	} else {
+	switch d {
+	case F16:
 		greatest, ok = sumF16(row, &lane)
+	case F32:
+		greatest, ok = sumF32(row, &lane)
+	default:
+		return s, false
 	}
 	s = VectorStats{Count: 1, MaxAbs: float64(greatest)}
 	for _, x := range lane {

@@ -179,7 +179,7 @@ func runOf(run store.Store, p run.Plan, units []unitFacts, fleet Fleet) Run {
 func normsFrom(p run.Plan, units []unitFacts) (out []Norm) {
 	for c, v := range p.Vectors {
 		t, variant, ok := tap.ParseColumn(v.Name)
-		if !ok {
+		if !ok || v.Dtype == shard.I32 { // numbers have no norm
 			continue
 		}
 		var sum shard.VectorStats

@@ -27,7 +27,10 @@ func newBenchTokenize() *cobra.Command {
 			"scripts/bench/hf_tokenizers.py alternates it with Hugging Face's tokenizers.\n" + exitCodes,
 		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if threads < 0 || rounds < 1 {
+			switch {
+			case dir == "" || data == "":
+				return fmt.Errorf("%w: --model and --data are needed", errUsage)
+			case threads < 0 || rounds < 1:
 				return fmt.Errorf("%w: --threads must not be negative, and --rounds must be at least 1", errUsage)
 			}
 			if threads == 0 {
@@ -37,8 +40,8 @@ func newBenchTokenize() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&dir, "model", "examples/tiny-phi", "directory with tokenizer.json, or a .gguf file")
-	f.StringVar(&data, "data", "examples/tiny-phi/statements.jsonl", `file with a line like {"text":…} for each text`)
+	f.StringVar(&dir, "model", "", "directory with tokenizer.json, or a .gguf file")
+	f.StringVar(&data, "data", "", `file with a line like {"text":…} for each text`)
 	f.IntVar(&threads, "threads", 0, "threads (0: all cores)")
 	f.IntVar(&rounds, "rounds", 5, "how often each side runs")
 	f.BoolVar(&jsonOut, "json", false, "print JSON")

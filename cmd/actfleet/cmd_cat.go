@@ -174,11 +174,7 @@ func vectorCells(r *shard.Reader, g, col int) (func(int) any, error) {
 	return func(row int) any {
 		x := make([]float32, v.Width)
 		one := raw[row*v.RowBytes() : (row+1)*v.RowBytes()]
-		if v.Dtype == shard.F32 {
-			shard.UnpackF32(x, one)
-		} else {
-			shard.UnpackF16(x, one)
-		}
+		v.Dtype.Unpack(x, one)
 		return x
 	}, nil
 }

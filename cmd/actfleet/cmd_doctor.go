@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -27,6 +28,8 @@ type finding struct {
 	Advice string `json:"advice,omitempty"` // what to do when not OK
 	// GPUs are those that libtorch can use, in the finding about devices.
 	GPUs []gpuFound `json:"gpus,omitempty"`
+	// Products are the CPU's matrix products, in the finding about them.
+	Products *productsFound `json:"products,omitempty"`
 }
 
 // errProblem makes doctor fail after it has printed its list.
@@ -38,7 +41,7 @@ func newDoctor() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check what actfleet needs on this machine, and say how to fix each problem",
-		Long:  "Checks libtorch, devices, matrix library, cores, memory, disk, the store and the network.\n" + exitCodes,
+		Long:  "Checks libtorch, devices and their links, matrix products, cores, memory, disk, the store and the network.\n" + exitCodes,
 		Args:  usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return runDoctor(c.Context(), dir, jsonOut, c.OutOrStdout())
@@ -50,7 +53,10 @@ func newDoctor() *cobra.Command {
 }
 
 func runDoctor(ctx context.Context, dir string, jsonOut bool, out io.Writer) error {
-	found := []finding{lookTorch(), lookDevices(), lookRanks(), lookCores(), lookMemory(), lookDisk(dir), lookStore(ctx, dir), lookPorts()}
+	found := []finding{lookTorch(), lookDevices(time.Now), lookProducts(time.Now), lookRanks(), lookCores(), lookMemory(), lookDisk(dir), lookStore(ctx, dir), lookPorts()}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	problems := 0
 	for _, f := range found {
 		if !f.OK {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -88,6 +89,9 @@ func (o sqlOptions) form() analysis.Form {
 
 // start starts the process that answers.
 func (o sqlOptions) start(ctx context.Context, runs []string) (*worker.Worker, error) {
+	if o.ask != "" && !slices.ContainsFunc(analysis.Questions(), func(q analysis.Question) bool { return q.Name == o.ask }) {
+		return nil, fmt.Errorf("%w: --ask %s: there is no such query; sql --help lists them", errUsage, o.ask)
+	}
 	fetch, err := parseBytes(o.fetch)
 	if err != nil {
 		return nil, fmt.Errorf("%w: --fetch: %w", errUsage, err)

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"actfleet/internal/outfile"
+	"actfleet/shard"
 	"actfleet/shard/tap"
 	"actfleet/trainer"
 	"actfleet/trainer/coder"
@@ -163,7 +164,12 @@ func (o *trainOptions) taps(runs []stream.Source) ([]tap.Tap, error) {
 	var taps []tap.Tap
 	for _, t := range choice.At(layers) {
 		stored := plan.Stored(t)
-		if _, ok := plan.Schema().VectorIndex(stored.Column("")); ok {
+		i, ok := plan.Schema().VectorIndex(stored.Column(""))
+		numbers := ok && plan.Vectors[i].Dtype == shard.I32
+		if numbers && !choice.Loose {
+			return nil, fmt.Errorf("%w: --sites: %s holds numbers of experts, not vectors to learn from", errUsage, stored.Column(""))
+		}
+		if ok && !numbers {
 			if !slices.Contains(taps, stored) {
 				taps = append(taps, stored)
 			}

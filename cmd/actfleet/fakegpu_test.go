@@ -42,8 +42,16 @@ func TestFakeGPUDoctor(t *testing.T) {
 	var found []finding
 	decode(t, wantOK(t, "doctor", "--json", "--dir", t.TempDir()), &found)
 	for _, f := range found {
-		if f.What == "devices" && (len(f.GPUs) != 4 || f.GPUs[3] != gpuFound{"cuda:3", "fakegpu", "9.0", 1, 8 << 30, 8 << 30}) {
-			t.Errorf("%+v", f)
+		if f.What != "devices" {
+			continue
+		}
+		if len(f.GPUs) != 4 || f.GPUs[3].ToHost <= 0 || f.GPUs[3].ToDevice <= 0 {
+			t.Fatalf("%+v", f)
+		}
+		got := f.GPUs[3]
+		got.ToHost, got.ToDevice = 0, 0
+		if want := (gpuFound{Device: "cuda:3", Name: "fakegpu", Capability: "9.0", Multiprocessors: 1, Memory: 8 << 30, Free: 8 << 30}); got != want {
+			t.Errorf("%+v, want %+v", got, want)
 		}
 	}
 }

@@ -5,8 +5,10 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"actfleet/internal/torch"
+	"actfleet/internal/torch/limits"
 )
 
 // nvidiaSigns are files that show an NVIDIA GPU, whatever libtorch can use: containers have the first two and not the
@@ -63,14 +65,33 @@ type gpuFound struct {
 	Multiprocessors int    `json:"multiprocessors"`
 	Memory          int64  `json:"memory_bytes"`
 	Free            int64  `json:"free_bytes"`
+	// ToHost and ToDevice are bytes a second between it and pinned memory; 0: not measured.
+	ToHost   float64 `json:"to_host_bytes_per_second"`
+	ToDevice float64 `json:"to_device_bytes_per_second"`
 }
 
 func (g gpuFound) String() string {
-	return fmt.Sprintf("%s %s, capability %s, %s, %s free", g.Device, g.Name, g.Capability, bytesText(float64(g.Memory)), bytesText(float64(g.Free)))
+	text := fmt.Sprintf("%s %s, capability %s, %s, %s free", g.Device, g.Name, g.Capability, bytesText(float64(g.Memory)), bytesText(float64(g.Free)))
+	if g.ToHost == 0 {
+		return text
+	}
+	return fmt.Sprintf("%s; pinned memory: %s/s to the host, %s/s to the device", text, bytesText(g.ToHost), bytesText(g.ToDevice))
+}
+
+// slowLink is the pinned bandwidth below which something is amiss: PCIe 3.0 with 16 lanes gives 12 GB/s.
+const slowLink = 6e9
+
+// linkAdvice is what to do about a slow link of a GPU; empty where it is not slow, or was not measured.
+func (g gpuFound) linkAdvice() string {
+	if slower := min(g.ToHost, g.ToDevice); slower == 0 || slower >= slowLink {
+		return ""
+	}
+	return fmt.Sprintf("%s is far from the host: nvidia-smi -q says with how many PCIe lanes and of which generation it is linked; another program may be copying, "+
+		"or the process runs on the other socket's cores (nvidia-smi topo -m, numactl)", g.Device)
 }
 
 // lookDevices fails where there is a GPU that cannot be used.
-func lookDevices() finding {
+func lookDevices(now func() time.Time) finding {
 	if torch.Load() != nil {
 		return finding{What: "devices", OK: true, Found: "cpu"}
 	}
@@ -85,7 +106,13 @@ func lookDevices() finding {
 			f.OK, f.Advice = false, "leave the device out with CUDA_VISIBLE_DEVICES, or look at nvidia-smi: "+err.Error()
 			continue
 		}
-		f.GPUs = append(f.GPUs, gpuFound{gpu.Device.String(), gpu.Name, gpu.Capability(), gpu.Multiprocessors, gpu.Memory, gpu.Free})
+		found := gpuFound{Device: gpu.Device.String(), Name: gpu.Name, Capability: gpu.Capability(), Multiprocessors: gpu.Multiprocessors, Memory: gpu.Memory, Free: gpu.Free}
+		if found.ToHost, found.ToDevice, err = limits.Copies(gpu.Device, now); err != nil {
+			f.OK, f.Advice = false, "another program may hold the GPU's memory, look at nvidia-smi: "+err.Error()
+		} else if advice := found.linkAdvice(); advice != "" {
+			f.Advice = advice
+		}
+		f.GPUs = append(f.GPUs, found)
 	}
 	return f
 }

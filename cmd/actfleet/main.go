@@ -11,8 +11,10 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"actfleet/internal/nearest"
 	"actfleet/trainer"
 )
 
@@ -47,18 +49,27 @@ func execute(args []string) int {
 	if !term.IsTerminal(int(os.Stdout.Fd())) { // which some commands ask about
 		root.SetOut(out)
 	}
-	err := root.ExecuteContext(ctx)
+	err := knownCommand(root, args)
+	if err == nil {
+		err = root.ExecuteContext(ctx)
+	}
 	if err == nil {
 		err = out.err
 	}
+	code := exitCode(ctx, err)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, lastLine(err))
+		fmt.Fprintln(os.Stderr, lastLine(err, code))
 	}
-	return exitCode(ctx, err)
+	return code
 }
 
-// lastLine is the one in which a command says why it failed.
-func lastLine(err error) string { return "actfleet: " + strings.ReplaceAll(err.Error(), "\n", "; ") }
+// lastLine is the one in which a command says why it failed. What a signal ended says no more than that.
+func lastLine(err error, code int) string {
+	if code == exitInterrupted && !errors.Is(err, trainer.ErrInterrupted) {
+		return "actfleet: interrupted"
+	}
+	return "actfleet: " + strings.ReplaceAll(err.Error(), "\n", "; ")
+}
 
 // checkedOutput is standard output that remembers the first error, so that no table is lost without a word.
 type checkedOutput struct {
@@ -116,15 +127,48 @@ func newRoot() *cobra.Command {
 		Use:           "actfleet",
 		Short:         "Collect every activation of a language model with a fleet of processes, and train on them",
 		Long:          "actfleet runs language-model checkpoints over a data set on one machine or many, stores the chosen\nactivations as Parquet, and trains sparse autoencoders, activation tokenizers and truth probes on them.\n" + exitCodes,
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return fmt.Errorf("%w: %w (see %s --help)", errUsage, err, c.CommandPath())
+		return fmt.Errorf("%w: %w%s (see %s --help)", errUsage, err, flagMeant(c, err), c.CommandPath())
 	})
 	root.AddCommand(newCollect(), newStatus(), newCheck(), newTokenize(), newTrain(), newEval(), newCompare(), newEncode(), newDecode(), newExport(), newImport(),
-		newSQL(), newSQLWorker(), newChatWorker(), newReport(), newCat(), newDoctor(), newBench())
+		newSQL(), newSQLWorker(), newChatWorker(), newReport(), newCat(), newDoctor(), newBench(), newVersion())
 	return root
+}
+
+// knownCommand refuses a first word that names no command.
+func knownCommand(root *cobra.Command, args []string) error {
+	if _, _, err := root.Find(args); err == nil || len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, c := range root.Commands() {
+		if !c.Hidden {
+			names = append(names, c.Name())
+		}
+	}
+	return fmt.Errorf("%w: there is no command %q%s (see actfleet --help)", errUsage, args[0], didYouMean("", nearest.Name(args[0], names)))
+}
+
+// flagMeant is what to say after a flag that does not exist.
+func flagMeant(c *cobra.Command, err error) string {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return ""
+	}
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	return didYouMean("--", nearest.Name(unknown.GetSpecifiedName(), names))
+}
+
+func didYouMean(prefix, name string) string {
+	if name == "" {
+		return ""
+	}
+	return "; did you mean " + prefix + name + "?"
 }
 
 // usage turns cobra's argument checks into usage errors.

@@ -125,6 +125,7 @@ func TestProgramTakesAnyName(t *testing.T) {
 	wantOK(t, "report", path, "--out", page, "--force")
 	wantRefusal(t, exitError, []string{"shards"}, "report", path, "--force", "--out", filepath.Join(path, "acts", "unit-000000.parquet"))
 	wantRefusal(t, exitUsage, []string{"--memory", "much"}, "sql", path, "select 1", "--memory", "much")
+	wantRefusal(t, exitUsage, []string{"--ask nosuch", "sql --help"}, "sql", path, "--ask", "nosuch")
 }
 
 func noError(t *testing.T, err error) {

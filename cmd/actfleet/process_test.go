@@ -188,7 +188,7 @@ func commandHere(t *testing.T, args ...string) (code int, stdout, failure string
 	root.SetOut(&out)
 	err := root.ExecuteContext(t.Context())
 	if err != nil {
-		failure = lastLine(err)
+		failure = lastLine(err, exitCode(t.Context(), err))
 	}
 	return exitCode(t.Context(), err), out.String(), failure
 }

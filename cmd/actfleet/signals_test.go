@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -174,4 +175,24 @@ func TestNodeFlags(t *testing.T) {
 	wantRefusal(t, exitUsage, []string{"--log-level loud"}, collect("--log-level", "loud")...)
 	wantRefusal(t, exitUsage, []string{"--log-format xml"}, collect("--log-format", "xml")...)
 	wantRefusal(t, exitUsage, []string{"--grace"}, collect("--grace", "-1s")...)
+}
+
+// A command that a signal ended says that, not which of its calls noticed; the same command goes on.
+func TestInterruptedInWords(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, args := range [][]string{
+		{"doctor", "--dir", t.TempDir()},
+		{"tokenize", "--model", tinyModel},
+	} {
+		root := newRoot()
+		root.SetArgs(args)
+		root.SetIn(strings.NewReader(`{"text":"Snow is white."}`))
+		root.SetOut(io.Discard)
+		err := root.ExecuteContext(ctx)
+		code := exitCode(ctx, err)
+		if code != exitInterrupted || lastLine(err, code) != "actfleet: interrupted" {
+			t.Errorf("%s: exit %d, %v", args[0], code, err)
+		}
+	}
 }

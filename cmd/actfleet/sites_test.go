@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -65,6 +66,32 @@ func TestSitesOfSomeLayers(t *testing.T) {
 	if code != exitDone || strings.Count(stderr, "fc1 is left out at layer 1: deepseek-v2 (deepseek_v2)") != 1 {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
+}
+
+// The experts of each token are whole numbers in every way out of a run, and nothing to train on.
+func TestExperts(t *testing.T) {
+	t.Parallel()
+	dir, model := t.TempDir(), "../../collector/model/modeltest/testdata/mixtral"
+	data, run := filepath.Join(dir, "ids.jsonl"), filepath.Join(dir, "run")
+	if err := os.WriteFile(data, []byte(strings.Repeat(`{"input_ids": [3, 7, 20, 11, 5]}`+"\n", 30)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantOK(t, "collect", "--model", model, "--data", data, "--out", run, "--sites", "experts,router,resid", "--layers", "1", "--tokens", "all")
+	wantOK(t, "check", run)
+	const best = `select typeof(any_value(experts_1)) || ' ' || count(*) from acts
+		where len(experts_1) = 2 and experts_1[1] = list_position(router_1, list_max(router_1)) - 1 and experts_1[2] between 0 and 4`
+	if out := wantOK(t, "sql", run, best); !strings.Contains(out, "INTEGER[] 150") {
+		t.Error(out)
+	}
+	first := strings.SplitN(wantOK(t, "cat", run, "--columns", "row,pos,experts_1", "--format", "jsonl"), "\n", 2)[0]
+	if !regexp.MustCompile(`"experts_1":\[[0-4],[0-4]\]`).MatchString(first) {
+		t.Error(first)
+	}
+	wantOK(t, "cat", run, "--columns", "row,pos,experts_1", "--format", "arrow")
+	train := []string{"train", "sae", "--from", run, "--out", filepath.Join(dir, "coder"), "--set", "steps=3", "--set", "width=16", "--set", "k=4", "--set", "batch=32"}
+	wantRefusal(t, exitUsage, []string{"experts_1", "numbers of experts"}, append(train, "--sites", "experts,resid")...)
+	wantRefusal(t, exitError, []string{"experts_1", "numbers"}, append(train, "--sites", "resid", "--set", "target=experts_1")...)
+	wantOK(t, append(train, "--sites", "every")...)
 }
 
 // A device or a precision that is not to be had is a mistake in the flags, and what to say instead is said.

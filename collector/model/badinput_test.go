@@ -137,6 +137,8 @@ func TestForwardRefuses(t *testing.T) {
 		"outside the vocabulary": {IDs: [][]int32{{int32(info.Vocab)}}},
 		"positions":              {IDs: [][]int32{make([]int32, info.MaxPositions+1)}},
 		"has layers 0..":         {IDs: [][]int32{{1}}, Taps: []tap.Tap{{Site: tap.FC1, Layer: info.Layers}}},
+		"probability of token":   {IDs: [][]int32{{1}}, Next: &model.Next{Sets: [][]int32{{1}, {int32(info.Vocab)}}}},
+		"likeliest tokens":       {IDs: [][]int32{{1}}, Next: &model.Next{Top: info.Vocab + 1}},
 	} {
 		if _, err := m.Forward(t.Context(), r); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("error %v, want one that says %q", err, says)

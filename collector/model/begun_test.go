@@ -44,7 +44,7 @@ func sameFrom(t *testing.T, m *model.Model, r model.Request, blocks int) {
 		t.Fatal(err)
 	}
 	defer begun.Free()
-	behind := slices.DeleteFunc(everyTap(t, m), func(at tap.Tap) bool { return at.Layer < blocks || at.Site == tap.Embed })
+	behind := slices.DeleteFunc(everyTap(t, m), func(at tap.Tap) bool { return at.Layer < blocks || at.Site == tap.Embed || at.Site == tap.Experts })
 	for _, replace := range []bool{true, false} {
 		run := func(r model.Request) (all []float32) {
 			r.Taps, r.Logits = behind, true

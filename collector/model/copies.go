@@ -54,6 +54,13 @@ func (c *Copies) Forward(ctx context.Context, r Request) ([][]float32, error) {
 	return m.Forward(ctx, r)
 }
 
+// Generate is Model.Generate on one of the copies.
+func (c *Copies) Generate(ctx context.Context, g Generation) ([]Continuation, error) {
+	m := <-c.free
+	defer func() { c.free <- m }()
+	return m.Generate(ctx, g)
+}
+
 // Prefix is Model.Prefix on every copy; what it returns goes with c only.
 func (c *Copies) Prefix(ctx context.Context, r Request) (*Prefix, error) {
 	return newPrefix(ctx, r, c.models...)

@@ -71,6 +71,21 @@ func numbers(n int) (all []int) {
 	return all
 }
 
+// Every fixture, split over two devices, goes on as transformers does.
+func TestFakeGPUGoesOn(t *testing.T) {
+	for _, name := range fixtures {
+		t.Run(name, func(t *testing.T) {
+			fakegpu.Open(t)
+			_, ref := load(t, name)
+			m, err := model.LoadOn(filepath.Join("modeltest", "testdata", name), gpus(torch.F32, []torch.Device{0, 1})[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			goesOn(t, m, name, ref.Prompts)
+		})
+	}
+}
+
 // A model that does not fit is refused in words.
 func TestFakeGPUTooSmall(t *testing.T) {
 	fakegpu.Open(t)
@@ -81,8 +96,18 @@ func TestFakeGPUTooSmall(t *testing.T) {
 	}
 }
 
-// What a pass may cost: of the kept rows two bytes a value come to the host and nothing else of the taps, the host waits
-// twice at most, and pinned memory is made in the first pass alone.
+func TestFakeGPUNext(t *testing.T) {
+	fakegpu.Open(t)
+	m, err := model.LoadOn(filepath.Join("modeltest", "testdata", "phi-a"), gpus(torch.F32, []torch.Device{1, 2})[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	askNext(t, m, 1e-5)
+}
+
+// What a pass may cost: of the kept rows two bytes a value come to the host and nothing else of the taps, of the logits four
+// bytes a prompt for each probability asked for; the host waits twice at most, and pinned memory is made in the first pass
+// alone.
 func TestFakeGPUBudget(t *testing.T) {
 	for _, name := range []string{"phi-a", "gpt2", "gemma3"} {
 		t.Run(name, func(t *testing.T) {
@@ -91,7 +116,8 @@ func TestFakeGPUBudget(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := model.Request{IDs: [][]int32{{1, 5, 9, 2, 40, 7, 3, 11}, {2}, {4, 4, 4, 4, 4}}, Taps: everyTap(t, m), Logits: true}
+			r := model.Request{IDs: [][]int32{{1, 5, 9, 2, 40, 7, 3, 11}, {2}, {4, 4, 4, 4, 4}}, Taps: everyTap(t, m)}
+			r.Next = &model.Next{Sets: [][]int32{{3}, {1, 7}}, Emit: func(model.Chances) {}}
 			rows, values := 0, 0
 			r.Kept = &model.Kept{At: []int32{0, 7, 8, 18, 20}, F32: make([]bool, len(r.Taps)), Emit: func(i int, got model.Rows) error {
 				rows += got.Len()
@@ -108,9 +134,9 @@ func TestFakeGPUBudget(t *testing.T) {
 					t.Errorf("%d rows came", rows)
 				}
 				_, fetched := fakegpu.Count("d2h pinned")
-				_, logits := fakegpu.Count("d2h pageable blocking")
-				if fetched != int64(2*values) || logits != int64(4*len(r.IDs)*m.Info().Vocab) {
-					t.Errorf("pass %d: %d bytes of taps and %d of logits came to the host, want %d and %d", pass, fetched, logits, 2*values, 4*len(r.IDs)*m.Info().Vocab)
+				_, chances := fakegpu.Count("d2h pageable blocking")
+				if fetched != int64(2*values) || chances != int64(4*len(r.IDs)*len(r.Next.Sets)) {
+					t.Errorf("pass %d: %d bytes of taps and %d of probabilities came to the host, want %d and %d", pass, fetched, chances, 2*values, 4*len(r.IDs)*len(r.Next.Sets))
 				}
 				waits, _ := fakegpu.Count("wait")
 				pinned, _ := fakegpu.Count("pinned alloc")

@@ -261,8 +261,8 @@ func (f *fetcher) end() error {
 }
 
 // everything says whether all places of a batch are asked for, in their order.
-func (k *Kept) everything(places int64) bool {
-	if int64(len(k.At)) != places {
+func (k *Kept) everything(places int) bool {
+	if len(k.At) != places {
 		return false
 	}
 	for i, at := range k.At {

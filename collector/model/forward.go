@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"actfleet/collector/model/layer"
 	"actfleet/internal/torch"
@@ -34,6 +35,7 @@ type Request struct {
 	IDs   [][]int32 // the prompts' token ids, none empty
 	After *Prefix   // what stands before each of IDs; nil: nothing
 	From  *Begun    // go on from there, where IDs and After are its own and no tap lies before; nil: from the beginning
+	Cache *Cache    // remembers the prompts; where it does already, IDs are the one token that each goes on by; nil: nothing does
 	Taps  []tap.Tap
 	// Emit receives the output of Taps[i], each tap once, in the order the network computes them.
 	Emit func(i int, v View) error
@@ -41,9 +43,13 @@ type Request struct {
 	Kept *Kept
 	// Replace, if set, is called before Emit and may write into v: the network goes on with what v then holds.
 	Replace func(i int, v View) error
-	// Logits asks for the next-token logits after each prompt's last token; it costs the whole pass.
+	// Logits asks for the next-token logits after each prompt's last token; it costs the whole pass, as Next does.
 	Logits bool
+	Next   *Next
 }
+
+// predicts says whether the request needs the next tokens' logits.
+func (r Request) predicts() bool { return r.Logits || r.Next != nil }
 
 // Forward runs the prompts through the network. It returns the logits [B][Vocab] when asked, nil
 // otherwise. Errors: ErrTooLong, what Emit returned, ctx's error, or libtorch's.
@@ -51,11 +57,11 @@ func (m *Model) Forward(ctx context.Context, r Request) (logits [][]float32, err
 	if r.From != nil {
 		r.IDs, r.After = r.From.r.IDs, r.From.r.After
 	}
-	return m.run(ctx, r, r.After.of(m))
+	return m.run(ctx, r, r.After.of(m), m.blocks(r))
 }
 
-// run is Forward, with what the blocks remember of the positions before: past is nil when there are none.
-func (m *Model) run(ctx context.Context, r Request, past []layer.Past) (logits [][]float32, err error) {
+// run is Forward through so many blocks, with what they remember of the positions before: past is nil when there are none.
+func (m *Model) run(ctx context.Context, r Request, past []layer.Past, blocks int) (logits [][]float32, err error) {
 	if err := m.check(r); err != nil {
 		return nil, err
 	}
@@ -63,24 +69,35 @@ func (m *Model) run(ctx context.Context, r Request, past []layer.Past) (logits [
 	for i, t := range r.Taps {
 		p.wanted[t] = i
 	}
-	err = torch.Do(func(s *torch.Scope) error { return p.run(ctx, s) })
+	err = torch.Do(func(s *torch.Scope) error { return p.run(ctx, s, blocks) })
+	if err == nil && r.Cache != nil {
+		r.Cache.lengths = p.lengths
+	}
 	return p.logits, err
 }
 
 func (m *Model) check(r Request) error {
-	if r.Logits && m.info.NoHead {
+	if r.predicts() && m.info.NoHead {
 		return fmt.Errorf("%w: %s", ErrNoHead, m.info.Name)
+	}
+	if r.Next != nil {
+		if err := r.Next.check(m.info); err != nil {
+			return err
+		}
 	}
 	if r.Kept != nil {
 		if err := r.Kept.check(len(r.Taps), len(r.IDs)*longest(r.IDs)); err != nil {
 			return err
 		}
 	}
+	if err := r.Cache.check(r); err != nil {
+		return err
+	}
 	for i, ids := range r.IDs {
 		if len(ids) == 0 {
 			return fmt.Errorf("prompt %d of the batch is empty", i)
 		}
-		if n := r.After.Len() + len(ids); n > m.info.MaxPositions {
+		if n := r.before(i) + len(ids); n > m.info.MaxPositions {
 			return fmt.Errorf("%w: %d tokens, %s has %d positions", ErrTooLong, n, m.info.Name, m.info.MaxPositions)
 		} else if r.After != nil && m.info.PrefixLimit > 0 && n > m.info.PrefixLimit {
 			return fmt.Errorf("a prompt of %d tokens cannot go on from a prefix: %s computes those of more than %d otherwise", n, m.info.Name, m.info.PrefixLimit)
@@ -95,6 +112,9 @@ func (m *Model) check(r Request) error {
 		return fmt.Errorf("the batch was begun with another model than %s", m.info.Name)
 	}
 	for _, t := range r.Taps {
+		if t.Site == tap.Experts && r.Replace != nil {
+			return fmt.Errorf("tap %s: what was chosen can be read, not replaced", t.Column(""))
+		}
 		if t.Layer < 0 || t.Layer >= m.info.Layers {
 			return fmt.Errorf("tap %s: %s has layers 0..%d", t.Column(""), m.info.Name, m.info.Layers-1)
 		}
@@ -111,9 +131,17 @@ func (m *Model) check(r Request) error {
 	return nil
 }
 
+// before is the number of positions before the ids of prompt b.
+func (r Request) before(b int) int {
+	if at := r.Cache.at(); at != nil {
+		return at[b]
+	}
+	return r.After.Len()
+}
+
 // blocks is how many of them a request needs: up to its last tap, or all.
 func (m *Model) blocks(r Request) (n int) {
-	if r.Logits {
+	if r.predicts() {
 		return m.info.Layers
 	}
 	for _, t := range r.Taps {
@@ -143,8 +171,8 @@ type pass struct {
 // newPass is a pass that hands on no tap.
 func newPass(m *Model, r Request, past []layer.Past) *pass {
 	p := &pass{m: m, r: r, past: past, wanted: map[tap.Tap]int{}}
-	for _, ids := range r.IDs {
-		p.lengths = append(p.lengths, r.After.Len()+len(ids))
+	for b, ids := range r.IDs {
+		p.lengths = append(p.lengths, r.before(b)+len(ids))
 	}
 	return p
 }
@@ -152,16 +180,17 @@ func newPass(m *Model, r Request, past []layer.Past) *pass {
 // placed are the places b·T + t that a pass gathers rows from, on its devices.
 type placed struct {
 	kept map[torch.Device]*torch.Tensor // of Kept; nil where those are all places in their order, or none
-	last *torch.Tensor                  // of each prompt's last token, where logits are asked for
+	last *torch.Tensor                  // of each prompt's last token, where it is asked what comes next
+	sets *torch.Tensor                  // the ids of Next's sets, one after another; nil on the CPU
 }
 
-func (p *pass) run(ctx context.Context, s *torch.Scope) (err error) {
+func (p *pass) run(ctx context.Context, s *torch.Scope, blocks int) (err error) {
 	if p.m.slabs != nil && p.r.Kept != nil && p.r.Replace == nil {
 		p.fetch = newFetcher(p.m.slabs, p.r.Kept)
 		defer func() { err = errors.Join(err, p.fetch.end()) }()
 	}
 	defer p.free()
-	if err := p.through(ctx, s, p.m.blocks(p.r)); err != nil {
+	if err := p.through(ctx, s, blocks); err != nil {
 		return err
 	}
 	p.finish(s, p.x)
@@ -170,13 +199,12 @@ func (p *pass) run(ctx context.Context, s *torch.Scope) (err error) {
 
 // through computes the states behind the first n blocks.
 func (p *pass) through(ctx context.Context, s *torch.Scope, n int) error {
-	first, ids := 0, p.load(s)
+	first, ids, masks := 0, p.load(s), layer.NewMasks(s)
 	if from := p.r.From; from != nil {
 		first, p.x = from.blocks, from.states
 	} else {
-		p.become(s.Keep(p.emit(s, tap.Tap{Site: tap.Embed}, p.m.net.Embed(s, ids, p.r.After.Len()))))
+		p.become(s.Keep(p.emit(s, tap.Tap{Site: tap.Embed}, p.m.net.Embed(s, ids, p.context(masks)))))
 	}
-	masks := layer.NewMasks(s)
 	for i := first; i < n; i++ {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -208,20 +236,20 @@ func (p *pass) free() {
 // load brings what the pass needs of the request to the devices, in one copy, and returns the ids [B, T].
 func (p *pass) load(s *torch.Scope) *torch.Tensor {
 	ids, steps := pad(p.r.IDs)
-	prompts, places := int64(len(p.r.IDs)), int64(len(ids))
 	first := p.m.target.First()
-	all := ids
-	if p.r.Logits {
+	all, last, sets := ids, len(ids), len(ids)
+	if p.r.predicts() {
 		for b, prompt := range p.r.IDs {
 			all = append(all, int64(b*steps+len(prompt)-1))
 		}
+		sets = len(all)
 	}
-	kept := int64(0)
-	if p.fetch != nil && !p.r.Kept.everything(places) {
-		kept = int64(len(p.r.Kept.At))
-		for _, at := range p.r.Kept.At {
-			all = append(all, int64(at))
-		}
+	if p.r.Next != nil && first.IsCUDA() {
+		all = append(all, int64s(slices.Concat(p.r.Next.Sets...))...)
+	}
+	kept := len(all)
+	if p.fetch != nil && !p.r.Kept.everything(len(ids)) {
+		all = append(all, int64s(p.r.Kept.At)...)
 	}
 	var there *torch.Tensor
 	if p.fetch != nil {
@@ -229,25 +257,36 @@ func (p *pass) load(s *torch.Scope) *torch.Tensor {
 	} else {
 		there = s.ToDevice(torch.FromInt64(s, all, int64(len(all))), first)
 	}
-	if p.r.Logits {
-		p.places.last = s.Narrow(there, 0, places, prompts)
+	part := func(from, to int) *torch.Tensor { return s.Narrow(there, 0, int64(from), int64(to-from)) }
+	p.places.last, p.places.sets = part(last, sets), part(sets, kept)
+	if kept < len(all) {
+		p.placeKept(s, part(kept, len(all)))
 	}
-	if kept > 0 {
-		at := s.Narrow(there, 0, int64(len(all))-kept, kept)
-		p.places.kept = map[torch.Device]*torch.Tensor{first: at}
-		for _, d := range p.m.target.Devices[1:] {
-			if p.places.kept[d] == nil {
-				p.places.kept[d] = s.ToDevice(at, d)
-			}
+	return s.View(part(0, len(ids)), int64(len(p.r.IDs)), int64(steps))
+}
+
+// placeKept brings the places of the kept rows, which are on the first device, to the others.
+func (p *pass) placeKept(s *torch.Scope, at *torch.Tensor) {
+	p.places.kept = map[torch.Device]*torch.Tensor{p.m.target.First(): at}
+	for _, d := range p.m.target.Devices[1:] {
+		if p.places.kept[d] == nil {
+			p.places.kept[d] = s.ToDevice(at, d)
 		}
 	}
-	return s.View(s.Narrow(there, 0, 0, places), prompts, int64(steps))
+}
+
+// context says where the steps of the pass stand.
+func (p *pass) context(masks *layer.Masks) layer.Context {
+	return layer.Context{Before: p.r.After.Len(), Masks: masks, Lengths: p.lengths, At: p.r.Cache.at()}
 }
 
 func (p *pass) block(s *torch.Scope, i int, x *torch.Tensor, masks *layer.Masks) *torch.Tensor {
-	c := layer.Context{Masks: masks, Lengths: p.lengths}
+	c := p.context(masks)
 	if p.past != nil {
 		c.Past = &p.past[i]
+	}
+	if p.r.Cache != nil {
+		c.Cache = &p.r.Cache.blocks[i]
 	}
 	x = s.ToDevice(x, p.m.target.Block(i, p.m.info.Layers))
 	next := p.m.net.Block(s, i, x, c, func(site tap.Site, y *torch.Tensor) *torch.Tensor {
@@ -321,15 +360,14 @@ func (p *pass) finish(s *torch.Scope, x *torch.Tensor) {
 	if tapped {
 		x = p.emit(s, last, p.m.net.Final(s, s.ToDevice(x, p.m.target.First())))
 	}
-	if !p.r.Logits || p.failed() {
+	if !p.r.predicts() || p.failed() {
 		return
 	}
-	rows := p.lastRows(s, x)
-	if tapped {
-		p.keepLogits(p.m.head(s, rows))
-	} else {
-		p.keepLogits(p.m.logits(s, rows))
+	rows := s.ToDevice(p.lastRows(s, x), p.m.target.First())
+	if !tapped {
+		rows = p.m.net.Final(s, rows)
 	}
+	p.predict(s, p.m.net.Logits(s, rows))
 }
 
 // lastRows are the states [B, Hidden] of each prompt's last real token.
@@ -338,10 +376,25 @@ func (p *pass) lastRows(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 	return s.IndexSelect(s.View(x, shape[0]*shape[1], shape[2]), 0, s.ToDevice(p.places.last, x.Device()))
 }
 
-func (p *pass) keepLogits(logits *torch.Tensor) {
-	all := logits.Float32s()
-	for b := range p.r.IDs {
-		p.logits = append(p.logits, append([]float32(nil), all[b*p.m.info.Vocab:(b+1)*p.m.info.Vocab]...))
+// predict hands on what is asked for of the logits [B, Vocab] on the first device.
+func (p *pass) predict(s *torch.Scope, logits *torch.Tensor) {
+	next, vocab := p.r.Next, p.m.info.Vocab
+	if next != nil && logits.Device().IsCUDA() {
+		for _, c := range next.onDevice(s, logits, p.places.sets) {
+			next.Emit(c)
+		}
+		next = nil
+	}
+	if next == nil && !p.r.Logits {
+		return
+	}
+	for row := range slices.Chunk(s.ToDevice(logits, torch.CPU).Float32s(), vocab) {
+		if next != nil {
+			next.Emit(next.Of(row))
+		}
+		if p.r.Logits {
+			p.logits = append(p.logits, slices.Clone(row))
+		}
 	}
 }
 
@@ -351,6 +404,14 @@ func longest(prompts [][]int32) (steps int) {
 		steps = max(steps, len(p))
 	}
 	return steps
+}
+
+func int64s(values []int32) []int64 {
+	out := make([]int64, len(values))
+	for i, v := range values {
+		out[i] = int64(v)
+	}
+	return out
 }
 
 // pad lays the prompts out as [B, T], filled up on the right with token 0: under a causal mask what

@@ -20,7 +20,7 @@ const parity = 1e-4
 var fixtures = []string{"phi-a", "phi-b", "phi-c", "phi-msft", "mixformer", "llama-3", "llama-yarn", "mistral", "qwen2", "qwen3",
 	"neox-parallel", "neox-sequential", "gpt2", "gpt2-bare", "gemma", "gemma2", "gemma3",
 	"phi3", "llama-dynamic", "olmo2", "olmo3", "granite", "starcoder2", "stablelm", "stablelm-parallel", "smollm3", "opt",
-	"falcon", "falcon-40b", "falcon-rw", "gptj", "bloom", "cohere2", "glm4",
+	"falcon", "falcon-40b", "falcon-rw", "gptj", "bloom", "cohere2", "glm", "glm4", "arcee",
 	"mixtral", "qwen2-moe", "qwen3-moe", "olmoe", "gpt-oss", "deepseek-v2", "deepseek-v3"}
 
 func load(t *testing.T, name string) (*model.Model, *modeltest.Reference) {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"actfleet/collector/model/layer"
 )
 
@@ -22,6 +24,14 @@ func (p *Prefix) Len() int {
 		return 0
 	}
 	return len(p.IDs)
+}
+
+// ids are the tokens; none for nil.
+func (p *Prefix) ids() []int32 {
+	if p == nil {
+		return nil
+	}
+	return p.IDs
 }
 
 // Free ends what the blocks remember. Freeing nil does nothing.
@@ -50,19 +60,29 @@ func (m *Model) Prefix(ctx context.Context, r Request) (*Prefix, error) {
 	return newPrefix(ctx, r, m)
 }
 
-// newPrefix is the Prefix of copies of one model; the first one's taps are emitted.
+// newPrefix is the Prefix of copies of one model, which compute it side by side; the first one's taps are emitted.
 func newPrefix(ctx context.Context, r Request, models ...*Model) (*Prefix, error) {
 	if len(r.IDs) != 1 || r.After != nil {
 		return nil, fmt.Errorf("a prefix is one prompt from its beginning; the request has %d", len(r.IDs))
 	}
+	blocks := models[0].blocks(r)
+	r.Logits, r.Next = false, nil
 	p := &Prefix{IDs: slices.Clone(r.IDs[0]), past: map[*Model][]layer.Past{}}
 	for _, m := range models {
-		p.past[m] = make([]layer.Past, m.blocks(r))
-		if _, err := m.run(ctx, r, p.past[m]); err != nil {
-			p.Free()
-			return nil, err
-		}
-		r.Emit = nil
+		p.past[m] = make([]layer.Past, blocks)
+	}
+	running, ctx := errgroup.WithContext(ctx)
+	for _, m := range models {
+		own, past := r, p.past[m]
+		r = Request{IDs: r.IDs}
+		running.Go(func() error {
+			_, err := m.run(ctx, own, past, blocks)
+			return err
+		})
+	}
+	if err := running.Wait(); err != nil {
+		p.Free()
+		return nil, err
 	}
 	return p, nil
 }

@@ -13,19 +13,10 @@ func (m *Model) Readout(x []float32, n int) (logits []float32, err error) {
 		return nil, fmt.Errorf("read out %d states of %d: got %d values", n, m.info.Hidden, len(x))
 	}
 	err = torch.Do(func(s *torch.Scope) error {
-		out := m.logits(s, torch.FromFloat32(s, x, int64(n), int64(m.info.Hidden)))
+		states := s.ToDevice(torch.FromFloat32(s, x, int64(n), int64(m.info.Hidden)), m.target.First())
+		out := s.ToDevice(m.net.Logits(s, m.net.Final(s, states)), torch.CPU)
 		logits = append(logits, out.Float32s()...)
 		return nil
 	})
 	return logits, err
-}
-
-// logits maps states [N, Hidden] on any device to logits [N, Vocab] in host memory.
-func (m *Model) logits(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
-	return m.head(s, m.net.Final(s, s.ToDevice(x, m.target.First())))
-}
-
-// head maps states after the final norm, on the first device, to logits in host memory.
-func (m *Model) head(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
-	return s.ToDevice(m.net.Logits(s, x), torch.CPU)
 }

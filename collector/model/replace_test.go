@@ -49,7 +49,7 @@ func TestReplace(t *testing.T) {
 			at.Layer = 0
 		case tap.Final:
 			at.Layer = last.Layer
-		case tap.ResidMid, tap.Router:
+		case tap.ResidMid, tap.Router, tap.Experts:
 			continue // Phi has none
 		}
 		same, states := run(at, func(v View) { copy(v.Data, slices.Clone(v.Data)) })

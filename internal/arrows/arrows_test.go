@@ -33,7 +33,7 @@ var may = map[string][]string{
 	"shard/store/local":              {"shard/...", "internal/mapped", "internal/outfile"},
 	"shard/store/s3/s3test":          {"shard/...", "internal/testnet"},
 	"shard/tap":                      {},
-	"trainer/...":                    {"shard/...", "trainer/...", "internal/torch", "internal/safetensors", "internal/outfile", "internal/mapped", "internal/smallfile"},
+	"trainer/...":                    {"shard/...", "trainer/...", "internal/torch", "internal/safetensors", "internal/outfile", "internal/mapped", "internal/smallfile", "internal/nearest"},
 	"trainer/coder":                  {"shard/tap", "internal/outfile", "internal/smallfile"},
 	"trainer/crew":                   {"trainer/...", "coordinator", "coordinator/rendezvous", "internal/torch/..."},
 	"analysis/...":                   {"internal/smallfile", "internal/memlimit", "shard/...", "analysis/...", "trainer/coder"},
@@ -44,6 +44,7 @@ var may = map[string][]string{
 	"internal/memlimit":              {},
 	"internal/mapped":                {},
 	"internal/arrows":                {},
+	"internal/nearest":               {},
 	"internal/testnet":               {},
 }
 
@@ -62,6 +63,7 @@ var only = map[string][]string{
 	"github.com/minio/minio-go":          {"shard/store/s3", "shard/store/s3/s3test"},
 	"github.com/cenkalti/backoff":        {"shard/store/retry"},
 	"google.golang.org/protobuf":         {"trainer/tfevents"},
+	"github.com/agnivade/levenshtein":    {"internal/nearest"},
 	"github.com/dlclark/regexp2":         {"collector/model/bpe"},
 }
 

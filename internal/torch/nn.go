@@ -13,6 +13,9 @@ const none int32 = -1
 
 // Linear is x·wᵀ + b for x [..., I], w [O, I] and b [O] or nil: [..., O].
 func (s *Scope) Linear(x, w, b *Tensor) *Tensor {
+	if p, ok := s.product(x, w, b); ok {
+		return p.compute(s)
+	}
 	t := new(Tensor)
 	lib.AtgLinear(&t.c, x.in("Linear"), w.in("Linear"), b.optional("Linear"))
 	return s.own("Linear", t)

@@ -9,6 +9,11 @@ venv=build/$name
 list=scripts/interop/$name.txt
 want=$(sha256sum "$list")
 
+# Two targets of make may ask at once; the second one waits and finds the work done.
+mkdir -p build
+exec 9>"$venv.lock"
+flock 9
+
 if [ "$(cat "$venv/stamp" 2>/dev/null || true)" != "$want" ]; then
   if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
     echo "interop: python3 with venv is needed: run 'sudo apt-get install python3-venv' (Debian, Ubuntu)" >&2

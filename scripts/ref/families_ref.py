@@ -129,6 +129,9 @@ CONFIGS = {
                         qk_rope_head_dim=4, v_head_dim=7, first_k_dense_replace=1, n_routed_experts=8, n_shared_experts=1, moe_intermediate_size=6, num_experts_per_tok=3,
                         routed_scaling_factor=2.5, norm_topk_prob=True, n_group=4, topk_group=2, attention_bias=True, rope_theta=300.0,
                         rope_scaling=dict(type="yarn", factor=4.0, mscale=1.0, mscale_all_dim=0.8, beta_fast=4.0, beta_slow=1.0, original_max_position_embeddings=16)),
+    "glm": dict(TINY, model_type="glm", head_dim=12, rms_norm_eps=1e-4, hidden_act="silu", attention_bias=False, rope_theta=300.0, partial_rotary_factor=0.34),
+    # a Llama whose MLP has no gate.
+    "arcee": dict(TINY, model_type="arcee", head_dim=6, rms_norm_eps=1e-4, hidden_act="relu2", attention_bias=True, mlp_bias=True, rope_theta=300.0),
 }
 
 

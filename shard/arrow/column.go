@@ -26,8 +26,11 @@ func (c column) arrowType() arrow.DataType {
 }
 
 func elementType(d shard.Dtype) arrow.DataType {
-	if d == shard.F32 {
+	switch d {
+	case shard.F32:
 		return arrow.PrimitiveTypes.Float32
+	case shard.I32:
+		return arrow.PrimitiveTypes.Int32
 	}
 	return arrow.FixedWidthTypes.Float16
 }

@@ -128,8 +128,10 @@ func (p *projection) add(r *shard.Reader, names []string, stored func(string) st
 	}
 	for i, c := range columns {
 		have := &p.columns[i]
-		have.vector.Dtype = max(have.vector.Dtype, c.vector.Dtype)
-		c.vector.Dtype = have.vector.Dtype
+		if have.vector.Dtype != shard.I32 && c.vector.Dtype != shard.I32 {
+			have.vector.Dtype = max(have.vector.Dtype, c.vector.Dtype)
+			c.vector.Dtype = have.vector.Dtype
+		}
 		if *have != c {
 			return fmt.Errorf("arrow stream: %w: unit %d has another column %q", shard.ErrSchema, r.Identity().Unit, c.name)
 		}

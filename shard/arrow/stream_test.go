@@ -47,7 +47,7 @@ func block(s shard.Schema, first, n int) *shard.Block {
 			for j := range src {
 				src[j] = value(r, j)
 			}
-			pack := map[shard.Dtype]func([]byte, []float32) shard.VectorStats{shard.F16: shard.PackF16, shard.F32: shard.PackF32}[v.Dtype]
+			pack := map[shard.Dtype]func([]byte, []float32) shard.VectorStats{shard.F16: shard.PackF16, shard.F32: shard.PackF32, shard.I32: shard.PackI32}[v.Dtype]
 			b.Stats[c].Merge(pack(b.Vectors[c][i*v.RowBytes():], src))
 		}
 	}

@@ -158,7 +158,7 @@ func (p Plan) NumUnits() int { return max(len(p.Units)-1, 0) }
 func (p Plan) Fits(s shard.Schema) bool {
 	s.Vectors = slices.Clone(s.Vectors)
 	for i := range min(len(s.Vectors), len(p.Vectors)) {
-		if p.Dtype == "auto" && p.Vectors[i].Dtype == shard.F16 {
+		if p.Dtype == "auto" && p.Vectors[i].Dtype == shard.F16 && s.Vectors[i].Dtype == shard.F32 {
 			s.Vectors[i].Dtype = shard.F16
 		}
 	}

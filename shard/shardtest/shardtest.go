@@ -72,7 +72,10 @@ func (f Fill) row(b *shard.Block, s shard.Schema, i int, k shard.RowKey) {
 			}
 		}
 		pack := shard.PackF16
-		if v.Dtype == shard.F32 {
+		switch v.Dtype {
+		case shard.I32:
+			pack = shard.PackI32
+		case shard.F32:
 			pack = shard.PackF32
 		}
 		b.Stats[c].Merge(pack(b.Vectors[c][i*v.RowBytes():], x))

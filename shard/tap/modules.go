@@ -168,6 +168,7 @@ var families = map[string]Modules{
 		QKV: "self_attention.query_key_value", Grouped: true, Out: "self_attention.dense", FC1: "mlp.dense_h_to_4h", FC2: "mlp.dense_4h_to_h", Sums: true},
 	"gptj": {Embed: "transformer.wte", Norm: "transformer.ln_f", Head: "lm_head", Block: "transformer.h.%d", AttnNorm: "ln_1",
 		Q: "attn.q_proj", K: "attn.k_proj", V: "attn.v_proj", Out: "attn.out_proj", FC1: "mlp.fc_in", FC2: "mlp.fc_out"},
+	"arcee": llamaModules.plainMLP("mlp.up_proj", "mlp.down_proj"),
 	"llama": llamaModules, "mistral": llamaModules, "qwen2": llamaModules, "gemma": llamaModules,
 	"qwen3":       llamaModules.withQKNorm("self_attn.q_norm", "self_attn.k_norm"),
 	"gemma2":      gemmaModules(),

@@ -17,7 +17,7 @@ func NamesOf(modelType string, t Tap) (n Names) {
 		return n
 	}
 	for _, p := range m.Places(t) {
-		if !p.Input && !p.Grouped && len(p.Modules) == 1 && !(m.Scaled && (t.Site == AttnOut || t.Site == MLPOut)) {
+		if !p.Input && !p.Grouped && !p.Choice && len(p.Modules) == 1 && !(m.Scaled && (t.Site == AttnOut || t.Site == MLPOut)) {
 			n.HuggingFace = p.Modules[0]
 			break
 		}

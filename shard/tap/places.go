@@ -12,6 +12,8 @@ type Place struct {
 	Input   bool     `json:"input,omitempty"`
 	// Grouped says that the vectors lie there key head by key head (Modules.Grouped), in another order than the tap's.
 	Grouped bool `json:"grouped,omitempty"`
+	// Choice says that they are what a router chose, which it gives beside its logits.
+	Choice bool `json:"choice,omitempty"`
 }
 
 // Places are those of a tap, all with the same vectors. Where a family multiplies what attention and MLP add by a
@@ -42,6 +44,12 @@ func (m Modules) Places(t Tap) []Place {
 		return append(out(first(m.MLPNorm, m.AttnNorm)), in(first(m.Gate, m.GateUp, m.FC1), parent(m.FC2))...)
 	case Router:
 		return out(m.Experts.Router)
+	case Experts:
+		chosen := out(m.Experts.Router)
+		for i := range chosen {
+			chosen[i].Choice = true
+		}
+		return chosen
 	case FC1:
 		return m.first(block)
 	case Act:
@@ -132,7 +140,7 @@ func (m Modules) find(module string, input bool) (pick, bool) {
 				continue
 			}
 			for _, p := range m.Places(Tap{site, l}) {
-				if len(p.Modules) == 1 && p.Modules[0] == module && p.Input == input && !p.Grouped {
+				if len(p.Modules) == 1 && p.Modules[0] == module && p.Input == input && !p.Grouped && !p.Choice {
 					return pick{site, l}, true
 				}
 			}

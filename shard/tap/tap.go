@@ -30,6 +30,9 @@ const (
 	MLPIn Site = "mlp_in"
 	// Router is the logits of the experts, where a mixture of experts stands in the MLP's place.
 	Router Site = "router"
+	// Experts is the numbers of the experts that the token goes through, the one with the greatest weight first: whole
+	// numbers, not a vector.
+	Experts Site = "experts"
 	// FC1 is the first MLP projection before the activation function; [gate|up]
 	// where a family has two.
 	FC1 Site = "fc1"
@@ -49,7 +52,7 @@ const (
 var Sites = []Site{Wqkv, OutProj, FC1, FC2, Resid}
 
 // Every lists all sites in canonical order, that of the computation.
-var Every = []Site{Embed, AttnIn, Wqkv, Z, OutProj, AttnOut, ResidMid, MLPIn, Router, FC1, Act, FC2, MLPOut, Resid, Final}
+var Every = []Site{Embed, AttnIn, Wqkv, Z, OutProj, AttnOut, ResidMid, MLPIn, Router, Experts, FC1, Act, FC2, MLPOut, Resid, Final}
 
 // Tap is a site in one layer. Layers count from 0.
 type Tap struct {

@@ -149,7 +149,7 @@ func TestPlacesLeadBack(t *testing.T) {
 	for kind, m := range families {
 		for _, site := range Every {
 			for _, p := range m.Places(Tap{site, 0}) {
-				if len(p.Modules) > 1 || p.Grouped {
+				if len(p.Modules) > 1 || p.Grouped || p.Choice {
 					continue
 				}
 				name := p.Modules[0]

@@ -12,6 +12,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"actfleet/internal/nearest"
 	"actfleet/internal/smallfile"
 	"actfleet/trainer/coder"
 )
@@ -93,7 +94,23 @@ func (r *Recipe) unknown(key string) error {
 	for _, f := range r.fields() {
 		keys = append(keys, f.key)
 	}
+	meant := elsewhere[strings.ToLower(key)]
+	if r.find(meant) == nil {
+		meant = nearest.Name(key, keys)
+	}
+	if meant != "" {
+		return fmt.Errorf("%s: unknown key; did you mean %s? (the --help of train has all keys)", key, meant)
+	}
 	return fmt.Errorf("%s: unknown key; %s has %s", key, r.Kind, strings.Join(keys, ", "))
+}
+
+// elsewhere has the names that SAELens, sparsify, dictionary_learning and transformers give to keys of ours.
+var elsewhere = map[string]string{
+	"learning_rate": "lr", "batch_size": "batch", "train_batch_size_tokens": "batch", "micro_batch_size": "micro", "micro_batch": "micro",
+	"d_sae": "width", "dict_size": "width", "num_latents": "width", "n_latents": "width",
+	"l1_coefficient": "penalty", "l1_penalty": "penalty", "l1_coeff": "penalty", "max_steps": "steps", "num_epochs": "epochs",
+	"lr_warm_up_steps": "warmup", "warmup_steps": "warmup", "lr_decay_steps": "cooldown", "max_grad_norm": "clip",
+	"auxk_alpha": "aux_coef", "dead_feature_window": "dead_tokens", "num_codes": "codes", "codebook_size": "codes",
 }
 
 // assign stores a value in a field if its type allows it without loss.

@@ -141,6 +141,9 @@ func (p *part) resolve(cfg Config) error {
 			return fmt.Errorf("unit %d: no vector column %q", p.number, name)
 		}
 		v := s.Vectors[col]
+		if v.Dtype == shard.I32 {
+			return fmt.Errorf("unit %d: column %s holds numbers of things, not vectors to learn from", p.number, name)
+		}
 		p.columns = append(p.columns, column{col, v.Width, v.Dtype})
 		p.width += v.Width
 		p.checkFinite = p.checkFinite || p.Stats(col).NonFinite > 0

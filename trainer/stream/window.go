@@ -206,11 +206,7 @@ func le32(b []byte) uint32 {
 // decode writes the vectors of a row as float32.
 func (s *slot) decode(dst []float32, row int32) {
 	for c, col := range s.part.columns {
-		unpack := shard.UnpackF32
-		if col.dtype == shard.F16 {
-			unpack = shard.UnpackF16
-		}
-		unpack(dst[:col.width], s.bytes(c, row))
+		col.dtype.Unpack(dst[:col.width], s.bytes(c, row))
 		dst = dst[col.width:]
 	}
 }

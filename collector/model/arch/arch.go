@@ -37,9 +37,11 @@ type Network interface {
 	Same(site tap.Site) tap.Site
 	// Modules are what transformers calls the network's modules.
 	Modules() tap.Modules
-	// Embed maps token ids [B, T] (int64), which stand at positions before, before+1 and so on, to the
-	// first hidden states [B, T, Hidden]: the site embed.
-	Embed(s *torch.Scope, ids *torch.Tensor, before int) *torch.Tensor
+	// Alike says whether a prompt's first positions are computed in the same way when it has n positions as when it has m.
+	Alike(n, m int) bool
+	// Embed maps token ids [B, T] (int64), which stand where c says, to the first hidden states [B, T, Hidden]: the site
+	// embed.
+	Embed(s *torch.Scope, ids *torch.Tensor, c layer.Context) *torch.Tensor
 	// Block maps the hidden states x [B, T, Hidden] to the next ones; Emit sees every site but embed, resid and final.
 	Block(s *torch.Scope, i int, x *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor
 	// Final norms the last block's states [.., Hidden]: the site final.
@@ -83,6 +85,7 @@ var families = map[string]family{
 	"cohere2":              {designCohere2, oldRotary},
 	"glm":                  {designGLM, oldRotary},
 	"glm4":                 {designGLM, oldRotary},
+	"arcee":                {designArcee, oldRotary},
 	"mixtral":              {designMixtral, oldRotary},
 	"qwen2_moe":            {designQwen2MoE, oldRotary},
 	"qwen3_moe":            {designQwen3MoE, oldRotary},

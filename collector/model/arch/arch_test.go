@@ -133,7 +133,7 @@ func (f shapes) inner() int {
 func (f shapes) widths(block int) map[tap.Site]int {
 	w := map[tap.Site]int{tap.Wqkv: f.qkv, tap.Z: f.z}
 	if f.experts > 0 && block >= f.dense {
-		w[tap.Router] = f.experts
+		w[tap.Router], w[tap.Experts] = f.experts, 1
 	} else {
 		w[tap.FC1], w[tap.Act] = f.fc1, f.inner()
 	}
@@ -241,7 +241,7 @@ func TestShapes(t *testing.T) {
 					t.Errorf("shape %+v, want %+v", got, want)
 				}
 				ids := slices.Repeat([]int64{1, 2, 3, 4, 0}, batch)
-				x, masks := net.Embed(s, torch.FromInt64(s, ids, batch, steps), 0), layer.NewMasks(s)
+				x, masks := net.Embed(s, torch.FromInt64(s, ids, batch, steps), layer.Context{}), layer.NewMasks(s)
 				for i := range net.Shape().Layers {
 					got := map[tap.Site]int{}
 					see := func(site tap.Site, y *torch.Tensor) *torch.Tensor {
@@ -353,6 +353,7 @@ func TestRefusedConfigs(t *testing.T) {
 		{"deepseek_v2", `"num_key_value_heads": 1`, "num_key_value_heads"},
 		{"deepseek_v3", `"scoring_func": "softmax"`, "scoring_func"},
 		{"deepseek_v3", `"n_group": 2`, "topk_group"},
+		{"arcee", `"hidden_act": "relu3"`, "relu3"},
 		{"glm4", `"rope_scaling": {"rope_type": "spiral"}`, "spiral"},
 		{"qwen3", `"head_dim": 5`, "head_dim"},
 		{"gemma2", `"sliding_window": 0`, "sliding_window"},

@@ -26,7 +26,7 @@ type selfAttention interface {
 type feedForward interface {
 	// forward maps states h [B, T, Hidden] position by position.
 	forward(s *torch.Scope, h *torch.Tensor, emit Emit) *torch.Tensor
-	// width is the number of channels at router, fc1 and act; 0 where it has none.
+	// width is the number of channels at router, experts, fc1 and act; 0 where it has none.
 	width(site tap.Site) int
 }
 

@@ -7,7 +7,7 @@
 //
 // Families: phi, phi-msft and mixformer-sequential (Phi as Microsoft wrote it), llama (TinyLlama too),
 // mistral, qwen2, qwen3, gpt_neox (Pythia), gpt2, gemma, gemma2, gemma3_text, phi3, olmo2, olmo3, granite, starcoder2,
-// stablelm, smollm3, opt, falcon, gptj, bloom, cohere2, glm, glm4, and with experts mixtral, qwen2_moe,
+// stablelm, smollm3, opt, falcon, gptj, bloom, cohere2, glm, glm4, arcee, and with experts mixtral, qwen2_moe,
 // qwen3_moe, olmoe, gpt_oss, deepseek_v2, deepseek_v3. What a family's config means stands in a file of its own, or
 // of a few related ones; all are loaded (network.go, loader.go) and computed (block.go, attention.go, latent.go,
 // mlp.go, experts.go) by the same code.

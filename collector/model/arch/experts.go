@@ -34,6 +34,7 @@ func (e experts) forward(s *torch.Scope, h *torch.Tensor, emit Emit) *torch.Tens
 	rows := s.Reshape(h, -1, shape[2])
 	logits := emit(tap.Router, e.router.Forward(s, h))
 	ids, weights := e.routing.Choose(s, s.Reshape(logits, -1, int64(e.count)))
+	emit(tap.Experts, s.View(layer.Ranked(s, ids, weights), shape[0], shape[1], int64(e.routing.Chosen)))
 	out := layer.Mixture(s, rows, ids, weights, func(s *torch.Scope, number int, rows *torch.Tensor) *torch.Tensor {
 		return e.each[number].whole(s, rows)
 	})
@@ -53,8 +54,11 @@ func (e experts) common(s *torch.Scope, rows *torch.Tensor) *torch.Tensor {
 }
 
 func (e experts) width(site tap.Site) int {
-	if site == tap.Router {
+	switch site {
+	case tap.Router:
 		return e.count
+	case tap.Experts:
+		return e.routing.Chosen
 	}
 	return 0
 }

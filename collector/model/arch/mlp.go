@@ -38,7 +38,7 @@ func (m mlp) activate(s *torch.Scope, inner *torch.Tensor) *torch.Tensor {
 
 func (m mlp) width(site tap.Site) int {
 	switch {
-	case site == tap.Router:
+	case site == tap.Router, site == tap.Experts:
 		return 0
 	case site == tap.FC1 && m.gated:
 		return 2 * m.inner

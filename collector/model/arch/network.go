@@ -71,7 +71,7 @@ func (n *network) Width(t tap.Tap) int {
 	switch t.Site {
 	case tap.Wqkv, tap.Z:
 		return b.attn.width(t.Site)
-	case tap.Router, tap.FC1, tap.Act:
+	case tap.Router, tap.Experts, tap.FC1, tap.Act:
 		return b.mlp.width(t.Site)
 	}
 	lacks := t.Site == tap.Embed && t.Layer > 0 || t.Site == tap.Final && t.Layer < len(n.blocks)-1 || t.Site == tap.ResidMid && n.parallel
@@ -96,15 +96,26 @@ func (n *network) Same(site tap.Site) tap.Site {
 	return site
 }
 
+func (n *network) Alike(few, many int) bool {
+	for _, b := range n.layers {
+		if r := b.attention.rotary; r != nil && !r.Alike(few, many) {
+			return false
+		}
+	}
+	return true
+}
+
 func (n *network) Modules() tap.Modules { return n.names }
 
-func (n *network) Embed(s *torch.Scope, ids *torch.Tensor, before int) *torch.Tensor {
+func (n *network) Embed(s *torch.Scope, ids *torch.Tensor, c layer.Context) *torch.Tensor {
 	x := s.Embedding(n.embed, ids)
 	if n.embedScale != 0 {
 		x = s.MulScalar(x, n.embedScale)
 	}
 	if n.positions != nil {
-		x = s.Add(x, s.Narrow(n.positions, 0, int64(before+n.positionsOffset), ids.Shape()[1]))
+		offset := int64(n.positionsOffset)
+		table := s.Narrow(n.positions, 0, offset, n.positions.Shape()[0]-offset)
+		x = s.Add(x, c.Rows(s, table, int(ids.Shape()[1])))
 	}
 	return normed(s, n.embedNorm, x)
 }

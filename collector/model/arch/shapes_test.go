@@ -104,7 +104,9 @@ func denseShapes() map[string]shapes {
 				transformer.h.#.attn.v_proj.weight 8 8
 				transformer.h.#.attn.out_proj.weight 8 8`, 24, 8, 12, "transformer.h.0.attn.masked_bias", true, 0, 0},
 		"cohere2": {keyHead + `, "sliding_window": 3`, without(llamaWeights, "post_attention"), 16, 8, 24, llamaBuffer, true, 0, 0},
-		"glm":     {keyHead + `, "head_dim": 4`, gateUp + untiedHead + qkvBiases, 16, 8, 24, llamaBuffer, false, 0, 0},
+		"arcee": {keyHead + `, "mlp_bias": true`, without(llamaWeights, "mlp") + untiedHead + linear("model.layers.#.mlp.up_proj", 12, 8) +
+			linear("model.layers.#.mlp.down_proj", 8, 12), 16, 8, 12, llamaBuffer, false, 0, 0},
+		"glm": {keyHead + `, "head_dim": 4`, gateUp + untiedHead + qkvBiases, 16, 8, 24, llamaBuffer, false, 0, 0},
 		"glm4": {keyHead + `, "head_dim": 4`, gateUp + untiedHead + qkvBiases + `
 			model.layers.#.post_self_attn_layernorm.weight 8
 			model.layers.#.post_mlp_layernorm.weight 8`, 16, 8, 24, llamaBuffer, false, 0, 0},

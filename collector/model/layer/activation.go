@@ -16,6 +16,7 @@ const (
 	GeluTanh Activation = "gelu_tanh"
 	Silu     Activation = "silu"
 	Relu     Activation = "relu"
+	Relu2    Activation = "relu2" // the square of relu
 )
 
 // ParseActivation maps Hugging Face's names to activations.
@@ -27,8 +28,8 @@ func ParseActivation(name string) (Activation, error) {
 		return Gelu, nil
 	case "silu", "swish":
 		return Silu, nil
-	case "relu":
-		return Relu, nil
+	case "relu", "relu2":
+		return Activation(name), nil
 	}
 	return "", fmt.Errorf("unknown activation %q", name)
 }
@@ -42,6 +43,8 @@ func (a Activation) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 		return s.Gelu(x, false)
 	case Silu:
 		return s.Silu(x)
+	case Relu2:
+		return s.Square(s.Relu(x))
 	}
 	return s.Relu(x)
 }

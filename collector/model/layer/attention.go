@@ -45,19 +45,21 @@ type Scores struct {
 
 // Context is what one block's attention has beside the hidden states.
 type Context struct {
-	Past  *Past // nil: the prompts start at position 0
-	Masks *Masks
-	// Lengths are the positions of each prompt of the batch, those of the past among them; nil: none is padded.
+	Past   *Past // nil: nothing precedes the prompts
+	Before int   // positions of Past
+	Masks  *Masks
+	// Lengths are the positions of each prompt of the batch, those before it among them; nil: none is padded.
 	Lengths []int
+	// Cache remembers the keys and values of the batch; nil: nothing does.
+	Cache *Cache
+	// At is the position of each prompt's step, one more than Cache remembers; nil: the prompts begin at Before.
+	At []int
 }
-
-// Before is the number of positions before the batch's.
-func (c Context) Before() int { return c.Past.Steps() }
 
 // positions is how many a prompt of a batch of so many steps has.
 func (c Context) positions(row, steps int) int {
 	if c.Lengths == nil {
-		return c.Before() + steps
+		return c.Before + steps
 	}
 	return c.Lengths[row]
 }
@@ -70,6 +72,7 @@ func (h Heads) Causal(s *torch.Scope, q, k, v *torch.Tensor, rule Scores, c Cont
 	batch, steps, width := shape[0], shape[2], int64(h.Width)
 	kv, group := int64(h.KeyValue), int64(h.Query/h.KeyValue)
 	rows := s.Reshape(q, batch, kv, group*steps, width)
+	k, v = c.remembered(s, k, v)
 	scores := c.Past.scores(s, rows, s.MatMul(rows, s.Transpose(k, 2, 3))) // [B, K, G·T, P+T]
 	s.MulScalarTo(scores, rule.Scale)
 	if rule.Cap > 0 {
@@ -77,9 +80,9 @@ func (h Heads) Causal(s *torch.Scope, q, k, v *torch.Tensor, rule Scores, c Cont
 	}
 	byHead := s.View(scores, batch, kv, group, steps, -1)
 	if rule.Alibi != nil {
-		s.AddTo(byHead, c.Masks.biases(scores.Device(), rule.Alibi, h, c.Before()+int(steps)), 1)
+		s.AddTo(byHead, c.Masks.biases(scores.Device(), rule.Alibi, h, c.upTo(int(steps))), 1)
 	}
-	s.AddTo(byHead, c.Masks.get(scores.Device(), int(steps), c.Before(), rule.Window), 1)
+	s.AddTo(byHead, c.mask(scores.Device(), int(steps), rule.Window), 1)
 	mixed := c.Past.mix(s, s.Softmax(scores, -1), v) // [B, K, G·T, C]
 	c.Past.fill(s, k, v)
 	if width = v.Shape()[3]; rule.Sinks != nil {
@@ -103,6 +106,7 @@ type Masks struct {
 	s      *torch.Scope // of the pass
 	made   map[mask]*torch.Tensor
 	biased map[bias]*torch.Tensor
+	cached cached
 }
 
 // mask describes one on a device: rows for positions before..before+steps−1, columns for 0..before+steps−1.
@@ -113,7 +117,8 @@ type mask struct {
 
 // NewMasks makes masks that live as long as the scope of a pass.
 func NewMasks(s *torch.Scope) *Masks {
-	return &Masks{s: s, made: map[mask]*torch.Tensor{}, biased: map[bias]*torch.Tensor{}}
+	return &Masks{s: s, made: map[mask]*torch.Tensor{}, biased: map[bias]*torch.Tensor{},
+		cached: cached{map[torch.Device]*torch.Tensor{}, map[mask]*torch.Tensor{}, map[slot]*torch.Tensor{}}}
 }
 
 // get is the mask [T, P+T] on a device; a window that no row outgrows is none.

@@ -87,6 +87,14 @@ func (r Routing) Choose(s *torch.Scope, logits *torch.Tensor) (ids, weights *tor
 	return ids, weights
 }
 
+// Ranked are the experts that Choose gave, [N, k], as floats: the one with the greatest weight first, and of equal weights
+// the one with the lower number.
+func Ranked(s *torch.Scope, ids, weights *torch.Tensor) *torch.Tensor {
+	ids, order := s.Sort(ids, -1, false)
+	_, rank := s.Sort(s.Gather(weights, 1, order), -1, true) // stable on a CPU
+	return s.To(s.Gather(ids, 1, rank), torch.F32)
+}
+
 // allowed are the scores [N, E], and −∞ outside of a token's best groups.
 func (r Routing) allowed(s *torch.Scope, scores *torch.Tensor) *torch.Tensor {
 	if r.Groups == 0 {

@@ -30,6 +30,15 @@ func TestMixture(t *testing.T) {
 	})
 }
 
+// The greatest weight comes first, and of equal ones the lower number, in whatever order they were chosen.
+func TestRanked(t *testing.T) {
+	do(t, func(s *torch.Scope) {
+		ids := torch.FromInt64(s, []int64{9, 4, 7, 2, 700, 1}, 2, 3)
+		weights := torch.FromFloat32(s, []float32{0.25, 0.25, 0.5, 1, 2, 3}, 2, 3)
+		near(t, "ranked", Ranked(s, ids, weights).Float32s(), 7, 4, 9, 1, 700, 2)
+	})
+}
+
 func TestRouting(t *testing.T) {
 	e := math.Exp
 	sum := e(1) + e(2) + e(3) + e(0)

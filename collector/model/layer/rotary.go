@@ -2,6 +2,7 @@ package layer
 
 import (
 	"math"
+	"slices"
 	"sync"
 
 	"actfleet/internal/torch"
@@ -109,18 +110,28 @@ func (r *Rotary) half(s *torch.Scope, x *torch.Tensor, which int) *torch.Tensor 
 	return s.Squeeze(s.Narrow(pairs, 4, int64(which), 1), 4)
 }
 
-// angles are the cosines and sines for the steps of x: [T, Dims/2] for all prompts or, where a prompt is beyond the
-// limit, [B, 1, T, Dims/2].
+// angles are the cosines and sines for the steps of x: [T, Dims/2] for all prompts or, where prompts do not begin alike or
+// one is beyond the limit, [B, 1, T, Dims/2].
 func (r *Rotary) angles(s *torch.Scope, x *torch.Tensor, c Context) (cos, sin *torch.Tensor) {
-	steps, before := x.Shape()[2], int64(c.Before())
+	steps := x.Shape()[2]
 	freqs := r.perPrompt(int(x.Shape()[0]), int(steps), c)
 	if freqs == nil {
-		tables := r.upTo(s, x.Device(), int(before+steps))
-		return s.Narrow(tables.cos, 0, before, steps), s.Narrow(tables.sin, 0, before, steps)
+		tables := r.upTo(s, x.Device(), c.upTo(int(steps)))
+		return c.perHead(s, c.Rows(s, tables.cos, int(steps))), c.perHead(s, c.Rows(s, tables.sin, int(steps)))
 	}
 	turns := s.ToDevice(torch.FromFloat32(s, freqs, x.Shape()[0], 1, 1, int64(len(r.freqs))), x.Device())
-	angle := s.Mul(turns, s.View(s.Arange(before, before+steps, torch.F32, x.Device()), steps, 1))
+	positions := s.View(s.Arange(0, int64(c.upTo(int(steps))), torch.F32, x.Device()), -1, 1)
+	angle := s.Mul(turns, c.perHead(s, c.Rows(s, positions, int(steps))))
 	return s.MulScalar(s.Cos(angle), r.gain), s.MulScalar(s.Sin(angle), r.gain)
+}
+
+// Alike says whether prompts of n and of m positions turn by the same frequencies.
+func (r *Rotary) Alike(n, m int) bool {
+	beyond := func(n int) bool { return r.limit > 0 && n > r.limit }
+	if !beyond(n) && !beyond(m) {
+		return true
+	}
+	return beyond(n) && beyond(m) && slices.Equal(r.longer(n), r.longer(m))
 }
 
 // perPrompt is each prompt's frequencies [B, Dims/2]; nil where all have the usual ones.

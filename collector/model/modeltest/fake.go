@@ -32,7 +32,7 @@ func (f *Fake) Info() model.Info {
 }
 
 // Width is 3 × Hidden at Wqkv, 4 × Hidden at fc1 and act, and Hidden elsewhere. There is no resid_mid, as in a block that
-// computes attention and MLP side by side, and no router; embed and final are those of the first and the last layer.
+// computes attention and MLP side by side, and no router and no experts; embed and final are those of the first and the last layer.
 func (f *Fake) Width(t tap.Tap) int {
 	if t.Layer < 0 || t.Layer >= f.Shape.Layers {
 		return 0
@@ -42,7 +42,7 @@ func (f *Fake) Width(t tap.Tap) int {
 		return 3 * f.Shape.Hidden
 	case tap.FC1, tap.Act:
 		return 4 * f.Shape.Hidden
-	case tap.ResidMid, tap.Router:
+	case tap.ResidMid, tap.Router, tap.Experts:
 		return 0
 	}
 	if t.Site == tap.Embed && t.Layer > 0 || t.Site == tap.Final && t.Layer < f.Shape.Layers-1 {
@@ -94,10 +94,16 @@ func (f *Fake) Forward(ctx context.Context, r model.Request) ([][]float32, error
 			return nil, err
 		}
 	}
-	if !r.Logits {
-		return nil, ctx.Err()
+	logits := f.logits(r.IDs)
+	for _, l := range logits {
+		if r.Next != nil {
+			r.Next.Emit(r.Next.Of(l))
+		}
 	}
-	return f.logits(r.IDs), ctx.Err()
+	if !r.Logits {
+		logits = nil
+	}
+	return logits, ctx.Err()
 }
 
 // Prefix emits like Forward; the Forwards after it count their positions from its end.

@@ -4,10 +4,11 @@
     python huggingface.py ASK.json OUT
 
 ASK is {"model": directory, "gguf": a file in it or "", "double": whether to compute in 64 bits, "prompts": [[id, ...], ...],
-"places": see Taps}. Prompt i becomes
+"places": see Taps, "continue": how many tokens to add to each prompt, or null}. Prompt i becomes
 OUT/p<i>.safetensors with {site}_{layer} [T, D] for every tap and logits [V] after the last token, in float32;
-OUT/peer.json says what computed it. The committed references are made with it too.
+OUT/peer.json says what computed it, and OUT/continued.json the tokens that were added. The committed references are made with it too.
 """
+import copy
 import json
 import os
 import sys
@@ -25,8 +26,8 @@ except ImportError as e:
 class Taps:
     """Forward hooks on every place of every tap; columns are what they saw, by column name.
 
-    places are {column: [{"modules": [name, ...], "input": bool, "grouped": bool}, ...]}: what the modules give side by
-    side, or what one reads. All places of a column hold the same vectors, which is checked. A block with experts lacks the
+    places are {column: [{"modules": [name, ...], "input": bool, "grouped": bool, "choice": bool}, ...]}: what the modules
+    give side by side, or what one reads, or the experts that a router chose. All places of a column hold the same vectors, which is checked. A block with experts lacks the
     parts of an MLP.
     """
 
@@ -46,6 +47,8 @@ class Taps:
 
     def watch(self, module, key, place):
         def keep(out):
+            if place.get("choice"):
+                out = chosen(*out)
             out = out[0] if isinstance(out, tuple) else out     # attention and routers give tuples, in old versions blocks do
             out = out.detach().float()
             out = out[0] if out.dim() == 3 else out             # routers and OPT's MLP see prompts end to end
@@ -72,6 +75,12 @@ class Taps:
             if not torch.equal(found.setdefault(column, whole), whole):
                 sys.exit(f"transformers has other vectors at place {i} of {column} than at its first")
         return found
+
+
+def chosen(_logits, weights, experts):
+    """What a router chose, [T, k], the greatest weight first; of equal weights the lower number."""
+    experts, order = experts.sort(dim=-1)
+    return experts.gather(-1, weights.gather(-1, order).sort(dim=-1, descending=True, stable=True).indices)
 
 
 def has(model, name):
@@ -153,6 +162,17 @@ def load(folder, gguf):
     return transformers.AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, **how)
 
 
+def continued(model, ids, n):
+    """The n likeliest tokens after a prompt, one after another. Dynamic NTK turns a cache's keys by what fitted when they were new."""
+    rope = getattr(model.config, "rope_parameters", None) or {}
+    model = copy.deepcopy(model)                                # some rotary tables remember the longest prompt
+    model.generation_config.eos_token_id = None
+    ids = torch.tensor([ids])
+    out = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=n, pad_token_id=0,
+                         use_cache=rope.get("rope_type") != "dynamic")
+    return out[0, ids.shape[1]:].tolist()
+
+
 def main(ask, out):
     with open(ask) as f:
         ask = json.load(f)
@@ -166,6 +186,9 @@ def main(ask, out):
     model = load(ask["model"], ask["gguf"]).eval()
     if ask["double"]:
         model = model.double()
+    if ask.get("continue"):
+        with torch.no_grad(), open(f"{out}/continued.json", "w") as f:
+            json.dump([continued(model, ids, n) for ids, n in zip(ask["prompts"], ask["continue"])], f)
     taps = Taps(model, ask["places"])
     for p, ids in enumerate(ask["prompts"]):
         with torch.no_grad():

@@ -41,6 +41,8 @@ type ask struct {
 	Places map[string][]tap.Place `json:"places"`
 	// Threads of its own; 0: as it likes.
 	Threads int `json:"threads"`
+	// Continue is how many tokens are added to each prompt; nil: none.
+	Continue []int `json:"continue"`
 }
 
 // Interpreter finds the Python of a virtual environment, which may be given by its directory.

@@ -2,6 +2,7 @@ package parity
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -18,7 +19,7 @@ import (
 var update = flag.Bool("update", false, "let transformers compute the references of package modeltest anew; -run TestReferences/NAME those of one")
 
 // TestReferences makes every ref.safetensors anew: p<i>/ids [T] int32, p<i>/<site>_<layer> [T, D] float32 of every
-// tap that is no other one's, and p<i>/logits [V] after the last token. It needs -update and ACTFLEET_PYTHON, which
+// tap that is no other one's, and p<i>/logits [V] after the last token; and every continued.json. It needs -update and ACTFLEET_PYTHON, which
 // TestHuggingFace explains. Prompts stay those of the reference that is there.
 func TestReferences(t *testing.T) {
 	python := os.Getenv("ACTFLEET_PYTHON")
@@ -45,7 +46,8 @@ func makeReference(t *testing.T, python, name string) {
 			taps = append(taps, tp)
 		}
 	}
-	peer, err := reference(t.Context(), python, dir, ask{Prompts: prompts, Places: placesOf(m, taps), Threads: 1}, from)
+	peer, err := reference(t.Context(), python, dir, ask{Prompts: prompts, Places: placesOf(m, taps), Threads: 1,
+		Continue: room(m.Info(), prompts)}, from)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,10 +60,37 @@ func makeReference(t *testing.T, python, name string) {
 		out = append(out, safetensors.Tensor{Name: fmt.Sprintf("p%d/ids", p), Dtype: safetensors.I32, Shape: []int64{int64(len(ids))}, Data: raw})
 		out = append(out, prefixed(t, filepath.Join(from, fmt.Sprintf("p%d.safetensors", p)), fmt.Sprintf("p%d/", p))...)
 	}
-	by := map[string]string{"made_by": fmt.Sprintf("transformers %s, torch %s", peer.Transformers, strings.Split(peer.Torch, "+")[0])}
-	if err := safetensors.Write(path, out, by); err != nil {
+	by := fmt.Sprintf("transformers %s, torch %s", peer.Transformers, strings.Split(peer.Torch, "+")[0])
+	if err := safetensors.Write(path, out, map[string]string{"made_by": by}); err != nil {
 		t.Fatal(err)
 	}
+	if err := (modeltest.Continued{MadeBy: by, Tokens: continued(t, from)}).Write(dir); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// continuedTokens is how many tokens are added to a prompt of a reference.
+const continuedTokens = 12
+
+// room is how many tokens are added to each prompt: continuedTokens, or what the model has positions for.
+func room(info model.Info, prompts [][]int32) (n []int) {
+	for _, ids := range prompts {
+		n = append(n, min(continuedTokens, info.MaxPositions-len(ids)+1))
+	}
+	return n
+}
+
+// continued are the tokens that the peer has added.
+func continued(t *testing.T, dir string) (tokens [][]int32) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "continued.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &tokens)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tokens
 }
 
 // referencePrompts are those of the reference at path, or new ones.

@@ -96,6 +96,8 @@ static at::TensorOptions options(int dtype, int device) {
   return at::TensorOptions().dtype((at::ScalarType)dtype).device(d);
 }
 
+char *af_empty(void **out, int64_t *dims, int ndims) { PROTECTED(give(out, at::empty(shape(dims, ndims), at::kFloat));) }
+
 char *af_full(void **out, double v, int dtype, int device, int64_t *dims, int ndims) {
   PROTECTED(give(out, at::full(shape(dims, ndims), v, options(dtype, device)));)
 }

@@ -35,6 +35,7 @@ char *af_gelu(void **out, void *a, int tanh);
 char *af_clone(void **out, void *a);
 char *af_masked_fill(void **out, void *a, void *mask, double v);
 char *af_clamp(void **out, void *a, double lo, double hi); // NaN: no bound
+char *af_empty(void **out, int64_t *dims, int ndims); // F32 on the CPU, its values whatever the memory holds
 char *af_full(void **out, double v, int dtype, int device, int64_t *dims, int ndims);
 char *af_arange(void **out, double from, double to, double step, int dtype, int device);
 

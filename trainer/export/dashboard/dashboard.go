@@ -141,13 +141,9 @@ func vectors(m *sae.Model, column string, r *shard.Reader, g, n int) ([]float32,
 	if err != nil {
 		return nil, err
 	}
-	unpack := shard.UnpackF16
-	if v.Dtype == shard.F32 {
-		unpack = shard.UnpackF32
-	}
 	x := make([]float32, n*m.Row())
 	for i := range n {
-		unpack(x[i*m.Row():i*m.Row()+m.D], raw[i*v.RowBytes():(i+1)*v.RowBytes()])
+		v.Dtype.Unpack(x[i*m.Row():i*m.Row()+m.D], raw[i*v.RowBytes():(i+1)*v.RowBytes()])
 	}
 	return x, nil
 }

@@ -1,0 +1,38 @@
+package parity
+
+import (
+	"os"
+	"slices"
+	"testing"
+
+	"actfleet/collector/model"
+)
+
+// What greedy generation adds to a batch of prompts is what transformers adds to each, for each way in which a model knows
+// positions. TestHuggingFace says what it needs; without that, continued.json stands in, for every family.
+func TestHuggingFaceGoesOn(t *testing.T) {
+	python := os.Getenv("ACTFLEET_PYTHON")
+	if python == "" {
+		t.Skip("ACTFLEET_PYTHON is not set")
+	}
+	for _, name := range []string{"gemma3", "falcon-rw", "opt", "deepseek-v3", "phi3", "llama-dynamic"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, dir := load(t, name)
+			prompts, from := Prompts(5, m.Info().Vocab, m.Info().MaxPositions), t.TempDir()
+			a := ask{Prompts: prompts, Places: placesOf(m, nil), Threads: 1, Continue: room(m.Info(), prompts)}
+			if _, err := reference(t.Context(), python, dir, a, from); err != nil {
+				t.Fatal(err)
+			}
+			got, err := m.Generate(t.Context(), model.Generation{IDs: prompts, Most: continuedTokens})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for p, want := range continued(t, from) {
+				if !slices.Equal(got[p].IDs, want) {
+					t.Errorf("prompt %d goes on with %v, transformers with %v", p, got[p].IDs, want)
+				}
+			}
+		})
+	}
+}
