@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,6 +36,34 @@ func TestFakeGPUCollects(t *testing.T) {
 			t.Errorf("--device %s: other bytes than on one", device)
 		}
 	}
+}
+
+// Loss recovered is what it is on the CPU, on one GPU and on a model split over two.
+func TestFakeGPUEvaluates(t *testing.T) {
+	fakegpu.Open(t)
+	dir := t.TempDir()
+	run, sae := filepath.Join(dir, "run"), filepath.Join(dir, "sae")
+	wantOKHere(t, "collect", "--model", tinyModel, "--data", tinyData, "--out", run, "--limit", "100", "--tokens", "all", "--sites", "fc2", "--layers", "1")
+	wantOKHere(t, "train", "sae", "--from", run, "--site", "fc2", "--layers", "1", "--out", sae, "--set", "steps=10", "--set", "width=256", "--set", "batch=128")
+	measure := func(device string) map[string]float64 {
+		var coders []measured
+		decode(t, wantOKHere(t, "eval", sae, "--from", run, "--model", tinyModel, "--prompts", "6", "--device", device, "--json"), &coders)
+		return coders[0].Metrics
+	}
+	want := measure("cpu")
+	for _, device := range []string{"auto", "cuda:2+cuda:1"} {
+		got := measure(device)
+		for _, name := range []string{"ce_clean", "ce_coder", "kl_coder"} {
+			if off := math.Abs(got[name] - want[name]); want[name] == 0 || off > 1e-3*math.Abs(want[name]) {
+				t.Errorf("--device %s: %s is %g, on the CPU %g", device, name, got[name], want[name])
+			}
+		}
+	}
+	if ops, _ := fakegpu.Count("op"); ops == 0 {
+		t.Error("the GPU computed nothing")
+	}
+	wantRefusal(t, exitUsage, []string{"cuda:0,cuda:1", "replicas", "cuda:0+cuda:1"}, "eval", sae, "--from", run, "--model", tinyModel, "--device", "cuda:0,cuda:1")
+	wantRefusal(t, exitUsage, []string{"cuda:9", "4 CUDA devices"}, "check", "--parity", tinyModel, "--python", os.Getenv("HOME"), "--device", "cuda:9")
 }
 
 func TestFakeGPUDoctor(t *testing.T) {
@@ -81,25 +110,5 @@ func TestFakeGPUJoins(t *testing.T) {
 	gpu.Name = "another"
 	if _, err := o.as(run.Plan{Device: "cuda", Compute: "f32", GPU: &gpu}); err == nil || !strings.Contains(err.Error(), "computed on another") {
 		t.Errorf("on another GPU: %v", err)
-	}
-}
-
-// An autoencoder trains on any GPU to the same bytes, which are not those of the CPU.
-func TestFakeGPUTrains(t *testing.T) {
-	fakegpu.Open(t)
-	from := collected(t, "--limit", "60", "--tokens", "all", "--sites", "fc2", "--layers", "1", "--device", "cpu")
-	weights := map[string]string{}
-	for _, device := range []string{"auto", "cuda:2", "cpu"} {
-		out := filepath.Join(t.TempDir(), "sae")
-		wantOK(t, "train", "sae", "--from", from, "--site", "fc2", "--layers", "1", "--out", out, "--device", device,
-			"--set", "width=64", "--set", "k=4", "--set", "batch=64", "--set", "steps=6", "--set", "init_rows=200")
-		got, err := os.ReadFile(filepath.Join(out, "coder.safetensors"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		weights[device] = string(got)
-	}
-	if weights["auto"] != weights["cuda:2"] || weights["auto"] == weights["cpu"] {
-		t.Errorf("the same weights on two GPUs: %t; on a GPU and the CPU: %t", weights["auto"] == weights["cuda:2"], weights["auto"] == weights["cpu"])
 	}
 }
