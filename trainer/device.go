@@ -31,13 +31,39 @@ func (j Job) device() (torch.Device, error) {
 	return at, err
 }
 
-// use makes the learner train on the job's device.
+// products is what the job's Compute says of products on a device: their type, and whether fp32 may be tf32.
+func (j Job) products(at torch.Device) (products torch.Dtype, tf32 bool, err error) {
+	switch {
+	case j.Compute == "" || j.Compute == Auto:
+		return torch.F32, at.IsCUDA(), nil
+	case j.Compute == "f32":
+		return torch.F32, false, nil
+	case j.Compute != "tf32" && j.Compute != "bf16":
+		return 0, false, fmt.Errorf("compute %q: use auto, f32, tf32 or bf16", j.Compute)
+	case !at.IsCUDA():
+		return 0, false, fmt.Errorf("compute %q: trainings on the CPU compute f32", j.Compute)
+	case j.Compute == "bf16":
+		return torch.BF16, true, nil
+	}
+	return torch.F32, true, nil
+}
+
+// use makes the learner train on the job's device. Whether fp32 products may be tf32 is so for the whole process.
 func (t *training) use() error {
 	at, err := t.device()
-	if l, ok := t.learner.(*sae.Learner); ok && err == nil {
-		l.Use(at)
+	if err != nil {
+		return err
 	}
-	return err
+	products, tf32, err := t.products(at)
+	l, ok := t.learner.(*sae.Learner)
+	if err != nil || !ok {
+		return err
+	}
+	if at.IsCUDA() {
+		torch.AllowTF32(tf32)
+	}
+	l.Use(at, products)
+	return nil
 }
 
 // fetch brings what the learner has on a device to its State and Export.

@@ -29,3 +29,26 @@ func TestDevice(t *testing.T) {
 		}
 	}
 }
+
+func TestProducts(t *testing.T) {
+	for _, c := range []struct {
+		compute  string
+		at       torch.Device
+		products torch.Dtype
+		tf32     bool
+		fails    string
+	}{
+		{"", torch.CPU, torch.F32, false, ""},
+		{Auto, 0, torch.F32, true, ""},
+		{"f32", 0, torch.F32, false, ""},
+		{"tf32", 0, torch.F32, true, ""},
+		{"bf16", 0, torch.BF16, true, ""},
+		{"bf16", torch.CPU, 0, false, "the CPU"},
+		{"f16", 0, 0, false, "use auto, f32, tf32 or bf16"},
+	} {
+		products, tf32, err := Job{Compute: c.compute}.products(c.at)
+		if products != c.products || tf32 != c.tf32 || (err == nil) != (c.fails == "") || err != nil && !strings.Contains(err.Error(), c.fails) {
+			t.Errorf("%q on %s: %s, %t, %v", c.compute, c.at, products, tf32, err)
+		}
+	}
+}

@@ -21,7 +21,7 @@ func TestFakeGPUResumes(t *testing.T) {
 			fakegpu.Open(t)
 			onGPU := func(dir string) Job {
 				j := archJob(t, kind, dir, src)
-				j.Device, j.Recipe.Loop.Steps, j.Recipe.Loop.CheckpointSteps = "cuda:1", 12, 5
+				j.Device, j.Compute, j.Recipe.Loop.Steps, j.Recipe.Loop.CheckpointSteps = "cuda:1", "f32", 12, 5
 				return j
 			}
 			whole := onGPU(filepath.Join(t.TempDir(), "whole"))

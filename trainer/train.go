@@ -44,6 +44,9 @@ type Job struct {
 	// Device is where the learner computes, as torch.ParseDevice reads it, or Auto; "" is the CPU. The same training ends in
 	// the same bytes on the same device; on another kind of device the bytes are others.
 	Device string
+	// Compute is how a GPU computes the matrix products: "f32", "tf32", "bf16", or Auto for tf32; "" is Auto. The CPU
+	// computes f32.
+	Compute string
 
 	// Wait, when set, follows a collection: it is called while a unit that is needed next
 	// is not there yet, from several goroutines, and returns when it is time to look again.

@@ -2,6 +2,7 @@ package torch
 
 /*
 #cgo noescape af_bag
+#cgo noescape af_bag_dots
 #cgo noescape af_bag_grad
 #include "shim/shim.h"
 */
@@ -15,6 +16,12 @@ import "C"
 func (s *Scope) Bag(w, index, first, rowOf, weights *Tensor) *Tensor {
 	t := new(Tensor)
 	return s.made("Bag", t, C.af_bag(t.out(), w.raw("Bag"), index.raw("Bag"), first.raw("Bag"), rowOf.raw("Bag"), weights.raw("Bag")))
+}
+
+// BagDots is ⟨rows[rowOf[e]], w[index[e]]⟩ for every entry, [E]: the gradient of Σ ⟨rows[i], Bag[i]⟩ for its weights.
+func (s *Scope) BagDots(rows, w, index, first, rowOf *Tensor) *Tensor {
+	t := new(Tensor)
+	return s.made("BagDots", t, C.af_bag_dots(t.out(), rows.raw("BagDots"), w.raw("BagDots"), index.raw("BagDots"), first.raw("BagDots"), rowOf.raw("BagDots")))
 }
 
 // BagGrad is the gradient of Σ ⟨rows[i], Bag[i]⟩ for the matrix: at j, Σ weights[e] rows[rowOf[e]] over the entries with

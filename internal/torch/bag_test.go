@@ -47,6 +47,7 @@ func TestBags(t *testing.T) {
 			check("bag", sparse, dense, s)
 			check("gradient of the matrix", gw, s.Grad(w), s)
 			check("gradient of the weights", gf, s.Grad(f), s)
+			check("BagDots", s.BagDots(outer, s.Detach(w), at, begin, of), s.Grad(f), s)
 			check("BagGrad", s.BagGrad(outer, at, of, s.Detach(f), v), s.Grad(w), s)
 			return nil
 		})

@@ -24,6 +24,9 @@ type onDevice struct {
 	alive *torch.Tensor            // [M] Bool, latents that the auxiliary loss leaves out
 	gains [2]*torch.Tensor         // s·gain of the columns of z and t
 
+	products torch.Dtype   // F32, or BF16: what the encoder's product is rounded to
+	rounded  *torch.Tensor // W_enc for the batch where that is not F32
+
 	upload *uploads
 	held   []*torch.Tensor // [n, Row] rows of the batch that are computed together
 	sums   []sum
@@ -38,16 +41,17 @@ type sum struct {
 	into  func([]float64)
 }
 
-// Use makes the learner train on a device. It comes before Init and Restored.
-func (l *Learner) Use(at torch.Device) {
+// Use makes the learner train on a device, a GPU with the encoder's product in F32 or BF16; weights, moments and sums are
+// F32 with both. It comes before Init and Restored.
+func (l *Learner) Use(at torch.Device, products torch.Dtype) {
 	l.device = nil
 	if at.IsCUDA() {
-		l.device = newOnDevice(l, at)
+		l.device = newOnDevice(l, at, products)
 	}
 }
 
-func newOnDevice(l *Learner, at torch.Device) *onDevice {
-	return &onDevice{l: l, at: at, upload: newUploads(at)}
+func newOnDevice(l *Learner, at torch.Device, products torch.Dtype) *onDevice {
+	return &onDevice{l: l, at: at, products: products, upload: newUploads(at)}
 }
 
 // arrays are the arrays of the learner that lie on the device.
@@ -103,7 +107,7 @@ func (d *onDevice) free() {
 	for _, m := range d.sums {
 		m.total.Free()
 	}
-	for _, t := range slices.Concat([]*torch.Tensor{d.dEnc, d.dPre, d.alive}, d.gains[:], d.held) {
+	for _, t := range slices.Concat([]*torch.Tensor{d.dEnc, d.dPre, d.alive, d.rounded}, d.gains[:], d.held) {
 		t.Free()
 	}
 	d.upload.free()
@@ -150,6 +154,9 @@ func (d *onDevice) micro(x []float32, n int) error {
 // begin prepares a batch.
 func (d *onDevice) begin(s *torch.Scope) {
 	d.settle(s)
+	if d.products != torch.F32 {
+		d.rounded = s.Keep(s.To(d.value["W_enc"], d.products))
+	}
 	if len(d.l.dead) == 0 || d.l.cfg.AuxK == 0 {
 		return
 	}
@@ -310,6 +317,7 @@ func (d *onDevice) unitRows(s *torch.Scope) {
 
 // clear forgets the gradients.
 func (d *onDevice) clear(s *torch.Scope) {
+	d.rounded.Free()
 	s.ZeroTo(d.dEnc)
 	s.ZeroTo(d.dPre)
 	for _, w := range d.value {

@@ -3,6 +3,7 @@ package sae
 import (
 	"testing"
 
+	"actfleet/internal/torch"
 	"actfleet/internal/torch/fakegpu"
 )
 
@@ -14,7 +15,7 @@ func TestFakeGPUStepWaitsOnce(t *testing.T) {
 			fakegpu.Open(t)
 			const d, n, micros = 6, 40, 4
 			l := f.exact(t, 1, d)
-			l.Use(0)
+			l.Use(0, torch.BF16)
 			if err := l.Restored(); err != nil {
 				t.Fatal(err)
 			}

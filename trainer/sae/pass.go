@@ -54,10 +54,30 @@ func (p *pass) scaled(rows *torch.Tensor, at, d int, gain *torch.Tensor) *torch.
 	return x
 }
 
-// encode is W_e z + b_e of rows z.
+// encode is W_e z + b_e of rows z, where products are rounded with a rounded product.
 func (p *pass) encode(z *torch.Tensor) (pre *torch.Tensor) {
-	p.NoGrad(func() { pre = p.Linear(z, p.d.value["W_enc"], p.d.value["b_enc"]) })
+	p.NoGrad(func() {
+		enc, bias := p.d.value["W_enc"], p.d.value["b_enc"]
+		if p.d.products == torch.F32 {
+			pre = p.Linear(z, enc, bias)
+			return
+		}
+		pre = p.Add(p.To(p.Linear(p.To(z, p.d.products), p.d.rounded, nil), torch.F32), bias)
+	})
 	return pre
+}
+
+// exact gives chosen pre-activations the values they have without rounding; what is not positive stays what it is.
+func (p *pass) exact(c chosen) chosen {
+	if p.d.products == torch.F32 {
+		return c
+	}
+	p.NoGrad(func() {
+		bias := p.IndexSelect(p.d.value["b_enc"], 0, c.index)
+		dots := p.BagDots(p.z, p.d.value["W_enc"], c.index, c.first, c.row)
+		c.a = p.Where(p.GtScalar(c.a, 0), p.Add(dots, bias), c.a)
+	})
+	return c
 }
 
 // all is the pre-activations of all latents.
@@ -76,7 +96,7 @@ func (p *pass) top(pre *torch.Tensor, k int) chosen {
 	a, index := p.TopK(pre, int64(k), 1)
 	row := p.Arange(0, p.n, torch.I64, p.d.at)
 	entries := p.Reshape(p.Expand(p.Unsqueeze(row, 1), p.n, int64(k)), -1)
-	return p.begin(chosen{a: p.Reshape(a, -1), index: p.Reshape(index, -1), row: entries, first: p.Mul(row, p.whole(k))})
+	return p.begin(p.exact(chosen{a: p.Reshape(a, -1), index: p.Reshape(index, -1), row: entries, first: p.Mul(row, p.whole(k))}))
 }
 
 // whole is a number as a tensor of whole numbers, which one of another type would make floats of.
@@ -89,7 +109,7 @@ func (p *pass) entries(a, place *torch.Tensor) chosen {
 	row := p.To(exact, torch.I64)
 	zero := p.Zeros(torch.I64, p.d.at, p.n)
 	counts := p.ScatterAdd(zero, 0, row, p.Ones(torch.I64, p.d.at, row.Len()))
-	return p.begin(chosen{a: a, index: p.Minus(place, p.Mul(row, p.whole(p.l.M))), row: row, first: p.Minus(p.Cumsum(counts, 0), counts)})
+	return p.begin(p.exact(chosen{a: a, index: p.Minus(place, p.Mul(row, p.whole(p.l.M))), row: row, first: p.Minus(p.Cumsum(counts, 0), counts)}))
 }
 
 // decode is W_dᵀf, where f are values of the chosen.

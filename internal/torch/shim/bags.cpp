@@ -36,6 +36,10 @@ char *af_bag(void **out, void *w, void *index, void *first, void *row_of, void *
   PROTECTED(give(out, Bag::apply(T(w), T(index), T(first), T(row_of), T(weights)));)
 }
 
+char *af_bag_dots(void **out, void *rows, void *w, void *index, void *first, void *row_of) {
+  PROTECTED(give(out, at::_embedding_bag_per_sample_weights_backward(T(rows).contiguous(), T(w), T(index), T(first), T(row_of), 0));)
+}
+
 char *af_bag_grad(void **out, void *rows, void *index, void *row_of, void *weights, int64_t n) {
   PROTECTED(give(out, matrix_gradient(T(rows), T(index), T(row_of), T(weights), n));)
 }

@@ -41,6 +41,7 @@ char *af_arange(void **out, double from, double to, double step, int dtype, int 
 
 // bags: sums of few rows of a matrix, as bag.go says
 char *af_bag(void **out, void *w, void *index, void *first, void *row_of, void *weights);
+char *af_bag_dots(void **out, void *rows, void *w, void *index, void *first, void *row_of);
 char *af_bag_grad(void **out, void *rows, void *index, void *row_of, void *weights, int64_t n);
 
 // in place
