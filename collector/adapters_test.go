@@ -17,19 +17,23 @@ import (
 	"actfleet/shard/tap"
 )
 
-// withAdapters is a small model with adapters of modeltest, by name.
-func withAdapters(t *testing.T, folders ...string) *model.Model {
+// withAdapters is a small model with adapters: steer adds to fc2 of layer 1, and others are modeltest's folders.
+func withAdapters(t *testing.T, names ...string) *model.Model {
 	t.Helper()
 	m, err := model.Load("model/modeltest/testdata/llama-3")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range folders {
-		set, err := adapter.Read(filepath.Join("model/adapter/testdata", "llama-3-"+f))
-		if err == nil {
-			err = m.Adapt(map[string]string{"lora-bias": "bias", "ia3-ff": "ia3"}[f], set)
+	for _, name := range names {
+		hidden := m.Info().Hidden
+		set := &adapter.Set{Digest: name, Steps: []adapter.Step{{At: tap.Tap{Site: tap.FC2, Layer: 1},
+			Add: adapter.Array{Name: "add", Shape: []int{hidden}, Data: slices.Repeat([]float32{0.5}, hidden)}}}}
+		if name != "steer" {
+			if set, err = adapter.Read(filepath.Join("model/adapter/testdata", "llama-3-"+name)); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if err != nil {
+		if err := m.Adapt(name, set); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -85,16 +89,16 @@ func openUnit(t *testing.T, st store.Store) *shard.Reader {
 
 // One pass stores what each variant gives alone, what an adapter does not change once, and the base's bytes as without.
 func TestAdaptersBesideTheBase(t *testing.T) {
-	m := withAdapters(t, "lora-bias", "ia3-ff")
+	m := withAdapters(t, "steer", "lora")
 	st, plan, ids := collected(t, m)
 	if a := plan.Adapters; len(a) != 2 || a[0].First != 1 || a[1].First != 0 || a[0].Digest == a[1].Digest {
 		t.Fatalf("the plan's adapters are %+v", a)
 	}
-	if _, stored := plan.Schema().VectorIndex("fc1_0__bias"); stored || plan.Column("fc1_0__bias") != "fc1_0" || plan.Column("fc1_1__bias") != "fc1_1__bias" {
-		t.Error("fc1_0__bias is not fc1_0")
+	if _, stored := plan.Schema().VectorIndex("fc1_0__steer"); stored || plan.Column("fc1_0__steer") != "fc1_0" || plan.Column("fc1_1__steer") != "fc1_1__steer" {
+		t.Error("fc1_0__steer is not fc1_0")
 	}
 	r := openUnit(t, st)
-	scalars, err := r.Scalars(0, "row", "pos", "p_yes", "p_yes__bias", "p_yes__ia3")
+	scalars, err := r.Scalars(0, "row", "pos", "p_yes", "p_yes__steer", "p_yes__lora")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +114,7 @@ func TestAdaptersBesideTheBase(t *testing.T) {
 			}
 		}
 	}
-	for i, name := range []string{"", "bias", "ia3"} {
+	for i, name := range []string{"", "steer", "lora"} {
 		var want []float32
 		next := &model.Next{Sets: [][]int32{{5}, {6, 7}}, Emit: func(c model.Chances) { want = append(want, float32(c.Sets[1]/(c.Sets[0]+c.Sets[1]))) }}
 		if _, err := m.With(name).Forward(t.Context(), model.Request{IDs: [][]int32{ids[rows[0]]}, Next: next}); err != nil {
@@ -131,8 +135,8 @@ func TestAdaptersBesideTheBase(t *testing.T) {
 
 // A node whose adapters are not the plan's does not begin.
 func TestAnotherAdapterIsRefused(t *testing.T) {
-	st, plan, _ := collected(t, withAdapters(t, "lora-bias"))
-	for _, m := range []*model.Model{withAdapters(t), withAdapters(t, "ia3-ff"), withAdapters(t, "lora-bias", "ia3-ff")} {
+	st, plan, _ := collected(t, withAdapters(t, "steer"))
+	for _, m := range []*model.Model{withAdapters(t), withAdapters(t, "lora"), withAdapters(t, "steer", "lora")} {
 		if _, err := newUnits(nodeOf(t, st, plan, prompts(130), m)); err == nil {
 			t.Errorf("a model with %v is taken", m.Adapters())
 		}
