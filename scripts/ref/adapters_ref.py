@@ -20,6 +20,14 @@ from transformers.pytorch_utils import Conv1D
 PROMPT = [3, 14, 15, 9, 26, 5, 35, 8, 9, 7]
 
 
+def load(checkpoint):
+    how = {"dtype": torch.float32, "attn_implementation": "eager"}
+    with open(os.path.join(checkpoint, "config.json")) as f:
+        if "num_experts_per_tok" in json.load(f):  # the default takes no experts of odd widths
+            how["experts_implementation"] = "eager"
+    return AutoModelForCausalLM.from_pretrained(checkpoint, **how).eval()
+
+
 def endings(model):
     """The last names of the linear maps inside blocks."""
     found = set()
@@ -96,7 +104,7 @@ def activations(model, modules):
 
 
 def make(checkpoint, out, family, kind, config):
-    base = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32, attn_implementation="eager").eval()
+    base = load(checkpoint)
     names = {n.split(".")[-1] for n, _ in base.named_modules()}
     if config.modules_to_save:
         config.modules_to_save = [m for m in config.modules_to_save if m in names]
@@ -129,7 +137,7 @@ def main():
     checkpoints, out, families = sys.argv[1], sys.argv[2], sys.argv[3:]
     for family in families:
         checkpoint = os.path.join(checkpoints, family)
-        ends = endings(AutoModelForCausalLM.from_pretrained(checkpoint))
+        ends = endings(load(checkpoint))
         for kind, config in configs(ends):
             try:
                 make(checkpoint, out, family, kind, config)
