@@ -17,15 +17,16 @@ from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM
 from transformers.pytorch_utils import Conv1D
 
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../collector/model/parity"))
+from huggingface import kernels  # noqa: E402, what actfleet check --parity runs
+
 PROMPT = [3, 14, 15, 9, 26, 5, 35, 8, 9, 7]
 
 
 def load(checkpoint):
-    how = {"dtype": torch.float32, "attn_implementation": "eager"}
     with open(os.path.join(checkpoint, "config.json")) as f:
-        if "num_experts_per_tok" in json.load(f):  # the default takes no experts of odd widths
-            how["experts_implementation"] = "eager"
-    return AutoModelForCausalLM.from_pretrained(checkpoint, **how).eval()
+        how = kernels(json.load(f))
+    return AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32, **how).eval()
 
 
 def endings(model):
@@ -88,7 +89,7 @@ def activations(model, modules):
     for name, module in model.named_modules():
         if name in modules:
             key = "m/" + name.removeprefix("base_model.model.")
-            hooks.append(module.register_forward_hook(lambda _m, _i, out, key=key: seen.__setitem__(key, out[0].detach().clone().contiguous())))
+            hooks.append(module.register_forward_hook(lambda _m, _i, out, key=key: seen.__setitem__(key, out.detach().reshape(-1, out.shape[-1]).clone())))
     ids = torch.tensor([PROMPT])
     with torch.no_grad():
         out = model(input_ids=ids, output_hidden_states=True, use_cache=False)

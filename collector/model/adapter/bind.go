@@ -168,13 +168,16 @@ func (in *binder) left() error {
 		ErrMismatch, name, len(names)-1, strings.Join(endings(in.there), ", "))
 }
 
-// whole refuses a set that lacks a module which its config means.
+// whole refuses a set that lacks a module which its config means. Experts count where the set changes one: transformers 5
+// has all of a block's in two arrays, which are no modules.
 func (in *binder) whole(set *Set) error {
 	if set.means == nil || set.means.all {
 		return nil
 	}
+	expert := func(name string) bool { return strings.Contains(name, ".experts.") }
+	experts := slices.ContainsFunc(set.Modules, func(m Module) bool { return expert(m.Name) })
 	for _, name := range in.there {
-		if set.means.means(name) && !slices.ContainsFunc(set.Modules, func(m Module) bool { return m.Name == name }) {
+		if set.means.means(name) && (experts || !expert(name)) && !slices.ContainsFunc(set.Modules, func(m Module) bool { return m.Name == name }) {
 			return fmt.Errorf("%w: its target_modules mean %s, of which its file holds nothing", ErrCorrupt, name)
 		}
 	}
