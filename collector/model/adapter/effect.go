@@ -107,42 +107,6 @@ func (e effect) after(s *torch.Scope, x, y, b *torch.Tensor) *torch.Tensor {
 	return y
 }
 
-// merged is the map's weight w [out, in] and bias (nil: none) with the effect in them, fp32.
-func (e effect) merged(s *torch.Scope, w, b *torch.Tensor) (weight, bias *torch.Tensor) {
-	w = s.To(w, torch.F32)
-	if b != nil {
-		b = s.To(b, torch.F32)
-	}
-	if e.in != nil {
-		w = s.Mul(w, e.in)
-	}
-	if e.rotate != nil { // y = (x R) Wᵀ = x (W Rᵀ)ᵀ
-		w = turn(s, w, s.Contiguous(s.Transpose(e.rotate, 1, 2)))
-	}
-	if e.down != nil {
-		w = s.Add(w, s.MatMul(e.up, e.down))
-	}
-	if e.delta != nil {
-		w = s.Add(w, e.delta)
-	}
-	if e.magnitude != nil {
-		w = s.Mul(w, s.Unsqueeze(e.magnitude, 1))
-	}
-	if e.scale != nil {
-		w = s.Mul(w, s.Unsqueeze(e.scale, 1))
-		if b != nil {
-			b = s.Mul(b, e.scale)
-		}
-	}
-	switch {
-	case e.shift != nil && b != nil:
-		b = s.Add(b, e.shift)
-	case e.shift != nil:
-		b = e.shift
-	}
-	return w, b
-}
-
 // nearOne is how far a DoRA's magnitude over the length of its row may be from 1 by rounding alone.
 const nearOne = 1e-6
 
