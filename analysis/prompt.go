@@ -85,9 +85,9 @@ type session struct {
 // take adds a line to what is pending, runs what is complete and returns the
 // rest.
 func (s session) take(ctx context.Context, pending, line string, reader lines) (rest string, err error) {
-	if command := strings.TrimSpace(line); pending == "" && strings.HasPrefix(command, ".") {
+	if command := dotCommand(line); pending == "" && command != "" {
 		reader.remember(command)
-		return "", s.command(ctx, strings.TrimSuffix(command, ";"))
+		return "", s.command(ctx, command)
 	}
 	statements, rest := split(pending + line + "\n")
 	for _, text := range statements {
@@ -98,6 +98,27 @@ func (s session) take(ctx context.Context, pending, line string, reader lines) (
 		rest = ""
 	}
 	return rest, nil
+}
+
+// habits are what people type who know another prompt.
+var habits = map[string]string{
+	"help": ".help", "?": ".help", `\?`: ".help", `\h`: ".help", "quit": ".quit", "exit": ".quit", `\q`: ".quit",
+	`\d`: ".tables", `\dt`: ".tables", `\dv`: ".tables",
+}
+
+// dotCommand is the command that a line is, or "" where it is SQL.
+func dotCommand(line string) string {
+	line = strings.TrimSuffix(strings.TrimSpace(line), ";")
+	if table, ok := strings.CutPrefix(line, `\d `); ok {
+		return ".schema " + table
+	}
+	if command := habits[strings.ToLower(line)]; command != "" {
+		return command
+	}
+	if strings.HasPrefix(line, ".") {
+		return line
+	}
+	return ""
 }
 
 // run answers one statement.

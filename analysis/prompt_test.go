@@ -30,6 +30,7 @@ func TestPrompt(t *testing.T) {
 		"selec 1;\nselect 3 as c;\n":                 "Parser Error: syntax error at or near \"selec\"\nc\n─\n3\n1 row\n",
 		".nope\n":                                    "no command .nope; .help lists them\n",
 		".quit\nselect 1;\n":                         "",
+		"\\q\nselect 1;\n":                           "",
 		"create temp table x as select 1;\nfrom x\n": "Count\n─────\n1\n1 row\n1\n─\n1\n1 row\n",
 		"-- nothing\n\n   \n":                        "",
 		"copy acts to 'x.csv';\n":                    "Permission Error: Cannot access file \"x.csv\" - queries read the run's own files and write none; to get rows out use the command's output formats\n",
@@ -38,7 +39,8 @@ func TestPrompt(t *testing.T) {
 			t.Errorf("%q: got\n%s\nwant\n%s", input, got, want)
 		}
 	}
-	for input, part := range map[string]string{".tables": "codes_lr_fc1", ".schema acts": "FLOAT[]", ".schema": "sha256", ".ask": "The fleet: units", ".ask fleet": "node-2", ".help": ".quit"} {
+	for input, part := range map[string]string{".tables": "codes_lr_fc1", ".schema acts": "FLOAT[]", ".schema": "sha256", ".ask": "The fleet: units", ".ask fleet": "node-2", ".help": ".quit",
+		"help": ".quit", "?": ".quit", `\d`: "codes_lr_fc1", `\d acts`: "FLOAT[]"} {
 		if got := typed(t, db, input+"\n"); !strings.Contains(got, part) {
 			t.Errorf("%s: %q does not contain %q", input, got, part)
 		}

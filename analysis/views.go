@@ -156,15 +156,20 @@ func (db *DB) createCoder(ctx context.Context, coder string) error {
 	return nil
 }
 
-// viewName is codes_ and the coder's id with everything but letters, digits and
-// _ replaced, and a number where two ids become one.
-func (db *DB) viewName(coder string) string {
-	base := "codes_" + strings.Map(func(c rune) rune {
+// ViewName is the view of a coder's codes, by the coder's id: codes_ and the id with everything but letters, digits
+// and _ replaced. Where two ids become one, a number follows.
+func ViewName(coder string) string {
+	return "codes_" + strings.Map(func(c rune) rune {
 		if c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' {
 			return c
 		}
 		return '_'
 	}, coder)
+}
+
+// viewName is the coder's ViewName, with a number where that is taken.
+func (db *DB) viewName(coder string) string {
+	base := ViewName(coder)
 	name := base
 	for n := 2; slices.ContainsFunc(db.codes, func(c codes) bool { return strings.EqualFold(c.View, name) }); n++ {
 		name = fmt.Sprintf("%s_%d", base, n)

@@ -61,8 +61,10 @@ func FitProbes(ctx context.Context, j ProbeJob) (*probe.Report, coder.Card, erro
 func (j ProbeJob) config() probe.Config {
 	c := j.Recipe
 	return probe.Config{Columns: j.Columns, Kinds: c.Probe.Kinds, L2: c.Probe.L2, MaxIter: c.Probe.MaxIter, Seed: c.Seed,
-		Filter:  stream.Filter{Tokens: c.Data.Tokens, Where: c.Data.Where},
-		Scalars: probe.Columns{Label: c.Probe.Label, Group: c.Probe.Group, Split: c.Probe.Split}, LabelMap: c.Probe.LabelMap, Check: j.Check, Each: j.Each}
+		Balanced: c.Probe.Balanced, Hidden: c.Probe.Hidden, K: c.Probe.K,
+		Filter:   stream.Filter{Tokens: c.Data.Tokens, Where: c.Data.Where},
+		Scalars:  probe.Columns{Label: c.Probe.Label, Group: c.Probe.Group, Split: c.Probe.Split, Pair: c.Probe.Pair, Polarity: c.Probe.Polarity},
+		LabelMap: c.Probe.LabelMap, Check: j.Check, Each: j.Each}
 }
 
 func (j ProbeJob) coder(rep *probe.Report) coder.Card {

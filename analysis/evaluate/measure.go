@@ -68,15 +68,17 @@ type Measure struct {
 	AccLo   Value  `json:"acc_lo"` // clustered Wilson
 	AccHi   Value  `json:"acc_hi"`
 	ECE     Value  `json:"ece"`               // bins of equal mass
+	Brier   Value  `json:"brier"`             // mean of (P − y)²
 	Recall  Value  `json:"recall_at_1pc_fpr"` // share of positives found at 1 % false positives
-	Why     string `json:"why,omitempty"`     // why the AUROC is undefined
+	Recall1 Value  `json:"recall_at_0.1pc_fpr"`
+	Why     string `json:"why,omitempty"` // why the AUROC is undefined
 }
 
 // UnmarshalJSON leaves absent numbers undefined rather than zero.
 func (m *Measure) UnmarshalJSON(data []byte) error {
 	type plain Measure
 	nan := Value(math.NaN())
-	p := plain{AUROC: nan, AUROCLo: nan, AUROCHi: nan, Acc: nan, AccLo: nan, AccHi: nan, ECE: nan, Recall: nan}
+	p := plain{AUROC: nan, AUROCLo: nan, AUROCHi: nan, Acc: nan, AccLo: nan, AccHi: nan, ECE: nan, Brier: nan, Recall: nan, Recall1: nan}
 	if err := json.Unmarshal(data, &p); err != nil {
 		return err
 	}
@@ -95,7 +97,8 @@ func Evaluate(s Sample, o Options) Measure {
 		N: len(s.Score), Groups: countGroups(group),
 		AUROC: Value(AUROC(s.Score, s.Positive)), AUROCLo: Value(auroc.Lo), AUROCHi: Value(auroc.Hi),
 		Acc: Value(Accuracy(s.Score, s.Positive, o.Threshold)), AccLo: Value(acc.Lo), AccHi: Value(acc.Hi),
-		ECE: Value(ECE(s.Score, s.Positive, o.Bins)), Recall: Value(RecallAtFPR(s.Score, s.Positive, 0.01)),
+		ECE: Value(ECE(s.Score, s.Positive, o.Bins)), Brier: Value(Brier(s.Score, s.Positive)),
+		Recall: Value(RecallAtFPR(s.Score, s.Positive, 0.01)), Recall1: Value(RecallAtFPR(s.Score, s.Positive, 0.001)),
 		Why: undefined(s),
 	}
 }

@@ -29,6 +29,7 @@ type Table struct {
 	Near         []NearLeak        `json:"near_duplicates,omitempty"`
 	Baselines    []Baseline        `json:"baselines"`
 	Probes       []Probe           `json:"probes"`
+	Calibration  *Calibration      `json:"calibration,omitempty"` // of the chosen probe
 }
 
 // Baseline is what a split gives without a probe.
@@ -90,6 +91,7 @@ type Probe struct {
 	Layer     int                `json:"layer"`
 	Variant   string             `json:"variant,omitempty"` // adapter; empty: the base model
 	Converged bool               `json:"converged"`
+	Separable bool               `json:"separable,omitempty"` // it has every train row on its side
 	Splits    map[string]Measure `json:"splits"`
 }
 

@@ -102,6 +102,9 @@ func (t Table) Notes() (notes []string) {
 			notes = append(notes, fmt.Sprintf("%s on %s: %s", b.Name, b.Split, c))
 		}
 	}
+	if n := t.separable(); n > 0 {
+		notes = append(notes, fmt.Sprintf("%d probes have every train row on its side: their penalty alone bounds their weights, and train says nothing about them", n))
+	}
 	for _, split := range t.SplitNames() {
 		for _, p := range t.Probes {
 			if why := p.Splits[split].Why; why != "" && p.Converged {
@@ -111,4 +114,14 @@ func (t Table) Notes() (notes []string) {
 		}
 	}
 	return notes
+}
+
+// separable is how many probes separate the train rows.
+func (t Table) separable() (n int) {
+	for _, p := range t.Probes {
+		if p.Separable && p.Converged {
+			n++
+		}
+	}
+	return n
 }

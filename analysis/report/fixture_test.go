@@ -210,6 +210,12 @@ func fixtureTable(d dims, rng *rand.Rand) evaluate.Table {
 			}
 		}
 	}
+	table.Calibration = &evaluate.Calibration{Probe: "logistic_resid_7", On: "val", N: 750, Splits: map[string]evaluate.Calibrated{"test": {
+		Methods:   []evaluate.Method{{Name: "none", Brier: .11, LogLoss: .35, ECE: .06}, {Name: "platt", Brier: .1, LogLoss: .31, ECE: .02}},
+		Sets:      []evaluate.Sets{{Alpha: .1, Coverage: .91, Negative: .88, Positive: .94, One: .8}, {Alpha: .1, Mondrian: true, Coverage: .905, Negative: .9, Positive: .91, One: .78}},
+		Alarms:    []evaluate.Alarm{{Wanted: .01, Needs: 299, Threshold: evaluate.Value(math.NaN())}, {Wanted: .05, Needs: 59, Threshold: .81, FPR: .03, Recall: .6}},
+		Decisions: []evaluate.Decision{{Threshold: .5, Probe: .35, All: 0}},
+	}}}
 	return table
 }
 

@@ -19,6 +19,7 @@ type sweepView struct {
 	Columns                         []string
 	Rows                            []probeRow
 	Open                            bool
+	Calibration                     *calibrationView
 }
 
 type splitView struct {
@@ -59,6 +60,7 @@ func sweepOf(s Sweep, id string) sweepView {
 	v.Notes = s.Notes()
 	v.Rows = rowsOf(s.Table, v.Columns, chosen.ID)
 	v.Open = len(v.Rows) <= openRows
+	v.Calibration = calibrationOf(s.Table.Calibration)
 	return v
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"actfleet/analysis"
 	"actfleet/trainer/codes"
 	"actfleet/trainer/stream"
 )
@@ -45,7 +46,7 @@ func runEncode(ctx context.Context, dir string, o encodeOptions, out io.Writer) 
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(out, "%s/codes/%s holds the codes of every row of %s\n", o.from[i], id, o.from[i])
+		fmt.Fprintf(out, "%s/codes/%s holds the codes of every row of %s; in sql it is the view %s\n", o.from[i], id, o.from[i], analysis.ViewName(id))
 	}
 	return nil
 }

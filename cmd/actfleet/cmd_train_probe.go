@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -32,7 +33,7 @@ func newTrainProbe() *cobra.Command {
 	var labels []string
 	c := &cobra.Command{
 		Use:   "probe --from RUN --sites all --layers all --out DIR",
-		Short: "Fit linear truth probes on last tokens, one of each kind per site and layer",
+		Short: "Fit truth probes on last tokens, one of each kind per site and layer",
 		Long: `Splits come from the data set's column split, else from a hash of the group; a group, a
 prompt or many similar prompts in two splits are refused. Every result comes with its baselines and an interval clustered by group. The scores of all
 rows are written back into the run, as a view in SQL.
@@ -75,6 +76,7 @@ func runTrainProbe(ctx context.Context, o trainOptions, codes bool, out io.Write
 	}
 	table.PlanIDs, table.Near = card.PlanIDs, splits.found
 	table.Baselines = append(table.Baselines, random.worst()...)
+	table.Calibration = calibrated(rep, table)
 	if err := writeTable(o.out, table); err != nil {
 		return err
 	}
@@ -180,7 +182,34 @@ func printProbes(out io.Writer, t evaluate.Table, dir string, took time.Duration
 	if err := printBest(out, t, best[:min(bestShown, len(best))]); err != nil {
 		return err
 	}
+	if err := printCalibration(out, t.Calibration); err != nil {
+		return err
+	}
 	return printGrid(out, t, best[0].Kind)
+}
+
+// printCalibration prints what the chosen probe's probabilities are worth on the splits that nothing was fitted on.
+func printCalibration(out io.Writer, c *evaluate.Calibration) error {
+	if c == nil || len(c.Splits) == 0 {
+		return nil
+	}
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	fmt.Fprintf(w, "%s, calibrated on %d groups of %s\tBrier\tECE\tPlatt ECE\t90 %% sets hold\tof one label\t1 %% FPR: recall\n", c.Probe, c.N, c.On)
+	for _, split := range slices.Sorted(maps.Keys(c.Splits)) {
+		s := c.Splits[split]
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s", split, defined(s.Methods[0].Brier), defined(s.Methods[0].ECE), defined(s.Methods[1].ECE))
+		for _, sets := range s.Sets {
+			if sets.Alpha == 0.1 && !sets.Mondrian {
+				fmt.Fprintf(w, "\t%s\t%s", defined(sets.Coverage), defined(sets.One))
+			}
+		}
+		if alarm := s.Alarms[0]; alarm.Threshold.Defined() {
+			fmt.Fprintf(w, "\t%s\n", defined(alarm.Recall))
+		} else {
+			fmt.Fprintf(w, "\tneeds %d negatives\n", alarm.Needs)
+		}
+	}
+	return w.Flush()
 }
 
 // printBest prints probes beside the baselines, and what a reader must know.

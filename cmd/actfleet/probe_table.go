@@ -72,12 +72,34 @@ func probeTable(rep *probe.Report, label string, runs []stream.Source, seed uint
 	return t, nil
 }
 
+// calibrated is the calibration of the chosen probe, on the split named calibration or else on val; nil where no probe
+// may be chosen.
+func calibrated(rep *probe.Report, t evaluate.Table) *evaluate.Calibration {
+	chosen, ok := t.Chosen()
+	if !ok {
+		return nil
+	}
+	i := slices.IndexFunc(rep.Probes, func(p probe.Probe) bool { return p.ID == chosen.ID })
+	samples, on := map[string]evaluate.Sample{}, probe.Val
+	for _, name := range splitNames(&rep.Rows) {
+		samples[name] = sample(&rep.Rows, rep.Scores[i], name)
+		if name == calibrationSplit {
+			on = name
+		}
+	}
+	c := evaluate.Calibrate(chosen.ID, on, samples)
+	return &c
+}
+
+// calibrationSplit is the split that is calibrated on, where the data have it.
+const calibrationSplit = "calibration"
+
 func measureProbe(rows *probe.Rows, p probe.Probe, scores []float64, names []string, o evaluate.Options) (evaluate.Probe, error) {
 	at, variant, ok := tap.ParseColumn(p.Column)
 	if !ok {
 		return evaluate.Probe{}, fmt.Errorf("probe %s: %s is no vector column", p.ID, p.Column)
 	}
-	line := evaluate.Probe{ID: p.ID, Kind: p.Kind, Site: string(at.Site), Layer: at.Layer, Variant: variant, Converged: p.Converged, Splits: map[string]evaluate.Measure{}}
+	line := evaluate.Probe{ID: p.ID, Kind: p.Kind, Site: string(at.Site), Layer: at.Layer, Variant: variant, Converged: p.Converged, Separable: p.Separable, Splits: map[string]evaluate.Measure{}}
 	for _, name := range names {
 		if scores != nil {
 			line.Splits[name] = evaluate.Evaluate(sample(rows, scores, name), o)

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"actfleet/analysis/evaluate"
+	"actfleet/trainer/coder"
+	"actfleet/trainer/probe"
 )
 
 // statement is a prompt of a test's data set; what is nil is left out.
@@ -87,6 +89,56 @@ func TestProbesOverTwoRuns(t *testing.T) {
 	if _, code, stderr := probed(t, a+","+runOf(t, same)); code != exitError || !strings.Contains(stderr, `group "g1" has row 4 of `) {
 		t.Errorf("a group in two runs: exit %d, %s", code, stderr)
 	}
+}
+
+// pairedRun makes a run of pairs: a statement that affirms and one that negates.
+func pairedRun(t *testing.T, first, pairs int, splits ...string) string {
+	t.Helper()
+	var data strings.Builder
+	for i := range pairs {
+		k := first + i
+		for polarity, not := range []string{"not ", ""} {
+			fmt.Fprintf(&data, `{"text":"The number %d is %sgreater than %d.","label":%d,"group":"g%d","pair":"p%d","polarity":%d,"split":%q}`+"\n",
+				k, not, k+1-2*(i%2), (i+polarity+1)%2, k/2, k, polarity, splits[i/2%len(splits)])
+		}
+	}
+	run := filepath.Join(t.TempDir(), "run")
+	wantOKHere(t, "collect", "--model", tinyModel, "--data", write(t, "data.jsonl", data.String()), "--sites", "resid", "--layers", "3", "--out", run)
+	return run
+}
+
+func TestEveryKindOfProbe(t *testing.T) {
+	run, dir := pairedRun(t, 100, 60, "train", "train", "val", "test"), filepath.Join(t.TempDir(), "probes")
+	kinds := probe.Kinds()
+	code, out, stderr := actfleet(t, "train", "probe", "--from", run, "--site", "resid", "--layers", "3", "--set", "directions=5", "--set", "near_duplicates=1",
+		"--set", "max_iter=3000", "--set", "kinds="+strings.Join(kinds, ","), "--json", "--out", dir)
+	if code != exitDone {
+		t.Fatalf("exit %d: %s", code, stderr)
+	}
+	var table evaluate.Table
+	decode(t, out, &table)
+	for i, p := range table.Probes {
+		if p.Kind != kinds[i] || !p.Converged || !p.Splits["test"].AUROC.Defined() {
+			t.Errorf("%s: %+v", kinds[i], p)
+		}
+	}
+	code, out, stderr = actfleet(t, "sql", run, "--json", "select count(score) as n, min(variance_laplace_resid_3) as least from codes_"+idOf(t, dir))
+	if code != exitDone || !strings.Contains(out, "120") {
+		t.Errorf("codes: exit %d, %s%s", code, out, stderr)
+	}
+	if _, code, stderr := probed(t, runOf(t, statements(0, 48, "train", "val")), "--set", "kinds=ccs"); code != exitError || !strings.Contains(stderr, `no column "pair" for pair`) {
+		t.Errorf("without pairs: exit %d, %s", code, stderr)
+	}
+}
+
+// idOf is the id of a coder's codes.
+func idOf(t *testing.T, dir string) string {
+	t.Helper()
+	id, err := coder.ID(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
 }
 
 func TestGroupsAreNotMissedInSilence(t *testing.T) {

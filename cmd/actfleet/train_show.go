@@ -119,8 +119,12 @@ func printTrained(out io.Writer, j trainer.Job, r trainer.Result) {
 	if r.OverNorm > 0 {
 		fmt.Fprintf(out, "  left out %d rows above max_norm\n", r.OverNorm)
 	}
-	fmt.Fprintf(out, "  mixing: a batch came from %d units with %.2f bits of entropy, %.0f %% of what is possible\n",
-		r.Mixing.Units, r.Mixing.Entropy, 100*r.Mixing.Evenness)
+	if r.Mixing.Units == 0 {
+		fmt.Fprintf(out, "  this training had ended before; nothing was left to do\n")
+	} else {
+		fmt.Fprintf(out, "  mixing: a batch came from %d units with %.2f bits of entropy, %.0f %% of what is possible\n",
+			r.Mixing.Units, r.Mixing.Entropy, 100*r.Mixing.Evenness)
+	}
 	if r.AllReduceFraction > 0 {
 		fmt.Fprintf(out, "  sums over the ranks took %.1f %% of the time, waiting for each other included\n", 100*r.AllReduceFraction)
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -60,6 +61,9 @@ func TestTrainKilled(t *testing.T) {
 	wantOK(t, training(run, filepath.Join(dir, "whole"))...)
 	whole := time.Since(began)
 	want, steps := weights(t, dir, "whole"), reported(t, filepath.Join(dir, "whole"))
+	if again := wantOK(t, training(run, filepath.Join(dir, "whole"))...); !strings.Contains(again, "had ended before") || strings.Contains(again, "mixing") {
+		t.Errorf("a training that had ended says %q", again)
+	}
 
 	rng := rand.New(rand.NewPCG(6, 3))
 	for killed, round := 0, 0; killed < kills; round++ {

@@ -22,6 +22,7 @@ var may = map[string][]string{
 	"collector/generate":             {"collector/dataset", "collector/model", "collector/model/sampling", "shard/tap"},
 	"collector/behave":               {"collector", "collector/dataset", "collector/model"},
 	"collector/steer":                {"collector/model", "shard/tap"},
+	"collector/forecast":             {},
 	"collector/node":                 {"collector", "collector/dataset", "coordinator", "coordinator/gossip", "shard/..."},
 	"collector/dataset":              {"shard/tap"},
 	"collector/model/...":            {"collector/model/...", "shard/tap", "internal/torch", "internal/safetensors", "internal/mapped", "internal/smallfile"},
@@ -71,7 +72,7 @@ var only = map[string][]string{
 }
 
 // pure lists the packages that must build without cgo, whatever they import.
-var pure = []string{"shard/...", "coordinator/...", "collector/dataset/...", "collector/model/bpe", "internal/mapped", "internal/outfile", "internal/smallfile", "internal/memlimit", "internal/safetensors", "collector/model/gguf", "trainer/coder",
+var pure = []string{"shard/...", "coordinator/...", "collector/dataset/...", "collector/forecast", "collector/model/bpe", "internal/mapped", "internal/outfile", "internal/smallfile", "internal/memlimit", "internal/safetensors", "collector/model/gguf", "trainer/coder",
 	"trainer/export/array", "trainer/export/archive", "trainer/export/npy", "trainer/export/pickle", "trainer/folder"}
 
 type pkg struct {

@@ -69,6 +69,8 @@ type Fit struct {
 	Gradient   float64 `json:"gradient,omitempty"` // its largest part at the end
 	TrainLoss  float64 `json:"train_loss"`         // mean −log P(y) of the train rows
 	ValLoss    float64 `json:"val_loss"`
+	Separable  bool    `json:"separable,omitempty"` // it has every train row on its side: the penalty alone bounds its weights
+	Size       int     `json:"size,omitempty"`      // hidden units, features or directions of kinds that have some
 }
 
 // Fork is a change of the config in the middle of a training.
@@ -139,8 +141,8 @@ func (c Card) checkData() error {
 		}
 	}
 	for _, f := range c.Probes {
-		if f.D < 1 || f.D > maxSize || f.Iterations < 0 {
-			return fmt.Errorf("probe %.80q is over vectors of %d", f.ID, f.D)
+		if f.D < 1 || f.D > maxSize || f.Iterations < 0 || f.Size < 0 || f.Size > maxSize {
+			return fmt.Errorf("probe %.80q is over vectors of %d, of size %d", f.ID, f.D, f.Size)
 		}
 	}
 	for _, f := range c.Forks {

@@ -35,7 +35,8 @@ type encoder interface {
 //	       of rows that are not finite −1 and no finite err
 //	sae    l0 int32, err float32, and lists latents and values of length k as f32,
 //	       filled with −1 and 0 behind the active ones; of more than k the greatest
-//	probe  score float32 of the best probe on val, and score_<probe id> of each
+//	probe  score float32 of the best probe on val, score_<probe id> of each, and
+//	       variance_<probe id> of the log-odds of those that know it (laplace)
 func Encode(ctx context.Context, dir string, src stream.Source, progress func(done, units int)) (id string, err error) {
 	id, err = coder.ID(dir)
 	if err != nil {

@@ -192,21 +192,43 @@ func (e *probeEncoder) schema() shard.Schema {
 	for _, p := range e.probes {
 		s.Scalars = append(s.Scalars, shard.Scalar{Name: "score_" + p.ID, Type: shard.Float32})
 	}
+	for _, p := range e.probes {
+		if _, ok := p.Model.(uncertain); ok {
+			s.Scalars = append(s.Scalars, shard.Scalar{Name: "variance_" + p.ID, Type: shard.Float32})
+		}
+	}
 	return s
 }
 
+// uncertain is a probe that knows the variance of its log-odds.
+type uncertain interface {
+	Variance(x []float32) []float64
+}
+
 func (e *probeEncoder) encode(x [][]float32, n int, b *shard.Block) error {
+	next := 3 + len(e.probes) // column of the next variance
 	for i, p := range e.probes {
 		v := x[slices.Index(e.reads, p.Column)]
 		if len(v) != n*p.D {
 			return fmt.Errorf("probe %s reads vectors of %d, the run has %d", p.ID, p.D, len(v)/n)
 		}
-		for j, s := range p.Score(v) {
-			b.Scalars[3+i].([]float32)[j] = float32(s)
-			if i == e.best {
-				b.Scalars[2].([]float32)[j] = float32(s)
-			}
+		proba := p.Proba(v)
+		put32(b.Scalars[3+i], proba)
+		if i == e.best {
+			put32(b.Scalars[2], proba)
+		}
+		if u, ok := p.Model.(uncertain); ok {
+			put32(b.Scalars[next], u.Variance(v))
+			next++
 		}
 	}
 	return nil
+}
+
+// put32 writes values into a column.
+func put32(column any, values []float64) {
+	to := column.([]float32)
+	for j, v := range values {
+		to[j] = float32(v)
+	}
 }

@@ -16,6 +16,11 @@ type Columns struct {
 	Label string
 	Group string // Auto is "group" where every run has it; Prompt, or nothing, makes each prompt its own group
 	Split string // Auto is "split" where every run has it; nothing splits groups by hash
+
+	Pair     string // of the kinds that need pairs: Auto is "pair"; equal values make a pair, nothing is none
+	Polarity string // of the kinds that need it: Auto is "polarity"; read as a label is
+
+	needPairs, needPolarity bool
 }
 
 // ErrColumn says that a run lacks a column that was asked for.
@@ -30,6 +35,7 @@ const (
 // wanted are the columns to read; "" is one the runs do not have.
 type wanted struct {
 	label, group, split, text string
+	pair, polarity            string
 	answers                   []string
 	plan                      string // of the run, where row numbers are those of several runs
 }
@@ -46,6 +52,16 @@ func columnsOf(runs []stream.Source, c Columns, rows *Rows) (w wanted, err error
 	}
 	if w.split, err = columnFor("split", c.Split, "split", runs); err != nil {
 		return w, err
+	}
+	if c.needPairs {
+		if w.pair, err = columnFor("pair", cmp.Or(strings.TrimPrefix(c.Pair, Auto), "pair"), "", runs); err != nil {
+			return w, err
+		}
+	}
+	if c.needPolarity {
+		if w.polarity, err = columnFor("polarity", cmp.Or(strings.TrimPrefix(c.Polarity, Auto), "polarity"), "", runs); err != nil {
+			return w, err
+		}
 	}
 	rows.GroupBy, rows.SplitBy = cmp.Or(w.group, Prompt), w.split
 	if haveAll(runs, "text") {

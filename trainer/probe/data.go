@@ -31,9 +31,10 @@ type piece struct {
 // data is the rows with the open shards they lie in.
 type data struct {
 	Rows
-	labels  labels
-	readers []*shard.Reader
-	pieces  []piece
+	labels   labels
+	polarity labels
+	readers  []*shard.Reader
+	pieces   []piece
 }
 
 func (d *data) close() error {
@@ -132,6 +133,15 @@ func (d *data) scalars(r *shard.Reader, g int, rows []int, w wanted) error {
 	for _, i := range rows {
 		d.labels.add(cols[4], i)
 	}
+	if w.polarity != "" {
+		cols, err := r.Scalars(g, w.polarity)
+		if err != nil {
+			return err
+		}
+		for _, i := range rows {
+			d.polarity.add(cols[0], i)
+		}
+	}
 	if err := d.texts(r, g, rows, w); err != nil {
 		return err
 	}
@@ -155,12 +165,24 @@ func (d *data) setLabels(column string, entries []string) error {
 	return nil
 }
 
+// setPolarity decides about every row's polarity, where a kind needs it.
+func (d *data) setPolarity() error {
+	if len(d.polarity.of) == 0 {
+		return nil
+	}
+	var bad []int
+	if d.Polarity, bad = d.polarity.resolve(nil); len(bad) > 0 {
+		return fmt.Errorf("%w: %d rows have a polarity that is neither 0 nor 1, false nor true, -1 nor 1, the first %s", ErrPairs, len(bad), d.name(bad[0]))
+	}
+	return nil
+}
+
 // texts reads what is optional.
 func (d *data) texts(r *shard.Reader, g int, rows []int, w wanted) error {
 	for _, c := range []struct {
 		name string
 		to   *[]string
-	}{{w.group, &d.Group}, {w.split, &d.Split}, {w.text, &d.Texts}} {
+	}{{w.group, &d.Group}, {w.split, &d.Split}, {w.text, &d.Texts}, {w.pair, &d.Pair}} {
 		if c.name == "" {
 			continue
 		}

@@ -5,31 +5,26 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"runtime"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
 
-	"actfleet/trainer/coder"
 	"actfleet/trainer/stream"
-)
-
-// The kinds of probes.
-const (
-	Logistic = "logistic"
-	MassMean = "mass_mean"
 )
 
 // Config says what is fitted.
 type Config struct {
-	Columns []string // vector columns, one probe of every kind for each
-	Kinds   []string // Logistic, MassMean
-	L2      []float64
-	MaxIter int
-	Seed    uint64
-	Filter  stream.Filter // Tokens "last" keeps one row a prompt
-	Scalars Columns
+	Columns  []string  // vector columns, one probe of every kind for each
+	Kinds    []string  // of Kinds
+	L2       []float64 // penalties to choose among
+	MaxIter  int
+	Seed     uint64
+	Balanced bool          // both classes weigh alike, in the losses of a margin
+	Hidden   int           // units of an MLP
+	K        int           // features of a Sparse
+	Filter   stream.Filter // Tokens "last" keeps one row a prompt
+	Scalars  Columns
 
 	LabelMap []string // what labels mean, see ParseLabelMap
 
@@ -38,15 +33,6 @@ type Config struct {
 	// Each, when set, is called once a column with the vectors of all rows [N, D], for
 	// baselines that need them. Calls do not overlap; x is invalid afterwards.
 	Each func(column string, x []float32, d int, rows *Rows) error
-}
-
-// Probe is a fitted probe: P(y=1) = σ(W·x + B).
-type Probe struct {
-	coder.Fit
-	W []float64 // [D]
-	B float64
-
-	mean, std []float64 // of the train rows; nil for MassMean
 }
 
 // Baseline is what the rows give without a probe: a score, the probability of label
@@ -71,6 +57,12 @@ func Fit(ctx context.Context, runs []stream.Source, c Config) (rep *Report, err 
 	if len(runs) == 0 || len(c.Columns) == 0 || len(c.Kinds) == 0 {
 		return nil, errors.New("probe: no runs, columns or kinds")
 	}
+	for _, kind := range c.Kinds {
+		if err := CheckKind(kind); err != nil {
+			return nil, fmt.Errorf("probe: %w", err)
+		}
+	}
+	c.Scalars.needPairs, c.Scalars.needPolarity = needs(c.Kinds)
 	d, err := collect(ctx, runs, c.Filter, c.Scalars)
 	if err != nil {
 		return nil, fmt.Errorf("probe: %w", err)
@@ -79,7 +71,13 @@ func Fit(ctx context.Context, runs []stream.Source, c Config) (rep *Report, err 
 	if err := d.setLabels(c.Scalars.Label, c.LabelMap); err != nil {
 		return nil, fmt.Errorf("probe: %w", err)
 	}
+	if err := d.setPolarity(); err != nil {
+		return nil, fmt.Errorf("probe: %w", err)
+	}
 	if err := d.assignSplits(c.Seed); err != nil {
+		return nil, fmt.Errorf("probe: %w", err)
+	}
+	if err := d.checkPairs(); err != nil {
 		return nil, fmt.Errorf("probe: %w", err)
 	}
 	if c.Check != nil {
@@ -128,19 +126,10 @@ func (d *data) fitColumn(column string, c Config, each chan struct{}) (t tapFit,
 		r := i / width
 		return t, fmt.Errorf("probe %s: the vector of %s at pos %d is not finite; collect that column with --dtype f32", column, d.name(r), d.Pos[r])
 	}
+	problem := newProblem(&d.Rows, x, width, c)
 	for _, kind := range c.Kinds {
-		p, err := d.fitKind(kind, x, width, c)
-		if err != nil {
-			return t, err
-		}
-		p.ID, p.Kind, p.Column, p.D = kind+"_"+column, kind, column, width
-		var scores []float64
-		if p.Converged {
-			scores = p.Score(x)
-			p.TrainLoss, p.ValLoss = d.logLoss(scores, Train), d.logLoss(scores, Val)
-		} else {
-			p.TrainLoss, p.ValLoss = 0, 0
-		}
+		p, scores := problem.fit(kind)
+		p.ID, p.Column, p.D = kind+"_"+column, column, width
 		t.probes, t.scores = append(t.probes, p), append(t.scores, scores)
 	}
 	if c.Each != nil {
@@ -153,39 +142,6 @@ func (d *data) fitColumn(column string, c Config, each chan struct{}) (t tapFit,
 
 func nonFinite(x []float32) int {
 	return slices.IndexFunc(x, func(v float32) bool { return v-v != 0 })
-}
-
-func (d *data) fitKind(kind string, x []float32, width int, c Config) (Probe, error) {
-	switch train := d.In(Train); kind {
-	case MassMean:
-		f := massMean(x, width, train, d.Label)
-		return Probe{Fit: coder.Fit{Converged: f.converged}, W: f.w, B: f.b}, nil
-	case Logistic:
-		return d.fitLogistic(x, width, train, c), nil
-	}
-	return Probe{}, fmt.Errorf("probe: unknown kind %q: want %s or %s", kind, Logistic, MassMean)
-}
-
-// Score is P(y=1) of the rows of x [n, D].
-func (p Probe) Score(x []float32) []float64 {
-	out := make([]float64, len(x)/max(len(p.W), 1))
-	for i := range out {
-		out[i] = sigmoid(project(x[i*len(p.W):(i+1)*len(p.W)], p.W) + p.B)
-	}
-	return out
-}
-
-// logLoss is the mean of −log P(y) over a split.
-func (d *data) logLoss(scores []float64, split string) (sum float64) {
-	rows := d.In(split)
-	for _, i := range rows {
-		s := scores[i]
-		if !d.Label[i] {
-			s = 1 - s
-		}
-		sum -= math.Log(max(s, 1e-300))
-	}
-	return sum / float64(len(rows))
 }
 
 // Best is the index of the converged probe with the least loss on val, -1 if none

@@ -1,7 +1,11 @@
 package probe
 
+import "actfleet/trainer/coder"
+
+func fitMassMean(p *problem) (Model, coder.Fit) { return massMean(p.x, p.d, p.train, p.rows.Label) }
+
 // massMean is the difference of the class means, with the threshold midway.
-func massMean(x []float32, d int, rows []int, label []bool) fit {
+func massMean(x []float32, d int, rows []int, label []bool) (*Linear, coder.Fit) {
 	var mean [2][]float64
 	var n [2]float64
 	for c := range mean {
@@ -22,16 +26,14 @@ func massMean(x []float32, d int, rows []int, label []bool) fit {
 		mid += theta[j] * (a + b) / 2
 		gap += theta[j] * theta[j]
 	}
-	f := fit{w: theta, converged: gap > 0}
 	v := spread(x, d, rows, label, theta, mid, gap)
 	if v <= 0 {
 		v = 1
 	}
-	for j := range f.w {
-		f.w[j] *= gap / v
+	for j := range theta {
+		theta[j] *= gap / v
 	}
-	f.b = -mid * gap / v
-	return f
+	return newLinear(theta, -mid*gap/v), coder.Fit{Converged: gap > 0}
 }
 
 // spread is the pooled variance of θ·x around the class means, which project to
@@ -45,9 +47,24 @@ func spread(x []float32, d int, rows []int, label []bool, theta []float64, mid, 
 	return sum / float64(len(rows))
 }
 
-func project(x []float32, w []float64) (sum float64) {
-	for j, v := range x {
-		sum += float64(v) * w[j]
+// leastVariance is the variance below which a direction is none, as in the paper's code.
+const leastVariance = 1e-3
+
+// fitMassMeanIID is w = Σ⁺(μ₁−μ₀) with the pooled covariance Σ = (1/n) Σ (x−μ_c)(x−μ_c)ᵀ and the threshold midway: the
+// form for test rows of the train rows' distribution (Marks and Tegmark 2023, arXiv:2310.06824).
+func fitMassMeanIID(p *problem) (Model, coder.Fit) {
+	r, mean, _ := p.centred()
+	theta, middle := make([]float64, p.d), make([]float64, p.d)
+	for j := range theta {
+		theta[j] = mean[1][j] - mean[0][j]
+		middle[j] = (mean[1][j] + mean[0][j]) / 2
 	}
-	return sum
+	value, direction := spectrum(r, len(p.train), p.d)
+	w := inverse(value, direction, theta, func(v float64) float64 {
+		if v <= leastVariance {
+			return 0
+		}
+		return 1 / v
+	})
+	return newLinear(w, -dot(w, middle)), coder.Fit{Converged: largest(w) > 0}
 }

@@ -17,6 +17,8 @@ type Rows struct {
 	Label     []bool
 	Group     []string
 	Split     []string
+	Pair      []string             // "" of a row without the other of its pair; nil where no kind needs pairs
+	Polarity  []bool               // nil where no kind needs them
 	Texts     []string             // nil where the runs do not keep them
 	Answers   map[string][]float64 // columns p_yes and p_yes__<adapter>: the model's own answer
 	Coverage  map[string][]float64 // of the same names: the probability of both choices together

@@ -57,13 +57,13 @@ func TestColumnsThatAreNamedMustBeThere(t *testing.T) {
 		group, split string // as found; the error where there is one
 		err          string
 	}{
-		{Columns{"label", Auto, Auto}, "group", "split", ""},
-		{Columns{"label", "split", ""}, "split", "", ""},
-		{Columns{"label", Prompt, "split"}, Prompt, "split", ""},
-		{Columns{"label", "", "split"}, Prompt, "split", ""},
-		{Columns{"label", "gruop", Auto}, "", "", `has no column "gruop" for group; its data has label, group, split, p_yes; name one with --set group=COLUMN`},
-		{Columns{"label", Auto, "spilt"}, "", "", `has no column "spilt" for split`},
-		{Columns{"truth", Auto, Auto}, "", "", `has no column "truth" for label; its data has label, group`},
+		{Columns{Label: "label", Group: Auto, Split: Auto}, "group", "split", ""},
+		{Columns{Label: "label", Group: "split", Split: ""}, "split", "", ""},
+		{Columns{Label: "label", Group: Prompt, Split: "split"}, Prompt, "split", ""},
+		{Columns{Label: "label", Group: "", Split: "split"}, Prompt, "split", ""},
+		{Columns{Label: "label", Group: "gruop", Split: Auto}, "", "", `has no column "gruop" for group; its data has label, group, split, p_yes; name one with --set group=COLUMN`},
+		{Columns{Label: "label", Group: Auto, Split: "spilt"}, "", "", `has no column "spilt" for split`},
+		{Columns{Label: "truth", Group: Auto, Split: Auto}, "", "", `has no column "truth" for label; its data has label, group`},
 	} {
 		var rows Rows
 		_, err := columnsOf(sourcesOf(t, planted(nil)), c.scalars, &rows)
@@ -77,7 +77,7 @@ func TestColumnsThatAreNamedMustBeThere(t *testing.T) {
 	bare := sourcesOf(t, planted(nil))
 	bare[0].Plan.Scalars = slices.DeleteFunc(slices.Clone(bare[0].Plan.Scalars), func(c shard.Scalar) bool { return c.Name == "group" || c.Name == "split" })
 	var rows Rows
-	if _, err := columnsOf(append(sourcesOf(t, planted(nil)), bare...), Columns{"label", Auto, Auto}, &rows); err != nil || rows.GroupBy != Prompt || rows.SplitBy != "" {
+	if _, err := columnsOf(append(sourcesOf(t, planted(nil)), bare...), Columns{Label: "label", Group: Auto, Split: Auto}, &rows); err != nil || rows.GroupBy != Prompt || rows.SplitBy != "" {
 		t.Errorf("a run without: by %q and %q, %v", rows.GroupBy, rows.SplitBy, err)
 	}
 }

@@ -12,26 +12,34 @@ type Probe struct {
 	Kinds               []string
 	L2                  []float64
 	Label, Group, Split string   // columns
+	Pair, Polarity      string   // columns
 	LabelMap            []string // what labels mean: no=0
 	NearDuplicates      float64  // share of a split's rows that may nearly be a text of another split
 	MaxIter, Directions int
+	Balanced            bool // both classes weigh alike
+	Hidden, K           int  // units of an mlp, features of a k_sparse
 }
 
 func defaultProbe() Probe {
 	return Probe{Kinds: []string{probe.Logistic, probe.MassMean}, L2: []float64{1e-3, 1e-2, 1e-1, 1}, Label: "label", Group: probe.Auto, Split: probe.Auto,
-		NearDuplicates: 0.01, MaxIter: 1000, Directions: 100}
+		Pair: probe.Auto, Polarity: probe.Auto, NearDuplicates: 0.01, MaxIter: 1000, Directions: 100, Hidden: 16, K: 16}
 }
 
 func (p *Probe) fields() []field {
 	return []field{
-		{"kinds", &p.Kinds, nil, "logistic (regression), mass_mean"},
-		{"l2", &p.L2, nil, "L2 penalties to try; the best on the validation split is used"},
+		{"kinds", &p.Kinds, nil, probe.KindHelp()},
+		{"l2", &p.L2, nil, "penalties to try; the best on the validation split is used"},
+		{"balanced", &p.Balanced, nil, "regressions, svm and mlp weigh both labels alike, however many rows each has"},
 		{"label", &p.Label, nil, "column with the label: 0 or 1, false or true, no or yes, -1 or 1"},
 		{"label_map", &p.LabelMap, nil, "what other labels mean, such as lie=0,honest=1"},
 		{"group", &p.Group, nil, "column whose equal values may not cross splits; auto is group where the runs have it; row is each prompt by itself"},
 		{"split", &p.Split, nil, "column with train, val or test; auto is split where the runs have it; without it groups are split by hash"},
+		{"pair", &p.Pair, nil, "column whose equal values make pairs, for kinds that need them; auto is pair"},
+		{"polarity", &p.Polarity, nil, "column that is 1 of statements that affirm and 0 of those that negate, for ttpd, ccs and vinc; auto is polarity"},
 		{"near_duplicates", &p.NearDuplicates, within(&p.NearDuplicates, 0, 1), "share of a split's prompts that may nearly be a prompt of another split; 1 takes any"},
 		{"max_iter", &p.MaxIter, atLeast(&p.MaxIter, 1), "iterations before a fit counts as not converged"},
+		{"hidden", &p.Hidden, size(&p.Hidden, 1), "hidden units of an mlp"},
+		{"k", &p.K, size(&p.K, 1), "features of a k_sparse probe"},
 		{"directions", &p.Directions, atLeast(&p.Directions, 0), "random directions in the baseline"},
 	}
 }
@@ -39,8 +47,8 @@ func (p *Probe) fields() []field {
 // problems checks values against each other.
 func (p Probe) problems() (errs []error) {
 	for _, k := range p.Kinds {
-		if k != probe.Logistic && k != probe.MassMean {
-			errs = append(errs, fmt.Errorf("kinds: unknown probe %q: want %s, %s", k, probe.Logistic, probe.MassMean))
+		if err := probe.CheckKind(k); err != nil {
+			errs = append(errs, fmt.Errorf("kinds: %w", err))
 		}
 	}
 	if _, err := probe.ParseLabelMap(p.LabelMap); err != nil {

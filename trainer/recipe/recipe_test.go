@@ -88,7 +88,7 @@ func TestConfigProblems(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ kind, file, set string }{
-		{"what", "", ""}, {coder.SAE, "a: [", ""}, {coder.SAE, "", "k=9000"}, {coder.VQ, "", "codes=100000"}, {coder.VQ, "", "arch=vae"}, {coder.VQ, "", "ids=2"}, {coder.VQ, "", "levels=8,1.5"}, {coder.VQ, "", "levels="}, {coder.VQ, "", "loss=l1"}, {coder.Probe, "", "kinds=svm"}, {coder.Probe, "", "l2=-1"}, {coder.SAE, "- 1\n", ""},
+		{"what", "", ""}, {coder.SAE, "a: [", ""}, {coder.SAE, "", "k=9000"}, {coder.VQ, "", "codes=100000"}, {coder.VQ, "", "arch=vae"}, {coder.VQ, "", "ids=2"}, {coder.VQ, "", "levels=8,1.5"}, {coder.VQ, "", "levels="}, {coder.VQ, "", "loss=l1"}, {coder.Probe, "", "kinds=svn"}, {coder.Probe, "", "l2=-1"}, {coder.SAE, "- 1\n", ""},
 	} {
 		path := ""
 		if c.file != "" {
@@ -116,4 +116,20 @@ func FuzzSetting(f *testing.F) {
 			t.Errorf("%q gives an invalid config without an error", s)
 		}
 	})
+}
+
+// A probe folder of before there were other kinds loads as what it was.
+func TestOldProbeCards(t *testing.T) {
+	const old = `{"kind":"probe","arch":"linear","layer":0,"width":2,"d_in":4,"plan_ids":["x"],"units":[1],"seed":7,
+		"config":{"tokens":"last","where":[],"seed":7,"kinds":["logistic","mass_mean"],"l2":[0.001,1],"label":"label","label_map":[],"group":"group",
+		"split":"split","near_duplicates":0.01,"max_iter":1000,"directions":100},
+		"probes":[{"id":"logistic_fc2_1","kind":"logistic","column":"fc2_1","d":4,"l2":0.001,"converged":true,"iterations":9,"gradient":1e-6,"train_loss":0.1,"val_loss":0.2}]}`
+	c, err := coder.ParseCard([]byte(old))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Of(c)
+	if err != nil || r.Seed != 7 || r.Probe.Balanced || !slices.Equal(r.Probe.Kinds, []string{"logistic", "mass_mean"}) || r.Probe.MaxIter != 1000 {
+		t.Errorf("%+v, %v", r.Probe, err)
+	}
 }

@@ -53,3 +53,8 @@ func (f anonymousFile) link(path string) error {
 func (f anonymousFile) drop() error { return f.Close() }
 
 func procPath(f *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", f.Fd()) }
+
+// willNeed begins to read a part of a file into memory.
+func willNeed(f *os.File, off, size int64) {
+	_ = unix.Fadvise(int(f.Fd()), off, size, unix.FADV_WILLNEED) // only advice
+}

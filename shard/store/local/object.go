@@ -41,7 +41,7 @@ func (o *object) Bytes() []byte { return o.data }
 
 // Need begins to read a range into memory and does not wait for it.
 func (o *object) Need(off, size int64) {
-	_ = unix.Fadvise(int(o.file.Fd()), off, size, unix.FADV_WILLNEED) // only advice
+	willNeed(o.file, off, size)
 }
 
 func (o *object) ReadAt(b []byte, off int64) (int, error) { return o.file.ReadAt(b, off) }
