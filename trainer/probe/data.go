@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
+	"slices"
 	"strings"
 
 	"actfleet/internal/mapped"
@@ -33,6 +36,7 @@ type data struct {
 	Rows
 	labels   labels
 	polarity labels
+	want     wanted // of the runs that are fitted on
 	readers  []*shard.Reader
 	pieces   []piece
 }
@@ -45,20 +49,24 @@ func (d *data) close() error {
 	return errors.Join(errs...)
 }
 
-// collect reads the scalar columns of the rows a filter keeps.
-func collect(ctx context.Context, runs []stream.Source, f stream.Filter, c Columns) (d *data, err error) {
+// collect reads the scalar columns of the rows a filter keeps. Nothing is fitted on the runs behind the first fitted ones.
+func collect(ctx context.Context, runs []stream.Source, fitted int, f stream.Filter, c Columns) (d *data, err error) {
 	d = &data{Rows: Rows{Answers: map[string][]float64{}, Coverage: map[string][]float64{}, runs: names(runs)}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.close())
 		}
 	}()
-	want, err := columnsOf(runs, c, &d.Rows)
-	if err != nil {
+	if d.want, err = columnsOf(runs[:fitted], c, &d.Rows); err != nil {
 		return d, err
 	}
 	for i, src := range runs {
-		w := want
+		w := d.want
+		if i >= fitted {
+			if w, err = w.of(src); err != nil {
+				return d, err
+			}
+		}
 		if w.plan = ""; len(runs) > 1 {
 			w.plan = src.Plan.ID()
 		}
@@ -66,6 +74,7 @@ func collect(ctx context.Context, runs []stream.Source, f stream.Filter, c Colum
 			return d, err
 		}
 	}
+	maps.DeleteFunc(d.Coverage, func(_ string, v []float64) bool { return len(v) != d.Len() })
 	if d.Len() == 0 {
 		return d, fmt.Errorf("%w: tokens is %s, and the runs kept what --tokens of collect said (tokens=all reads all of that)", stream.ErrEmpty, f.Tokens)
 	}
@@ -133,19 +142,34 @@ func (d *data) scalars(r *shard.Reader, g int, rows []int, w wanted) error {
 	for _, i := range rows {
 		d.labels.add(cols[4], i)
 	}
-	if w.polarity != "" {
-		cols, err := r.Scalars(g, w.polarity)
-		if err != nil {
-			return err
-		}
-		for _, i := range rows {
-			d.polarity.add(cols[0], i)
-		}
+	if err := d.polarities(r, g, rows, w); err != nil {
+		return err
 	}
 	if err := d.texts(r, g, rows, w); err != nil {
 		return err
 	}
 	return d.answers(r, g, rows, w)
+}
+
+// polarities reads those of the runs that are fitted on; of others that lack them nothing is asked.
+func (d *data) polarities(r *shard.Reader, g int, rows []int, w wanted) error {
+	switch {
+	case d.want.polarity == "":
+		return nil
+	case w.polarity == "":
+		for range rows {
+			d.polarity.add([]string{"0"}, 0)
+		}
+		return nil
+	}
+	cols, err := r.Scalars(g, w.polarity)
+	if err != nil {
+		return err
+	}
+	for _, i := range rows {
+		d.polarity.add(cols[0], i)
+	}
+	return nil
 }
 
 // setLabels decides about every row's label once all are read.
@@ -180,9 +204,12 @@ func (d *data) setPolarity() error {
 // texts reads what is optional.
 func (d *data) texts(r *shard.Reader, g int, rows []int, w wanted) error {
 	for _, c := range []struct {
-		name string
-		to   *[]string
-	}{{w.group, &d.Group}, {w.split, &d.Split}, {w.text, &d.Texts}, {w.pair, &d.Pair}} {
+		name, fitted string // of this run, and of those that are fitted on
+		to           *[]string
+	}{{w.group, "", &d.Group}, {w.split, d.want.split, &d.Split}, {w.text, d.want.text, &d.Texts}, {w.pair, d.want.pair, &d.Pair}} {
+		if c.name == "" && c.fitted != "" {
+			*c.to = append(*c.to, make([]string, len(rows))...)
+		}
 		if c.name == "" {
 			continue
 		}
@@ -212,6 +239,9 @@ func (d *data) answers(r *shard.Reader, g int, rows []int, w wanted) error {
 		coverage := "choice_cov" + strings.TrimPrefix(name, "p_yes")
 		for column, to := range map[string]map[string][]float64{name: d.Answers, coverage: d.Coverage} {
 			if !has(r.Schema(), column) {
+				if column == name || len(to[name]) > 0 { // a run that nothing is fitted on
+					to[name] = append(to[name], slices.Repeat([]float64{math.NaN()}, len(rows))...)
+				}
 				continue
 			}
 			cols, err := r.Scalars(g, column)
