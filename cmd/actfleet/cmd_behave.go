@@ -188,13 +188,13 @@ type steered struct {
 
 // Forward is the model's, with the changes.
 func (s steered) Forward(ctx context.Context, r model.Request) ([][]float32, error) {
-	r.Taps, r.Replace = s.taps, s.replace
+	r.Patch = model.Everywhere(r.IDs, s.taps, s.replace)
 	return s.languageModel.Forward(ctx, r)
 }
 
 // Prefix is the model's, with the changes.
 func (s steered) Prefix(ctx context.Context, r model.Request) (*model.Prefix, error) {
-	r.Taps, r.Replace = s.taps, s.replace
+	r.Patch = model.Everywhere(r.IDs, s.taps, s.replace)
 	return s.languageModel.Prefix(ctx, r)
 }
 

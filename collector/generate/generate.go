@@ -46,7 +46,7 @@ type Settings struct {
 	Stop []string // texts before which it is
 	Rule sampling.Rule
 	Seed uint64
-	// Replace is called at Taps in every pass, as model.Request has it.
+	// Replace is called at Taps in every pass, as model.Generation has it.
 	Taps    []tap.Tap
 	Replace func(i int, v model.View) error
 }

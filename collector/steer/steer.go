@@ -96,7 +96,7 @@ type Change struct {
 	Latent int
 }
 
-// Replace makes changes a model's: for model.Request and model.Generation. Changes at one tap are made one after another.
+// Replace makes changes a model's: for model.Everywhere and model.Generation. Changes at one tap are made one after another.
 // Widths that are not those of the model's taps are an error.
 func Replace(changes []Change, width func(tap.Tap) int) (taps []tap.Tap, replace func(i int, v model.View) error, err error) {
 	by := map[tap.Tap][]Change{}
