@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"actfleet/trainer/export/array"
+	"actfleet/internal/array"
 	"actfleet/trainer/export/npy"
 )
 
