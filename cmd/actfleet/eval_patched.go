@@ -126,10 +126,7 @@ func (b *patchedBatch) Run(ctx context.Context, at func(column, prompt int, x []
 	if !slices.Contains(b.taps, b.last) {
 		r.Taps = append(r.Taps, b.last)
 	}
-	own := func(v model.View, prompt int) []float32 {
-		from := prompt * v.T * v.D
-		return v.Data[from : from+b.lengths[prompt]*v.D]
-	}
+	own := func(v model.View, prompt int) []float32 { return v.Rows(prompt, b.lengths[prompt]) }
 	r.Replace = func(i int, v model.View) error {
 		for prompt := range b.lengths {
 			if i >= len(b.taps) {

@@ -17,19 +17,6 @@ var ErrTooLong = errors.New("prompt longer than the model's positions")
 // ErrNoHead says that a model cannot give logits because its checkpoint has no output matrix.
 var ErrNoHead = errors.New("the checkpoint has no lm_head (embed_out), as AutoModel saves it: it gives activations and no logits")
 
-// View is one tap's output for a batch, [B, T, D] row-major in host memory; it is valid only inside
-// the Emit call that received it. Steps past a prompt's length hold garbage.
-type View struct {
-	Data []float32
-	T, D int
-}
-
-// Row is the vector of prompt b at step t: at position t, or t after the prefix.
-func (v View) Row(b, t int) []float32 {
-	at := (b*v.T + t) * v.D
-	return v.Data[at : at+v.D]
-}
-
 // Request is one forward pass.
 type Request struct {
 	IDs   [][]int32 // the prompts' token ids, none empty
@@ -159,8 +146,9 @@ type pass struct {
 	past []layer.Past
 	// lengths are the positions of each prompt, those of the prefix among them.
 	lengths []int
+	starts  []int32 // where each prompt begins among the tokens, and where the last ends, of a pass [1, N] without padding; nil: [B, T]
 	wanted  map[tap.Tap]int
-	x       *torch.Tensor // the states [B, T, Hidden] so far
+	x       *torch.Tensor // the states so far, [B, T, Hidden] or [1, N, Hidden]
 	buffer  *torch.Tensor // in host memory, for the taps; nil while none was needed
 	fetch   *fetcher      // of the kept rows; nil: every tap comes whole
 	places  placed
@@ -171,6 +159,9 @@ type pass struct {
 // newPass is a pass that hands on no tap.
 func newPass(m *Model, r Request, past []layer.Past) *pass {
 	p := &pass{m: m, r: r, past: past, wanted: map[tap.Tap]int{}}
+	if m.packs(r) {
+		p.starts = starts(r.IDs)
+	}
 	for b, ids := range r.IDs {
 		p.lengths = append(p.lengths, r.before(b)+len(ids))
 	}
@@ -233,14 +224,15 @@ func (p *pass) free() {
 	p.buffer.Free()
 }
 
-// load brings what the pass needs of the request to the devices, in one copy, and returns the ids [B, T].
+// load brings what the pass needs of the request to the devices, in one copy, and returns the ids, [B, T] or [1, N].
 func (p *pass) load(s *torch.Scope) *torch.Tensor {
-	ids, steps := pad(p.r.IDs)
+	ids, rows := p.ids()
 	first := p.m.target.First()
 	all, last, sets := ids, len(ids), len(ids)
 	if p.r.predicts() {
+		v := p.view()
 		for b, prompt := range p.r.IDs {
-			all = append(all, int64(b*steps+len(prompt)-1))
+			all = append(all, int64(v.place(b, len(prompt)-1)))
 		}
 		sets = len(all)
 	}
@@ -262,8 +254,19 @@ func (p *pass) load(s *torch.Scope) *torch.Tensor {
 	if kept < len(all) {
 		p.placeKept(s, part(kept, len(all)))
 	}
-	return s.View(part(0, len(ids)), int64(len(p.r.IDs)), int64(steps))
+	return s.View(part(0, len(ids)), int64(rows), -1)
 }
+
+// ids are the prompts' tokens, padded to so many rows or in one.
+func (p *pass) ids() (ids []int64, rows int) {
+	if p.starts == nil {
+		return pad(p.r.IDs), len(p.r.IDs)
+	}
+	return int64s(slices.Concat(p.r.IDs...)), 1
+}
+
+// view is how the rows of the pass lie.
+func (p *pass) view() View { return View{T: longest(p.r.IDs), starts: p.starts} }
 
 // placeKept brings the places of the kept rows, which are on the first device, to the others.
 func (p *pass) placeKept(s *torch.Scope, at *torch.Tensor) {
@@ -277,7 +280,7 @@ func (p *pass) placeKept(s *torch.Scope, at *torch.Tensor) {
 
 // context says where the steps of the pass stand.
 func (p *pass) context(masks *layer.Masks) layer.Context {
-	return layer.Context{Before: p.r.After.Len(), Masks: masks, Lengths: p.lengths, At: p.r.Cache.at()}
+	return layer.Context{Before: p.r.After.Len(), Masks: masks, Lengths: p.lengths, Starts: p.starts, At: p.r.Cache.at()}
 }
 
 func (p *pass) block(s *torch.Scope, i int, x *torch.Tensor, masks *layer.Masks) *torch.Tensor {
@@ -311,8 +314,8 @@ func (p *pass) emit(s *torch.Scope, t tap.Tap, y *torch.Tensor) *torch.Tensor {
 	if p.r.Replace != nil {
 		y = s.Clone(y) // others may read what was there: the residual stream, the MLP beside the attention
 	}
-	shape, host := y.Shape(), p.host(s, y)
-	v := View{Data: host.Float32s(), T: int(shape[1]), D: int(shape[2])}
+	v, host := p.view(), p.host(s, y)
+	v.Data, v.D = host.Float32s(), int(y.Shape()[2])
 	if p.r.Replace != nil {
 		p.err = p.r.Replace(i, v)
 		if host != y {
@@ -416,13 +419,13 @@ func int64s(values []int32) []int64 {
 
 // pad lays the prompts out as [B, T], filled up on the right with token 0: under a causal mask what
 // stands to the right of a position never reaches it.
-func pad(prompts [][]int32) (ids []int64, steps int) {
-	steps = longest(prompts)
-	ids = make([]int64, len(prompts)*steps)
+func pad(prompts [][]int32) []int64 {
+	steps := longest(prompts)
+	ids := make([]int64, len(prompts)*steps)
 	for b, p := range prompts {
 		for t, id := range p {
 			ids[b*steps+t] = int64(id)
 		}
 	}
-	return ids, steps
+	return ids
 }

@@ -4,7 +4,6 @@
 #include "linear.h"
 #if defined(__x86_64__)
 #include "tile.h"
-#include <string.h>
 
 enum { PANELS = 4 }; // 256 kB
 
@@ -58,12 +57,12 @@ AVX512 void af_linear(float *y, const float *x, const float *w, const float *b, 
         panel(panels + (p - o) * DEPTH, w + p * in + k, in, end - p, depth);
       for (int64_t block = 0; block < blocks; block++) {
         int64_t from = block * n / blocks, m = (block + 1) * n / blocks - from;
-        for (int64_t i = 0; i < m; i++)
-          memcpy(rows + i * STRIDE, x + (from + i) * in + k, depth * sizeof(float));
+        copy(rows, x + from * in + k, in, m, depth);
         for (int64_t p = o; p < end; p += WIDE) {
           float *to = y + from * out + p;
           const float *start = k > 0 ? to : b ? b + p : 0;
-          tiles(m, to, out, start, k > 0 ? out : 0, rows, panels + (p - o) * DEPTH, depth, out - p);
+          const float *ahead = block == 0 && end < out ? w + (p + PANELS * WIDE) * in + k : 0;
+          tiles(m, to, out, start, k > 0 ? out : 0, rows, panels + (p - o) * DEPTH, depth, out - p, ahead, in);
         }
       }
     }
