@@ -5,7 +5,10 @@
 #if defined(__x86_64__)
 #include "tile.h"
 
-enum { PANELS = 4 }; // 256 kB
+enum {
+  PANELS = 4,  // 256 kB
+  TERMS = 256, // of a sum that are added up by themselves
+};
 
 int af_linear_fast(void) { return __builtin_cpu_supports("avx512f"); }
 
@@ -60,9 +63,12 @@ AVX512 void af_linear(float *y, const float *x, const float *w, const float *b, 
         copy(rows, x + from * in + k, in, m, depth);
         for (int64_t p = o; p < end; p += WIDE) {
           float *to = y + from * out + p;
-          const float *start = k > 0 ? to : b ? b + p : 0;
           const float *ahead = block == 0 && end < out ? w + (p + PANELS * WIDE) * in + k : 0;
-          tiles(m, to, out, start, k > 0 ? out : 0, rows, panels + (p - o) * DEPTH, depth, out - p, ahead, in);
+          for (int64_t d = 0; d < depth; d += TERMS) {
+            const float *start = k + d > 0 ? to : b ? b + p : 0;
+            tiles(m, to, out, start, k + d > 0 ? out : 0, rows + d, panels + (p - o) * DEPTH + d * WIDE, least(TERMS, depth - d), out - p,
+                  ahead ? ahead + d / LANES * in : 0, in);
+          }
         }
       }
     }

@@ -38,8 +38,7 @@ AVX512 __attribute__((always_inline)) static inline void tile(const int m, float
   __m512 sum[ROWS][2];
 #pragma GCC unroll 14
   for (int i = 0; i < m; i++) {
-    sum[i][0] = start ? _mm512_maskz_loadu_ps(lo, start + i * step) : _mm512_setzero_ps();
-    sum[i][1] = start ? _mm512_maskz_loadu_ps(hi, start + i * step + LANES) : _mm512_setzero_ps();
+    sum[i][0] = sum[i][1] = _mm512_setzero_ps();
   }
   for (int64_t k = 0; k < depth; k++) {
     if (ahead) { // two lines of memory a step make a row in 16 steps, and WIDE rows in DEPTH
@@ -57,6 +56,10 @@ AVX512 __attribute__((always_inline)) static inline void tile(const int m, float
   }
 #pragma GCC unroll 14
   for (int i = 0; i < m; i++) {
+    if (start) {
+      sum[i][0] = _mm512_add_ps(sum[i][0], _mm512_maskz_loadu_ps(lo, start + i * step));
+      sum[i][1] = _mm512_add_ps(sum[i][1], _mm512_maskz_loadu_ps(hi, start + i * step + LANES));
+    }
     _mm512_mask_storeu_ps(y + i * out, lo, sum[i][0]);
     _mm512_mask_storeu_ps(y + i * out + LANES, hi, sum[i][1]);
   }

@@ -189,7 +189,7 @@ def main():
         texts = [" ".join(texts[i : i + 1 + (i * 7919 % 97) ** 2 // 1117]) for i in range(len(texts))]
     texts = [prefix + text for text in texts]
     ids = [tok.encode(t).ids for t in texts]
-    model = AutoModelForCausalLM.from_pretrained(a.model, dtype=torch.float32, attn_implementation="sdpa").eval()
+    model = AutoModelForCausalLM.from_pretrained(a.model, dtype=torch.float32).eval()  # SDPA where it has it
     path = os.path.join(a.dir, f"hf_hooks-{os.getpid()}.parquet")
     if a.peak:
         open("/proc/self/clear_refs", "w").write("5")  # VmHWM begins anew
