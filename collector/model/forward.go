@@ -75,7 +75,7 @@ func (m *Model) check(r Request) error {
 		}
 	}
 	if r.Patch != nil {
-		if err := r.Patch.check(r.IDs); err != nil {
+		if err := r.Patch.check(r.IDs, r.Cache != nil); err != nil {
 			return err
 		}
 	}
