@@ -17,7 +17,11 @@ package torch
 */
 import "C"
 
-import "unsafe"
+import (
+	"unsafe"
+
+	lib "github.com/sugarme/gotch/libtch"
+)
 
 // plain says whether x lies as kernels of our own want it: contiguous F32 on the CPU.
 func (t *Tensor) plain(op string) bool {
@@ -43,7 +47,9 @@ func (s *Scope) blank(op string, shape ...int64) *Tensor {
 
 // geluTanh is the tanh form of Gelu for a plain tensor, without autograd.
 func (s *Scope) geluTanh(x *Tensor) *Tensor {
-	t := s.blank("Gelu", x.Shape()...)
+	t := new(Tensor)
+	lib.AtgEmptyLike(&t.c, x.in("Gelu"))
+	s.own("Gelu", t)
 	C.af_gelu_tanh(t.floats(), x.floats(), C.int64_t(x.Len()))
 	return t
 }
