@@ -82,7 +82,7 @@ func (j ProbeJob) control(kind, column string) probe.Config {
 func (j ProbeJob) config() probe.Config {
 	c := j.Recipe
 	return probe.Config{Columns: j.Columns, Frozen: j.Frozen, Kinds: c.Probe.Kinds, L2: c.Probe.L2, MaxIter: c.Probe.MaxIter, Seed: c.Seed,
-		Balanced: c.Probe.Balanced, Hidden: c.Probe.Hidden, K: c.Probe.K,
+		Balanced: c.Probe.Balanced, Hidden: c.Probe.Hidden, K: c.Probe.K, Position: c.Probe.Position,
 		Filter:   stream.Filter{Tokens: c.Data.Tokens, Where: c.Data.Where},
 		Scalars:  probe.Columns{Label: c.Probe.Label, Group: c.Probe.Group, Split: c.Probe.Split, Pair: c.Probe.Pair, Polarity: c.Probe.Polarity},
 		LabelMap: c.Probe.LabelMap, Check: j.Check, Each: j.Each}

@@ -32,6 +32,7 @@ import (
 func newTrainProbe() *cobra.Command {
 	var o probeOptions
 	var labels []string
+	var position string
 	c := &cobra.Command{
 		Use:   "probe --from RUN --sites all --layers all --out DIR",
 		Short: "Fit truth probes on last tokens, one of each kind per site and layer",
@@ -45,6 +46,9 @@ Keys for --set and the -f file, with their defaults:
 			if len(labels) > 0 {
 				o.set = append(o.set, "label_map="+strings.Join(labels, ","))
 			}
+			if position != "" {
+				o.set = append(o.set, "position="+position)
+			}
 			if o.transfer {
 				return runTransfer(c.Context(), o, c.OutOrStdout())
 			}
@@ -55,6 +59,7 @@ Keys for --set and the -f file, with their defaults:
 	c.Flags().StringSliceVar(&labels, "label-map", nil, "what labels mean that are neither 0 nor 1, such as lie=0,honest=1; the key label_map")
 	c.Flags().BoolVar(&o.noCodes, "no-codes", false, "do not write the scores back into the run")
 	c.Flags().Var((*pathList)(&o.test), "test", "other runs to measure on: a split each, which nothing is fitted on; rows whose group train or val has are left out")
+	c.Flags().StringVar(&position, "position", "", "which of a prompt's vectors: last, mean or max; the key position")
 	c.Flags().BoolVar(&o.transfer, "transfer", false, "fit on each run of --from alone, and measure on all others")
 	return c
 }
@@ -108,20 +113,28 @@ func fitProbes(ctx context.Context, o probeOptions) (table evaluate.Table, err e
 	if table, err = probeTable(rep, cfg.Probe.Label, runs, cfg.Seed); err != nil {
 		return table, err
 	}
-	table.Primary = cfg.Probe.Primary
 	table.PlanIDs, table.Near = card.PlanIDs, splits.found
 	table.Baselines = append(table.Baselines, random.worst()...)
-	if err := addClaims(ctx, job, rep, &table); err != nil {
+	if err := measureChosen(ctx, job, rep, &table); err != nil {
 		return table, err
 	}
-	table.Calibration = calibrated(rep, table)
 	if err := writeResult(o.out, evaluate.ResultsFile, table); err != nil {
 		return table, err
 	}
-	if o.noCodes {
+	if o.noCodes || cfg.Probe.Position != probe.Last { // the latter has no score of a row
 		return table, nil
 	}
 	return table, encodeAll(ctx, o.out, runs)
+}
+
+// measureChosen adds what is measured of one probe alone: the one declared primary, or else chosen on val.
+func measureChosen(ctx context.Context, job trainer.ProbeJob, rep *probe.Report, t *evaluate.Table) error {
+	t.Primary = job.Recipe.Probe.Primary
+	if err := addClaims(ctx, job, rep, t); err != nil {
+		return err
+	}
+	t.Calibration = calibrated(rep, *t)
+	return nil
 }
 
 // checkPrimary refuses a primary probe that is not fitted.

@@ -114,16 +114,12 @@ func (c *controls) claim(split string, scores map[string][]float64, reports []*p
 	if !ok {
 		return
 	}
-	base := scores[best.Name]
-	if base == nil {
-		base = textScores(rows, best.Name)
-	}
 	claim := evaluate.Claim{Probe: t.Probes[c.at].ID, Split: split, Declared: t.Primary != "", Against: best.Name}
 	for _, r := range reports {
 		claim.Seeds = append(claim.Seeds, c.again(r, split))
 	}
 	p := t.CellP(split, float64(best.AUROC))
-	t.Claims = append(t.Claims, evaluate.NewClaim(claim, sample(rows, c.rep.Scores[c.at], split), sample(rows, base, split), p, c.at, c.options()))
+	t.Claims = append(t.Claims, evaluate.NewClaim(claim, sample(rows, c.rep.Scores[c.at], split), sample(rows, scores[best.Name], split), p, c.at, c.options()))
 }
 
 // again is the difference to the strongest baseline with another seed, and so with other splits where a hash makes them.
@@ -132,6 +128,7 @@ func (c *controls) again(r *probe.Report, split string) evaluate.Value {
 		return undefined
 	}
 	r.Rows.Texts = c.rep.Rows.Texts // which splitCheck has filled in, of the same rows
+	addTextBaselines(r)
 	t := evaluate.Table{Baselines: baselines(r, split, c.options())}
 	best, ok := t.Strongest(split)
 	if !ok {
@@ -139,19 +136,4 @@ func (c *controls) again(r *probe.Report, split string) evaluate.Value {
 	}
 	s := sample(&r.Rows, r.Scores[0], split)
 	return evaluate.Value(evaluate.AUROC(s.Score, s.Positive)) - best.AUROC
-}
-
-// textScores are the scores of a baseline that reads texts, of all rows; nil of one that does not.
-func textScores(rows *probe.Rows, name string) []float64 {
-	learn, ok := textBaselines[name]
-	if !ok || rows.Texts == nil {
-		return nil
-	}
-	train := rows.In(probe.Train)
-	return learn(pick(rows.Texts, train), pick(rows.Label, train), rows.Texts)
-}
-
-// textBaselines learn from the train rows' texts.
-var textBaselines = map[string]evaluate.TextBaseline{
-	evaluate.BaselineWords: evaluate.BagOfWords, evaluate.BaselineNGrams: evaluate.NGrams, evaluate.BaselineLength: evaluate.Length,
 }

@@ -56,6 +56,7 @@ func probeTable(rep *probe.Report, label string, runs []stream.Source, seed uint
 	if rows.LabelsSaid != "" {
 		t.Target += " (" + rows.LabelsSaid + ")"
 	}
+	addTextBaselines(rep)
 	names := splitNames(rows)
 	t.Elsewhere, t.LeftOut = slices.Sorted(maps.Keys(rows.Frozen)), rows.LeftOut
 	for _, s := range splitsOf(rows, runs) {
@@ -142,12 +143,25 @@ func baselines(rep *probe.Report, split string, o evaluate.Options) []evaluate.B
 		line.Coverage = mean(pick(b.Coverage, at))
 		out = append(out, line)
 	}
-	for _, name := range slices.Sorted(maps.Keys(textBaselines)) {
-		if scores := textScores(rows, name); scores != nil {
-			out = append(out, evaluate.Scored(name, split, sample(rows, scores, split), o))
-		}
-	}
 	return out
+}
+
+// textBaselines learn from the train rows' texts.
+var textBaselines = map[string]evaluate.TextBaseline{
+	evaluate.BaselineWords: evaluate.BagOfWords, evaluate.BaselineNGrams: evaluate.NGrams, evaluate.BaselineLength: evaluate.Length,
+}
+
+// addTextBaselines adds what the texts of the rows give without a probe, where they are known.
+func addTextBaselines(rep *probe.Report) {
+	rows := &rep.Rows
+	if rows.Texts == nil {
+		return
+	}
+	train := rows.In(probe.Train)
+	for _, name := range slices.Sorted(maps.Keys(textBaselines)) {
+		scores := textBaselines[name](pick(rows.Texts, train), pick(rows.Label, train), rows.Texts)
+		rep.Baselines = append(rep.Baselines, probe.Baseline{Name: name, Scores: scores})
+	}
 }
 
 // mean is nil for no values.

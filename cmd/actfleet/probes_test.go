@@ -349,3 +349,23 @@ func TestChoicesThatTheModelDoesNotSay(t *testing.T) {
 		t.Errorf("coverage %v: %s", answer.Coverage, said)
 	}
 }
+
+// Probes on the mean of a prompt's vectors have no codes by row, and encode says so.
+func TestProbesOnPositions(t *testing.T) {
+	run, dir := runOf(t, statements(0, 60, "train", "val", "test"), "--tokens", "all"), filepath.Join(t.TempDir(), "probes")
+	args := []string{"train", "probe", "--from", run, "--site", "resid", "--layers", "3", "--set", "directions=5", "--position", "mean", "--json", "--out", dir}
+	code, out, stderr := actfleet(t, args...)
+	var table evaluate.Table
+	if code != exitDone {
+		t.Fatalf("exit %d, %s", code, stderr)
+	}
+	if decode(t, out, &table); table.Splits["train"]+table.Splits["val"]+table.Splits["test"] != 60 {
+		t.Errorf("splits %v", table.Splits)
+	}
+	if code, _, stderr := actfleet(t, "encode", dir, "--from", run); code != exitError || !strings.Contains(stderr, "read the mean of a prompt's vectors") {
+		t.Errorf("encode: exit %d, %s", code, stderr)
+	}
+	if code, _, stderr := actfleet(t, append(args[:len(args)-1], dir+"2", "--position", "first")...); code != exitUsage || !strings.Contains(stderr, "must be last or mean or max") {
+		t.Errorf("a position that is none: exit %d, %s", code, stderr)
+	}
+}

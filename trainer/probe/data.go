@@ -39,6 +39,9 @@ type data struct {
 	want     wanted // of the runs that are fitted on
 	readers  []*shard.Reader
 	pieces   []piece
+
+	position string // Mean or Max, where one row stands for the vectors of a prompt
+	of       []int  // then the row of each vector
 }
 
 func (d *data) close() error {
@@ -267,6 +270,8 @@ func pick[T any](col []T, rows []int) []T {
 // vectors reads one column of all rows, [N, D].
 func (d *data) vectors(column string) (x []float32, width int, err error) {
 	defer mapped.Guard(&err)()
+	var one []float32
+	var all *pooled // where a row stands for several vectors
 	for _, p := range d.pieces {
 		s := p.reader.Schema()
 		col, ok := s.VectorIndex(column)
@@ -276,7 +281,10 @@ func (d *data) vectors(column string) (x []float32, width int, err error) {
 		v := s.Vectors[col]
 		if x == nil {
 			width = v.Width
-			x = make([]float32, d.Len()*width)
+			x, one = make([]float32, d.Len()*width), make([]float32, width)
+			if d.of != nil {
+				all = newPooled(d.position, d.Len(), width)
+			}
 		}
 		if v.Width != width {
 			return nil, 0, fmt.Errorf("column %s is %d wide in one run and %d in another", column, width, v.Width)
@@ -286,9 +294,18 @@ func (d *data) vectors(column string) (x []float32, width int, err error) {
 			return nil, 0, err
 		}
 		for j, i := range p.rows {
+			bytes := raw[i*v.RowBytes() : (i+1)*v.RowBytes()]
+			if all != nil {
+				v.Dtype.Unpack(one, bytes)
+				all.add(d.of[p.at+j], one)
+				continue
+			}
 			at := (p.at + j) * width
-			v.Dtype.Unpack(x[at:at+width], raw[i*v.RowBytes():(i+1)*v.RowBytes()])
+			v.Dtype.Unpack(x[at:at+width], bytes)
 		}
+	}
+	if all != nil {
+		all.into(x)
 	}
 	return x, width, nil
 }

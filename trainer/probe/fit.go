@@ -23,6 +23,7 @@ type Config struct {
 	Balanced bool          // both classes weigh alike, in the losses of a margin
 	Hidden   int           // units of an MLP
 	K        int           // features of a Sparse
+	Position string        // Last, Mean or Max; "" is Last
 	Filter   stream.Filter // Tokens "last" keeps one row a prompt
 	Scalars  Columns
 
@@ -86,8 +87,16 @@ func readRows(ctx context.Context, runs []stream.Source, c *Config) (d *data, er
 	}
 	c.Scalars.needPairs, c.Scalars.needPolarity = needs(c.Kinds)
 	fitted := len(runs) - len(c.Frozen)
+	pools := c.Position == Mean || c.Position == Max
+	if pools && c.Filter.Tokens == Last {
+		c.Filter.Tokens = "all"
+	}
 	if d, err = collect(ctx, runs, fitted, c.Filter, c.Scalars); err != nil {
 		return nil, err
+	}
+	if pools {
+		d.position = c.Position
+		d.pool()
 	}
 	for _, step := range []func() error{
 		func() error { return d.setLabels(c.Scalars.Label, c.LabelMap) },

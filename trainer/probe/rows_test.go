@@ -237,3 +237,40 @@ func TestBadRows(t *testing.T) {
 func nonFinite64(v []float64) bool {
 	return slices.ContainsFunc(v, func(x float64) bool { return x-x != 0 })
 }
+
+// The mean and the max of a prompt's three vectors: only the last of planted's says anything, so that the mean keeps a third
+// of it, and both are one row a prompt.
+func TestPositions(t *testing.T) {
+	for _, position := range []string{Last, Mean, Max} {
+		c := config()
+		c.Position, c.Columns = position, []string{"fc2_1"}
+		c.Each = func(_ string, x []float32, d int, rows *Rows) error {
+			if len(x) != 600*width || rows.Len() != 600 || rows.Pos[599] != 2 {
+				t.Errorf("%s: %d values for %d rows", position, len(x), rows.Len())
+			}
+			return nil
+		}
+		rep, err := fitRun(t, planted(nil), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if acc := accuracy(rep, rep.Scores[0], Test); acc < 0.65 || len(rep.Rows.Answers["p_yes"]) != 600 || len(rep.Rows.Label) != 600 {
+			t.Errorf("%s: accuracy %.2f, %d labels", position, acc, len(rep.Rows.Label))
+		}
+	}
+	p := newPooled(Mean, 2, 2)
+	q := newPooled(Max, 2, 2)
+	for _, r := range []struct {
+		row int
+		x   []float32
+	}{{0, []float32{1, -4}}, {1, []float32{-3, 2}}, {0, []float32{3, -2}}} {
+		p.add(r.row, r.x)
+		q.add(r.row, r.x)
+	}
+	mean, most := make([]float32, 4), make([]float32, 4)
+	p.into(mean)
+	q.into(most)
+	if !slices.Equal(mean, []float32{2, -3, -3, 2}) || !slices.Equal(most, []float32{3, -2, -3, 2}) {
+		t.Errorf("by hand: mean %v, max %v", mean, most)
+	}
+}
