@@ -59,20 +59,21 @@ func sameFrom(t *testing.T, m *model.Model, r model.Request, blocks int) {
 	}
 	defer begun.Free()
 	behind := slices.DeleteFunc(everyTap(t, m), func(at tap.Tap) bool { return at.Layer < blocks || at.Site == tap.Embed || at.Site == tap.Experts })
+	at := places(r)
 	for _, replace := range []bool{true, false} {
-		run := func(q model.Request) (all []float32) {
-			q.Taps, q.Logits = behind, true
-			q.Emit = func(_ int, v model.View) error {
+		run := func(r model.Request) (all []float32) {
+			r.Taps, r.Logits = behind, true
+			r.Emit = func(_ int, v model.View) error {
 				all = append(all, v.Data...)
 				return nil
 			}
-			q.Patch = &model.Patch{Taps: behind, At: places(r), With: func(i int, rows model.Rows) (bool, error) {
+			r.Patch = &model.Patch{Taps: behind, At: at, With: func(i int, rows model.Rows) (bool, error) {
 				if replace && i == 0 {
 					clear(rows.F32)
 				}
 				return replace && i == 0, nil
 			}}
-			logits, err := m.Forward(t.Context(), q)
+			logits, err := m.Forward(t.Context(), r)
 			if err != nil {
 				t.Fatal(err)
 			}
