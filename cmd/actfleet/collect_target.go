@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -31,9 +32,16 @@ func (o *targetOptions) flagsOfOne(f *pflag.FlagSet) {
 
 var computes = map[string]torch.Dtype{"f32": torch.F32, "tf32": torch.F32, "bf16": torch.BF16, "f16": torch.F16}
 
+// languageModel is a model that is collected from and that continues prompts.
+type languageModel interface {
+	collector.Model
+	NewCache() *model.Cache
+	Generate(ctx context.Context, g model.Generation) ([]model.Continuation, error)
+}
+
 // loaded is a model on its devices, and what a plan says of them.
 type loaded struct {
-	model   collector.Model
+	model   languageModel
 	kind    string // cpu or cuda
 	compute string
 	gpu     *run.GPU // nil on the CPU

@@ -52,6 +52,9 @@ func (c *Copies) Same(site tap.Site) tap.Site { return c.models[0].Same(site) }
 
 // Forward is Model.Forward on one of the copies.
 func (c *Copies) Forward(ctx context.Context, r Request) ([][]float32, error) {
+	if r.Cache != nil { // which belongs to one copy
+		return r.Cache.m.Forward(ctx, r)
+	}
 	m := <-c.free
 	defer func() { c.free <- m }()
 	return m.Forward(ctx, r)
@@ -63,6 +66,9 @@ func (c *Copies) Generate(ctx context.Context, g Generation) ([]Continuation, er
 	defer func() { c.free <- m }()
 	return m.Generate(ctx, g)
 }
+
+// NewCache is Model.NewCache of the first copy, which then computes what it is for.
+func (c *Copies) NewCache() *Cache { return c.models[0].NewCache() }
 
 // Prefix is Model.Prefix on every copy; what it returns goes with c only.
 func (c *Copies) Prefix(ctx context.Context, r Request) (*Prefix, error) {
