@@ -353,7 +353,7 @@ func (p *pass) block(s *torch.Scope, i int, x *torch.Tensor, masks *layer.Masks)
 	if p.r.Cache != nil {
 		c.Cache = &p.r.Cache.blocks[i]
 	}
-	x = s.ToDevice(x, p.m.target.Block(i, p.m.info.Layers))
+	x = s.ToDevice(x, p.m.net.Device(i))
 	next := p.m.net.Block(s, i, x, c, func(site tap.Site, y *torch.Tensor) *torch.Tensor {
 		return p.emit(s, tap.Tap{Site: site, Layer: i}, y)
 	})

@@ -57,7 +57,7 @@ func (m *Model) Adapt(name string, set *adapter.Set) error {
 				return err
 			}
 		}
-		b, err := adapter.Bind(s, net, set, m.target, adapter.Fixed)
+		b, err := adapter.Bind(s, net, set, adapter.Fixed)
 		if err != nil {
 			return err
 		}

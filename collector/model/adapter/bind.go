@@ -40,11 +40,11 @@ type Param struct {
 	Tensor *torch.Tensor
 }
 
-// Bind puts the modules and steps of a set around the maps and sites of a network loaded to a target; its Weights are whoever loads
+// Bind puts the modules and steps of a set around the maps and sites of a network; its Weights are whoever loads
 // weights' business. Errors: ErrMismatch, ErrCorrupt, ErrUnsupported.
-func Bind(s *torch.Scope, net arch.Network, set *Set, to layer.Target, mode Mode) (*Binding, error) {
+func Bind(s *torch.Scope, net arch.Network, set *Set, mode Mode) (*Binding, error) {
 	b := &Binding{First: net.Shape().Layers}
-	in := &binder{Binding: b, s: s, to: to, mode: mode, open: map[string]Module{}}
+	in := &binder{Binding: b, s: s, mode: mode, open: map[string]Module{}}
 	for _, m := range set.Modules {
 		if _, twice := in.open[m.Name]; twice {
 			return nil, fmt.Errorf("%w: %s is changed twice", ErrCorrupt, m.Name)
@@ -90,7 +90,6 @@ func (b *Binding) Free() {
 type binder struct {
 	*Binding
 	s     *torch.Scope
-	to    layer.Target
 	mode  Mode
 	open  map[string]Module // not bound yet
 	there []string          // the modules of the network

@@ -16,6 +16,6 @@
 // Example:
 //
 //	set, err := adapter.Read("lies-ia3")
-//	b, err := adapter.Bind(s, net, set, target, adapter.Fixed)
+//	b, err := adapter.Bind(s, net, set, adapter.Fixed)
 //	… b.Network.Block(s, i, x, c, emit) …
 package adapter

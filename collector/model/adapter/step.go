@@ -60,7 +60,7 @@ func (in *binder) step(net arch.Network, d Step) (*step, error) {
 	if (d.Down.Data == nil) != (d.Up.Data == nil) || d.Down.Data != nil && r == 0 {
 		return nil, fmt.Errorf("%w: %s has down or up alone, or rank 0", ErrCorrupt, name)
 	}
-	device := in.to.Block(d.At.Layer, net.Shape().Layers)
+	device := net.Device(d.At.Layer)
 	for _, part := range []struct {
 		to    **torch.Tensor
 		a     Array

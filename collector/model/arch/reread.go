@@ -13,6 +13,7 @@ func (n *network) Reread(s *torch.Scope, src *layer.Source, weights []string, ti
 	own := func(module string) bool {
 		return module != "" && slices.ContainsFunc(weights, func(w string) bool { return strings.HasPrefix(w, module) })
 	}
+	src = src.On(n.target)
 	out, first := *n, n.shape.Layers
 	out.blocks = slices.Clone(n.blocks)
 	for i := range out.blocks {
