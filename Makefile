@@ -3,12 +3,12 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 # Packages that need no set-up: no libtorch, no cgo.
-PURE := ./shard/... ./coordinator/... ./collector/dataset/... ./collector/model/bpe ./collector/model/gguf ./internal/mapped ./internal/outfile ./internal/smallfile ./internal/safetensors ./trainer/coder ./trainer/export/array ./trainer/export/archive ./trainer/export/npy ./trainer/export/pickle ./trainer/folder
+PURE := ./shard/... ./coordinator/... ./collector/dataset/... ./collector/forecast ./collector/model/bpe ./collector/model/gguf ./internal/mapped ./internal/outfile ./internal/smallfile ./internal/safetensors ./trainer/coder ./trainer/export/array ./trainer/export/archive ./trainer/export/npy ./trainer/export/pickle ./trainer/folder
 
 # Packages whose tests run under the race detector: all that need no libtorch.
 RACE := $(PURE) ./trainer/stream ./trainer/probe ./analysis/evaluate ./analysis/report
 
-.PHONY: help setup build demo demo-real test test-pure build-macos race test-s3 test-fleet test-interop test-peers test-parity test-wheel test-fakegpu fuzz bench licences clean
+.PHONY: help setup build demo demo-real test test-pure build-macos race test-s3 test-fleet test-interop test-peers test-parity test-wheel test-fakegpu gpu-package gpu-check-toy fuzz bench licences clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,13 @@ test-wheel: ## the tensor tests against the torch of PYTHON or LIBTORCH, in buil
 test-fakegpu: setup ## the CUDA path on a machine without a GPU: every fixture, and faults, on a GPU whose memory the host may not touch
 	@scripts/setup.sh --fakegpu
 	LD_LIBRARY_PATH=$(abspath $(or $(BUILD),build))/fakegpu ACTFLEET_FAKEGPU=1 FAKEGPU_DEVICES=4 go test -count=1 -run FakeGPU ./internal/torch ./internal/torch/limits ./collector ./collector/model ./cmd/actfleet
+
+gpu-package: setup ## build/actfleet-gpu.tar.gz: scripts/gpu/check.sh and what it needs, for a machine with a GPU and torch but no Go
+	scripts/gpu/package.sh $(or $(BUILD),build)/actfleet-gpu.tar.gz
+
+gpu-check-toy: gpu-package ## unpack that where there is no Go and run it, tiny, on the GPU for tests; what is compiled already is taken along
+	dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && tar -xzf $(or $(BUILD),build)/actfleet-gpu.tar.gz -C "$$dir" && \
+		cp -r $(or $(BUILD),build)/obj "$$dir/actfleet-gpu/build/" && cd "$$dir/actfleet-gpu" && env -u BUILD PATH=/usr/bin:/bin scripts/gpu/check.sh --toy
 
 fuzz: ## every fuzz target, 100,000 executions each; EXECS=N, PART=1/6 for a sixth of them
 	@scripts/fuzz.sh

@@ -292,7 +292,9 @@ func TestOverflow(t *testing.T) {
 	})
 }
 
-func TestChoices(t *testing.T) {
+// L8: the probabilities of the choices are each row's own, whatever stands beside it in a batch, and renormalised over the
+// choices.
+func TestNeverAgainL8ChoicesAreOfTheirOwnRow(t *testing.T) {
 	st, in := mem.New(time.Now), prompts(130)
 	in.IDs[3] = []int32{1, 4} // the fake's next token is then 5, " no"
 	in.IDs[4] = []int32{1, 6} // 7, " yes"

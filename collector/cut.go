@@ -48,12 +48,14 @@ func scaleOf(a Ask, info model.Info, rowBytes int64) scale {
 	return s
 }
 
-// size is that of a prompt of n tokens that becomes so many rows. A block has 12 d² weights (Kaplan et al. 2020, table
-// 1), and attention takes n d products more for each of its tokens.
+// size is that of a prompt of n tokens that becomes so many rows.
 func (s scale) size(n, rows int32) int64 {
-	products := int64(n) * (12*s.hidden + int64(n)) * s.hidden * s.layers
-	return int64(rows)*s.rowBytes + products/s.productsPerByte
+	return int64(rows)*s.rowBytes + s.products(int64(n))/s.productsPerByte
 }
+
+// products are the multiply-adds of a prompt of n tokens. A block has 12 d² weights (Kaplan et al. 2020, table 1), and
+// attention takes n d products more for each of its tokens.
+func (s scale) products(n int64) int64 { return n * (12*s.hidden + n) * s.hidden * s.layers }
 
 // measures are how many tokens each prompt has, and how many rows it becomes.
 type measures struct{ tokens, rows []int32 }

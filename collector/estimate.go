@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,29 +9,31 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"actfleet/collector/model"
-	"actfleet/internal/torch"
 	"actfleet/shard"
 	"actfleet/shard/tap"
 )
 
-// Estimate is what a run would be, measured on a few of its batches.
+// Estimate is what is left of a run, and how long a few of its batches took here. Where units are done already, all but
+// Done is of the others.
 type Estimate struct {
-	Prompts int     `json:"prompts"`
-	Tokens  int64   `json:"tokens"`
-	Rows    int64   `json:"rows"`    // kept positions
-	Columns int     `json:"columns"` // vector columns
-	Units   int     `json:"units"`
-	Bytes   int64   `json:"bytes"`
-	Seconds float64 `json:"seconds"` // on this machine alone
-	// UnitSeconds is the mean time of a unit on this machine, LongestUnitSeconds that of the longest: more nodes than
-	// Units have nothing to do, and no fleet of such machines is faster than the longest.
-	UnitSeconds        float64 `json:"unit_seconds"`
-	LongestUnitSeconds float64 `json:"longest_unit_seconds"`
+	Prompts int   `json:"prompts"`
+	Tokens  int64 `json:"tokens"`
+	// Positions are computed: tokens and padding, without what prompts share.
+	Positions int64 `json:"positions"`
+	Rows      int64 `json:"rows"`    // kept positions
+	Columns   int   `json:"columns"` // vector columns
+	Units     int   `json:"units"`
+	Done      int   `json:"units_done"`
+	Bytes     int64 `json:"bytes"`
+	// Longest is the part that the longest unit has of the positions: no fleet is faster than that unit.
+	Longest float64 `json:"longest_unit"`
+	// Products are the floating-point operations of the model's linear maps and attention.
+	Products float64 `json:"products_flop"`
+	Measured
 	// Memory is the most a node needs: what this process took for model and batches, and the row
 	// groups in flight (Blocks of BlockBytes each).
 	Memory     int64 `json:"memory_bytes"`
@@ -38,23 +41,42 @@ type Estimate struct {
 	BlockBytes int64 `json:"block_bytes"`
 }
 
-// sampleBatches is how many batches Predict runs; the lengths of one unit's batches span the data set's.
-const sampleBatches = 8
-
-// Predict runs a few batches and extrapolates. It writes nothing; cfg needs no Store and no Fleet.
-func Predict(ctx context.Context, cfg Config) (Estimate, error) {
+// Predict runs a few batches of the units that are not done and extrapolates; nil: none is done. It writes nothing; cfg
+// needs no Store and no Fleet.
+func Predict(ctx context.Context, cfg Config, done []bool) (Estimate, error) {
 	us, err := newUnits(cfg)
 	if err != nil {
 		return Estimate{}, err
 	}
 	defer us.close()
-	e := Estimate{Prompts: len(us.lengths), Units: us.plan.NumUnits(), Columns: len(us.plan.Vectors)}
-	var padded, longest int64 // positions computed, of all units and of the longest
-	var work []batch
-	for u := range e.Units {
+	e, work, err := us.left(done)
+	if err != nil || len(work) == 0 {
+		return e, err
+	}
+	if e.Blocks, err = us.groupCount(); err != nil {
+		return e, err
+	}
+	e.BlockBytes = rowBytes(us.plan.Vectors) * shard.RowGroupRows
+	if e.Measured, err = us.calibrate(ctx, cfg.Now, sample(work)); err != nil {
+		return e, err
+	}
+	peak, err := PeakMemory()
+	e.Memory = peak + int64(e.Blocks)*e.BlockBytes
+	return e, err
+}
+
+// left is what the units that are not done come to, and their batches, without the prompts.
+func (us *units) left(done []bool) (e Estimate, work []batch, err error) {
+	e.Columns = len(us.plan.Vectors)
+	var longest int64
+	for u := range us.plan.NumUnits() {
+		if u < len(done) && done[u] {
+			e.Done++
+			continue
+		}
 		batches, err := us.batches(u)
 		if err != nil {
-			return Estimate{}, err
+			return e, nil, err
 		}
 		var unit int64
 		for _, b := range batches {
@@ -63,94 +85,34 @@ func Predict(ctx context.Context, cfg Config) (Estimate, error) {
 			b.input = nil // a few are read again
 			work = append(work, b)
 		}
-		padded, longest = padded+unit, max(longest, unit)
+		e.Units++
+		e.Positions, longest = e.Positions+unit, max(longest, unit)
 	}
-	for _, n := range us.lengths {
-		e.Tokens += int64(n)
+	for _, b := range work {
+		e.Prompts += len(b.prompts)
+		for _, prompt := range b.prompts {
+			e.Tokens += int64(us.lengths[prompt])
+		}
+		e.Products += float64(us.products(b))
 	}
+	e.Longest = float64(longest) / float64(max(1, e.Positions))
 	e.Bytes = e.Rows * rowBytes(us.plan.Vectors)
-	if e.Blocks, err = us.groupCount(); err != nil {
-		return Estimate{}, err
-	}
-	e.BlockBytes = rowBytes(us.plan.Vectors) * shard.RowGroupRows
-	perToken, err := sample(ctx, us, cfg.Now, work)
-	if err != nil {
-		return Estimate{}, err
-	}
-	perToken /= float64(us.lanes.count())
-	e.Seconds, e.LongestUnitSeconds = perToken*float64(padded), perToken*float64(longest)
-	e.UnitSeconds = e.Seconds / float64(max(1, e.Units))
-	peak, err := PeakMemory()
-	e.Memory = peak + int64(e.Blocks)*e.BlockBytes
-	return e, err
+	return e, work, nil
 }
 
-// sample measures seconds per computed token in one lane, over batches spread evenly.
-func sample(ctx context.Context, us *units, now func() time.Time, work []batch) (float64, error) {
-	var took time.Duration
-	var tokens int
-	for i := 0; i < len(work); i += max(1, len(work)/sampleBatches) {
-		t, err := timed(ctx, us, now, work[i])
-		if err != nil {
-			return 0, err
-		}
-		took += t
-		tokens += work[i].computed()
+// products are the floating-point operations of a batch, by the estimate that units are cut by.
+func (us *units) products(b batch) int64 {
+	info := us.model.Info()
+	s := scale{layers: int64(us.lastTap().Layer) + 1, hidden: int64(info.Hidden)}
+	if us.choices != nil {
+		s.layers = int64(info.Layers)
 	}
-	return took.Seconds() / float64(max(tokens, 1)), nil
+	return 2 * s.products(int64(b.steps)) * int64(b.computed()) / int64(b.steps)
 }
 
-// timed is how long a batch takes through the model and into columns, the second time: the first warms up.
-func timed(ctx context.Context, us *units, now func() time.Time, b batch) (took time.Duration, err error) {
-	if b.input, err = us.input.Rows(slices.Min(b.prompts), slices.Max(b.prompts)+1); err != nil {
-		return 0, err
-	}
-	p, err := us.share(ctx, []batch{b}, singles(us.plan.Vectors))
-	if err != nil {
-		return 0, err
-	}
-	defer p.leave()
-	kept := us.kept(b)
-	scratch := make([]byte, int64(len(kept))*widest(us.plan.Vectors))
-	emit := func(c int, v model.View) error {
-		vec := us.plan.Vectors[c]
-		for rest := kept; len(rest) > 0; {
-			from := v
-			rows, at := p.part(c, b, rest)
-			if rows != nil {
-				from = rows.View() // a GPU's go another way: Kept
-			}
-			packVectors(scratch[:len(at)*vec.RowBytes()], vec.Dtype, from, at, make([]float64, len(at)))
-			rest = rest[len(at):]
-		}
-		return nil
-	}
-	r := us.request(b, p)
-	r.Emit = emit
-	r.Kept = &model.Kept{At: ownPlaces(kept, b), F32: singles(us.plan.Vectors), Emit: func(c int, rows model.Rows) error {
-		if rows.F16 != nil {
-			new(torch.Packed).Halves(scratch, rows.F16, rows.D, make([]float64, rows.Len()))
-			return nil
-		}
-		packVectors(scratch, us.plan.Vectors[c].Dtype, rows.View(), upTo(rows.Len()), make([]float64, rows.Len()))
-		return nil
-	}}
-	for range 2 {
-		began := now()
-		if _, err := us.model.Forward(ctx, r); err != nil {
-			return 0, err
-		}
-		took = now().Sub(began)
-	}
-	return took, nil
-}
-
-// widest is the bytes of the largest vector.
-func widest(vectors []shard.Vector) (most int64) {
-	for _, v := range vectors {
-		most = max(most, int64(v.RowBytes()))
-	}
-	return most
+// lastTap is one after which a pass may end.
+func (us *units) lastTap() tap.Tap {
+	return slices.MaxFunc(us.taps, func(a, b tap.Tap) int { return cmp.Compare(a.Layer, b.Layer) })
 }
 
 // Bare runs every batch of the plan through every block, in the same lanes, and keeps nothing: what
@@ -161,7 +123,8 @@ func Bare(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer us.close()
-	us.taps = []tap.Tap{{Site: tap.Resid, Layer: cfg.Model.Info().Layers - 1}}
+	last := tap.Tap{Site: tap.Resid, Layer: cfg.Model.Info().Layers - 1}
+	us.taps = []tap.Tap{last}
 	running, ctx := errgroup.WithContext(ctx)
 	for u := range us.plan.NumUnits() {
 		work, err := us.batches(u)
@@ -178,13 +141,22 @@ func Bare(ctx context.Context, cfg Config) error {
 			running.Go(func() error {
 				defer us.lanes.leave()
 				defer p.leave()
-				_, err := us.model.Forward(ctx, us.request(b, p))
-				return err
+				return us.bare(ctx, b, p, last)
 			})
 		}
 		p.leave()
 	}
 	return running.Wait()
+}
+
+// bare takes a batch through the model as far as a tap and keeps nothing; of a GPU it waits for the one row that shows
+// that the batch is computed.
+func (us *units) bare(ctx context.Context, b batch, p *prefix, last tap.Tap) error {
+	r := us.request(b, p)
+	r.Taps = []tap.Tap{last}
+	r.Kept = &model.Kept{At: []int32{0}, F32: []bool{false}, Emit: func(int, model.Rows) error { return nil }}
+	_, err := us.model.Forward(ctx, r)
+	return err
 }
 
 // PeakMemory is the most memory this process ever held, in bytes.

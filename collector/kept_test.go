@@ -47,7 +47,7 @@ func TestRowsThatThePromptsAskFor(t *testing.T) {
 			if err != nil || !report.Sound() || report.Rows != rows {
 				t.Errorf("%+v, %v; want %d rows", report, err, rows)
 			}
-			e, err := Predict(t.Context(), cfg)
+			e, err := Predict(t.Context(), cfg, nil)
 			if err != nil || e.Rows != rows {
 				t.Errorf("%d rows expected, %v; want %d", e.Rows, err, rows)
 			}

@@ -57,7 +57,7 @@ du -sh "$run/acts" | sed 's/^/   /'
 step "4. Is every row there exactly once?"
 "$actfleet" check "$run"
 
-step "5. A probe of each kind per layer and site, beside the baselines"
+step "5. Two kinds of probes per layer and site, beside the baselines"
 "$actfleet" train probe --from "$run" --sites all --layers all --out "$probes"
 
 step "6. What the model itself answers on the test statements"

@@ -350,7 +350,7 @@ relative() { local r; r=$(realpath -m --relative-to="$(dirname "$2")" "$1"); cas
 # --- all of it ------------------------------------------------------------------------------------------
 
 command -v g++ >/dev/null || die "g++ is missing: apt-get install g++ (Debian, Ubuntu) or your system's C++ compiler"
-[ -n "$shim_only" ] || command -v go >/dev/null || die "Go is missing: install Go $(awk '$1 == "go" {print $2}' go.mod) or newer (--shim-only does without)"
+[ -n "$shim_only$fakegpu" ] || command -v go >/dev/null || die "Go is missing: install Go $(awk '$1 == "go" {print $2}' go.mod) or newer (--shim-only does without)"
 mkdir -p "$build"
 if command -v flock >/dev/null; then # two set-ups at once would take each other's objects
 	exec 9>"$build/lock"

@@ -19,6 +19,7 @@ import (
 type ProbeJob struct {
 	Dir     string // the coder's folder; made if need be
 	Runs    []stream.Source
+	Frozen  []string // names of the splits that the last of Runs are, one each: nothing is fitted on them
 	Columns []string
 	Recipe  recipe.Recipe // of kind Probe
 	Program string
@@ -58,10 +59,30 @@ func FitProbes(ctx context.Context, j ProbeJob) (*probe.Report, coder.Card, erro
 	return rep, c, coder.WriteCard(j.Dir, c)
 }
 
+// Refit fits one kind on one column of the same rows with another seed, and writes nothing: for controls.
+func (j ProbeJob) Refit(ctx context.Context, kind, column string, seed uint64) (*probe.Report, error) {
+	c := j.control(kind, column)
+	c.Seed = seed
+	return probe.Fit(ctx, j.Runs, c)
+}
+
+// Shuffled is the scores of n fits of one kind on one column, with one penalty, to labels in a random order.
+func (j ProbeJob) Shuffled(ctx context.Context, kind, column string, l2 float64, n int) ([][]float64, error) {
+	c := j.control(kind, column)
+	c.L2 = []float64{l2}
+	return probe.Shuffled(ctx, j.Runs, c, n)
+}
+
+func (j ProbeJob) control(kind, column string) probe.Config {
+	c := j.config()
+	c.Kinds, c.Columns, c.Check, c.Each = []string{kind}, []string{column}, nil, nil
+	return c
+}
+
 func (j ProbeJob) config() probe.Config {
 	c := j.Recipe
-	return probe.Config{Columns: j.Columns, Kinds: c.Probe.Kinds, L2: c.Probe.L2, MaxIter: c.Probe.MaxIter, Seed: c.Seed,
-		Balanced: c.Probe.Balanced, Hidden: c.Probe.Hidden, K: c.Probe.K,
+	return probe.Config{Columns: j.Columns, Frozen: j.Frozen, Kinds: c.Probe.Kinds, L2: c.Probe.L2, MaxIter: c.Probe.MaxIter, Seed: c.Seed,
+		Balanced: c.Probe.Balanced, Hidden: c.Probe.Hidden, K: c.Probe.K, Position: c.Probe.Position,
 		Filter:   stream.Filter{Tokens: c.Data.Tokens, Where: c.Data.Where},
 		Scalars:  probe.Columns{Label: c.Probe.Label, Group: c.Probe.Group, Split: c.Probe.Split, Pair: c.Probe.Pair, Polarity: c.Probe.Polarity},
 		LabelMap: c.Probe.LabelMap, Check: j.Check, Each: j.Each}
@@ -73,7 +94,7 @@ func (j ProbeJob) coder(rep *probe.Report) coder.Card {
 		first = j.Columns[0]
 	}
 	j.Recipe.Probe.Group, j.Recipe.Probe.Split = rep.Rows.GroupBy, rep.Rows.SplitBy
-	c := j.Recipe.Card(first, j.Runs, []int{rep.Probes[0].D}, j.Program)
+	c := j.Recipe.Card(first, j.Runs[:len(j.Runs)-len(j.Frozen)], []int{rep.Probes[0].D}, j.Program)
 	c.Arch, c.Width = "linear", len(rep.Probes)
 	for _, p := range rep.Probes {
 		c.Probes = append(c.Probes, p.Fit)

@@ -17,6 +17,9 @@ const (
 	BaselineRandom   = "random"        // random directions of the same activations
 	BaselineModel    = "model answer"  // the model's own p_yes
 	BaselineWords    = "bag of words"  // naive Bayes over the words of the text
+	BaselineNGrams   = "n-grams"       // naive Bayes over words and pairs of neighbours
+	BaselineEmbed    = "embedding"     // the chosen kind of probe on what the first block reads
+	BaselineShuffled = "shuffled"      // the chosen probe fitted to labels in a random order
 	BaselineLength   = "prompt length" // the number of characters of the text
 )
 
@@ -109,6 +112,23 @@ func RandomDirections(train, test Features, split string, directions int, seed u
 		AUROC: Value(quantile(values, .5)), Lo: Value(quantile(values, .05)), Hi: Value(quantile(values, .95))}, nil
 }
 
+// Shuffled measures what a probe makes of labels in a random order, once for each order: AUROC is the median on the rows of
+// a split, Lo and Hi are the 5 % and 95 % quantiles (not a confidence interval).
+func Shuffled(scores [][]float64, positive []bool, split string) Baseline {
+	values := make([]float64, len(scores))
+	for i, s := range scores {
+		values[i] = AUROC(s, positive)
+	}
+	values = slices.DeleteFunc(values, math.IsNaN)
+	nan := Value(math.NaN())
+	b := Baseline{Name: BaselineShuffled, Split: split, N: len(positive), AUROC: nan, Lo: nan, Hi: nan, Acc: nan, AccLo: nan, AccHi: nan}
+	if len(values) > 0 {
+		slices.Sort(values)
+		b.AUROC, b.Lo, b.Hi = Value(quantile(values, .5)), Value(quantile(values, .05)), Value(quantile(values, .95))
+	}
+	return b
+}
+
 // project returns the scores of the rows along each direction, [K][N].
 func project(f Features, w []float32, directions int) [][]float64 {
 	n := len(f.Positive)
@@ -140,6 +160,22 @@ type TextBaseline func(train []string, positive []bool, test []string) []float64
 // with add-one smoothing; the scores are probabilities. A probe that does not
 // beat it may have found the words and not the truth.
 func BagOfWords(train []string, positive []bool, test []string) []float64 {
+	return naiveBayes(train, positive, test, func(text string) []string { return strings.Fields(normal(text)) })
+}
+
+// NGrams is BagOfWords over words and pairs of neighbouring words.
+func NGrams(train []string, positive []bool, test []string) []float64 {
+	return naiveBayes(train, positive, test, func(text string) []string {
+		words := strings.Fields(normal(text))
+		grams := slices.Clone(words)
+		for i := 1; i < len(words); i++ {
+			grams = append(grams, words[i-1]+" "+words[i])
+		}
+		return grams
+	})
+}
+
+func naiveBayes(train []string, positive []bool, test []string, terms func(string) []string) []float64 {
 	var counts [2]map[string]float64
 	var total, docs [2]float64
 	counts[0], counts[1] = map[string]float64{}, map[string]float64{}
@@ -147,7 +183,7 @@ func BagOfWords(train []string, positive []bool, test []string) []float64 {
 	for i, text := range train {
 		c := class(positive[i])
 		docs[c]++
-		for _, word := range strings.Fields(normal(text)) {
+		for _, word := range terms(text) {
 			counts[c][word]++
 			total[c]++
 			vocabulary[word] = true
@@ -157,7 +193,7 @@ func BagOfWords(train []string, positive []bool, test []string) []float64 {
 	scores := make([]float64, len(test))
 	for i, text := range test {
 		logit := math.Log((docs[1] + 1) / (docs[0] + 1))
-		for _, word := range strings.Fields(normal(text)) {
+		for _, word := range terms(text) {
 			if vocabulary[word] {
 				logit += math.Log((counts[1][word]+1)/(total[1]+v)) - math.Log((counts[0][word]+1)/(total[0]+v))
 			}

@@ -11,10 +11,17 @@ import (
 // ErrUnsound marks a table whose numbers must not be quoted.
 var ErrUnsound = errors.New("unsound probe results")
 
-// Chosen is the probe with the highest AUROC on the validation split among the
+// Chosen is the probe that was declared primary, else the one with the highest AUROC on the validation split, among the
 // converged ones: the one cell that may be quoted for the other splits. It is
-// false without a validation split.
+// false without a validation split, or where the primary one did not converge.
 func (t Table) Chosen() (Probe, bool) {
+	if t.Primary != "" {
+		i := slices.IndexFunc(t.Probes, func(p Probe) bool { return p.ID == t.Primary })
+		if i < 0 || !t.Probes[i].Converged {
+			return Probe{}, false
+		}
+		return t.Probes[i], true
+	}
 	best, at := math.Inf(-1), -1
 	for i, p := range t.Probes {
 		m, ok := p.Splits["val"]
@@ -36,6 +43,9 @@ func (t Table) Check() error {
 	var why []string
 	if len(t.Probes) == 0 {
 		why = append(why, "no probes")
+	}
+	if t.Target == "" {
+		why = append(why, "it does not say what the label means")
 	}
 	for _, split := range t.SplitNames() {
 		if split != "train" && split != "val" {

@@ -43,6 +43,9 @@ func CheckNear(share float64, splits ...Split) (found []NearLeak, err error) {
 	}
 	for i := range splits {
 		for j := range splits[:i] {
+			if !apart(splits[i], splits[j]) {
+				continue
+			}
 			small, big := i, j
 			if len(splits[i].Texts) > len(splits[j].Texts) {
 				small, big = j, i

@@ -28,7 +28,11 @@ type Table struct {
 	GroupBy      string            `json:"group_by,omitempty"`     // the column whose values stay together; "row": each prompt by itself
 	Near         []NearLeak        `json:"near_duplicates,omitempty"`
 	Baselines    []Baseline        `json:"baselines"`
+	Elsewhere    []string          `json:"elsewhere,omitempty"` // the splits that are whole other runs
+	LeftOut      map[string]int    `json:"left_out,omitempty"`  // of these, rows whose group train or val has
 	Probes       []Probe           `json:"probes"`
+	Primary      string            `json:"primary,omitempty"` // the probe that was named before anything was fitted
+	Claims       []Claim           `json:"claims,omitempty"`
 	Calibration  *Calibration      `json:"calibration,omitempty"` // of the chosen probe
 }
 
@@ -93,6 +97,7 @@ type Probe struct {
 	Converged bool               `json:"converged"`
 	Separable bool               `json:"separable,omitempty"` // it has every train row on its side
 	Splits    map[string]Measure `json:"splits"`
+	Pooled    *Measure           `json:"pooled,omitempty"` // on the rows of all other runs together
 }
 
 // maxResults bounds what is read of a results file: a sweep of 100 layers, 5
@@ -138,4 +143,14 @@ func (t Table) SplitNames() []string {
 		return strings.Compare(a, b)
 	})
 	return names
+}
+
+// Worst is the other run on which a probe's AUROC is least; "" where none has one.
+func (t Table) Worst(p Probe) (name string) {
+	for _, split := range t.Elsewhere {
+		if m := p.Splits[split]; m.AUROC.Defined() && (name == "" || m.AUROC < p.Splits[name].AUROC) {
+			name = split
+		}
+	}
+	return name
 }

@@ -31,7 +31,7 @@ func tableOf(t *testing.T) Table {
 		t.Fatal(err)
 	}
 	return Table{
-		Label: "label", Splits: map[string]int{"test": len(test.Score)},
+		Label: "label", Target: "the statement is true", Splits: map[string]int{"test": len(test.Score)},
 		Baselines: []Baseline{Majority(test.Positive, test, "test", Options{}), random},
 		Probes: []Probe{
 			{ID: "a", Kind: "logistic", Site: "fc2", Layer: 2, Converged: true, Splits: map[string]Measure{"test": Evaluate(test, Options{}), "val": Evaluate(sampleOf(2, 40, 2), Options{})}},

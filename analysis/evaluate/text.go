@@ -94,6 +94,11 @@ func (t Table) Notes() (notes []string) {
 		notes = append(notes, "no groups: each prompt is its own, so that forms of one fact may lie in two splits, "+
 			"and intervals are too narrow if they do")
 	}
+	for _, split := range t.Elsewhere {
+		if n := t.LeftOut[split]; n > 0 {
+			notes = append(notes, fmt.Sprintf("%d rows of %s are left out: train or val has their groups", n, split))
+		}
+	}
 	for _, l := range t.Near {
 		notes = append(notes, "near duplicates: "+l.String())
 	}

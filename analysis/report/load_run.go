@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"path"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
 
+	"actfleet/analysis/evaluate"
 	"actfleet/shard"
 	"actfleet/shard/run"
 	"actfleet/shard/store"
@@ -56,11 +59,33 @@ func (r *Report) AddRun(ctx context.Context, st store.Store) error {
 
 // AddProbes appends the sweep of a probe folder.
 func (r *Report) AddProbes(dir string) error {
+	switch t, err := evaluate.ReadTransfer(dir); {
+	case err == nil:
+		return r.addTransfer(dir, t)
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
 	s, err := LoadProbes(dir)
 	if err != nil {
 		return err
 	}
 	r.Probes = append(r.Probes, s)
+	return nil
+}
+
+// addTransfer appends a matrix of runs, and the probes of each.
+func (r *Report) addTransfer(dir string, t evaluate.Transfer) error {
+	r.Transfers = append(r.Transfers, Transfer{baseName(dir), t})
+	for _, name := range t.Runs {
+		if name == "" || name == "." || filepath.Base(name) != name || !filepath.IsLocal(name) {
+			return fmt.Errorf("read %s: %s: %.60q is no folder in it", dir, evaluate.TransferFile, name)
+		}
+		s, err := LoadProbes(filepath.Join(dir, name))
+		if err != nil {
+			return err
+		}
+		r.Probes = append(r.Probes, s)
+	}
 	return nil
 }
 

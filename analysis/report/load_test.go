@@ -1,10 +1,12 @@
 package report
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -12,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"actfleet/analysis/evaluate"
 	"actfleet/shard"
 	"actfleet/shard/run"
 	"actfleet/shard/shardtest"
@@ -221,5 +224,33 @@ func TestNumbers(t *testing.T) {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+// A folder of probe folders gives the matrix and the probes of each run; names that lead out of it are refused.
+func TestTransfersAreLoaded(t *testing.T) {
+	dir := t.TempDir()
+	rng := rand.New(rand.NewPCG(1, 1))
+	for _, name := range []string{"a", "b"} {
+		writeJSON(t, filepath.Join(dir, name, evaluate.ResultsFile), fixtureTable(smallDims, rng))
+	}
+	cell := func(v evaluate.Value) evaluate.Cell {
+		return evaluate.Cell{Probe: "logistic_fc2_1", N: 40, AUROC: v, Lo: v - .1, Hi: v + .1}
+	}
+	x := evaluate.Transfer{Runs: []string{"a", "b"}, Cells: [][]evaluate.Cell{{cell(.9), cell(.6)}, {cell(.55), {AUROC: evaluate.Value(math.NaN()), Why: "there is no test split"}}}}
+	writeJSON(t, filepath.Join(dir, evaluate.TransferFile), x)
+	var r Report
+	must(t, r.AddProbes(dir))
+	var page bytes.Buffer
+	must(t, Write(&page, r))
+	for _, want := range []string{"<b>0.900</b> <small>0.800–1.000, 40 rows</small>", "there is no test split", "Transfer: ", "Probes: b"} {
+		if !strings.Contains(page.String(), want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	x.Runs[1] = "../b"
+	writeJSON(t, filepath.Join(dir, evaluate.TransferFile), x)
+	if err := new(Report).AddProbes(dir); err == nil || !strings.Contains(err.Error(), "no folder in it") {
+		t.Errorf("%v", err)
 	}
 }

@@ -24,6 +24,7 @@ type view struct {
 	Nav          []link
 	Notes        []string
 	Runs         []runView
+	Transfers    []transferView
 	Sweeps       []sweepView
 	Tradeoffs    []tradeoffView
 	Families     []familyView
@@ -100,6 +101,9 @@ func (v *view) addSections(r Report) {
 	}
 	if len(v.Runs) > 0 {
 		v.Nav = append(v.Nav, link{"runs", "Collected"})
+	}
+	for i, t := range r.Transfers {
+		v.Transfers = append(v.Transfers, transferOf(t, v.link("transfer", i, "Transfer: "+t.Name)))
 	}
 	for i, s := range r.Probes {
 		v.Sweeps = append(v.Sweeps, sweepOf(s, v.link("probes", i, "Probes: "+s.Name)))

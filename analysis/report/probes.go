@@ -14,6 +14,7 @@ type sweepView struct {
 	Sizes                           string
 	Problem                         string // why the numbers are withheld
 	Verdict                         string
+	Claims                          []string
 	Notes                           []string // what a reader of the numbers must know
 	Splits                          []splitView
 	Columns                         []string
@@ -51,11 +52,14 @@ func sweepOf(s Sweep, id string) sweepView {
 		return v
 	}
 	chosen, ok := s.Chosen()
-	v.Verdict = verdict(chosen, ok, v.Columns)
+	v.Verdict = verdict(chosen, ok, s.Primary != "", v.Columns)
 	for _, split := range v.Columns {
 		if split != "train" && split != "val" {
 			v.Splits = append(v.Splits, splitOf(s.Table, split, chosen.ID))
 		}
+	}
+	for _, c := range s.Claims {
+		v.Claims = append(v.Claims, c.String())
 	}
 	v.Notes = s.Notes()
 	v.Rows = rowsOf(s.Table, v.Columns, chosen.ID)
@@ -80,7 +84,10 @@ func sizes(t evaluate.Table) string {
 }
 
 // verdict is the one sentence that may be quoted.
-func verdict(p evaluate.Probe, ok bool, splits []string) string {
+func verdict(p evaluate.Probe, ok, declared bool, splits []string) string {
+	if !ok && declared {
+		return "The probe that was declared before did not converge, so there is no result."
+	}
 	if !ok {
 		return "There is no validation split with a converged probe, so no cell may be quoted as the result: the best of many is biased upwards."
 	}
@@ -90,7 +97,11 @@ func verdict(p evaluate.Probe, ok bool, splits []string) string {
 			parts = append(parts, fmt.Sprintf("%s %s", split, interval(m.AUROC, m.AUROCLo, m.AUROCHi)))
 		}
 	}
-	return fmt.Sprintf("Chosen on validation: %s at %s layer %d. AUROC: %s.", p.Kind, siteName(p), p.Layer, strings.Join(parts, "; "))
+	how := "Chosen on validation"
+	if declared {
+		how = "Declared before anything was fitted"
+	}
+	return fmt.Sprintf(how+": %s at %s layer %d. AUROC: %s.", p.Kind, siteName(p), p.Layer, strings.Join(parts, "; "))
 }
 
 func splitOf(t evaluate.Table, split, chosen string) splitView {

@@ -9,9 +9,10 @@ import (
 
 // Report is everything a page shows. Empty parts are left out of the page.
 type Report struct {
-	Title     string   // heading; empty: made from the runs
-	Runs      []Run    // what was collected
-	Probes    []Sweep  // one heat map block each
+	Title     string  // heading; empty: made from the runs
+	Runs      []Run   // what was collected
+	Probes    []Sweep // one heat map block each
+	Transfers []Transfer
 	Coders    []Coder  // training curves
 	Timelines []Fleet  // one per run
 	Norms     []Norms  // one per run
@@ -47,6 +48,12 @@ type Run struct {
 type Sweep struct {
 	Name string
 	evaluate.Table
+}
+
+// Transfer is a folder of probe folders: what was fitted on each run, measured on every other.
+type Transfer struct {
+	Name string
+	evaluate.Transfer
 }
 
 // Coder is one SAE or tokenizer with its training curves and what was measured of it.

@@ -32,11 +32,11 @@ type benchLine struct {
 
 func newBench() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "bench collect|store|stream|sae|sweep|tokenize",
+		Use:   "bench collect|precision|store|stream|sae|sweep|tokenize",
 		Short: "Measure this machine, comparing each number with a hardware limit measured in the same run",
 		Long:  "Alternates both sides of each comparison and prints medians.\n" + exitCodes,
 	}
-	c.AddCommand(newBenchCollect(), newBenchStore(), newBenchStream(), newBenchSAE(), newBenchSweep(), newBenchTokenize())
+	c.AddCommand(newBenchCollect(), newBenchStore(), newBenchStream(), newBenchSAE(), newBenchSweep(), newBenchTokenize(), newBenchPrecision())
 	return c
 }
 

@@ -35,7 +35,8 @@ With --parity, runs prompts through a checkpoint here and in Hugging Face transf
 largest |difference| must stay below 1e-4 of the RMS (or of the value, where that is larger). If it does not,
 transformers computes once more in 64-bit floats, and there our activations must not be further from those than
 1e-4, or than twice as far as transformers' own 32-bit ones are. Both models are in memory at once, in fp32
-(transformers' in fp64 then). A .gguf file is read by transformers' own code, which needs the Python package gguf.
+(transformers' in fp64 then), ours on --device and transformers' on the CPU. A .gguf file is read by transformers' own
+code, which needs the Python package gguf.
 An attention window of more than 96 tokens is tested only if --data has longer prompts.
 ` + exitCodes,
 		Args: usage(func(c *cobra.Command, args []string) error {
@@ -58,6 +59,7 @@ An attention window of more than 96 tokens is tested only if --data has longer p
 	f.StringSliceVar(&o.accept, "accept", nil, "with --parity: unknown keys of config.json to ignore")
 	f.IntVar(&o.prompts, "prompts", 6, "with --parity: how many prompts")
 	f.BoolVar(&o.jsonOut, "json", false, "print the report as JSON")
+	o.target.flagsOfOne(f)
 	return c
 }
 
@@ -152,6 +154,7 @@ type parityOptions struct {
 	accept              []string // keys of config.json that are passed over
 	prompts             int
 	jsonOut             bool
+	target              targetOptions
 }
 
 func (o parityOptions) check() error {
@@ -161,7 +164,8 @@ func (o parityOptions) check() error {
 	case o.prompts < 1:
 		return fmt.Errorf("%w: --prompts must be positive", errUsage)
 	}
-	return nil
+	_, _, err := o.target.groups()
+	return err
 }
 
 func runParity(ctx context.Context, o parityOptions, out io.Writer) error {
@@ -176,7 +180,7 @@ func runParity(ctx context.Context, o parityOptions, out io.Writer) error {
 		return err
 	}
 	began := time.Now()
-	m, err := model.Load(o.model, o.accept...)
+	m, err := o.target.loadOne(o.model, o.accept...)
 	if err != nil {
 		return err
 	}

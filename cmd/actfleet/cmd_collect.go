@@ -76,7 +76,7 @@ is lost). SIGUSR1: pause, starting nothing new; SIGUSR2: resume.
 	f.BoolVar(&o.keepText, "keep-text", false, "keep the rendered prompt as a column")
 	o.data.flags(f)
 	o.ring.flags(f)
-	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be collected, with size, time and memory; write nothing")
+	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be collected or is left, with size, time, memory and what bounds it; keep nothing")
 	f.BoolVar(&o.jsonOut, "json", false, "print the summary as JSON")
 	o.fleet.flags(f)
 	o.node.flags(f)
@@ -288,6 +288,9 @@ func (j *job) encode(text string) []int32 { return j.text.Encode(text, false) }
 // alone is the part of a process that shares its host with no other node, and has neither store nor fleet.
 func (j *job) alone() collector.Config {
 	lanes := cmp.Or(j.o.threads, runtime.NumCPU())
+	if copies, ok := j.node.Model.(interface{ Passes() int }); ok && j.o.threads == 0 { // as a node does
+		lanes = copies.Passes()
+	}
 	return collector.Config{Plan: j.node.Plan, Input: j.node.Input, Model: j.node.Model, Now: time.Now,
 		Lanes: func() int { return lanes }, Encode: j.encode, Token: j.text.Token}
 }

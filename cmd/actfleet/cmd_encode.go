@@ -22,10 +22,12 @@ type encodeOptions struct {
 func newEncode() *cobra.Command {
 	var o encodeOptions
 	c := &cobra.Command{
-		Use:   "encode DIR --from RUN",
-		Short: "Write a tokenizer's ids or an SAE's active latents for every row back into the run",
+		Use:     "encode DIR --from RUN",
+		Aliases: []string{"apply"},
+		Short:   "Write a tokenizer's ids, an SAE's active latents or probes' scores for every row into a run",
 		Long: `They go to RUN/codes/<coder>/ as shards with the same (row, pos), and are a view in SQL. A tokenizer's ids are
-the column code, or code_0, code_1, … where a row has several.
+the column code, or code_0, code_1, … where a row has several. Probes' scores are P(label 1), as they were fitted; train probe --test
+measures them on other runs.
 ` + exitCodes,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {

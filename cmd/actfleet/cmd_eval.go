@@ -32,6 +32,7 @@ type evalOptions struct {
 	rows, prompts int
 	all, jsonOut  bool
 	threads       int
+	target        targetOptions
 }
 
 func newEval() *cobra.Command {
@@ -74,6 +75,7 @@ narrower; where the model predicts the prompts better with the coder than alone,
 	f.BoolVar(&o.all, "all", false, "include the rows that were trained on")
 	f.IntVar(&o.threads, "threads", 0, "compute threads (0: all cores)")
 	f.BoolVar(&o.jsonOut, "json", false, "print JSON")
+	o.target.flagsOfOne(f)
 	return c
 }
 
@@ -101,7 +103,7 @@ func runEval(ctx context.Context, args []string, o evalOptions, out io.Writer) e
 	}
 	var patched *patched
 	if o.model != "" {
-		if patched, err = openPatched(ctx, o.model, runs); err != nil {
+		if patched, err = openPatched(ctx, o.target, o.model, runs); err != nil {
 			return err
 		}
 		defer patched.free()

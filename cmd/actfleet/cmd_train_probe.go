@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -24,13 +25,14 @@ import (
 	"actfleet/trainer"
 	"actfleet/trainer/coder"
 	"actfleet/trainer/probe"
+	"actfleet/trainer/recipe"
 	"actfleet/trainer/stream"
 )
 
 func newTrainProbe() *cobra.Command {
-	var o trainOptions
-	var noCodes bool
+	var o probeOptions
 	var labels []string
+	var position string
 	c := &cobra.Command{
 		Use:   "probe --from RUN --sites all --layers all --out DIR",
 		Short: "Fit truth probes on last tokens, one of each kind per site and layer",
@@ -44,51 +46,122 @@ Keys for --set and the -f file, with their defaults:
 			if len(labels) > 0 {
 				o.set = append(o.set, "label_map="+strings.Join(labels, ","))
 			}
-			return runTrainProbe(c.Context(), o, !noCodes, c.OutOrStdout())
+			if position != "" {
+				o.set = append(o.set, "position="+position)
+			}
+			if o.transfer {
+				return runTransfer(c.Context(), o, c.OutOrStdout())
+			}
+			return runTrainProbe(c.Context(), o, c.OutOrStdout())
 		},
 	}
 	o.flags(c.Flags())
 	c.Flags().StringSliceVar(&labels, "label-map", nil, "what labels mean that are neither 0 nor 1, such as lie=0,honest=1; the key label_map")
-	c.Flags().BoolVar(&noCodes, "no-codes", false, "do not write the scores back into the run")
+	c.Flags().BoolVar(&o.noCodes, "no-codes", false, "do not write the scores back into the run")
+	c.Flags().Var((*pathList)(&o.test), "test", "other runs to measure on: a split each, which nothing is fitted on; rows whose group train or val has are left out")
+	c.Flags().StringVar(&position, "position", "", "which of a prompt's vectors: last, mean or max; the key position")
+	c.Flags().BoolVar(&o.transfer, "transfer", false, "fit on each run of --from alone, and measure on all others")
 	return c
 }
 
-func runTrainProbe(ctx context.Context, o trainOptions, codes bool, out io.Writer) error {
-	cfg, runs, taps, err := o.load(ctx, coder.Probe)
-	if err != nil {
-		return err
-	}
-	var columns []string
-	for _, t := range taps {
-		columns = append(columns, t.Column(""))
-	}
+// probeOptions are the flags of train probe.
+type probeOptions struct {
+	trainOptions
+	test     []string // runs that nothing is fitted on
+	transfer bool
+	noCodes  bool
+}
+
+func runTrainProbe(ctx context.Context, o probeOptions, out io.Writer) error {
 	began := time.Now()
-	random := &randomBaseline{directions: cfg.Probe.Directions, seed: cfg.Seed}
-	splits := &splitCheck{runs: runs, near: cfg.Probe.NearDuplicates, auto: cfg.Probe.Group == probe.Auto, warn: os.Stderr}
-	rep, card, err := trainer.FitProbes(ctx, trainer.ProbeJob{Dir: o.out, Runs: runs, Columns: columns, Recipe: cfg, Program: version(),
-		Check: func(rows *probe.Rows) error { return splits.check(ctx, rows) }, Each: random.add})
+	table, err := fitProbes(ctx, o)
 	if err != nil {
 		return err
-	}
-	table, err := probeTable(rep, cfg.Probe.Label, runs, cfg.Seed)
-	if err != nil {
-		return err
-	}
-	table.PlanIDs, table.Near = card.PlanIDs, splits.found
-	table.Baselines = append(table.Baselines, random.worst()...)
-	table.Calibration = calibrated(rep, table)
-	if err := writeTable(o.out, table); err != nil {
-		return err
-	}
-	if codes {
-		if err := encodeAll(ctx, o.out, runs); err != nil {
-			return err
-		}
 	}
 	if o.jsonOut {
 		return printJSON(out, table)
 	}
 	return printProbes(out, table, o.out, time.Since(began))
+}
+
+// fitProbes fits, measures and writes everything but what is printed.
+func fitProbes(ctx context.Context, o probeOptions) (table evaluate.Table, err error) {
+	frozen, err := runNames(o.test)
+	if err != nil {
+		return table, err
+	}
+	o.from = slices.Concat(o.from, o.test)
+	cfg, runs, taps, err := o.load(ctx, coder.Probe)
+	if err != nil {
+		return table, err
+	}
+	var columns []string
+	for _, t := range taps {
+		columns = append(columns, t.Column(""))
+	}
+	random := &randomBaseline{directions: cfg.Probe.Directions, seed: cfg.Seed}
+	splits := &splitCheck{runs: runs, near: cfg.Probe.NearDuplicates, auto: cfg.Probe.Group == probe.Auto, warn: os.Stderr}
+	job := trainer.ProbeJob{Dir: o.out, Runs: runs, Frozen: frozen, Columns: columns, Recipe: cfg, Program: version(),
+		Check: func(rows *probe.Rows) error { return splits.check(ctx, rows) }, Each: random.add}
+	if err := checkPrimary(cfg.Probe, columns); err != nil {
+		return table, err
+	}
+	rep, card, err := trainer.FitProbes(ctx, job)
+	if err != nil {
+		return table, err
+	}
+	if table, err = probeTable(rep, cfg.Probe.Label, runs, cfg.Seed); err != nil {
+		return table, err
+	}
+	table.PlanIDs, table.Near = card.PlanIDs, splits.found
+	table.Baselines = append(table.Baselines, random.worst()...)
+	if err := measureChosen(ctx, job, rep, &table); err != nil {
+		return table, err
+	}
+	if err := writeResult(o.out, evaluate.ResultsFile, table); err != nil {
+		return table, err
+	}
+	if o.noCodes || cfg.Probe.Position != probe.Last { // the latter has no score of a row
+		return table, nil
+	}
+	return table, encodeAll(ctx, o.out, runs)
+}
+
+// measureChosen adds what is measured of one probe alone: the one declared primary, or else chosen on val.
+func measureChosen(ctx context.Context, job trainer.ProbeJob, rep *probe.Report, t *evaluate.Table) error {
+	t.Primary = job.Recipe.Probe.Primary
+	if err := addClaims(ctx, job, rep, t); err != nil {
+		return err
+	}
+	t.Calibration = calibrated(rep, *t)
+	return nil
+}
+
+// checkPrimary refuses a primary probe that is not fitted.
+func checkPrimary(p recipe.Probe, columns []string) error {
+	if p.Primary == "" {
+		return nil
+	}
+	for _, kind := range p.Kinds {
+		for _, column := range columns {
+			if p.Primary == kind+"_"+column {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("%w: primary: no probe %q is fitted; it is KIND_COLUMN, such as %s_%s", errUsage, p.Primary, p.Kinds[0], columns[0])
+}
+
+// runNames are the last parts of the runs' paths, as splits are called after them.
+func runNames(runs []string) (names []string, err error) {
+	for _, run := range runs {
+		name := path.Base(filepath.ToSlash(run))
+		if slices.Contains(names, name) || slices.Contains([]string{probe.Train, probe.Val, probe.Test, ".", "/"}, name) {
+			return nil, fmt.Errorf("%w: the split of the run %s would be called %q, which another is or which means something else; rename its folder", errUsage, run, name)
+		}
+		names = append(names, name)
+	}
+	return names, nil
 }
 
 func encodeAll(ctx context.Context, dir string, runs []stream.Source) error {
@@ -100,13 +173,13 @@ func encodeAll(ctx context.Context, dir string, runs []stream.Source) error {
 	return nil
 }
 
-// writeTable puts results.json in place whole.
-func writeTable(dir string, t evaluate.Table) error {
-	data, err := json.MarshalIndent(t, "", "  ")
+// writeResult puts a file in place whole.
+func writeResult(dir, name string, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
-		return fmt.Errorf("encode the probes' results: %w", err)
+		return fmt.Errorf("encode %s: %w", name, err)
 	}
-	return outfile.Replace(filepath.Join(dir, evaluate.ResultsFile), append(data, '\n'))
+	return outfile.Replace(filepath.Join(dir, name), append(data, '\n'))
 }
 
 // randomBaseline measures random directions on every column, for every split but train.
@@ -182,10 +255,37 @@ func printProbes(out io.Writer, t evaluate.Table, dir string, took time.Duration
 	if err := printBest(out, t, best[:min(bestShown, len(best))]); err != nil {
 		return err
 	}
+	if err := printElsewhere(out, t, best[:min(bestShown, len(best))]); err != nil {
+		return err
+	}
 	if err := printCalibration(out, t.Calibration); err != nil {
 		return err
 	}
 	return printGrid(out, t, best[0].Kind)
+}
+
+// printElsewhere prints probes on the other runs, with all their rows together and the run that each does worst on.
+func printElsewhere(out io.Writer, t evaluate.Table, best []evaluate.Probe) error {
+	if len(t.Elsewhere) == 0 {
+		return nil
+	}
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	fmt.Fprintf(w, "AUROC on other runs\t%s", strings.Join(t.Elsewhere, "\t"))
+	if len(t.Elsewhere) > 1 {
+		fmt.Fprint(w, "\ttogether\tworst")
+	}
+	for _, p := range best {
+		fmt.Fprintf(w, "\n%s", p.ID)
+		for _, name := range t.Elsewhere {
+			m := p.Splits[name]
+			fmt.Fprintf(w, "\t%s %s", defined(m.AUROC), between(m.AUROCLo, m.AUROCHi))
+		}
+		if m := p.Pooled; m != nil {
+			fmt.Fprintf(w, "\t%s %s\t%s", defined(m.AUROC), between(m.AUROCLo, m.AUROCHi), t.Worst(p))
+		}
+	}
+	fmt.Fprintln(w)
+	return w.Flush()
 }
 
 // printCalibration prints what the chosen probe's probabilities are worth on the splits that nothing was fitted on.
@@ -230,6 +330,9 @@ func printBest(out io.Writer, t evaluate.Table, best []evaluate.Probe) error {
 	}
 	if err := w.Flush(); err != nil {
 		return err
+	}
+	for _, c := range t.Claims {
+		fmt.Fprintln(out, c)
 	}
 	for _, note := range t.Notes() {
 		fmt.Fprintln(out, "note:", note)

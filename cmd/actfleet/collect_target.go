@@ -23,6 +23,12 @@ func (o *targetOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.compute, "compute", "auto", "dtype of the blocks' linear layers: auto (bf16 on a GPU, else f32), f32, tf32 (GPU), bf16 or f16; everything else is f32")
 }
 
+// flagsOfOne are the flags of a command that computes with one model, in fp32 unless told otherwise.
+func (o *targetOptions) flagsOfOne(f *pflag.FlagSet) {
+	f.StringVar(&o.device, "device", "auto", "auto (the first GPU, else cpu), cpu, cuda:1, or cuda:0+cuda:1 (the model split across them)")
+	f.StringVar(&o.compute, "compute", "f32", "dtype of the blocks' linear layers: f32, tf32 (GPU), bf16 or f16; everything else is f32")
+}
+
 var computes = map[string]torch.Dtype{"f32": torch.F32, "tf32": torch.F32, "bf16": torch.BF16, "f16": torch.F16}
 
 // loaded is a model on its devices, and what a plan says of them.
@@ -73,31 +79,60 @@ func (o targetOptions) load(dir string, accept ...string) (l loaded, err error) 
 		return l, err
 	}
 	l.kind = kind
-	dtype, err := l.precision(o.compute)
+	targets, err := l.targets(o, groups)
 	if err != nil {
 		return l, err
-	}
-	if kind == "cuda" {
-		l.gpu, l.memory, err = oneKind(slices.Concat(groups...))
-	} else if note := unusedGPU(nvidiaSign(), torch.NoCUDA()); note != "" && o.device == "auto" {
-		fmt.Fprintln(os.Stderr, note)
-	}
-	if err != nil {
-		return l, err
-	}
-	var targets []model.Target
-	for _, g := range groups {
-		targets = append(targets, model.Target{Compute: dtype, Devices: g})
 	}
 	if kind == "cpu" && len(targets) == 1 { // any number of passes at a time
 		l.model, err = model.LoadOn(dir, targets[0], accept...)
 	} else {
 		l.model, err = model.LoadCopies(dir, targets, accept...)
 	}
-	if errors.Is(err, model.ErrCompute) {
-		err = fmt.Errorf("%w: --compute %s: %w; use %s", errUsage, o.compute, err, map[string]string{"f16": "f32 or bf16", "bf16": "f32"}[l.compute])
+	return l, l.advise(o, err)
+}
+
+// loadOne is load for a command that computes with one model.
+func (o targetOptions) loadOne(dir string, accept ...string) (*model.Model, error) {
+	groups, kind, err := o.groups()
+	if err != nil {
+		return nil, err
 	}
-	return l, err
+	if len(groups) > 1 && o.device != "auto" && o.device != "cuda" {
+		return nil, fmt.Errorf("%w: --device %s: one model is computed with here, and these are replicas; name one GPU, or split the model (%s)",
+			errUsage, o.device, strings.ReplaceAll(o.device, ",", "+"))
+	}
+	l := loaded{kind: kind}
+	targets, err := l.targets(o, groups[:1])
+	if err != nil {
+		return nil, err
+	}
+	m, err := model.LoadOn(dir, targets[0], accept...)
+	return m, l.advise(o, err)
+}
+
+// targets are those of replicas on groups of devices.
+func (l *loaded) targets(o targetOptions, groups [][]torch.Device) (targets []model.Target, err error) {
+	dtype, err := l.precision(o.compute)
+	if err != nil {
+		return nil, err
+	}
+	if l.kind == "cuda" {
+		l.gpu, l.memory, err = oneKind(slices.Concat(groups...))
+	} else if note := unusedGPU(nvidiaSign(), torch.NoCUDA()); note != "" && o.device == "auto" {
+		fmt.Fprintln(os.Stderr, note)
+	}
+	for _, g := range groups {
+		targets = append(targets, model.Target{Compute: dtype, Devices: g})
+	}
+	return targets, err
+}
+
+// advise says what to do about an error of loading.
+func (l loaded) advise(o targetOptions, err error) error {
+	if errors.Is(err, model.ErrCompute) {
+		return fmt.Errorf("%w: --compute %s: %w; use %s", errUsage, o.compute, err, map[string]string{"f16": "f32 or bf16", "bf16": "f32"}[l.compute])
+	}
+	return err
 }
 
 // precision is what compute, or auto, means on the kind of device: a GPU computes bf16 products many times faster than

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -11,40 +10,6 @@ import (
 	"actfleet/analysis/evaluate"
 	"actfleet/collector"
 )
-
-// dryRun predicts the run and writes nothing.
-func (j *job) dryRun(ctx context.Context, out io.Writer) error {
-	e, err := collector.Predict(ctx, j.alone())
-	if err != nil {
-		return err
-	}
-	if j.o.jsonOut {
-		return printJSON(out, struct {
-			collector.Estimate
-			Data *dataSummary `json:"data"`
-		}{e, j.data})
-	}
-	fmt.Fprintf(out, "documents %s\n", j.data)
-	fmt.Fprintf(out, "prompts   %d, %d tokens\n", e.Prompts, e.Tokens)
-	fmt.Fprintf(out, "rows      %d kept positions (%s) × %d vector columns\n", e.Rows, j.node.Plan.Tokens, e.Columns)
-	fmt.Fprintf(out, "disk      %s\n", bytesText(float64(e.Bytes)))
-	fmt.Fprintf(out, "units     %s\n", unitsText(e))
-	fmt.Fprintf(out, "memory    %s a node (%d row groups of %s in flight)\n", bytesText(float64(e.Memory)), e.Blocks, bytesText(float64(e.BlockBytes)))
-	fmt.Fprintf(out, "time      %s on this machine alone\n", timeText(inSeconds(e.Seconds)))
-	fmt.Fprintf(out, "plan      %s\nnothing was written\n", j.node.Plan.ID())
-	return nil
-}
-
-// unitsText says how many units there are, how long one takes, and how many nodes they are enough for.
-func unitsText(e collector.Estimate) string {
-	if e.Units == 1 {
-		return fmt.Sprintf("1 of %s here: a second node would be idle; --unit-prompts makes more", timeText(inSeconds(e.UnitSeconds)))
-	}
-	return fmt.Sprintf("%d of about %d prompts and %s here, the longest %s: of more than %d nodes the others would be idle",
-		e.Units, e.Prompts/e.Units, timeText(inSeconds(e.UnitSeconds)), timeText(inSeconds(e.LongestUnitSeconds)), e.Units)
-}
-
-func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // collectResult is what collect prints.
 type collectResult struct {

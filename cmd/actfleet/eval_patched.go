@@ -22,12 +22,12 @@ type patched struct {
 }
 
 // openPatched refuses a model that is not the one that made the runs.
-func openPatched(ctx context.Context, dir string, runs []stream.Source) (*patched, error) {
+func openPatched(ctx context.Context, target targetOptions, dir string, runs []stream.Source) (*patched, error) {
 	var accept []string
 	if len(runs) > 0 {
 		accept = runs[0].Plan.Model.Accept
 	}
-	m, err := model.Load(dir, accept...)
+	m, err := target.loadOne(dir, accept...)
 	if err != nil {
 		return nil, err
 	}
@@ -85,16 +85,23 @@ func (p patchedTaps) Prompt(run int, row int64) ([]int32, error) {
 
 // Begin takes prompts through the model together up to the block of the coder's first column, those of what they share
 // that were not computed before. Before embed nothing is computed.
-func (p patchedTaps) Begin(ctx context.Context, prompts [][]int32, shared int) (measure.PatchedBatch, error) {
+func (p patchedTaps) Begin(ctx context.Context, prompts [][]int32, shared int, from []int32) (measure.PatchedBatch, error) {
 	b := &patchedBatch{patchedTaps: p, last: tap.Tap{Site: tap.Resid, Layer: p.model.Info().Layers - 1}}
 	var r model.Request
 	var err error
 	if r.After, err = p.prefix(ctx, prompts[0][:shared], []tap.Tap{b.last}); err != nil {
 		return nil, err
 	}
+	steps := 0
 	for _, ids := range prompts {
 		r.IDs = append(r.IDs, ids[shared:])
-		b.lengths = append(b.lengths, len(ids)-shared)
+		steps = max(steps, len(ids)-shared)
+	}
+	for i, ids := range r.IDs {
+		for t := int(from[i]) - shared; t < len(ids); t++ {
+			b.places = append(b.places, int32(i*steps+t))
+		}
+		b.rows = append(b.rows, len(b.places))
 	}
 	first := b.last.Layer
 	for _, t := range p.taps {
@@ -111,45 +118,42 @@ func (p patchedTaps) Begin(ctx context.Context, prompts [][]int32, shared int) (
 // patchedBatch is prompts that wait before the block of the coder's first column.
 type patchedBatch struct {
 	patchedTaps
-	begun   *model.Begun  // nil where a column is embed, which is in no block
-	whole   model.Request // in its place: the prompts, and what they share
-	lengths []int         // of each prompt, without what they share
-	last    tap.Tap
+	begun  *model.Begun  // nil where a column is embed, which is in no block
+	whole  model.Request // in its place: the prompts, and what they share
+	places []int32       // of every position that matters, prompt by prompt
+	rows   []int         // where each prompt's end among them
+	last   tap.Tap
 }
 
 func (b *patchedBatch) Free() { b.begun.Free() }
 
 // Run takes the prompts on to the last block.
-func (b *patchedBatch) Run(ctx context.Context, at func(column, prompt int, x []float32) error) ([][]float32, error) {
-	r := b.whole
-	r.From, r.Taps = b.begun, slices.Clone(b.taps)
+func (b *patchedBatch) Run(ctx context.Context, at func(column, prompt int, x []float32) (bool, error)) ([][]float32, error) {
+	states := make([][]float32, len(b.rows))
+	patch := &model.Patch{Taps: b.taps, At: b.places}
 	if !slices.Contains(b.taps, b.last) {
-		r.Taps = append(r.Taps, b.last)
+		patch.Taps = append(slices.Clone(b.taps), b.last)
 	}
-	own := func(v model.View, prompt int) []float32 {
-		from := prompt * v.T * v.D
-		return v.Data[from : from+b.lengths[prompt]*v.D]
-	}
-	r.Replace = func(i int, v model.View) error {
-		for prompt := range b.lengths {
-			if i >= len(b.taps) {
-				break
+	patch.With = func(i int, rows model.Rows) (wrote bool, err error) {
+		first := 0
+		for prompt, end := range b.rows {
+			x := rows.Slice(first, end).F32
+			first = end
+			if i < len(b.taps) {
+				w, err := at(i, prompt, x)
+				if err != nil {
+					return false, err
+				}
+				wrote = wrote || w
 			}
-			if err := at(i, prompt, own(v, prompt)); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	states := make([][]float32, len(b.lengths))
-	r.Emit = func(i int, v model.View) error {
-		for prompt := range states {
-			if r.Taps[i] == b.last {
-				states[prompt] = slices.Clone(own(v, prompt))
+			if patch.Taps[i] == b.last {
+				states[prompt] = slices.Clone(x)
 			}
 		}
-		return nil
+		return wrote, nil
 	}
+	r := b.whole
+	r.From, r.Patch = b.begun, patch
 	_, err := b.model.Forward(ctx, r)
 	return states, err
 }

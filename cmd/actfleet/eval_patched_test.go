@@ -4,6 +4,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,22 +32,21 @@ func patchedRunOfBatches(t *testing.T, first tap.Tap) {
 	for _, tail := range [][]int32{{4}, {7, 7, 12, 40, 1, 13}, {6, 22, 19}} {
 		prompts = append(prompts, append(append([]int32(nil), begin...), tail...))
 	}
-	halve := func(shared int) func(column, prompt int, x []float32) error { // the last two columns of every prompt's last token
-		return func(column, _ int, x []float32) error {
-			d := m.Width(p.taps[column])
-			for i := len(x) - d; i < len(x); i++ {
-				x[i] /= 2
-			}
-			return nil
+	halve := func(column, _ int, x []float32) (bool, error) { // the last two columns of every prompt's last token
+		d := m.Width(p.taps[column])
+		for i := len(x) - d; i < len(x); i++ {
+			x[i] /= 2
 		}
+		return true, nil
 	}
 	run := func(prompts [][]int32, shared int) [][]float32 {
-		b, err := p.Begin(t.Context(), prompts, shared)
+		from := slices.Repeat([]int32{int32(shared)}, len(prompts))
+		b, err := p.Begin(t.Context(), prompts, shared, from)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer b.Free()
-		states, err := b.Run(t.Context(), halve(shared))
+		states, err := b.Run(t.Context(), halve)
 		if err != nil {
 			t.Fatal(err)
 		}

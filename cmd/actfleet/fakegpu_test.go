@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,6 +36,34 @@ func TestFakeGPUCollects(t *testing.T) {
 			t.Errorf("--device %s: other bytes than on one", device)
 		}
 	}
+}
+
+// Loss recovered is what it is on the CPU, on one GPU and on a model split over two.
+func TestFakeGPUEvaluates(t *testing.T) {
+	fakegpu.Open(t)
+	dir := t.TempDir()
+	run, sae := filepath.Join(dir, "run"), filepath.Join(dir, "sae")
+	wantOKHere(t, "collect", "--model", tinyModel, "--data", tinyData, "--out", run, "--limit", "100", "--tokens", "all", "--sites", "fc2", "--layers", "1")
+	wantOKHere(t, "train", "sae", "--from", run, "--site", "fc2", "--layers", "1", "--out", sae, "--set", "steps=10", "--set", "width=256", "--set", "batch=128")
+	measure := func(device string) map[string]float64 {
+		var coders []measured
+		decode(t, wantOKHere(t, "eval", sae, "--from", run, "--model", tinyModel, "--prompts", "6", "--device", device, "--json"), &coders)
+		return coders[0].Metrics
+	}
+	want := measure("cpu")
+	for _, device := range []string{"auto", "cuda:2+cuda:1"} {
+		got := measure(device)
+		for _, name := range []string{"ce_clean", "ce_coder", "kl_coder"} {
+			if off := math.Abs(got[name] - want[name]); want[name] == 0 || off > 1e-3*math.Abs(want[name]) {
+				t.Errorf("--device %s: %s is %g, on the CPU %g", device, name, got[name], want[name])
+			}
+		}
+	}
+	if ops, _ := fakegpu.Count("op"); ops == 0 {
+		t.Error("the GPU computed nothing")
+	}
+	wantRefusal(t, exitUsage, []string{"cuda:0,cuda:1", "replicas", "cuda:0+cuda:1"}, "eval", sae, "--from", run, "--model", tinyModel, "--device", "cuda:0,cuda:1")
+	wantRefusal(t, exitUsage, []string{"cuda:9", "4 CUDA devices"}, "check", "--parity", tinyModel, "--python", os.Getenv("HOME"), "--device", "cuda:9")
 }
 
 func TestFakeGPUDoctor(t *testing.T) {

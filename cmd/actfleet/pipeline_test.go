@@ -156,29 +156,6 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
-func TestDryRun(t *testing.T) {
-	out := filepath.Join(t.TempDir(), "run")
-	dry := []string{"collect", "--model", tinyModel, "--data", tinyData, "--limit", "50", "--out", out, "--dry-run"}
-	var e struct {
-		Prompts, Units int
-		Unit           float64 `json:"unit_seconds"`
-		Longest        float64 `json:"longest_unit_seconds"`
-	}
-	decode(t, wantOKHere(t, append(dry, "--unit-prompts", "20", "--json")...), &e)
-	if e.Prompts != 50 || e.Units != 3 || e.Unit <= 0 || e.Longest < e.Unit {
-		t.Errorf("%+v", e)
-	}
-	if said := wantOKHere(t, append(dry, "--unit-prompts", "20")...); !strings.Contains(said, "units     3 of about 16 prompts") || !strings.Contains(said, "of more than 3 nodes") {
-		t.Errorf("says %s", said)
-	}
-	if said := wantOKHere(t, dry...); !strings.Contains(said, "units     1 of ") || !strings.Contains(said, "a second node would be idle") {
-		t.Errorf("says %s", said)
-	}
-	if _, err := os.Stat(out); err == nil {
-		t.Error("a dry run made the run's directory")
-	}
-}
-
 // Wrong keys and damaged or foreign folders are refused in one line.
 func TestTrainRefuses(t *testing.T) {
 	t.Parallel()

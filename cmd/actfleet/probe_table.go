@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"actfleet/analysis/evaluate"
@@ -13,6 +14,7 @@ import (
 // splitNames are the splits of the rows, train first, then val, then the others by name.
 func splitNames(rows *probe.Rows) []string {
 	names := slices.Compact(slices.Sorted(slices.Values(rows.Split)))
+	names = slices.DeleteFunc(names, func(s string) bool { return s == "" }) // rows that are left out
 	order := map[string]int{probe.Train: -2, probe.Val: -1}
 	slices.SortStableFunc(names, func(a, b string) int { return order[a] - order[b] })
 	return names
@@ -41,7 +43,7 @@ func splitsOf(rows *probe.Rows, runs []stream.Source) (out []evaluate.Split) {
 	}
 	for _, name := range splitNames(rows) {
 		at := rows.In(name)
-		out = append(out, evaluate.Split{Name: name, Rows: pick(of, at), Groups: pick(rows.Group, at), Texts: pick(rows.Texts, at), Labels: pick(rows.Label, at)})
+		out = append(out, evaluate.Split{Name: name, Rows: pick(of, at), Groups: pick(rows.Group, at), Texts: pick(rows.Texts, at), Labels: pick(rows.Label, at), Elsewhere: rows.Frozen[name]})
 	}
 	return out
 }
@@ -54,7 +56,9 @@ func probeTable(rep *probe.Report, label string, runs []stream.Source, seed uint
 	if rows.LabelsSaid != "" {
 		t.Target += " (" + rows.LabelsSaid + ")"
 	}
+	addTextBaselines(rep)
 	names := splitNames(rows)
+	t.Elsewhere, t.LeftOut = slices.Sorted(maps.Keys(rows.Frozen)), rows.LeftOut
 	for _, s := range splitsOf(rows, runs) {
 		t.Splits[s.Name], t.Fingerprints[s.Name] = len(s.Rows), s.Fingerprint()
 	}
@@ -105,7 +109,22 @@ func measureProbe(rows *probe.Rows, p probe.Probe, scores []float64, names []str
 			line.Splits[name] = evaluate.Evaluate(sample(rows, scores, name), o)
 		}
 	}
+	if scores != nil && len(rows.Frozen) > 1 {
+		m := evaluate.Evaluate(pooled(rows, scores), o)
+		line.Pooled = &m
+	}
 	return line, nil
+}
+
+// pooled is the rows of all other runs.
+func pooled(rows *probe.Rows, scores []float64) evaluate.Sample {
+	var at []int
+	for i, split := range rows.Split {
+		if rows.Frozen[split] {
+			at = append(at, i)
+		}
+	}
+	return evaluate.Sample{Score: pick(scores, at), Positive: pick(rows.Label, at), Group: pick(rows.Group, at)}
 }
 
 func sample(rows *probe.Rows, scores []float64, split string) evaluate.Sample {
@@ -124,12 +143,25 @@ func baselines(rep *probe.Report, split string, o evaluate.Options) []evaluate.B
 		line.Coverage = mean(pick(b.Coverage, at))
 		out = append(out, line)
 	}
-	if rows.Texts != nil {
-		s := sample(rows, make([]float64, rows.Len()), split)
-		s.Score = evaluate.BagOfWords(pick(rows.Texts, train), pick(rows.Label, train), pick(rows.Texts, at))
-		out = append(out, evaluate.Scored(evaluate.BaselineWords, split, s, o))
-	}
 	return out
+}
+
+// textBaselines learn from the train rows' texts.
+var textBaselines = map[string]evaluate.TextBaseline{
+	evaluate.BaselineWords: evaluate.BagOfWords, evaluate.BaselineNGrams: evaluate.NGrams, evaluate.BaselineLength: evaluate.Length,
+}
+
+// addTextBaselines adds what the texts of the rows give without a probe, where they are known.
+func addTextBaselines(rep *probe.Report) {
+	rows := &rep.Rows
+	if rows.Texts == nil {
+		return
+	}
+	train := rows.In(probe.Train)
+	for _, name := range slices.Sorted(maps.Keys(textBaselines)) {
+		scores := textBaselines[name](pick(rows.Texts, train), pick(rows.Label, train), rows.Texts)
+		rep.Baselines = append(rep.Baselines, probe.Baseline{Name: name, Scores: scores})
+	}
 }
 
 // mean is nil for no values.
@@ -142,6 +174,9 @@ func mean(v []float64) *evaluate.Value {
 		sum += x
 	}
 	m := evaluate.Value(sum / float64(len(v)))
+	if !m.Defined() { // of a run without choices
+		return nil
+	}
 	return &m
 }
 

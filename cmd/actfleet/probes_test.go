@@ -3,7 +3,9 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -141,6 +143,115 @@ func idOf(t *testing.T, dir string) string {
 	return id
 }
 
+// renamed moves a run to another name, which its split has.
+func renamed(t *testing.T, run, name string) string {
+	t.Helper()
+	to := filepath.Join(filepath.Dir(run), name)
+	if err := os.Rename(run, to); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+func TestProbesAcrossRuns(t *testing.T) {
+	a := renamed(t, pairedRun(t, 100, 48, "train", "train", "val", "test"), "a")
+	b := renamed(t, pairedRun(t, 1000, 20, "test"), "b")
+	c := renamed(t, runOf(t, statements(140, 40, "train")), "c") // without polarity; groups g35 to g44
+	dir := filepath.Join(t.TempDir(), "probes")
+	args := []string{"train", "probe", "--site", "resid", "--layers", "3", "--set", "directions=5", "--set", "near_duplicates=1", "--set", "kinds=logistic,ttpd"}
+	code, out, stderr := actfleet(t, append(args, "--from", a, "--test", b+","+c, "--out", dir)...)
+	for _, want := range []string{"AUROC on other runs", "together", "baseline: ", "calibrated on"} {
+		if code != exitDone || !strings.Contains(out, want) {
+			t.Fatalf("exit %d, no %q in\n%s%s", code, want, out, stderr)
+		}
+	}
+	table, err := evaluate.ReadTable(dir)
+	if err != nil || len(table.Elsewhere) != 2 || table.Splits["b"] != 40 || table.Splits["c"] != 40 || len(table.PlanIDs) != 1 {
+		t.Fatalf("%+v, %v", table, err)
+	}
+	for _, p := range table.Probes {
+		if p.Pooled == nil || p.Pooled.N != 80 || !p.Splits["b"].AUROC.Defined() || table.Worst(p) == "" {
+			t.Errorf("%+v", p)
+		}
+	}
+	if err := table.Check(); err != nil {
+		t.Error(err)
+	}
+	if code, out, _ := actfleet(t, "sql", b, "--json", "select count(*) as n from codes_"+idOf(t, dir)); code != exitDone || !strings.Contains(out, "40") {
+		t.Errorf("scores in the other run: exit %d, %s", code, out)
+	}
+	if code, _, stderr := actfleet(t, append(args, "--from", a, "--test", a, "--out", dir+"2")...); code != exitDone {
+		t.Errorf("measured on itself, but for what was fitted: exit %d, %s", code, stderr)
+	}
+	if code, _, stderr := actfleet(t, append(args, "--from", a, "--test", renamed(t, c, "val"), "--out", dir+"3")...); code != exitUsage || !strings.Contains(stderr, `called "val"`) {
+		t.Errorf("a run called val: exit %d, %s", code, stderr)
+	}
+}
+
+func TestClaimsOfProbes(t *testing.T) {
+	run := pairedRun(t, 100, 60, "train", "train", "val", "test")
+	more := []string{"--set", "near_duplicates=1", "--set", "seeds=3", "--set", "shuffles=4", "--set", "kinds=logistic,mlp"}
+	table, code, stderr := probed(t, run, more...)
+	if code != exitDone || len(table.Claims) != 1 {
+		t.Fatalf("exit %d, %+v, %s", code, table.Claims, stderr)
+	}
+	if c := table.Claims[0]; c.Split != "test" || c.Declared || c.Cells != 2 || len(c.Seeds) != 3 || c.Against == "" || c.Marked != (c.Why == "") || !c.McNemar.Defined() {
+		t.Errorf("%+v", c)
+	}
+	names := map[string]bool{}
+	for _, b := range table.Baselines {
+		if b.Split == "test" {
+			names[b.Name] = true
+		}
+	}
+	for _, want := range []string{evaluate.BaselineMajority, evaluate.BaselineRandom, evaluate.BaselineWords, evaluate.BaselineNGrams, evaluate.BaselineLength, evaluate.BaselineShuffled, "number of tokens", "last token"} {
+		if !names[want] {
+			t.Errorf("no baseline %q on test", want)
+		}
+	}
+	table, code, stderr = probed(t, run, append(more, "--set", "primary=mlp_resid_3")...)
+	if code != exitDone || !table.Claims[0].Declared || table.Claims[0].Probe != "mlp_resid_3" || table.Primary != "mlp_resid_3" {
+		t.Errorf("declared: exit %d, %+v, %s", code, table.Claims, stderr)
+	}
+	if _, code, stderr := probed(t, run, "--set", "primary=lda_resid_3"); code != exitUsage || !strings.Contains(stderr, `no probe "lda_resid_3" is fitted`) {
+		t.Errorf("a primary probe that is not fitted: exit %d, %s", code, stderr)
+	}
+}
+
+// Where the run holds what the first block reads, that is a baseline.
+func TestEmbeddingIsABaseline(t *testing.T) {
+	var data strings.Builder
+	for i := range 64 {
+		fmt.Fprintf(&data, `{"text":"The thing numbered %d is %s","label":%d,"group":"g%d"}`+"\n", i*7, []string{"red", "blue"}[i%2], i%2, i)
+	}
+	run := filepath.Join(t.TempDir(), "run")
+	wantOKHere(t, "collect", "--model", tinyModel, "--data", write(t, "data.jsonl", data.String()), "--sites", "embed,resid", "--layers", "0,3", "--out", run)
+	table, code, stderr := probed(t, run, "--set", "near_duplicates=1")
+	if code != exitDone || !slices.ContainsFunc(table.Baselines, func(b evaluate.Baseline) bool {
+		return b.Name == evaluate.BaselineEmbed && b.Split == "test" && b.AUROC > 0.99
+	}) {
+		t.Errorf("exit %d, %+v, %s", code, table.Baselines, stderr)
+	}
+}
+
+func TestTransferBetweenRuns(t *testing.T) {
+	a := renamed(t, pairedRun(t, 100, 48, "train", "train", "val", "test"), "a")
+	b := renamed(t, pairedRun(t, 1000, 48, "train", "val"), "b")
+	dir := filepath.Join(t.TempDir(), "transfer")
+	args := []string{"train", "probe", "--site", "resid", "--layers", "3", "--set", "directions=5", "--set", "near_duplicates=1", "--transfer", "--out", dir}
+	code, out, stderr := actfleet(t, append(args, "--from", a+","+b)...)
+	if code != exitDone || !strings.Contains(out, "fitted on") {
+		t.Fatalf("exit %d, %s%s", code, out, stderr)
+	}
+	x, err := evaluate.ReadTransfer(dir)
+	if err != nil || !x.Cells[0][1].AUROC.Defined() || !x.Cells[1][0].AUROC.Defined() || x.Cells[0][1].N != 96 || x.Cells[1][1].Why != "there is no test split" {
+		t.Errorf("%+v, %v", x, err)
+	}
+	if code, _, stderr := actfleet(t, append(args, "--from", a)...); code != exitUsage || !strings.Contains(stderr, "two runs or more") {
+		t.Errorf("one run: exit %d, %s", code, stderr)
+	}
+}
+
 func TestGroupsAreNotMissedInSilence(t *testing.T) {
 	rows := statements(0, 60, "train", "val", "test")
 	run := runOf(t, rows)
@@ -236,5 +347,25 @@ func TestChoicesThatTheModelDoesNotSay(t *testing.T) {
 	}
 	if answer, said := collect("Norway,Peru"); answer.Coverage == nil || strings.Contains(said, "warning") {
 		t.Errorf("coverage %v: %s", answer.Coverage, said)
+	}
+}
+
+// Probes on the mean of a prompt's vectors have no codes by row, and encode says so.
+func TestProbesOnPositions(t *testing.T) {
+	run, dir := runOf(t, statements(0, 60, "train", "val", "test"), "--tokens", "all"), filepath.Join(t.TempDir(), "probes")
+	args := []string{"train", "probe", "--from", run, "--site", "resid", "--layers", "3", "--set", "directions=5", "--position", "mean", "--json", "--out", dir}
+	code, out, stderr := actfleet(t, args...)
+	var table evaluate.Table
+	if code != exitDone {
+		t.Fatalf("exit %d, %s", code, stderr)
+	}
+	if decode(t, out, &table); table.Splits["train"]+table.Splits["val"]+table.Splits["test"] != 60 {
+		t.Errorf("splits %v", table.Splits)
+	}
+	if code, _, stderr := actfleet(t, "encode", dir, "--from", run); code != exitError || !strings.Contains(stderr, "read the mean of a prompt's vectors") {
+		t.Errorf("encode: exit %d, %s", code, stderr)
+	}
+	if code, _, stderr := actfleet(t, append(args[:len(args)-1], dir+"2", "--position", "first")...); code != exitUsage || !strings.Contains(stderr, "must be last or mean or max") {
+		t.Errorf("a position that is none: exit %d, %s", code, stderr)
 	}
 }

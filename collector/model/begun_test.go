@@ -35,6 +35,20 @@ func TestBegin(t *testing.T) {
 	}
 }
 
+// places are those of every token of a request's prompts.
+func places(r model.Request) (at []int32) {
+	steps := 0
+	for _, ids := range r.IDs {
+		steps = max(steps, len(ids))
+	}
+	for b, ids := range r.IDs {
+		for t := range ids {
+			at = append(at, int32(b*steps+t))
+		}
+	}
+	return at
+}
+
 // sameFrom compares two whole passes, one of which replaces the first tap behind so many blocks, with two that go on
 // from there.
 func sameFrom(t *testing.T, m *model.Model, r model.Request, blocks int) {
@@ -52,12 +66,12 @@ func sameFrom(t *testing.T, m *model.Model, r model.Request, blocks int) {
 				all = append(all, v.Data...)
 				return nil
 			}
-			r.Replace = func(i int, v model.View) error {
+			r.Patch = &model.Patch{Taps: behind, At: places(r), With: func(i int, rows model.Rows) (bool, error) {
 				if replace && i == 0 {
-					clear(v.Data)
+					clear(rows.F32)
 				}
-				return nil
-			}
+				return replace && i == 0, nil
+			}}
 			logits, err := m.Forward(t.Context(), r)
 			if err != nil {
 				t.Fatal(err)

@@ -2,12 +2,14 @@ package model_test
 
 import (
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
 	"actfleet/collector/model"
 	"actfleet/internal/torch"
 	"actfleet/internal/torch/fakegpu"
+	"actfleet/shard/tap"
 )
 
 // gpus are the targets of copies on devices of the GPU for tests, a copy for each list of numbers.
@@ -103,6 +105,55 @@ func TestFakeGPUNext(t *testing.T) {
 		t.Fatal(err)
 	}
 	askNext(t, m, 1e-5)
+}
+
+// A patch on a GPU, split or not, gives the CPU's states, and brings the rows it names to the host and no other, through
+// pinned memory that is made once.
+func TestFakeGPUPatch(t *testing.T) {
+	fakegpu.Open(t)
+	dir := filepath.Join("modeltest", "testdata", "phi-a")
+	patched := func(m *model.Model) (states []float32) {
+		taps := []tap.Tap{{Site: tap.FC2, Layer: 0}, {Site: tap.Resid, Layer: m.Info().Layers - 1}}
+		r := model.Request{IDs: [][]int32{{1, 5, 9, 2, 40, 7, 3, 11}, {2, 4, 4}}}
+		r.Patch = &model.Patch{Taps: taps, At: []int32{7, 9}, With: func(i int, rows model.Rows) (bool, error) {
+			if i == 1 {
+				states = slices.Clone(rows.F32)
+			}
+			clear(rows.F32)
+			return i == 0, nil
+		}}
+		if _, err := m.Forward(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		return states
+	}
+	cpu, err := model.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := patched(cpu)
+	for _, devices := range [][]torch.Device{{0}, {2, 1}} {
+		m, err := model.LoadOn(dir, gpus(torch.F32, devices)[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for pass := range 2 {
+			fakegpu.Reset()
+			got := patched(m)
+			for i := range want {
+				if d := got[i] - want[i]; max(d, -d) > 1e-4 {
+					t.Fatalf("%v, value %d: %g, on the CPU %g", devices, i, got[i], want[i])
+				}
+			}
+			_, down := fakegpu.Count("d2h pinned blocking")
+			_, up := fakegpu.Count("h2d pinned blocking")
+			others, _ := fakegpu.Count("d2h pageable blocking")
+			made, _ := fakegpu.Count("pinned alloc")
+			if rows := int64(4 * 2 * m.Info().Hidden); down != 2*rows || up != rows || others != 0 || pass > 0 && made != 0 {
+				t.Errorf("%v, pass %d: %d bytes down, %d up, want %d and %d:\n%s", devices, pass, down, up, 2*rows, rows, fakegpu.Counts())
+			}
+		}
+	}
 }
 
 // What a pass may cost: of the kept rows two bytes a value come to the host and nothing else of the taps, of the logits four

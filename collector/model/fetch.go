@@ -97,7 +97,7 @@ func (sl *slab) wait() error {
 	})
 }
 
-// slabs lends the slabs of one model, and the streams that copy into them.
+// slabs lends pinned memory of one model, and the streams that copy into it.
 type slabs struct {
 	mu      sync.Mutex
 	back    sync.Cond
@@ -278,7 +278,12 @@ func (k *Kept) check(taps, places int) error {
 	if len(k.F32) != taps {
 		return fmt.Errorf("rows of %d taps are asked for, the request has %d", len(k.F32), taps)
 	}
-	for _, at := range k.At {
+	return inBatch(k.At, places)
+}
+
+// inBatch refuses places that a batch of so many positions has not.
+func inBatch(at []int32, places int) error {
+	for _, at := range at {
 		if at < 0 || int(at) >= places {
 			return fmt.Errorf("row %d is asked for of a batch of %d positions", at, places)
 		}

@@ -39,10 +39,10 @@ type Request struct {
 	Taps  []tap.Tap
 	// Emit receives the output of Taps[i], each tap once, in the order the network computes them.
 	Emit func(i int, v View) error
-	// Kept asks a model whose taps lie on a GPU for some rows instead; it goes before Emit, and with no Replace.
+	// Kept asks a model whose taps lie on a GPU for some rows instead; it goes before Emit.
 	Kept *Kept
-	// Replace, if set, is called before Emit and may write into v: the network goes on with what v then holds.
-	Replace func(i int, v View) error
+	// Patch has the network go on with other vectors, which are also those that are emitted; nil: with its own.
+	Patch *Patch
 	// Logits asks for the next-token logits after each prompt's last token; it costs the whole pass, as Next does.
 	Logits bool
 	Next   *Next
@@ -66,9 +66,6 @@ func (m *Model) run(ctx context.Context, r Request, past []layer.Past, blocks in
 		return nil, err
 	}
 	p := newPass(m, r, past)
-	for i, t := range r.Taps {
-		p.wanted[t] = i
-	}
 	err = torch.Do(func(s *torch.Scope) error { return p.run(ctx, s, blocks) })
 	if err == nil && r.Cache != nil {
 		r.Cache.lengths = p.lengths
@@ -85,50 +82,77 @@ func (m *Model) check(r Request) error {
 			return err
 		}
 	}
+	places := len(r.IDs) * longest(r.IDs)
 	if r.Kept != nil {
-		if err := r.Kept.check(len(r.Taps), len(r.IDs)*longest(r.IDs)); err != nil {
+		if err := r.Kept.check(len(r.Taps), places); err != nil {
+			return err
+		}
+	}
+	if r.Patch != nil {
+		if err := r.Patch.check(places); err != nil {
 			return err
 		}
 	}
 	if err := r.Cache.check(r); err != nil {
 		return err
 	}
-	for i, ids := range r.IDs {
-		if len(ids) == 0 {
-			return fmt.Errorf("prompt %d of the batch is empty", i)
-		}
-		if n := r.before(i) + len(ids); n > m.info.MaxPositions {
-			return fmt.Errorf("%w: %d tokens, %s has %d positions", ErrTooLong, n, m.info.Name, m.info.MaxPositions)
-		} else if r.After != nil && m.info.PrefixLimit > 0 && n > m.info.PrefixLimit {
-			return fmt.Errorf("a prompt of %d tokens cannot go on from a prefix: %s computes those of more than %d otherwise", n, m.info.Name, m.info.PrefixLimit)
-		}
-		for _, id := range ids {
-			if id < 0 || int(id) >= m.info.Vocab {
-				return fmt.Errorf("token id %d is outside the vocabulary of %s (0..%d); is this its tokenizer.json?", id, m.info.Name, m.info.Vocab-1)
-			}
+	for i := range r.IDs {
+		if err := m.checkPrompt(r, i); err != nil {
+			return err
 		}
 	}
 	if r.From != nil && r.From.m != m {
 		return fmt.Errorf("the batch was begun with another model than %s", m.info.Name)
 	}
-	for _, t := range r.Taps {
-		if t.Site == tap.Experts && r.Replace != nil {
-			return fmt.Errorf("tap %s: what was chosen can be read, not replaced", t.Column(""))
-		}
-		if t.Layer < 0 || t.Layer >= m.info.Layers {
-			return fmt.Errorf("tap %s: %s has layers 0..%d", t.Column(""), m.info.Name, m.info.Layers-1)
-		}
-		if m.Width(t) == 0 {
-			return fmt.Errorf("tap %s: %s (%s) has none there", t.Column(""), m.info.Name, m.info.Arch)
-		}
-		if r.From != nil && (t.Layer < r.From.blocks || t.Site == tap.Embed) {
-			return fmt.Errorf("tap %s: the first %d blocks of the batch are computed already", t.Column(""), r.From.blocks)
+	for _, t := range r.reached() {
+		if err := m.checkTap(r, t); err != nil {
+			return err
 		}
 	}
 	if have, want := len(r.After.of(m)), m.blocks(r); r.After != nil && have < want {
 		return fmt.Errorf("the prefix remembers %d blocks, the pass needs %d", have, want)
 	}
 	return nil
+}
+
+// checkPrompt refuses the ids of prompt i where the model cannot take them.
+func (m *Model) checkPrompt(r Request, i int) error {
+	ids := r.IDs[i]
+	if len(ids) == 0 {
+		return fmt.Errorf("prompt %d of the batch is empty", i)
+	}
+	if n := r.before(i) + len(ids); n > m.info.MaxPositions {
+		return fmt.Errorf("%w: %d tokens, %s has %d positions", ErrTooLong, n, m.info.Name, m.info.MaxPositions)
+	} else if r.After != nil && m.info.PrefixLimit > 0 && n > m.info.PrefixLimit {
+		return fmt.Errorf("a prompt of %d tokens cannot go on from a prefix: %s computes those of more than %d otherwise", n, m.info.Name, m.info.PrefixLimit)
+	}
+	for _, id := range ids {
+		if id < 0 || int(id) >= m.info.Vocab {
+			return fmt.Errorf("token id %d is outside the vocabulary of %s (0..%d); is this its tokenizer.json?", id, m.info.Name, m.info.Vocab-1)
+		}
+	}
+	return nil
+}
+
+// checkTap refuses a tap that the model has not, or that the pass does not come to.
+func (m *Model) checkTap(r Request, t tap.Tap) error {
+	switch {
+	case t.Layer < 0 || t.Layer >= m.info.Layers:
+		return fmt.Errorf("tap %s: %s has layers 0..%d", t.Column(""), m.info.Name, m.info.Layers-1)
+	case m.Width(t) == 0:
+		return fmt.Errorf("tap %s: %s (%s) has none there", t.Column(""), m.info.Name, m.info.Arch)
+	case r.From != nil && (t.Layer < r.From.blocks || t.Site == tap.Embed):
+		return fmt.Errorf("tap %s: the first %d blocks of the batch are computed already", t.Column(""), r.From.blocks)
+	}
+	return nil
+}
+
+// reached are the taps that the pass must come to.
+func (r Request) reached() []tap.Tap {
+	if r.Patch == nil {
+		return r.Taps
+	}
+	return slices.Concat(r.Taps, r.Patch.Taps)
 }
 
 // before is the number of positions before the ids of prompt b.
@@ -144,7 +168,7 @@ func (m *Model) blocks(r Request) (n int) {
 	if r.predicts() {
 		return m.info.Layers
 	}
-	for _, t := range r.Taps {
+	for _, t := range r.reached() {
 		if t.Site != tap.Embed {
 			n = max(n, t.Layer+1)
 		}
@@ -160,17 +184,26 @@ type pass struct {
 	// lengths are the positions of each prompt, those of the prefix among them.
 	lengths []int
 	wanted  map[tap.Tap]int
+	patched map[tap.Tap]int
 	x       *torch.Tensor // the states [B, T, Hidden] so far
-	buffer  *torch.Tensor // in host memory, for the taps; nil while none was needed
+	staging *slab         // for taps that come whole, or are patched, from a GPU; nil while none did
 	fetch   *fetcher      // of the kept rows; nil: every tap comes whole
 	places  placed
 	err     error
 	logits  [][]float32
 }
 
-// newPass is a pass that hands on no tap.
+// newPass is a pass of which nothing is computed yet.
 func newPass(m *Model, r Request, past []layer.Past) *pass {
-	p := &pass{m: m, r: r, past: past, wanted: map[tap.Tap]int{}}
+	p := &pass{m: m, r: r, past: past, wanted: map[tap.Tap]int{}, patched: map[tap.Tap]int{}}
+	for i, t := range r.Taps {
+		p.wanted[t] = i
+	}
+	if r.Patch != nil {
+		for i, t := range r.Patch.Taps {
+			p.patched[t] = i
+		}
+	}
 	for b, ids := range r.IDs {
 		p.lengths = append(p.lengths, r.before(b)+len(ids))
 	}
@@ -179,13 +212,14 @@ func newPass(m *Model, r Request, past []layer.Past) *pass {
 
 // placed are the places b·T + t that a pass gathers rows from, on its devices.
 type placed struct {
-	kept map[torch.Device]*torch.Tensor // of Kept; nil where those are all places in their order, or none
-	last *torch.Tensor                  // of each prompt's last token, where it is asked what comes next
-	sets *torch.Tensor                  // the ids of Next's sets, one after another; nil on the CPU
+	kept  map[torch.Device]*torch.Tensor // of Kept; nil where those are all places in their order, or none
+	patch map[torch.Device]*torch.Tensor // of Patch
+	last  *torch.Tensor                  // of each prompt's last token, where it is asked what comes next
+	sets  *torch.Tensor                  // the ids of Next's sets, one after another; nil on the CPU
 }
 
 func (p *pass) run(ctx context.Context, s *torch.Scope, blocks int) (err error) {
-	if p.m.slabs != nil && p.r.Kept != nil && p.r.Replace == nil {
+	if p.m.slabs != nil && p.r.Kept != nil {
 		p.fetch = newFetcher(p.m.slabs, p.r.Kept)
 		defer func() { err = errors.Join(err, p.fetch.end()) }()
 	}
@@ -217,7 +251,7 @@ func (p *pass) through(ctx context.Context, s *torch.Scope, n int) error {
 	return nil
 }
 
-// failed says whether Emit or Replace has failed; the error of a fetcher is joined at its end.
+// failed says whether Emit or Patch has failed; the error of a fetcher is joined at its end.
 func (p *pass) failed() bool { return p.err != nil || p.fetch != nil && p.fetch.failed() != nil }
 
 // become frees the states so far, unless others go on from them: one block's at a time, however deep the model.
@@ -230,7 +264,9 @@ func (p *pass) become(x *torch.Tensor) {
 
 func (p *pass) free() {
 	p.become(nil)
-	p.buffer.Free()
+	if p.staging != nil {
+		p.m.staging.give(p.staging)
+	}
 }
 
 // load brings what the pass needs of the request to the devices, in one copy, and returns the ids [B, T].
@@ -251,6 +287,10 @@ func (p *pass) load(s *torch.Scope) *torch.Tensor {
 	if p.fetch != nil && !p.r.Kept.everything(len(ids)) {
 		all = append(all, int64s(p.r.Kept.At)...)
 	}
+	patch := len(all)
+	if p.r.Patch != nil {
+		all = append(all, int64s(p.r.Patch.At)...)
+	}
 	var there *torch.Tensor
 	if p.fetch != nil {
 		there = p.fetch.upload(s, all, first)
@@ -259,20 +299,22 @@ func (p *pass) load(s *torch.Scope) *torch.Tensor {
 	}
 	part := func(from, to int) *torch.Tensor { return s.Narrow(there, 0, int64(from), int64(to-from)) }
 	p.places.last, p.places.sets = part(last, sets), part(sets, kept)
-	if kept < len(all) {
-		p.placeKept(s, part(kept, len(all)))
-	}
+	p.places.kept, p.places.patch = p.everywhere(s, part(kept, patch)), p.everywhere(s, part(patch, len(all)))
 	return s.View(part(0, len(ids)), int64(len(p.r.IDs)), int64(steps))
 }
 
-// placeKept brings the places of the kept rows, which are on the first device, to the others.
-func (p *pass) placeKept(s *torch.Scope, at *torch.Tensor) {
-	p.places.kept = map[torch.Device]*torch.Tensor{p.m.target.First(): at}
-	for _, d := range p.m.target.Devices[1:] {
-		if p.places.kept[d] == nil {
-			p.places.kept[d] = s.ToDevice(at, d)
+// everywhere brings places, which are on the first device, to the others; nil of none.
+func (p *pass) everywhere(s *torch.Scope, at *torch.Tensor) map[torch.Device]*torch.Tensor {
+	if at.Len() == 0 {
+		return nil
+	}
+	on := map[torch.Device]*torch.Tensor{p.m.target.First(): at}
+	for _, d := range p.m.target.Devices {
+		if on[d] == nil {
+			on[d] = s.ToDevice(at, d)
 		}
 	}
+	return on
 }
 
 // context says where the steps of the pass stand.
@@ -298,29 +340,17 @@ func (p *pass) block(s *torch.Scope, i int, x *torch.Tensor, masks *layer.Masks)
 // emit hands a tapped output on and returns what the network goes on with; after the first error nothing is handed on
 // any more.
 func (p *pass) emit(s *torch.Scope, t tap.Tap, y *torch.Tensor) *torch.Tensor {
+	if i, ok := p.patched[t]; ok && !p.failed() {
+		y = p.patch(s, i, y)
+	}
 	i, ok := p.wanted[t]
 	switch {
 	case !ok || p.failed():
-		return y
 	case p.fetch != nil:
 		p.keep(s, i, y)
-		return y
-	case p.r.Emit == nil && p.r.Replace == nil:
-		return y
-	}
-	if p.r.Replace != nil {
-		y = s.Clone(y) // others may read what was there: the residual stream, the MLP beside the attention
-	}
-	shape, host := y.Shape(), p.host(s, y)
-	v := View{Data: host.Float32s(), T: int(shape[1]), D: int(shape[2])}
-	if p.r.Replace != nil {
-		p.err = p.r.Replace(i, v)
-		if host != y {
-			s.CopyTo(y, host)
-		}
-	}
-	if p.err == nil && p.r.Emit != nil {
-		p.err = p.r.Emit(i, v)
+	case p.r.Emit != nil:
+		shape := y.Shape()
+		p.err = p.r.Emit(i, View{Data: p.host(s, y).Float32s(), T: int(shape[1]), D: int(shape[2])})
 	}
 	return y
 }
@@ -338,17 +368,20 @@ func (p *pass) keep(s *torch.Scope, i int, y *torch.Tensor) {
 	p.fetch.fetch(s, i, rows)
 }
 
-// host is y in host memory: y itself, or a copy in the pass's buffer, which serves one tap after another.
+// host is y in host memory: y itself, or a copy in the pass's staging memory, which serves one tap after another.
 func (p *pass) host(s *torch.Scope, y *torch.Tensor) *torch.Tensor {
-	if p.m.pin == nil {
+	if p.m.staging == nil {
 		return y
 	}
-	shape, n := y.Shape(), y.Len()
-	if p.buffer == nil || p.buffer.Len() < n {
-		p.buffer.Free()
-		p.buffer = s.Keep(p.m.pin(s, s.Zeros(torch.F32, torch.CPU, n)))
+	n := 4 * y.Len()
+	if p.staging != nil && int64(len(p.staging.bytes)) < n {
+		p.m.staging.give(p.staging)
+		p.staging = nil
 	}
-	out := s.View(s.Narrow(p.buffer, 0, 0, n), shape...)
+	if p.staging == nil {
+		p.staging = p.m.staging.take(s, n)
+	}
+	out := torch.Wrap(s, p.staging.bytes[:n], torch.F32, y.Shape()...)
 	s.CopyTo(out, y)
 	return out
 }
@@ -356,7 +389,7 @@ func (p *pass) host(s *torch.Scope, y *torch.Tensor) *torch.Tensor {
 // finish goes from the last block computed to what is asked for after it.
 func (p *pass) finish(s *torch.Scope, x *torch.Tensor) {
 	last := tap.Tap{Site: tap.Final, Layer: p.m.info.Layers - 1}
-	_, tapped := p.wanted[last]
+	tapped := slices.Contains(p.r.reached(), last)
 	if tapped {
 		x = p.emit(s, last, p.m.net.Final(s, s.ToDevice(x, p.m.target.First())))
 	}

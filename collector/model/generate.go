@@ -27,7 +27,7 @@ type Generation struct {
 	Rule    sampling.Rule
 	Seed    uint64
 	Numbers []int64
-	// Replace is called at Taps in every pass, as Request.Replace is: the network goes on with what it writes.
+	// Replace is called at Taps in every pass and may write into v: the network goes on with what v then holds.
 	Taps    []tap.Tap
 	Replace func(i int, v View) error
 }
@@ -103,7 +103,7 @@ func newWriting(m *Model, g Generation) *writing {
 // forward takes ids through the model: the prompts, or the token that each open one goes on by. Where a longer prompt's
 // beginning is computed otherwise (longrope, dynamic NTK), the prompts begin anew.
 func (w *writing) forward(ctx context.Context, ids [][]int32) ([][]float32, error) {
-	r := Request{IDs: ids, Cache: w.cache, Logits: true, Taps: w.g.Taps, Replace: w.g.Replace}
+	r := Request{IDs: ids, Cache: w.cache, Logits: true, Patch: w.g.patch(ids)}
 	if w.cache.lengths == nil {
 		r.After = w.g.After
 	}
@@ -117,7 +117,23 @@ func (w *writing) forward(ctx context.Context, ids [][]int32) ([][]float32, erro
 	for _, p := range w.open {
 		r.IDs = append(r.IDs, slices.Concat(w.g.After.ids(), w.g.IDs[p], w.out[p].IDs))
 	}
+	r.Patch = w.g.patch(r.IDs)
 	return w.m.Forward(ctx, r)
+}
+
+// patch is Replace in a pass over ids; nil of none.
+func (g Generation) patch(ids [][]int32) *Patch {
+	if g.Replace == nil {
+		return nil
+	}
+	steps := longest(ids)
+	p := &Patch{Taps: g.Taps, With: func(i int, rows Rows) (bool, error) {
+		return true, g.Replace(i, View{Data: rows.F32, T: steps, D: rows.D})
+	}}
+	for at := range len(ids) * steps {
+		p.At = append(p.At, int32(at))
+	}
+	return p
 }
 
 // choose adds a token to each open prompt and returns those of the prompts that stay open.

@@ -27,10 +27,9 @@ type Model struct {
 	info   Info
 	net    arch.Network
 	target Target
-	// pin puts a tensor into memory that a device copies into at full speed; nil: the taps are in host memory already.
-	pin func(s *torch.Scope, x *torch.Tensor) *torch.Tensor
-	// slabs are where kept rows come from devices to; nil on the CPU.
-	slabs *slabs
+	// slabs are where kept rows come from devices to, and staging where whole taps and patched rows do, a slab for each pass;
+	// nil on the CPU.
+	slabs, staging *slabs
 }
 
 // Target is where the weights go, and the precision of the linear maps.
@@ -54,8 +53,7 @@ func LoadOn(dir string, to Target, accept ...string) (*Model, error) {
 	defer c.weights.Close()
 	m := &Model{target: to}
 	if to.First().IsCUDA() {
-		m.pin = func(s *torch.Scope, x *torch.Tensor) *torch.Tensor { return s.Pin(x, to.First()) }
-		m.slabs = newSlabs()
+		m.slabs, m.staging = newSlabs(), newSlabs()
 	}
 	if m.info, err = c.identify(); err != nil {
 		return nil, err

@@ -19,6 +19,7 @@ var may = map[string][]string{
 	"scripts/...":                    {"..."},
 	"collector":                      {"coordinator", "shard/...", "collector/model/...", "collector/dataset", "internal/torch"},
 	"collector/collectbench":         {"collector/...", "coordinator", "shard/..."},
+	"collector/forecast":             {},
 	"collector/node":                 {"collector", "collector/dataset", "coordinator", "coordinator/gossip", "shard/..."},
 	"collector/dataset":              {"shard/tap"},
 	"collector/model/...":            {"collector/model/...", "shard/tap", "internal/torch", "internal/safetensors", "internal/mapped", "internal/smallfile"},
@@ -68,7 +69,7 @@ var only = map[string][]string{
 }
 
 // pure lists the packages that must build without cgo, whatever they import.
-var pure = []string{"shard/...", "coordinator/...", "collector/dataset/...", "collector/model/bpe", "internal/mapped", "internal/outfile", "internal/smallfile", "internal/memlimit", "internal/safetensors", "collector/model/gguf", "trainer/coder",
+var pure = []string{"shard/...", "coordinator/...", "collector/dataset/...", "collector/forecast", "collector/model/bpe", "internal/mapped", "internal/outfile", "internal/smallfile", "internal/memlimit", "internal/safetensors", "collector/model/gguf", "trainer/coder",
 	"trainer/export/array", "trainer/export/archive", "trainer/export/npy", "trainer/export/pickle", "trainer/folder"}
 
 type pkg struct {

@@ -125,14 +125,6 @@ func (s *Scope) ToDevice(x *Tensor, d Device) *Tensor {
 	return s.own("ToDevice", t)
 }
 
-// Pin is a copy of the CPU tensor x in memory that stays where it is, so that device d copies from and to it at full
-// speed; d must be a GPU.
-func (s *Scope) Pin(x *Tensor, d Device) *Tensor {
-	t := new(Tensor)
-	lib.AtgPinMemory(&t.c, x.in("Pin"), int32(d))
-	return s.own("Pin", t)
-}
-
 // Tril keeps the lower triangle of the last two dimensions, up to the diagonal-th diagonal, and zeroes the rest.
 func (s *Scope) Tril(x *Tensor, diagonal int64) *Tensor {
 	t := new(Tensor)

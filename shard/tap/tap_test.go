@@ -333,3 +333,20 @@ func TestPositionsAreInsideAndAscending(t *testing.T) {
 		}
 	})
 }
+
+// L9: layers are numbers: 2 comes before 10, in lists, in taps and in what both are sorted by.
+func TestNeverAgainL9LayersAreInNaturalOrder(t *testing.T) {
+	layers, err := ParseLayers("10,2,0-1,11", 12)
+	if err != nil || !slices.Equal(layers, []int{0, 1, 2, 10, 11}) {
+		t.Errorf("%v, %v", layers, err)
+	}
+	taps := Cross([]Site{FC2}, layers)
+	sorted := slices.Clone(taps)
+	slices.Reverse(sorted)
+	slices.SortFunc(sorted, Tap.Compare)
+	for i, l := range layers {
+		if taps[i].Layer != l || sorted[i].Layer != l {
+			t.Errorf("layer %d: %v, sorted %v", l, taps, sorted)
+		}
+	}
+}

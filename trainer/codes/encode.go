@@ -12,6 +12,7 @@ import (
 	"actfleet/shard/run"
 	"actfleet/shard/store"
 	"actfleet/trainer/coder"
+	"actfleet/trainer/probe"
 	"actfleet/trainer/recipe"
 	"actfleet/trainer/stream"
 )
@@ -53,6 +54,9 @@ func Encode(ctx context.Context, dir string, src stream.Source, progress func(do
 	cfg, err := recipe.Of(c)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", dir, err)
+	}
+	if c.Kind == coder.Probe && cfg.Probe.Position != probe.Last {
+		return "", fmt.Errorf("%s: its probes read the %s of a prompt's vectors; they have no score of a row", dir, cfg.Probe.Position)
 	}
 	if err := stream.NoRing([]stream.Source{src}); err != nil {
 		return "", fmt.Errorf("encode: %w", err)

@@ -88,15 +88,15 @@ func (h *linear) one(ids []int32) []float32 {
 	return x
 }
 
-func (h *linear) Begin(_ context.Context, prompts [][]int32, shared int) (PatchedBatch, error) {
+func (h *linear) Begin(_ context.Context, prompts [][]int32, _ int, from []int32) (PatchedBatch, error) {
 	h.begun++
-	return &linearBatch{h, behind(prompts, shared)}, nil
+	return &linearBatch{h, behind(prompts, from)}, nil
 }
 
-// behind is what of the prompts is not shared.
-func behind(prompts [][]int32, shared int) (out [][]int32) {
-	for _, ids := range prompts {
-		out = append(out, ids[shared:])
+// behind is what of the prompts matters.
+func behind(prompts [][]int32, from []int32) (out [][]int32) {
+	for i, ids := range prompts {
+		out = append(out, ids[from[i]:])
 	}
 	return out
 }
@@ -108,12 +108,13 @@ type linearBatch struct {
 
 func (h *linearBatch) Free() { h.begun-- }
 
-func (h *linearBatch) Run(_ context.Context, at func(column, prompt int, x []float32) error) (out [][]float32, err error) {
+func (h *linearBatch) Run(_ context.Context, at func(column, prompt int, x []float32) (bool, error)) (out [][]float32, err error) {
 	h.runs++
 	for i, ids := range h.prompts {
 		h.ran++
 		x := h.one(ids)
-		out, err = append(out, x), errors.Join(err, at(0, i, x))
+		_, failed := at(0, i, x)
+		out, err = append(out, x), errors.Join(err, failed)
 	}
 	return out, err
 }
@@ -125,14 +126,14 @@ var oneColumn = form{columns: []string{"resid_0"}, widths: []int{3}, out: []int{
 // twice is a host of two columns, 2·x and 3·x, whose sum is the logits.
 type twice struct{ linear }
 
-func (h *twice) Begin(_ context.Context, prompts [][]int32, shared int) (PatchedBatch, error) {
+func (h *twice) Begin(_ context.Context, prompts [][]int32, _ int, from []int32) (PatchedBatch, error) {
 	h.begun++
-	return &twiceBatch{linearBatch{&h.linear, behind(prompts, shared)}}, nil
+	return &twiceBatch{linearBatch{&h.linear, behind(prompts, from)}}, nil
 }
 
 type twiceBatch struct{ linearBatch }
 
-func (h *twiceBatch) Run(_ context.Context, at func(column, prompt int, x []float32) error) (out [][]float32, err error) {
+func (h *twiceBatch) Run(_ context.Context, at func(column, prompt int, x []float32) (bool, error)) (out [][]float32, err error) {
 	h.runs++
 	var a, b [][]float32
 	for i, ids := range h.prompts {
@@ -143,7 +144,7 @@ func (h *twiceBatch) Run(_ context.Context, at func(column, prompt int, x []floa
 	}
 	for column, x := range [][][]float32{a, b} {
 		for i := range a {
-			if err := at(column, i, x[i]); err != nil {
+			if _, err := at(column, i, x[i]); err != nil {
 				return nil, err
 			}
 		}

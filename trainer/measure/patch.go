@@ -74,19 +74,20 @@ func (f form) row() (n int) {
 	return n
 }
 
-// each hands over the positions of a prompt that the coder reads: the vector in x, which begins behind what is shared,
-// and the number of the row.
+// each hands over the positions of a prompt that the coder reads: the vector in x, which begins with the first of them, and
+// the number of the row.
 func (r *rowsOf) each(prompt int, x []float32, d int, use func(x []float32, row int)) {
-	for i, pos := range r.prompts[prompt].at {
-		at := (int(pos) - r.shared) * d
+	positions := r.prompts[prompt].at
+	for i, pos := range positions {
+		at := int(pos-positions[0]) * d
 		use(x[at:at+d], r.first[prompt]+i)
 	}
 }
 
 // gather copies the vectors of a prompt. What replaces a vector cannot depend on one that is computed later.
-func (r *rowsOf) gather(column, prompt int, x []float32) error {
+func (r *rowsOf) gather(column, prompt int, x []float32) (wrote bool, err error) {
 	if len(r.out) == 1 && !slices.Contains(r.seen, column) && slices.Contains(r.seen, r.out[0]) {
-		return fmt.Errorf("the model computes %s before %s: what is predicted of it cannot take its place", r.columns[r.out[0]], r.columns[column])
+		return false, fmt.Errorf("the model computes %s before %s: what is predicted of it cannot take its place", r.columns[r.out[0]], r.columns[column])
 	}
 	if !slices.Contains(r.seen, column) {
 		r.seen = append(r.seen, column)
@@ -96,19 +97,19 @@ func (r *rowsOf) gather(column, prompt int, x []float32) error {
 		from += w
 	}
 	r.each(prompt, x, d, func(x []float32, row int) { copy(r.x[row*all+from:row*all+from+d], x) })
-	return nil
+	return false, nil
 }
 
 // put replaces the column out[i] of every prompt by its part of the reconstructions.
-func (r *rowsOf) put(i int, xhat []float32) func(column, prompt int, x []float32) error {
+func (r *rowsOf) put(i int, xhat []float32) func(column, prompt int, x []float32) (wrote bool, err error) {
 	from, all, d := 0, r.outputs(), r.widths[r.out[i]]
 	for _, j := range r.out[:i] {
 		from += r.widths[j]
 	}
-	return func(column, prompt int, x []float32) error {
-		if column == r.out[i] {
+	return func(column, prompt int, x []float32) (wrote bool, err error) {
+		if wrote = column == r.out[i]; wrote {
 			r.each(prompt, x, d, func(x []float32, row int) { copy(x, xhat[row*all+from:row*all+from+d]) })
 		}
-		return nil
+		return wrote, nil
 	}
 }

@@ -15,18 +15,19 @@ type PatchedModel interface {
 	// Prompt is the token ids of a data-set row of a run.
 	Prompt(run int, row int64) ([]int32, error)
 	// Begin takes prompts through the model together, up to where it computes the first of the coder's columns. All begin
-	// with the same shared tokens, which may be computed once.
-	Begin(ctx context.Context, prompts [][]int32, shared int) (PatchedBatch, error)
+	// with the same shared tokens, which may be computed once; from are the first positions that matter, of each prompt.
+	Begin(ctx context.Context, prompts [][]int32, shared int, from []int32) (PatchedBatch, error)
 	// Readout is the next-token logits [n, V] of n states [n, H].
 	Readout(states []float32, n int) (logits []float32, err error)
 }
 
 // PatchedBatch is prompts in a PatchedModel, ready to be run several times.
 type PatchedBatch interface {
-	// Run takes them on to the last block. At is given the vectors x [T−shared, D] of each prompt, by its place among
-	// them, at each of the coder's columns, by its number in Coder.Columns, in the order the model computes them; what it
-	// leaves there is what the model goes on with. States are what the last block puts out for each prompt, [T−shared, H].
-	Run(ctx context.Context, at func(column, prompt int, x []float32) error) (states [][]float32, err error)
+	// Run takes them on to the last block. At is given the vectors x [T−from, D] of each prompt, by its place among
+	// them, at each of the coder's columns, by its number in Coder.Columns, in the order the model computes them; if it says
+	// that it wrote into x, the model goes on with what it left there. States are what the last block puts out for each
+	// prompt, [T−from, H].
+	Run(ctx context.Context, at func(column, prompt int, x []float32) (wrote bool, err error)) (states [][]float32, err error)
 	// Free ends what was computed.
 	Free()
 }
@@ -166,10 +167,18 @@ func (b patchBatch) ids() (out [][]int32) {
 	return out
 }
 
+// from is the first position of each prompt that the coder reads.
+func (b patchBatch) from() (out []int32) {
+	for _, p := range b.prompts {
+		out = append(out, p.at[0])
+	}
+	return out
+}
+
 // patch runs a batch as it is, and twice for each column that is replaced, and leaves the losses in its prompts. What
 // the model computes before the first of the columns is the same in all runs.
 func (f form) patch(ctx context.Context, h PatchedModel, r reconstructor, b patchBatch) error {
-	begun, err := h.Begin(ctx, b.ids(), b.shared)
+	begun, err := h.Begin(ctx, b.ids(), b.shared, b.from())
 	if err != nil {
 		return err
 	}
@@ -211,8 +220,8 @@ func (b patchBatch) lose(h PatchedModel, clean, coded, zero [][]float32) error {
 			if t+1 < len(p.ids) {
 				next = p.ids[t+1]
 			}
-			d := len(clean[i]) / (len(p.ids) - b.shared)
-			lo, hi := (t-b.shared)*d, (t-b.shared+1)*d
+			d, row := len(clean[i])/(len(p.ids)-int(p.at[0])), t-int(p.at[0])
+			lo, hi := row*d, (row+1)*d
 			todo = append(todo, position{p, next, [3][]float32{clean[i][lo:hi], coded[i][lo:hi], zero[i][lo:hi]}})
 		}
 	}

@@ -75,6 +75,21 @@ func columnsOf(runs []stream.Source, c Columns, rows *Rows) (w wanted, err error
 	return w, nil
 }
 
+// of is what to read of a run that nothing is fitted on: of the columns it lacks nothing, and no split. It must have labels.
+func (w wanted) of(r stream.Source) (wanted, error) {
+	s := r.Plan.Schema()
+	if !has(s, w.label) {
+		return w, fmt.Errorf("%w: %w: %s has no column %q for label; its data has %s", ErrLabel, ErrColumn, r.Store, w.label, ownColumns(s))
+	}
+	w.split = ""
+	for _, c := range []*string{&w.group, &w.text, &w.pair, &w.polarity} {
+		if !has(s, *c) {
+			*c = ""
+		}
+	}
+	return w, nil
+}
+
 // columnFor is the column of a part that was asked for by name; under Auto the usual one, or "" where a run lacks it.
 func columnFor(part, name, usual string, runs []stream.Source) (string, error) {
 	switch {

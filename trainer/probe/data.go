@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
+	"slices"
 	"strings"
 
 	"actfleet/internal/mapped"
@@ -33,8 +36,12 @@ type data struct {
 	Rows
 	labels   labels
 	polarity labels
+	want     wanted // of the runs that are fitted on
 	readers  []*shard.Reader
 	pieces   []piece
+
+	position string // Mean or Max, where one row stands for the vectors of a prompt
+	of       []int  // then the row of each vector
 }
 
 func (d *data) close() error {
@@ -45,20 +52,24 @@ func (d *data) close() error {
 	return errors.Join(errs...)
 }
 
-// collect reads the scalar columns of the rows a filter keeps.
-func collect(ctx context.Context, runs []stream.Source, f stream.Filter, c Columns) (d *data, err error) {
+// collect reads the scalar columns of the rows a filter keeps. Nothing is fitted on the runs behind the first fitted ones.
+func collect(ctx context.Context, runs []stream.Source, fitted int, f stream.Filter, c Columns) (d *data, err error) {
 	d = &data{Rows: Rows{Answers: map[string][]float64{}, Coverage: map[string][]float64{}, runs: names(runs)}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.close())
 		}
 	}()
-	want, err := columnsOf(runs, c, &d.Rows)
-	if err != nil {
+	if d.want, err = columnsOf(runs[:fitted], c, &d.Rows); err != nil {
 		return d, err
 	}
 	for i, src := range runs {
-		w := want
+		w := d.want
+		if i >= fitted {
+			if w, err = w.of(src); err != nil {
+				return d, err
+			}
+		}
 		if w.plan = ""; len(runs) > 1 {
 			w.plan = src.Plan.ID()
 		}
@@ -66,6 +77,7 @@ func collect(ctx context.Context, runs []stream.Source, f stream.Filter, c Colum
 			return d, err
 		}
 	}
+	maps.DeleteFunc(d.Coverage, func(_ string, v []float64) bool { return len(v) != d.Len() })
 	if d.Len() == 0 {
 		return d, fmt.Errorf("%w: tokens is %s, and the runs kept what --tokens of collect said (tokens=all reads all of that)", stream.ErrEmpty, f.Tokens)
 	}
@@ -133,19 +145,34 @@ func (d *data) scalars(r *shard.Reader, g int, rows []int, w wanted) error {
 	for _, i := range rows {
 		d.labels.add(cols[4], i)
 	}
-	if w.polarity != "" {
-		cols, err := r.Scalars(g, w.polarity)
-		if err != nil {
-			return err
-		}
-		for _, i := range rows {
-			d.polarity.add(cols[0], i)
-		}
+	if err := d.polarities(r, g, rows, w); err != nil {
+		return err
 	}
 	if err := d.texts(r, g, rows, w); err != nil {
 		return err
 	}
 	return d.answers(r, g, rows, w)
+}
+
+// polarities reads those of the runs that are fitted on; of others that lack them nothing is asked.
+func (d *data) polarities(r *shard.Reader, g int, rows []int, w wanted) error {
+	switch {
+	case d.want.polarity == "":
+		return nil
+	case w.polarity == "":
+		for range rows {
+			d.polarity.add([]string{"0"}, 0)
+		}
+		return nil
+	}
+	cols, err := r.Scalars(g, w.polarity)
+	if err != nil {
+		return err
+	}
+	for _, i := range rows {
+		d.polarity.add(cols[0], i)
+	}
+	return nil
 }
 
 // setLabels decides about every row's label once all are read.
@@ -180,9 +207,12 @@ func (d *data) setPolarity() error {
 // texts reads what is optional.
 func (d *data) texts(r *shard.Reader, g int, rows []int, w wanted) error {
 	for _, c := range []struct {
-		name string
-		to   *[]string
-	}{{w.group, &d.Group}, {w.split, &d.Split}, {w.text, &d.Texts}, {w.pair, &d.Pair}} {
+		name, fitted string // of this run, and of those that are fitted on
+		to           *[]string
+	}{{w.group, "", &d.Group}, {w.split, d.want.split, &d.Split}, {w.text, d.want.text, &d.Texts}, {w.pair, d.want.pair, &d.Pair}} {
+		if c.name == "" && c.fitted != "" {
+			*c.to = append(*c.to, make([]string, len(rows))...)
+		}
 		if c.name == "" {
 			continue
 		}
@@ -212,6 +242,9 @@ func (d *data) answers(r *shard.Reader, g int, rows []int, w wanted) error {
 		coverage := "choice_cov" + strings.TrimPrefix(name, "p_yes")
 		for column, to := range map[string]map[string][]float64{name: d.Answers, coverage: d.Coverage} {
 			if !has(r.Schema(), column) {
+				if column == name || len(to[name]) > 0 { // a run that nothing is fitted on
+					to[name] = append(to[name], slices.Repeat([]float64{math.NaN()}, len(rows))...)
+				}
 				continue
 			}
 			cols, err := r.Scalars(g, column)
@@ -237,6 +270,8 @@ func pick[T any](col []T, rows []int) []T {
 // vectors reads one column of all rows, [N, D].
 func (d *data) vectors(column string) (x []float32, width int, err error) {
 	defer mapped.Guard(&err)()
+	var one []float32
+	var all *pooled // where a row stands for several vectors
 	for _, p := range d.pieces {
 		s := p.reader.Schema()
 		col, ok := s.VectorIndex(column)
@@ -246,7 +281,10 @@ func (d *data) vectors(column string) (x []float32, width int, err error) {
 		v := s.Vectors[col]
 		if x == nil {
 			width = v.Width
-			x = make([]float32, d.Len()*width)
+			x, one = make([]float32, d.Len()*width), make([]float32, width)
+			if d.of != nil {
+				all = newPooled(d.position, d.Len(), width)
+			}
 		}
 		if v.Width != width {
 			return nil, 0, fmt.Errorf("column %s is %d wide in one run and %d in another", column, width, v.Width)
@@ -256,9 +294,18 @@ func (d *data) vectors(column string) (x []float32, width int, err error) {
 			return nil, 0, err
 		}
 		for j, i := range p.rows {
+			bytes := raw[i*v.RowBytes() : (i+1)*v.RowBytes()]
+			if all != nil {
+				v.Dtype.Unpack(one, bytes)
+				all.add(d.of[p.at+j], one)
+				continue
+			}
 			at := (p.at + j) * width
-			v.Dtype.Unpack(x[at:at+width], raw[i*v.RowBytes():(i+1)*v.RowBytes()])
+			v.Dtype.Unpack(x[at:at+width], bytes)
 		}
+	}
+	if all != nil {
+		all.into(x)
 	}
 	return x, width, nil
 }

@@ -28,6 +28,9 @@
 // of the group: 60 %, 20 %, 20 %. Without val a fifth of the train groups becomes
 // val. Only val chooses among penalties; no other split is looked at in a fit.
 //
+// A run of Config.Frozen is a split by itself: what was fitted is measured on it and never
+// fitted again. Its rows whose group train or val has are left out (Rows.LeftOut).
+//
 // Guaranteed: statistics of standardisation come from train rows alone, and so does the
 // sign of what is found without labels; a group or a pair that
 // lies in two splits is refused (ErrLeak); a column that is named and not there is

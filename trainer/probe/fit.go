@@ -23,8 +23,11 @@ type Config struct {
 	Balanced bool          // both classes weigh alike, in the losses of a margin
 	Hidden   int           // units of an MLP
 	K        int           // features of a Sparse
+	Position string        // Last, Mean or Max; "" is Last
 	Filter   stream.Filter // Tokens "last" keeps one row a prompt
 	Scalars  Columns
+
+	Frozen []string // names of the splits that the last runs are, one each: nothing is fitted on their rows
 
 	LabelMap []string // what labels mean, see ParseLabelMap
 
@@ -54,32 +57,11 @@ type Report struct {
 
 // Fit fits every kind of probe on every column.
 func Fit(ctx context.Context, runs []stream.Source, c Config) (rep *Report, err error) {
-	if len(runs) == 0 || len(c.Columns) == 0 || len(c.Kinds) == 0 {
-		return nil, errors.New("probe: no runs, columns or kinds")
-	}
-	for _, kind := range c.Kinds {
-		if err := CheckKind(kind); err != nil {
-			return nil, fmt.Errorf("probe: %w", err)
-		}
-	}
-	c.Scalars.needPairs, c.Scalars.needPolarity = needs(c.Kinds)
-	d, err := collect(ctx, runs, c.Filter, c.Scalars)
+	d, err := readRows(ctx, runs, &c)
 	if err != nil {
 		return nil, fmt.Errorf("probe: %w", err)
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
-	if err := d.setLabels(c.Scalars.Label, c.LabelMap); err != nil {
-		return nil, fmt.Errorf("probe: %w", err)
-	}
-	if err := d.setPolarity(); err != nil {
-		return nil, fmt.Errorf("probe: %w", err)
-	}
-	if err := d.assignSplits(c.Seed); err != nil {
-		return nil, fmt.Errorf("probe: %w", err)
-	}
-	if err := d.checkPairs(); err != nil {
-		return nil, fmt.Errorf("probe: %w", err)
-	}
 	if c.Check != nil {
 		if err := c.Check(&d.Rows); err != nil {
 			return nil, fmt.Errorf("probe: %w", err)
@@ -91,6 +73,42 @@ func Fit(ctx context.Context, runs []stream.Source, c Config) (rep *Report, err 
 		rep.Probes, rep.Scores = append(rep.Probes, f.probes...), append(rep.Scores, f.scores...)
 	}
 	return rep, err
+}
+
+// readRows is the rows with their labels, splits and pairs, all checked, before any vector is read.
+func readRows(ctx context.Context, runs []stream.Source, c *Config) (d *data, err error) {
+	if len(runs) <= len(c.Frozen) || len(c.Columns) == 0 || len(c.Kinds) == 0 {
+		return nil, errors.New("no runs, columns or kinds")
+	}
+	for _, kind := range c.Kinds {
+		if err := CheckKind(kind); err != nil {
+			return nil, err
+		}
+	}
+	c.Scalars.needPairs, c.Scalars.needPolarity = needs(c.Kinds)
+	fitted := len(runs) - len(c.Frozen)
+	pools := c.Position == Mean || c.Position == Max
+	if pools && c.Filter.Tokens == Last {
+		c.Filter.Tokens = "all"
+	}
+	if d, err = collect(ctx, runs, fitted, c.Filter, c.Scalars); err != nil {
+		return nil, err
+	}
+	if pools {
+		d.position = c.Position
+		d.pool()
+	}
+	for _, step := range []func() error{
+		func() error { return d.setLabels(c.Scalars.Label, c.LabelMap) },
+		d.setPolarity,
+		func() error { return d.assignSplits(c.Seed, c.Frozen, fitted) },
+		d.checkPairs,
+	} {
+		if err := step(); err != nil {
+			return nil, errors.Join(err, d.close())
+		}
+	}
+	return d, nil
 }
 
 // tapFit is the probes of one column.

@@ -52,15 +52,7 @@ func constant(s *mat.SymDense) {
 // ledoitWolf is the covariance of rows r [n, d] of mean 0, drawn towards a multiple of the identity by the share that
 // Ledoit and Wolf estimate, where features are scaled to variance 1 first and back afterwards. It writes to r.
 func ledoitWolf(r []float64, n, d int) *mat.SymDense {
-	std := make([]float64, d)
-	for i, v := range r {
-		std[i%d] += v * v / float64(n)
-	}
-	for j := range std {
-		if std[j] = math.Sqrt(std[j]); std[j] == 0 {
-			std[j] = 1
-		}
-	}
+	std := deviations(r, n, d)
 	var fourth, trace, square float64 // Σ‖x‖⁴, tr S, ‖S‖²
 	for i := range n {
 		var norm float64
@@ -95,4 +87,18 @@ func ledoitWolf(r []float64, n, d int) *mat.SymDense {
 		}
 	}
 	return s
+}
+
+// deviations are the standard deviations of the features of rows r [n, d] of mean 0, 1 of a constant one.
+func deviations(r []float64, n, d int) []float64 {
+	std := make([]float64, d)
+	for i, v := range r {
+		std[i%d] += v * v / float64(n)
+	}
+	for j := range std {
+		if std[j] = math.Sqrt(std[j]); std[j] == 0 {
+			std[j] = 1
+		}
+	}
+	return std
 }

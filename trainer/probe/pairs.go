@@ -49,7 +49,7 @@ func (r *Rows) checkPairs() error {
 	}
 	of, whole := map[string][]int{}, 0
 	for i, name := range r.Pair {
-		if name == "" {
+		if name == "" || r.Frozen[r.Split[i]] || r.Split[i] == "" {
 			continue
 		}
 		of[name] = append(of[name], i)

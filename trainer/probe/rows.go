@@ -27,6 +27,9 @@ type Rows struct {
 	SplitBy    string // the column of Split; "" where groups are split by hash
 	LabelsSaid string // what the label's values were taken for, where they are not 0, 1, true and false
 
+	Frozen  map[string]bool // the splits that are whole other runs, which nothing is fitted on
+	LeftOut map[string]int  // of these, how many rows are left out, since train or val has their group
+
 	runs []string // names of the runs where there are several
 }
 
@@ -51,7 +54,7 @@ func (r *Rows) name(i int) string {
 	return fmt.Sprintf("row %d of %s", r.Row[i], r.runs[r.Run[i]])
 }
 
-// The splits a fit uses. Runs may name others; they are only measured on.
+// The splits a fit uses. Runs may name others; they are only measured on. A row with no split is left out.
 const (
 	Train = "train"
 	Val   = "val"
@@ -59,12 +62,20 @@ const (
 )
 
 // assignSplits gives every row a split where the runs do not, and a validation split
-// where there is none, by a hash of the group; then it checks them.
-func (r *Rows) assignSplits(seed uint64) error {
+// where there is none, by a hash of the group; the runs behind the first fitted ones are a split each, with its
+// name in frozen. Then it checks them.
+func (r *Rows) assignSplits(seed uint64, frozen []string, fitted int) error {
 	if len(r.Split) == 0 {
 		r.Split = make([]string, r.Len())
 		for i := range r.Split {
 			r.Split[i] = splitOf(r.Group[i], seed)
+		}
+	}
+	r.Frozen = map[string]bool{}
+	for i, run := range r.Run {
+		if at := int(run) - fitted; at >= 0 {
+			r.Split[i] = frozen[at]
+			r.Frozen[frozen[at]] = true
 		}
 	}
 	if len(r.In(Val)) == 0 {
@@ -75,7 +86,33 @@ func (r *Rows) assignSplits(seed uint64) error {
 			}
 		}
 	}
+	if err := r.leaveOut(frozen); err != nil {
+		return err
+	}
 	return r.check()
+}
+
+// leaveOut takes those rows out of the frozen runs whose group the fit or its choice has seen.
+func (r *Rows) leaveOut(frozen []string) error {
+	seen := map[string]bool{}
+	for i, split := range r.Split {
+		if split == Train || split == Val {
+			seen[r.Group[i]] = true
+		}
+	}
+	r.LeftOut = map[string]int{}
+	for i, split := range r.Split {
+		if r.Frozen[split] && seen[r.Group[i]] {
+			r.LeftOut[split]++
+			r.Split[i] = ""
+		}
+	}
+	for _, split := range frozen {
+		if len(r.In(split)) == 0 {
+			return fmt.Errorf("%w: every group of %s is in train or val, or it has no rows", ErrLeak, split)
+		}
+	}
+	return nil
 }
 
 // splitOf is 60 % train, 20 % val, 20 % test.
@@ -98,7 +135,7 @@ func (r *Rows) check() error {
 			of[g] = i
 			continue
 		}
-		if r.Split[first] != r.Split[i] {
+		if r.Split[first] != r.Split[i] && !r.Frozen[r.Split[first]] && !r.Frozen[r.Split[i]] && r.Split[i] != "" && r.Split[first] != "" {
 			return fmt.Errorf("%w: group %.60q has %s in %s and %s in %s", ErrLeak, g, r.name(first), r.Split[first], r.name(i), r.Split[i])
 		}
 	}

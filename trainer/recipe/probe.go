@@ -18,11 +18,13 @@ type Probe struct {
 	MaxIter, Directions int
 	Balanced            bool // both classes weigh alike
 	Hidden, K           int  // units of an mlp, features of a k_sparse
+	Primary, Position   string
+	Seeds, Shuffles     int
 }
 
 func defaultProbe() Probe {
 	return Probe{Kinds: []string{probe.Logistic, probe.MassMean}, L2: []float64{1e-3, 1e-2, 1e-1, 1}, Label: "label", Group: probe.Auto, Split: probe.Auto,
-		Pair: probe.Auto, Polarity: probe.Auto, NearDuplicates: 0.01, MaxIter: 1000, Directions: 100, Hidden: 16, K: 16}
+		Pair: probe.Auto, Polarity: probe.Auto, NearDuplicates: 0.01, MaxIter: 1000, Directions: 100, Position: probe.Last, Hidden: 16, K: 16, Seeds: 1, Shuffles: 5}
 }
 
 func (p *Probe) fields() []field {
@@ -40,6 +42,10 @@ func (p *Probe) fields() []field {
 		{"max_iter", &p.MaxIter, atLeast(&p.MaxIter, 1), "iterations before a fit counts as not converged"},
 		{"hidden", &p.Hidden, size(&p.Hidden, 1), "hidden units of an mlp"},
 		{"k", &p.K, size(&p.K, 1), "features of a k_sparse probe"},
+		{"position", &p.Position, oneOf(&p.Position, probe.Last, probe.Mean, probe.Max), "which of a prompt's vectors: last, or the mean or the max of all that the run keeps and where leaves; these have no scores by row"},
+		{"primary", &p.Primary, nil, "the one probe whose result is the result, named before anything is fitted, such as logistic_resid_12; without it val chooses, and its p value is corrected for all cells"},
+		{"seeds", &p.Seeds, between(&p.Seeds, 1, 100), "seeds that the chosen probe is fitted with; a claim needs 3"},
+		{"shuffles", &p.Shuffles, between(&p.Shuffles, 0, 1000), "fits of the chosen probe to labels in a random order, in the baseline"},
 		{"directions", &p.Directions, atLeast(&p.Directions, 0), "random directions in the baseline"},
 	}
 }

@@ -133,3 +133,19 @@ func TestOldProbeCards(t *testing.T) {
 		t.Errorf("%+v, %v", r.Probe, err)
 	}
 }
+
+// L10: importance is one named thing, |w| over its mean: a weight's sign and the scale of all of them mean nothing, and 0, by
+// which a feature would silently be left out, is refused.
+func TestNeverAgainL10ImportanceHasNoSign(t *testing.T) {
+	signed, err := readImportance(write(t, "[1, -3, 2, -2]"), 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scaled, err := readImportance(write(t, "[10, 30, -20, 20]"), 4)
+	if err != nil || !slices.Equal(signed, []float32{.5, 1.5, 1, 1}) || !slices.Equal(signed, scaled) {
+		t.Errorf("%v and %v, %v", signed, scaled, err)
+	}
+	if _, err := readImportance(write(t, "[1, 0, 2]"), 3); err == nil {
+		t.Error("a weight of 0 is accepted")
+	}
+}

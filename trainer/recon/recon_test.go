@@ -73,3 +73,18 @@ func TestNoVariance(t *testing.T) {
 		t.Errorf("fvu = %v, %v", v, ok)
 	}
 }
+
+// L12: an error of twice the size is a greater loss, four times as great; a measure that only compares shapes would not tell.
+func TestNeverAgainL12TwiceTheErrorIsWorse(t *testing.T) {
+	x, once, twice := []float32{3, 1, -2, 4, 0, 5}, make([]float32, 6), make([]float32, 6)
+	for i, v := range x {
+		e := float32(i%3) - 0.7
+		once[i], twice[i] = v+e, v+2*e
+	}
+	var a, b Sums
+	a.Add(x, once, 3)
+	b.Add(x, twice, 3)
+	if ratio := b.FVU() / a.FVU(); math.Abs(ratio-4) > 1e-5 || !(b.SquaredError() > a.SquaredError()) {
+		t.Errorf("FVU %v, of twice the error %v", a.FVU(), b.FVU())
+	}
+}

@@ -82,7 +82,7 @@ func (c *comparison) distances(exact *comparison, name string, ours Cell) (*Dist
 }
 
 // tapsOf are all taps that a model has.
-func tapsOf(m *model.Model) (taps []tap.Tap) {
+func tapsOf(m Forwarder) (taps []tap.Tap) {
 	for layer := range m.Info().Layers {
 		for _, site := range tap.Every {
 			if t := (tap.Tap{Site: site, Layer: layer}); m.Width(t) > 0 {

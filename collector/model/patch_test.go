@@ -8,33 +8,28 @@ import (
 	"actfleet/shard/tap"
 )
 
-// Every tap can be replaced: writing back what is there changes nothing, writing zeros changes the logits; the
-// readout of the last residual stream is the logits, and Emit sees what Replace left.
-func TestReplace(t *testing.T) {
+// Every tap can be patched: writing back what is there changes nothing, writing zeros changes the logits; the
+// readout of the last residual stream is the logits, and Emit sees what the patch left.
+func TestPatch(t *testing.T) {
 	m, err := Load("../../examples/tiny-phi")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ids := [][]int32{{5, 9, 300, 17}, {8, 2}}
 	last := tap.Tap{Site: tap.Resid, Layer: m.Info().Layers - 1}
-	run := func(at tap.Tap, replace func(v View)) (logits [][]float32, states []float32) {
+	run := func(at tap.Tap, replace func(rows []float32)) (logits [][]float32, states []float32) {
 		t.Helper()
-		r := Request{IDs: ids, Taps: []tap.Tap{at, last}, Logits: true}
-		if at == last {
-			r.Taps = r.Taps[:1]
-		}
+		r := Request{IDs: ids, Taps: []tap.Tap{last}, Logits: true}
 		r.Emit = func(i int, v View) error {
-			if r.Taps[i] == last {
-				states = slices.Clone(v.Row(0, 3))
-			}
+			states = slices.Clone(v.Row(0, 3))
 			return nil
 		}
-		r.Replace = func(i int, v View) error {
-			if i == 0 && replace != nil {
-				replace(v)
+		r.Patch = &Patch{Taps: []tap.Tap{at}, At: []int32{0, 1, 2, 3, 4, 5}, With: func(_ int, rows Rows) (bool, error) {
+			if replace != nil {
+				replace(rows.F32)
 			}
-			return nil
-		}
+			return replace != nil, nil
+		}}
 		logits, err := m.Forward(t.Context(), r)
 		if err != nil {
 			t.Fatal(err)
@@ -52,7 +47,7 @@ func TestReplace(t *testing.T) {
 		case tap.ResidMid, tap.Router, tap.Experts:
 			continue // Phi has none
 		}
-		same, states := run(at, func(v View) { copy(v.Data, slices.Clone(v.Data)) })
+		same, states := run(at, func([]float32) {})
 		if !slices.Equal(same[0], want[0]) || !slices.Equal(same[1], want[1]) {
 			t.Errorf("%s: writing back the same values changes the logits", at.Column(""))
 		}
@@ -60,19 +55,19 @@ func TestReplace(t *testing.T) {
 		if err != nil || furthest(read, want[0]) > 1e-4 {
 			t.Errorf("%s: readout differs from the logits by %g, %v", at.Column(""), furthest(read, want[0]), err)
 		}
-		zero, _ := run(at, func(v View) { clear(v.Data) })
+		zero, _ := run(at, func(rows []float32) { clear(rows) })
 		if furthest(zero[0], want[0]) < 1e-3 {
 			t.Errorf("%s: zeros change nothing", at.Column(""))
 		}
 	}
-	if zero, states := run(last, func(v View) { clear(v.Data) }); furthest(zero[0], want[0]) < 1e-3 || furthest(states, make([]float32, len(states))) != 0 {
+	if zero, states := run(last, func(rows []float32) { clear(rows) }); furthest(zero[0], want[0]) < 1e-3 || furthest(states, make([]float32, len(states))) != 0 {
 		t.Error("the last residual stream cannot be replaced")
 	}
 }
 
 // What attention reads can be replaced without a change of what the MLP beside it reads, and the other way round, though
 // they are one tensor; what both read together is the residual stream, and that is another.
-func TestReplaceTouchesNothingElse(t *testing.T) {
+func TestPatchTouchesNothingElse(t *testing.T) {
 	m, err := Load("../../examples/tiny-phi")
 	if err != nil {
 		t.Fatal(err)
@@ -82,12 +77,12 @@ func TestReplaceTouchesNothingElse(t *testing.T) {
 		seen = make([][]float32, len(taps))
 		r := Request{IDs: [][]int32{{5, 9, 300, 17}}, Taps: taps}
 		r.Emit = func(i int, v View) error { seen[i] = slices.Clone(v.Data); return nil }
-		r.Replace = func(i int, v View) error {
+		r.Patch = &Patch{Taps: taps, At: []int32{0, 1, 2, 3}, With: func(i int, rows Rows) (bool, error) {
 			if i == zeroed {
-				clear(v.Data)
+				clear(rows.F32)
 			}
-			return nil
-		}
+			return i == zeroed, nil
+		}}
 		if _, err := m.Forward(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
@@ -99,6 +94,45 @@ func TestReplaceTouchesNothingElse(t *testing.T) {
 	}
 	if slices.Equal(mlp[3], want[3]) || !slices.Equal(mlp[1], want[1]) {
 		t.Error("replacing mlp_in changes attention, or nothing")
+	}
+}
+
+// Only the rows named are patched: what their prompt computes before them stays, and so do other prompts.
+func TestPatchOfSomeRows(t *testing.T) {
+	m, err := Load("../../examples/tiny-phi")
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := tap.Tap{Site: tap.Resid, Layer: m.Info().Layers - 1}
+	run := func(wrote bool) (states View) {
+		r := Request{IDs: [][]int32{{5, 9, 300, 17}, {8, 2, 4}}, Taps: []tap.Tap{last}}
+		r.Emit = func(_ int, v View) error {
+			states = View{Data: slices.Clone(v.Data), T: v.T, D: v.D}
+			return nil
+		}
+		r.Patch = &Patch{Taps: []tap.Tap{{Site: tap.FC2, Layer: 1}}, At: []int32{5, 2}, With: func(_ int, rows Rows) (bool, error) {
+			if rows.Len() != 2 {
+				t.Errorf("%d rows", rows.Len())
+			}
+			clear(rows.F32[rows.D:]) // position 2 of the first prompt
+			return wrote, nil
+		}}
+		if _, err := m.Forward(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		return states
+	}
+	want, got := run(false), run(true)
+	for b, n := range []int{4, 3} {
+		for pos := range n {
+			if same, patched := slices.Equal(got.Row(b, pos), want.Row(b, pos)), b == 0 && pos >= 2; same == patched {
+				t.Errorf("prompt %d, position %d: unchanged is %v", b, pos, same)
+			}
+		}
+	}
+	r := Request{IDs: [][]int32{{5, 9}}, Patch: &Patch{Taps: []tap.Tap{last}, At: []int32{2}}}
+	if _, err := m.Forward(t.Context(), r); err == nil {
+		t.Error("a row behind the batch was patched")
 	}
 }
 

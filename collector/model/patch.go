@@ -1,0 +1,47 @@
+package model
+
+import (
+	"fmt"
+
+	"actfleet/internal/torch"
+	"actfleet/shard/tap"
+)
+
+// Patch puts other vectors into a pass: some rows of some taps.
+type Patch struct {
+	Taps []tap.Tap
+	At   []int32 // the places b·T + t of the rows, each once, T being the padded length of IDs
+	// With receives the rows of Taps[i] in fp32, in the order of At, each tap once, in the order the network computes them.
+	// It may write into them and says whether it did: then the network goes on with what they hold.
+	With func(i int, rows Rows) (wrote bool, err error)
+}
+
+// patch is y [B, T, D], the output at the patch's tap i, with what With made of its rows. Others may read y itself: the
+// residual stream, or the MLP beside the attention.
+func (p *pass) patch(s *torch.Scope, i int, y *torch.Tensor) *torch.Tensor {
+	at := p.places.patch[y.Device()]
+	if at == nil {
+		return y
+	}
+	shape := y.Shape()
+	flat := func(y *torch.Tensor) *torch.Tensor { return s.View(y, shape[0]*shape[1], shape[2]) }
+	rows := p.host(s, s.IndexSelect(flat(y), 0, at))
+	wrote, err := p.r.Patch.With(i, Rows{F32: rows.Float32s(), D: int(shape[2])})
+	if err != nil || !wrote {
+		p.err = err
+		return y
+	}
+	y = s.Clone(y)
+	s.IndexCopyTo(flat(y), 0, at, s.ToDevice(rows, y.Device()))
+	return y
+}
+
+// check refuses places that are not in the batch, and what cannot be patched.
+func (p *Patch) check(places int) error {
+	for _, t := range p.Taps {
+		if t.Site == tap.Experts {
+			return fmt.Errorf("tap %s: what was chosen can be read, not replaced", t.Column(""))
+		}
+	}
+	return inBatch(p.At, places)
+}
