@@ -2,10 +2,14 @@ package collector
 
 import (
 	"math"
+	"path/filepath"
 	"testing"
 	"time"
 
+	"actfleet/collector/model"
 	"actfleet/collector/model/modeltest"
+	"actfleet/internal/torch"
+	"actfleet/internal/torch/fakegpu"
 	"actfleet/shard/store/mem"
 )
 
@@ -60,5 +64,37 @@ func TestSample(t *testing.T) {
 		if len(some) != min(n, len(sampled)) || len(seen) != len(some) || some[0].steps != n/2 || !seen[0] || !seen[n*7/8] {
 			t.Errorf("of %d: %v", n, seen)
 		}
+	}
+}
+
+// A bare pass on a GPU is over when the GPU is done, not when it has been told what to do: every batch waits.
+func TestFakeGPUBareWaits(t *testing.T) {
+	fakegpu.Open(t)
+	m, err := model.LoadCopies(filepath.Join("model", "modeltest", "testdata", "phi-a"), []model.Target{{Devices: []torch.Device{0}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, a := prompts(200), ask(t, "last")
+	for _, ids := range in.IDs {
+		for i := range ids {
+			ids[i] %= 90 // the fixture's vocabulary has 97
+		}
+	}
+	a.Layers = []int{0, 1}
+	cfg := config(t, mem.New(time.Now), m, a, in)
+	us, err := newUnits(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, work, err := us.left(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fakegpu.Reset()
+	if err := Bare(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	if waits, _ := fakegpu.Count("wait"); len(work) < 4 || int(waits) < len(work) {
+		t.Errorf("%d waits in %d batches:\n%s", waits, len(work), fakegpu.Counts())
 	}
 }

@@ -118,16 +118,22 @@ func parseChoices(words []string, encode func(text string) []int32) (*choices, e
 	}
 	var c choices
 	for i, into := range []*[]int32{&c.no, &c.yes} {
-		for _, form := range []string{" ", "", "\n"} {
-			if ids := encode(form + words[i]); len(ids) == 1 {
-				*into = append(*into, ids[0])
-			}
-		}
-		if len(*into) == 0 {
+		if *into = ChoiceIDs(words[i], encode); len(*into) == 0 {
 			return nil, fmt.Errorf("%w: %q (with or without a space before it); choose words the model's vocabulary holds whole", ErrChoice, words[i])
 		}
 	}
 	return &c, nil
+}
+
+// ChoiceIDs are the tokens that stand for a choice: the word and its forms after a space and after a line break, as far as
+// these are single tokens; none where no form is.
+func ChoiceIDs(word string, encode func(text string) []int32) (ids []int32) {
+	for _, form := range []string{" ", "", "\n"} {
+		if one := encode(form + word); len(one) == 1 {
+			ids = append(ids, one[0])
+		}
+	}
+	return ids
 }
 
 // next asks a model for what odds reads, and throws it away; nil of no choices.

@@ -163,6 +163,9 @@ func (t *training) checkpoint(ctx context.Context) error {
 	if t.kept == t.Step || !t.writes() {
 		return nil
 	}
+	if err := t.fetch(); err != nil {
+		return err
+	}
 	var metrics []byte
 	if t.Checkpoints != nil {
 		text, err := smallfile.Read(filepath.Join(t.Dir, coder.MetricsFile), coder.MaxEvents)
@@ -183,7 +186,7 @@ func (t *training) checkpoint(ctx context.Context) error {
 
 // save writes the coder.
 func (t *training) save(ctx context.Context) error {
-	if err := t.checkpoint(ctx); err != nil {
+	if err := errors.Join(t.checkpoint(ctx), t.fetch()); err != nil {
 		return err
 	}
 	return export(t.learner, filepath.Join(t.Dir, coder.WeightsFile))

@@ -26,7 +26,9 @@ func (f *feed) fitThresholds(ctx context.Context) {
 			}
 		}
 		n = min(n, len(x)/d)
-		t.failed = l.FitThreshold(x[:n*d], n)
+		if t.failed = t.fetch(); t.failed == nil {
+			t.failed = l.FitThreshold(x[:n*d], n)
+		}
 	}
 }
 

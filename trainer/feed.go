@@ -162,6 +162,9 @@ func (f *feed) add(j Job) (*training, error) {
 	t.card.Norms = f.data.Norms()
 	var err error
 	t.learner, err = newLearner(widths, t.Recipe)
+	if err == nil {
+		err = t.use()
+	}
 	if err != nil {
 		return t, err
 	}

@@ -125,7 +125,9 @@ func (f *feed) finishStep(ctx context.Context) {
 			t.failed = t.save(ctx)
 		}
 		if t.failed == nil && t.writes() && (t.last() || t.stepped && t.evaluates()) {
-			due = append(due, t)
+			if t.failed = t.fetch(); t.failed == nil {
+				due = append(due, t)
+			}
 		}
 	}
 	f.evaluate(context.WithoutCancel(ctx), due)

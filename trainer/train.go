@@ -41,6 +41,13 @@ type Job struct {
 	// Batches are the same for any number of them, and so is the result but for rounding.
 	Ranks ranks.Ranks
 
+	// Device is where the learner computes, as torch.ParseDevice reads it, or Auto; "" is the CPU. The same training ends in
+	// the same bytes on the same device; on another kind of device the bytes are others.
+	Device string
+	// Compute is how a GPU computes the matrix products: "f32", "tf32", "bf16", or Auto for tf32; "" is Auto. The CPU
+	// computes f32.
+	Compute string
+
 	// Wait, when set, follows a collection: it is called while a unit that is needed next
 	// is not there yet, from several goroutines, and returns when it is time to look again.
 	Wait func(ctx context.Context, unit int) error
@@ -237,6 +244,9 @@ func (s *session) close() error {
 	var errs []error
 	for _, release := range s.held {
 		release()
+	}
+	for _, t := range s.all {
+		t.free()
 	}
 	for _, f := range s.feeds {
 		errs = append(errs, f.close())

@@ -35,6 +35,8 @@ type trainOptions struct {
 	resume, fork  bool
 	checkpoints   string // a directory or a bucket; "" is out
 	follow        bool
+	device        string
+	compute       string // products of a GPU
 	reader        string // of a ring
 	threads       int
 	jsonOut       bool
@@ -98,6 +100,8 @@ func (o *trainOptions) resumeFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.resume, "resume", false, "continue from the last checkpoint, or start from scratch if there is none")
 	f.BoolVar(&o.fork, "fork", false, "with --resume: continue even though the config has changed, and record the change in cfg.json")
 	f.StringVar(&o.reader, "reader", "", "with --follow: which of a ring's readers this training is (collect --ring --readers)")
+	f.StringVar(&o.device, "device", trainer.Auto, "auto (the first GPU for an autoencoder of one process, else cpu), cpu, cuda or cuda:0")
+	f.StringVar(&o.compute, "compute", trainer.Auto, "matrix products of a GPU: auto (tf32), f32, tf32 or bf16; the CPU computes f32")
 	o.ranks.flags(f)
 	f.BoolVar(&o.follow, "follow", false, "train while the run is being collected, waiting for the units needed; the order of rows is the same")
 }
@@ -205,7 +209,7 @@ func (o *trainOptions) job(dir string, runs []stream.Source, t tap.Tap, cfg reci
 		cfg.SAE.Beside[i] = plan.Column(name)
 	}
 	return trainer.Job{Dir: dir, Runs: runs, Column: t.Column(""), Recipe: cfg,
-		Resume: o.resume, Fork: o.fork, Reader: o.reader, Program: version(), Host: host, Now: time.Now}
+		Resume: o.resume, Fork: o.fork, Reader: o.reader, Device: o.device, Compute: o.compute, Program: version(), Host: host, Now: time.Now}
 }
 
 func runTrain(ctx context.Context, kind string, o trainOptions, out io.Writer) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -31,9 +32,16 @@ func (o *targetOptions) flagsOfOne(f *pflag.FlagSet) {
 
 var computes = map[string]torch.Dtype{"f32": torch.F32, "tf32": torch.F32, "bf16": torch.BF16, "f16": torch.F16}
 
+// languageModel is a model that is collected from and that continues prompts.
+type languageModel interface {
+	collector.Model
+	NewCache() *model.Cache
+	Generate(ctx context.Context, g model.Generation) ([]model.Continuation, error)
+}
+
 // loaded is a model on its devices, and what a plan says of them.
 type loaded struct {
-	model   collector.Model
+	model   languageModel
 	kind    string // cpu or cuda
 	compute string
 	gpu     *run.GPU // nil on the CPU
@@ -88,7 +96,7 @@ func (o targetOptions) load(dir string, accept ...string) (l loaded, err error) 
 	} else {
 		l.model, err = model.LoadCopies(dir, targets, accept...)
 	}
-	return l, l.advise(o, err)
+	return l, l.advise(o, groups, err)
 }
 
 // loadOne is load for a command that computes with one model.
@@ -107,7 +115,7 @@ func (o targetOptions) loadOne(dir string, accept ...string) (*model.Model, erro
 		return nil, err
 	}
 	m, err := model.LoadOn(dir, targets[0], accept...)
-	return m, l.advise(o, err)
+	return m, l.advise(o, groups[:1], err)
 }
 
 // targets are those of replicas on groups of devices.
@@ -127,12 +135,26 @@ func (l *loaded) targets(o targetOptions, groups [][]torch.Device) (targets []mo
 	return targets, err
 }
 
-// advise says what to do about an error of loading.
-func (l loaded) advise(o targetOptions, err error) error {
+// advise says what to do about an error of loading a model on groups of devices.
+func (l loaded) advise(o targetOptions, groups [][]torch.Device, err error) error {
 	if errors.Is(err, model.ErrCompute) {
 		return fmt.Errorf("%w: --compute %s: %w; use %s", errUsage, o.compute, err, map[string]string{"f16": "f32 or bf16", "bf16": "f32"}[l.compute])
 	}
+	if torch.OutOfMemory(err) {
+		return fmt.Errorf("%w; %s: end what else uses it, split the model over GPUs (--device cuda:0+cuda:1), or name others", err, gpuFreeText(slices.Concat(groups...)))
+	}
 	return err
+}
+
+// gpuFreeText is "cuda:0 has 3.1 GB free of 8.0 GB", of each device once.
+func gpuFreeText(devices []torch.Device) string {
+	var says []string
+	for _, d := range slices.Compact(slices.Sorted(slices.Values(devices))) {
+		if gpu, err := torch.LookAt(d); err == nil {
+			says = append(says, fmt.Sprintf("%s has %s free of %s", d, bytesText(float64(gpu.Free)), bytesText(float64(gpu.Memory))))
+		}
+	}
+	return strings.Join(says, ", ")
 }
 
 // precision is what compute, or auto, means on the kind of device: a GPU computes bf16 products many times faster than

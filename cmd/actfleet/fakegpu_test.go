@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -64,6 +65,28 @@ func TestFakeGPUEvaluates(t *testing.T) {
 	}
 	wantRefusal(t, exitUsage, []string{"cuda:0,cuda:1", "replicas", "cuda:0+cuda:1"}, "eval", sae, "--from", run, "--model", tinyModel, "--device", "cuda:0,cuda:1")
 	wantRefusal(t, exitUsage, []string{"cuda:9", "4 CUDA devices"}, "check", "--parity", tinyModel, "--python", os.Getenv("HOME"), "--device", "cuda:9")
+}
+
+// A GPU with too little memory for the model is named with what it has, and one that is not there with those that are.
+func TestFakeGPUCannotHoldTheModel(t *testing.T) {
+	fakegpu.Open(t)
+	fakegpu.Limit(64 << 10)
+	for _, device := range []string{"cuda:3", "cuda:1,cuda:3"} {
+		o := targetOptions{device: device, compute: "f32"}
+		_, err := o.load(tinyModel)
+		if device == "cuda:3" {
+			_, err = o.loadOne(tinyModel)
+		}
+		if !torch.OutOfMemory(err) {
+			t.Fatalf("--device %s in 64 kB: %v", device, err)
+		}
+		wantWords(t, err.Error(), []string{"load model", "cuda:3 has", "free of", "--device cuda:0+cuda:1"})
+	}
+	_, err := targetOptions{device: "cuda:4", compute: "f32"}.load(tinyModel)
+	if !errors.Is(err, errUsage) {
+		t.Fatalf("a device that is not there: %v", err)
+	}
+	wantWords(t, err.Error(), []string{"cuda:4", "4 CUDA devices"})
 }
 
 func TestFakeGPUDoctor(t *testing.T) {

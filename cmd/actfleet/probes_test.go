@@ -113,7 +113,7 @@ func TestEveryKindOfProbe(t *testing.T) {
 	run, dir := pairedRun(t, 100, 60, "train", "train", "val", "test"), filepath.Join(t.TempDir(), "probes")
 	kinds := probe.Kinds()
 	code, out, stderr := actfleet(t, "train", "probe", "--from", run, "--site", "resid", "--layers", "3", "--set", "directions=5", "--set", "near_duplicates=1",
-		"--set", "max_iter=3000", "--set", "kinds="+strings.Join(kinds, ","), "--json", "--out", dir)
+		"--set", "max_iter=3000", "--set", "l2=[0.1]", "--set", "hidden=3", "--set", "shuffles=1", "--set", "kinds="+strings.Join(kinds, ","), "--json", "--out", dir)
 	if code != exitDone {
 		t.Fatalf("exit %d: %s", code, stderr)
 	}
@@ -190,7 +190,7 @@ func TestProbesAcrossRuns(t *testing.T) {
 
 func TestClaimsOfProbes(t *testing.T) {
 	run := pairedRun(t, 100, 60, "train", "train", "val", "test")
-	more := []string{"--set", "near_duplicates=1", "--set", "seeds=3", "--set", "shuffles=4", "--set", "kinds=logistic,mlp"}
+	more := []string{"--set", "near_duplicates=1", "--set", "seeds=3", "--set", "shuffles=4", "--set", "kinds=logistic,mass_mean", "--set", "l2=[0.1]"}
 	table, code, stderr := probed(t, run, more...)
 	if code != exitDone || len(table.Claims) != 1 {
 		t.Fatalf("exit %d, %+v, %s", code, table.Claims, stderr)
@@ -209,8 +209,8 @@ func TestClaimsOfProbes(t *testing.T) {
 			t.Errorf("no baseline %q on test", want)
 		}
 	}
-	table, code, stderr = probed(t, run, append(more, "--set", "primary=mlp_resid_3")...)
-	if code != exitDone || !table.Claims[0].Declared || table.Claims[0].Probe != "mlp_resid_3" || table.Primary != "mlp_resid_3" {
+	table, code, stderr = probed(t, run, append(more, "--set", "primary=mass_mean_resid_3")...)
+	if code != exitDone || !table.Claims[0].Declared || table.Claims[0].Probe != "mass_mean_resid_3" || table.Primary != "mass_mean_resid_3" {
 		t.Errorf("declared: exit %d, %+v, %s", code, table.Claims, stderr)
 	}
 	if _, code, stderr := probed(t, run, "--set", "primary=lda_resid_3"); code != exitUsage || !strings.Contains(stderr, `no probe "lda_resid_3" is fitted`) {

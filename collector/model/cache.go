@@ -49,6 +49,21 @@ func (c *Cache) Keep(rows []int) error {
 	return err
 }
 
+// Forget takes the last n positions of every prompt away again.
+func (c *Cache) Forget(n int) error {
+	lengths := make([]int, len(c.lengths))
+	for b, have := range c.lengths {
+		if n < 0 || n >= have {
+			return fmt.Errorf("forget %d of %d positions of prompt %d", n, have, b)
+		}
+		lengths[b] = have - n
+	}
+	if n > 0 {
+		c.lengths = lengths
+	}
+	return nil
+}
+
 // check refuses a request that a cache cannot serve.
 func (c *Cache) check(r Request) error {
 	switch {

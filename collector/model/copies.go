@@ -13,23 +13,26 @@ type Copies struct {
 	free   chan *Model
 }
 
-// passesPerCopy is how many Forwards a copy runs at a time: while one's taps are packed on the host, the
-// other's are computed.
-const passesPerCopy = 2
+// passes is how many Forwards a model runs at a time: while one's rows are packed on the host, each of its devices computes
+// another.
+func passes(to Target) int { return max(1, len(to.Devices)) + 1 }
 
-// LoadCopies is LoadOn once for each target.
+// LoadCopies is LoadOn for each target; the checkpoint is opened and hashed once.
 func LoadCopies(dir string, targets []Target, accept ...string) (*Copies, error) {
-	c := &Copies{free: make(chan *Model, passesPerCopy*len(targets))}
-	for _, to := range targets {
-		m, err := LoadOn(dir, to, accept...)
-		if err != nil {
-			return nil, err
-		}
-		c.models = append(c.models, m)
+	models, err := loadAll(dir, targets, accept)
+	if err != nil {
+		return nil, err
 	}
-	for range passesPerCopy {
-		for _, m := range c.models {
-			c.free <- m
+	most, all := 0, 0
+	for _, to := range targets {
+		most, all = max(most, passes(to)), all+passes(to)
+	}
+	c := &Copies{models: models, free: make(chan *Model, all)}
+	for pass := range most { // the first ones on different copies
+		for _, m := range models {
+			if pass < passes(m.target) {
+				c.free <- m
+			}
 		}
 	}
 	return c, nil
@@ -49,6 +52,9 @@ func (c *Copies) Same(site tap.Site) tap.Site { return c.models[0].Same(site) }
 
 // Forward is Model.Forward on one of the copies.
 func (c *Copies) Forward(ctx context.Context, r Request) ([][]float32, error) {
+	if r.Cache != nil { // which belongs to one copy
+		return r.Cache.m.Forward(ctx, r)
+	}
 	m := <-c.free
 	defer func() { c.free <- m }()
 	return m.Forward(ctx, r)
@@ -60,6 +66,9 @@ func (c *Copies) Generate(ctx context.Context, g Generation) ([]Continuation, er
 	defer func() { c.free <- m }()
 	return m.Generate(ctx, g)
 }
+
+// NewCache is Model.NewCache of the first copy, which then computes what it is for.
+func (c *Copies) NewCache() *Cache { return c.models[0].NewCache() }
 
 // Prefix is Model.Prefix on every copy; what it returns goes with c only.
 func (c *Copies) Prefix(ctx context.Context, r Request) (*Prefix, error) {

@@ -51,9 +51,6 @@ func (r Rows) Slice(from, to int) Rows {
 // twice a pass, and not at every tap.
 const slabBytes = 128 << 20
 
-// slabsPerCopy bounds the pinned memory of a model: while one pass fills a slab, another one's is emptied.
-const slabsPerCopy = 2 * passesPerCopy
-
 // slab is pinned memory that rows are copied into, one tap's after another's.
 type slab struct {
 	memory *torch.Tensor
@@ -103,11 +100,12 @@ type slabs struct {
 	back    sync.Cond
 	free    []*slab
 	made    int
+	most    int // of them, so that their memory is bounded: while one pass fills a slab, another one's is emptied
 	streams map[torch.Device]*torch.Stream
 }
 
-func newSlabs() *slabs {
-	p := &slabs{streams: map[torch.Device]*torch.Stream{}}
+func newSlabs(most int) *slabs {
+	p := &slabs{most: most, streams: map[torch.Device]*torch.Stream{}}
 	p.back.L = &p.mu
 	return p
 }
@@ -116,7 +114,7 @@ func newSlabs() *slabs {
 func (p *slabs) take(s *torch.Scope, need int64) *slab {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for len(p.free) == 0 && p.made == slabsPerCopy {
+	for len(p.free) == 0 && p.made == p.most {
 		p.back.Wait()
 	}
 	sl := &slab{done: map[torch.Device]*torch.Event{}}
@@ -165,7 +163,7 @@ type fetcher struct {
 }
 
 func newFetcher(p *slabs, k *Kept) *fetcher {
-	f := &fetcher{slabs: p, kept: k, full: make(chan *slab, slabsPerCopy), ended: make(chan struct{})}
+	f := &fetcher{slabs: p, kept: k, full: make(chan *slab, p.most), ended: make(chan struct{})}
 	go f.deliver()
 	return f
 }

@@ -103,7 +103,7 @@ func newWriting(m *Model, g Generation) *writing {
 // forward takes ids through the model: the prompts, or the token that each open one goes on by. Where a longer prompt's
 // beginning is computed otherwise (longrope, dynamic NTK), the prompts begin anew.
 func (w *writing) forward(ctx context.Context, ids [][]int32) ([][]float32, error) {
-	r := Request{IDs: ids, Cache: w.cache, Logits: true, Patch: w.g.patch(ids)}
+	r := Request{IDs: ids, Cache: w.cache, Logits: true, Patch: Everywhere(ids, w.g.Taps, w.g.Replace)}
 	if w.cache.lengths == nil {
 		r.After = w.g.After
 	}
@@ -117,23 +117,8 @@ func (w *writing) forward(ctx context.Context, ids [][]int32) ([][]float32, erro
 	for _, p := range w.open {
 		r.IDs = append(r.IDs, slices.Concat(w.g.After.ids(), w.g.IDs[p], w.out[p].IDs))
 	}
-	r.Patch = w.g.patch(r.IDs)
+	r.Patch = Everywhere(r.IDs, w.g.Taps, w.g.Replace)
 	return w.m.Forward(ctx, r)
-}
-
-// patch is Replace in a pass over ids; nil of none.
-func (g Generation) patch(ids [][]int32) *Patch {
-	if g.Replace == nil {
-		return nil
-	}
-	steps := longest(ids)
-	p := &Patch{Taps: g.Taps, With: func(i int, rows Rows) (bool, error) {
-		return true, g.Replace(i, View{Data: rows.F32, T: steps, D: rows.D})
-	}}
-	for at := range len(ids) * steps {
-		p.At = append(p.At, int32(at))
-	}
-	return p
 }
 
 // choose adds a token to each open prompt and returns those of the prompts that stay open.

@@ -217,6 +217,11 @@ func TestCacheRefuses(t *testing.T) {
 	if err := c.Keep([]int{2}); err == nil {
 		t.Error("a prompt that is not there is kept")
 	}
+	for _, n := range []int{-1, len(ref.Prompts[1])} {
+		if err := c.Forget(n); err == nil {
+			t.Errorf("%d positions are forgotten of %d", n, len(ref.Prompts[1]))
+		}
+	}
 	for says, r := range map[string]model.Request{
 		"that come":   {IDs: [][]int32{{1}, {2}}, Cache: c},
 		"1 go on":     {IDs: [][]int32{{1}}, Cache: c, Logits: true},

@@ -43,31 +43,46 @@ func Load(dir string, accept ...string) (*Model, error) { return LoadOn(dir, Tar
 // Errors: arch.ErrUnsupported, layer.ErrMismatch, safetensors.ErrCorrupt, gguf.ErrCorrupt, gguf.ErrUnsupported,
 // ErrAdapter, ErrCompute, hub.ErrAbsent, or what the file system says.
 func LoadOn(dir string, to Target, accept ...string) (*Model, error) {
-	if err := computes(to); err != nil {
+	models, err := loadAll(dir, []Target{to}, accept)
+	if err != nil {
 		return nil, err
+	}
+	return models[0], nil
+}
+
+// loadAll is LoadOn for several targets; the checkpoint is opened and hashed once.
+func loadAll(dir string, targets []Target, accept []string) (models []*Model, err error) {
+	for _, to := range targets {
+		if err := computes(to); err != nil {
+			return nil, err
+		}
 	}
 	c, err := open(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer c.weights.Close()
-	m := &Model{target: to}
-	if to.First().IsCUDA() {
-		m.slabs, m.staging = newSlabs(), newSlabs()
-	}
-	if m.info, err = c.identify(); err != nil {
+	info, err := c.identify()
+	if err != nil {
 		return nil, err
 	}
-	m.info.Accept = accept
-	err = torch.Do(func(s *torch.Scope) error {
-		m.net, err = arch.Load(s, arch.Config{Text: c.text, Accept: accept}, layer.NewSource(c.weights, to))
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("load model %s: %w", c.dir, err)
+	info.Accept = accept
+	for _, to := range targets {
+		m := &Model{info: info, target: to}
+		if to.First().IsCUDA() {
+			m.slabs, m.staging = newSlabs(2*passes(to)), newSlabs(passes(to))
+		}
+		err := torch.Do(func(s *torch.Scope) (err error) {
+			m.net, err = arch.Load(s, arch.Config{Text: c.text, Accept: accept}, layer.NewSource(c.weights, to))
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("load model %s: %w", c.dir, err)
+		}
+		m.info.Shape = m.net.Shape()
+		models = append(models, m)
 	}
-	m.info.Shape = m.net.Shape()
-	return m, nil
+	return models, nil
 }
 
 // ErrCompute says that this libtorch does not compute in the precision asked for.

@@ -16,6 +16,22 @@ type Patch struct {
 	With func(i int, rows Rows) (wrote bool, err error)
 }
 
+// Everywhere is the patch of every place of a batch: the network goes on with what replace makes of the whole taps. Nil of
+// no replace.
+func Everywhere(ids [][]int32, taps []tap.Tap, replace func(i int, v View) error) *Patch {
+	if replace == nil {
+		return nil
+	}
+	steps := longest(ids)
+	p := &Patch{Taps: taps, With: func(i int, rows Rows) (bool, error) {
+		return true, replace(i, View{Data: rows.F32, T: steps, D: rows.D})
+	}}
+	for at := range len(ids) * steps {
+		p.At = append(p.At, int32(at))
+	}
+	return p
+}
+
 // patch is y [B, T, D], the output at the patch's tap i, with what With made of its rows. Others may read y itself: the
 // residual stream, or the MLP beside the attention.
 func (p *pass) patch(s *torch.Scope, i int, y *torch.Tensor) *torch.Tensor {

@@ -92,6 +92,10 @@ func TestCopies(t *testing.T) {
 	if at := (tap.Tap{Site: tap.FC1}); c.Passes() != 4 || c.Width(at) != plain.Width(at) || c.Info().Digest != plain.Info().Digest {
 		t.Errorf("%d passes, %+v", c.Passes(), c.Info())
 	}
+	split := model.Target{Devices: []torch.Device{torch.CPU, torch.CPU, torch.CPU}}
+	if c, err := model.LoadCopies("modeltest/testdata/gemma3", []model.Target{{}, split}); err != nil || c.Passes() != 2+4 {
+		t.Errorf("a copy on one device and one on three: %d passes, %v; want one more than devices of each", c.Passes(), err)
+	}
 	if _, err := model.LoadCopies(t.TempDir(), []model.Target{{}}); err == nil {
 		t.Error("an empty folder is no model")
 	}

@@ -67,6 +67,11 @@ func WrapFloat32(s *Scope, data []float32, dims ...int64) *Tensor {
 	return Wrap(s, unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(data))), 4*len(data)), F32, dims...)
 }
 
+// WrapFloat64 is [Wrap] for F64 memory.
+func WrapFloat64(s *Scope, data []float64, dims ...int64) *Tensor {
+	return Wrap(s, unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(data))), 8*len(data)), F64, dims...)
+}
+
 // fits fails unless dims describe n elements.
 func fits(op string, n int64, dims []int64) {
 	want := int64(1)

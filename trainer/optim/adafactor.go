@@ -3,6 +3,7 @@ package optim
 import (
 	"math"
 
+	"actfleet/internal/torch"
 	"actfleet/trainer/parallel"
 	"actfleet/trainer/state"
 )
@@ -104,6 +105,36 @@ func (a *adafactor) factor(i int, toward, scale float64) {
 	for c, s := range sums {
 		a.col[i][c] += float32(toward * (s/float64(rows) - float64(a.col[i][c])))
 	}
+}
+
+func (a *adafactor) StepOn(on Tensors, lr float64) {
+	a.steps[0]++
+	step := float64(a.steps[0])
+	rho := math.Min(lr, 1/math.Sqrt(step))
+	on.each(a.params, func(t Tensors, p Param) {
+		w, root := t.Value[p.Name], math.Sqrt(float64(len(p.Value)))
+		u := t.updateFactors(p, math.Pow(step, adafactorDecay))
+		limit := t.ClampMin(t.MulScalar(t.Norm(u), 1/(root*adafactorLimit)), 1)
+		alpha := t.MulScalar(t.ClampMin(t.MulScalar(t.Norm(w), 1/root), adafactorLeast), rho)
+		t.MulScalarTo(w, 1-lr*a.decay)
+		t.AddTo(w, t.Mul(u, t.Div(alpha, limit)), -1)
+	})
+}
+
+// updateFactors is update on tensors.
+func (t Tensors) updateFactors(p Param, toward float64) *torch.Tensor {
+	g, row := t.scaled(p.Name), t.State["factor_row."+p.Name]
+	square := t.Square(g)
+	if len(p.Shape) != 2 {
+		t.LerpTo(row, square, toward)
+		return t.Div(g, t.ClampMin(t.Sqrt(row), adafactorEps))
+	}
+	col := t.State["factor_col."+p.Name]
+	t.LerpTo(row, t.MeanDim(square, 1, false), toward)
+	t.LerpTo(col, t.MeanDim(square, 0, false), toward)
+	mean := t.ClampMin(t.Mean(row), adafactorEps)
+	v := t.Mul(t.Unsqueeze(t.Div(row, mean), 1), col)
+	return t.Div(g, t.ClampMin(t.Sqrt(v), adafactorEps))
 }
 
 func (a *adafactor) Steps() int { return int(a.steps[0]) }

@@ -54,6 +54,43 @@ func (a *Adam) Step(lr, scale float64) {
 	}
 }
 
+// StepOn is Step on tensors.
+func (a *Adam) StepOn(on Tensors, lr float64) {
+	a.steps[0]++
+	k := a.constants(lr, 1)
+	on.each(a.params, func(t Tensors, p Param) {
+		g, w, m, v := t.scaled(p.Name), t.Value[p.Name], t.State["adam_m."+p.Name], t.State["adam_v."+p.Name]
+		if a.sparse {
+			a.stepRows(t, k, g, w, m, v)
+			return
+		}
+		t.LerpTo(m, g, float64(1-k.B1))
+		t.MulScalarTo(v, float64(k.B2))
+		t.AddcmulTo(v, g, g, float64(1-k.B2))
+		if k.Keep != 1 {
+			t.MulScalarTo(w, float64(k.Keep))
+		}
+		t.AddcdivTo(w, m, t.root(k, v), -float64(k.LR))
+	})
+}
+
+// stepRows is the step of the rows that have a gradient; the others change by 0.
+func (a *Adam) stepRows(t Tensors, k torch.Adam, g, w, m, v *torch.Tensor) {
+	rows := t.NeScalar(g, 0)
+	if len(g.Shape()) > 1 {
+		rows = t.GtScalar(t.SumDim(t.To(rows, torch.F32), 1, true), 0)
+	}
+	on := t.To(rows, torch.F32)
+	t.AddTo(m, t.Mul(on, t.Minus(g, m)), float64(1-k.B1))
+	t.AddTo(v, t.Mul(on, t.Minus(t.Square(g), v)), float64(1-k.B2))
+	t.AddcdivTo(w, t.Mul(on, m), t.root(k, v), -float64(k.LR))
+}
+
+// root is √(v Root) + Eps.
+func (t Tensors) root(k torch.Adam, v *torch.Tensor) *torch.Tensor {
+	return t.AddScalar(t.Sqrt(t.MulScalar(v, float64(k.Root))), float64(k.Eps))
+}
+
 func anything(v []float32) bool {
 	for _, x := range v {
 		if x != 0 {

@@ -35,6 +35,18 @@ func (e *EMA) Add() {
 	}
 }
 
+// AddOn is Add for tensors.
+func (e *EMA) AddOn(on Tensors) {
+	share := 1 - e.beta
+	if e.begun[0] == 0 {
+		share = 1
+	}
+	e.begun[0] = 1
+	for _, p := range e.params {
+		on.LerpTo(on.State["ema."+p.Name], on.Value[p.Name], share)
+	}
+}
+
 // Average writes the averages to dst, before the first Add the parameters.
 func (e *EMA) Average(dst [][]float32) {
 	for i, p := range e.params {

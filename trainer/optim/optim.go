@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 
+	"actfleet/internal/torch"
 	"actfleet/trainer/parallel"
 	"actfleet/trainer/state"
 )
@@ -27,12 +28,37 @@ func (p Param) rowLen() int { return len(p.Value) / p.Shape[0] }
 type Optimizer interface {
 	// Step moves the parameters by their gradients times scale.
 	Step(lr, scale float64)
+	// StepOn is Step for parameters whose values, gradients and State are tensors.
+	StepOn(on Tensors, lr float64)
 	// Steps is the number of steps taken.
 	Steps() int
 	// State is all that a next step depends on but for parameters and gradients.
 	State() *state.Set
 	// Forget zeroes what is remembered of one index of a parameter's first dimension.
 	Forget(name string, row int)
+}
+
+// Tensors is where a step finds arrays that are not in the host's memory.
+type Tensors struct {
+	*torch.Scope
+	Value, Grad map[string]*torch.Tensor // by the names of the parameters
+	State       map[string]*torch.Tensor // the arrays of 32-bit floats by their names in State
+	Scale       *torch.Tensor            // what gradients are multiplied by, one element
+}
+
+// scaled is a parameter's gradient times Scale.
+func (t Tensors) scaled(name string) *torch.Tensor { return t.Mul(t.Grad[name], t.Scale) }
+
+// each runs f for every parameter and frees what it made.
+func (t Tensors) each(params []Param, f func(t Tensors, p Param)) {
+	for _, p := range params {
+		t.Sub(func(s *torch.Scope) *torch.Tensor {
+			inner := t
+			inner.Scope = s
+			f(inner, p)
+			return nil
+		})
+	}
 }
 
 // Averager is an Optimizer whose result is another point than the one gradients are taken at.

@@ -6,7 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+
+	"actfleet/internal/torch"
+	"actfleet/trainer/state"
 )
 
 // reference is testdata/reference.json, which scripts/ref/optim_ref.py makes with torch.
@@ -41,8 +45,54 @@ func (r reference) params() (out []Param) {
 	return out
 }
 
-// Every optimizer takes torch's steps, also when it is saved and read back after each.
+// stepOn is Step by StepOn, with tensors over the same memory.
+func stepOn(t *testing.T, opt Optimizer, params []Param, lr, scale float64) {
+	t.Helper()
+	err := torch.Do(func(s *torch.Scope) error {
+		on := Tensors{Scope: s, Scale: s.Full(scale, torch.F32, torch.CPU, 1),
+			Value: map[string]*torch.Tensor{}, Grad: map[string]*torch.Tensor{}, State: map[string]*torch.Tensor{}}
+		arrays := &state.Set{}
+		save(arrays, "value.", params, values(params, func(p Param) []float32 { return p.Value }))
+		save(arrays, "grad.", params, values(params, func(p Param) []float32 { return p.Grad }))
+		arrays.Join("", opt.State())
+		arrays.EachFloat32(func(name string, shape []int64, data []float32) {
+			kind, of, _ := strings.Cut(name, ".")
+			array := torch.WrapFloat32(s, data, shape...)
+			switch kind {
+			case "value":
+				on.Value[of] = array
+			case "grad":
+				on.Grad[of] = array
+			default:
+				on.State[name] = array
+			}
+		})
+		opt.StepOn(on, lr)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func values(params []Param, f func(Param) []float32) (out [][]float32) {
+	for _, p := range params {
+		out = append(out, f(p))
+	}
+	return out
+}
+
+// Every optimizer takes torch's steps, also on tensors and when it is saved and read back after each.
 func TestAgainstTorch(t *testing.T) {
+	for form, step := range map[string]func(t *testing.T, opt Optimizer, params []Param, lr, scale float64){
+		"arrays":  func(_ *testing.T, opt Optimizer, _ []Param, lr, scale float64) { opt.Step(lr, scale) },
+		"tensors": stepOn,
+	} {
+		t.Run(form, func(t *testing.T) { testAgainstTorch(t, step) })
+	}
+}
+
+func testAgainstTorch(t *testing.T, take func(t *testing.T, opt Optimizer, params []Param, lr, scale float64)) {
 	r := readReference(t)
 	for _, n := range Names {
 		end, ok := r.Ends[string(n)]
@@ -62,7 +112,7 @@ func TestAgainstTorch(t *testing.T) {
 					p.Grad[j] = 4 * g
 				}
 			}
-			opt.Step(rate, 0.25)
+			take(t, opt, params, rate, 0.25)
 			opt = reloaded(t, c, params, opt)
 		}
 		if a, ok := opt.(Averager); ok {

@@ -31,6 +31,17 @@ func (s *sgd) Step(lr, scale float64) {
 	}
 }
 
+func (s *sgd) StepOn(on Tensors, lr float64) {
+	s.steps[0]++
+	on.each(s.params, func(t Tensors, p Param) {
+		m, w := t.State["sgd_m."+p.Name], t.Value[p.Name]
+		t.MulScalarTo(m, s.c.Beta1)
+		t.AddTo(m, t.scaled(p.Name), 1)
+		t.AddTo(m, w, s.c.Decay)
+		t.AddTo(w, m, -lr)
+	})
+}
+
 func (s *sgd) Steps() int                  { return int(s.steps[0]) }
 func (s *sgd) Forget(name string, row int) { forget(s.params, s.m, name, row) }
 

@@ -25,15 +25,8 @@ func (s *signSGD) Step(lr, scale float64) {
 			copy(s.z[i], p.Value)
 		}
 	}
-	s.steps[0]++
-	s.sums[0] = max(s.sums[0], lr)
-	weight := s.sums[0] * s.sums[0]
-	s.sums[1] += weight
-	c := 0.0
-	if s.sums[1] > 0 {
-		c = weight / s.sums[1]
-	}
-	toward, down, rate := float32(c), float32(lr*(1-s.beta*(1-c))), float32(lr)
+	c, d := s.advance(lr)
+	toward, down, rate := float32(c), float32(d), float32(lr)
 	for i, p := range s.params {
 		z := s.z[i]
 		parallel.For(len(p.Value), grain, func(lo, hi int) {
@@ -45,6 +38,32 @@ func (s *signSGD) Step(lr, scale float64) {
 			}
 		})
 	}
+}
+
+// advance counts the step: y goes towards z by the share toward and then down by the rate down.
+func (s *signSGD) advance(lr float64) (toward, down float64) {
+	s.steps[0]++
+	s.sums[0] = max(s.sums[0], lr)
+	weight := s.sums[0] * s.sums[0]
+	s.sums[1] += weight
+	if s.sums[1] > 0 {
+		toward = weight / s.sums[1]
+	}
+	return toward, lr * (1 - s.beta*(1-toward))
+}
+
+func (s *signSGD) StepOn(on Tensors, lr float64) {
+	first := s.steps[0] == 0
+	toward, down := s.advance(lr)
+	on.each(s.params, func(t Tensors, p Param) {
+		y, z, g := t.Value[p.Name], t.State["sign_z."+p.Name], t.Sign(t.Grad[p.Name])
+		if first {
+			t.CopyTo(z, y)
+		}
+		t.LerpTo(y, z, toward)
+		t.AddTo(y, g, -down)
+		t.AddTo(z, g, -lr)
+	})
 }
 
 func sign(v float32) float32 {

@@ -13,6 +13,7 @@ type architecture struct {
 	arch       Arch
 	activation Activation
 	free       bool // directions may have any length, and the encoder sees s·x itself
+	together   bool // what is chosen of a row depends on all rows of the batch
 	revives    bool // an auxiliary loss brings dead latents back
 	sparsity   bool // the penalty has other forms than L1
 	defaults   Defaults

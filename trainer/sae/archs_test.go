@@ -115,38 +115,6 @@ func (f family) exact(t testing.TB, seed uint64, d int) *Learner {
 	return l
 }
 
-// The written-out gradients equal autograd's of the dense, literal loss.
-func TestArchGradients(t *testing.T) {
-	for _, f := range families {
-		t.Run(f.name, func(t *testing.T) {
-			const d, n = 6, 40
-			l := f.exact(t, 1, d)
-			x := make([]float32, n*d)
-			dyadic(rand.New(rand.NewPCG(2, 2)), x)
-			if err := l.Micro(x, n); err != nil {
-				t.Fatal(err)
-			}
-			if err := l.variant.flush(); err != nil {
-				t.Fatal(err)
-			}
-			want, loss := literal(t, l, x, n)
-			l.biasGradient()
-			l.variant.finish()
-			if got := l.metrics(0)["loss"]; math.Abs(got-loss/n) > 1e-5*loss/n {
-				t.Errorf("loss %v, want %v", got, loss/n)
-			}
-			for _, p := range l.params {
-				if squareNorm(want[p.Name]) == 0 {
-					t.Errorf("the gradient of %s is not exercised", p.Name)
-				}
-				if diff := relative(p.Grad, want[p.Name]); diff > 5e-6 {
-					t.Errorf("gradient of %s differs by %.2g", p.Name, diff)
-				}
-			}
-		})
-	}
-}
-
 // Any split of a batch into micro-batches gives the step of the whole batch: weights, metrics,
 // thresholds and dead counters.
 func TestArchAccumulation(t *testing.T) {

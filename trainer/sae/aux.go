@@ -1,6 +1,9 @@
 package sae
 
-import "actfleet/trainer/ranks"
+import (
+	"actfleet/internal/torch"
+	"actfleet/trainer/ranks"
+)
 
 // auxLoss is the loss that brings dead latents back: c·Σ‖ê−e‖²/V_a, where ê is what the k_aux largest dead latents of
 // a row reconstruct of the error e (Gao et al. 2024, arXiv:2406.04093, section A.2).
@@ -33,6 +36,26 @@ func (a *auxLoss) backward(n int) {
 		return squareNorm(w.ra[lo:hi])
 	})
 	l.backward(&a.codes, w.ra, 2*l.cfg.AuxCoef/v, nil)
+}
+
+// candidates are pre-activations [n, M] with those that the loss leaves out set to 0.
+func (a *auxLoss) candidates(p *pass, pre *torch.Tensor) *torch.Tensor {
+	if a.size() == 0 {
+		return nil
+	}
+	return p.MaskedFill(pre, p.d.alive, 0)
+}
+
+// tensors adds the loss of the candidates, for the residuals r of the main loss, to another.
+func (a *auxLoss) tensors(p *pass, loss, r, candidates *torch.Tensor) *torch.Tensor {
+	v := a.l.consts[constAuxVar]
+	if candidates == nil || !(v > 0) {
+		return loss
+	}
+	c := p.top(candidates, a.size())
+	square := p.Sum(p.Square(p.Add(p.decode(c, p.Relu(c.a)), p.Detach(r))))
+	p.sum("aux", square, func(sum []float64) { a.sum = sum[0] })
+	return p.Add(loss, p.MulScalar(square, a.l.cfg.AuxCoef/v))
 }
 
 func (a *auxLoss) metrics(m map[string]float64, n float64) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"actfleet/internal/torch"
 	"actfleet/trainer/ranks"
 )
 
@@ -12,7 +13,7 @@ import (
 const BatchTopK Arch = "batchtopk"
 
 var archBatchTopK = architecture{
-	arch: BatchTopK, activation: ThresholdActivation, revives: true, defaults: usual,
+	arch: BatchTopK, activation: ThresholdActivation, together: true, revives: true, defaults: usual,
 	variant: func(l *Learner) variant { v := newBatchTopK(l); return &v },
 }
 
@@ -209,6 +210,46 @@ func (v *batchTopK) backward(n int) error {
 	}
 	v.aux.backward(n)
 	return nil
+}
+
+func (v *batchTopK) tensors(p *pass) *torch.Tensor {
+	c, dead := v.chooseTensors(p)
+	r := p.main(c, p.Relu(c.a))
+	return v.aux.tensors(p, p.errors(r), r, dead)
+}
+
+// chooseTensors is the choice of flush on a device, and the auxiliary loss's candidates.
+func (v *batchTopK) chooseTensors(p *pass) (c chosen, dead *torch.Tensor) {
+	m, at := int64(v.l.M), int64(0)
+	var values, places, left []*torch.Tensor
+	for ; at < p.n; at += chunkRows {
+		rows := min(chunkRows, p.n-at)
+		pre := p.encode(p.Narrow(p.z, 0, at, rows))
+		a, place := p.TopK(p.Reshape(pre, -1), min(int64(v.l.K)*p.n, rows*m), 0)
+		values, places = append(values, a), append(places, p.Add(place, p.whole(int(at*m))))
+		if d := v.aux.candidates(p, pre); d != nil {
+			left = append(left, d)
+		}
+	}
+	a, which := p.TopK(p.Cat(values, 0), int64(v.l.K)*p.n, 0)
+	place, order := p.Sort(p.IndexSelect(p.Cat(places, 0), 0, which), 0, false)
+	if left != nil {
+		dead = p.Cat(left, 0)
+	}
+	v.least(p, a)
+	return p.entries(p.IndexSelect(a, 0, order), place), dead
+}
+
+// least moves θ with the least positive value of a.
+func (v *batchTopK) least(p *pass, a *torch.Tensor) {
+	none := p.LeScalar(a, 0)
+	least := p.Min(p.MaskedFill(a, none, math.Inf(1)))
+	p.sum("least", least, func(sum []float64) {
+		if !math.IsInf(sum[0], 1) {
+			theta := &v.l.consts[constOwn]
+			*theta = averageTheta(*theta, sum[0])
+		}
+	})
 }
 
 func (v *batchTopK) sums(b *ranks.Bucket) { v.aux.sums(b) }

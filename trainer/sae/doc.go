@@ -69,5 +69,7 @@
 // scales than the first's), b_enc/s, b_dec/s, which is exact because every activation
 // here commutes with positive factors; thresholds are divided by s as well. relu_april's b_enc also gets W_enc b_dec,
 // so that all files are read as one function.
-// Not guaranteed: bits equal between machines. Training runs on the CPU only.
+// On a device (Use) parameters and what the optimizer remembers are tensors there, the equations above are those of the
+// variants' tensors methods, and autograd finds the gradients; the written-out ones are tested against it.
+// Not guaranteed: bits equal between machines, or between a CPU and another device.
 package sae

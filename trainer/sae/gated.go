@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"actfleet/internal/torch"
 	"actfleet/trainer/optim"
 	"actfleet/trainer/parallel"
 	"actfleet/trainer/ranks"
@@ -76,6 +77,22 @@ func (v *gated) backwardGates(n int) {
 			w.dval[e] += float32(m * factor)
 		}
 	})
+}
+
+func (v *gated) tensors(p *pass) *torch.Tensor {
+	c, value := p.all(), p.d.value
+	inner := p.Mul(p.Exp(value["r_mag"]), p.Minus(c.a, value["b_enc"]))
+	open := p.To(p.GtScalar(p.Detach(c.a), 0), torch.F32)
+	f := p.Mul(open, p.Relu(p.Add(inner, value["b_mag"])))
+	gates := p.Relu(c.a)
+	rec := p.Add(p.decodeWith(p.Detach(value["W_dec"]), c, gates), p.Detach(value["b_dec"]))
+	if v.l.WSkip != nil {
+		rec = p.Add(rec, p.Detach(p.Linear(p.z, value["W_skip"], nil)))
+	}
+	own := p.Minus(rec, p.target)
+	p.sum("gates", p.Sum(p.Square(own)), func(sum []float64) { v.loss = sum[0] })
+	loss := p.Add(p.errors(p.main(c, f)), p.errors(own))
+	return p.Add(loss, v.penalty.tensors(p, gates))
 }
 
 func (v *gated) sums(b *ranks.Bucket) {

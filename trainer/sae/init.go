@@ -34,8 +34,7 @@ func (l *Learner) Init(sample []float32, n int) error {
 	if l.plain && !l.arch.free {
 		l.centrePlain(from)
 	}
-	l.beginBatch()
-	return nil
+	return l.ready()
 }
 
 // middle is the geometric median of rows, or 0 where directions are free.

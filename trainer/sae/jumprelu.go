@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 
+	"actfleet/internal/torch"
 	"actfleet/trainer/optim"
 	"actfleet/trainer/ranks"
 )
@@ -111,6 +112,19 @@ func (v *thresholds) backwardThetas(l0 float64) {
 	})
 }
 
+// tensors is f and the step 1[a > θ] of all latents, with the pseudo-derivatives of jump as factors of θ − sg(θ), which
+// is 0.
+func (v *thresholds) tensors(p *pass, c chosen) (f, step, theta *torch.Tensor) {
+	eps := v.l.cfg.Bandwidth
+	theta = p.Exp(p.d.value[logThreshold])
+	fixed := p.Detach(theta)
+	over := p.Minus(p.Detach(c.a), fixed)
+	on := p.To(p.And(p.GtScalar(over, 0), p.GtScalar(p.Detach(c.a), 0)), torch.F32)
+	near := p.To(p.LtScalar(p.Abs(p.MulScalar(over, 1/eps)), 0.5), torch.F32)
+	zero := p.Mul(near, p.MulScalar(p.Minus(theta, fixed), -1/eps))
+	return p.Add(p.Mul(c.a, on), p.Mul(zero, fixed)), p.Add(on, zero), theta
+}
+
 type jumpReLU struct {
 	thresholds
 	total float64 // λ times the active latents of the batch
@@ -118,6 +132,10 @@ type jumpReLU struct {
 
 // shift multiplies every threshold by exp(by).
 func (v *jumpReLU) shift(by float64) {
+	if d := v.l.device; d != nil {
+		d.drift += by
+		return
+	}
 	for i := range v.log {
 		v.log[i] += float32(by)
 	}
@@ -126,6 +144,14 @@ func (v *jumpReLU) shift(by float64) {
 
 func (v *jumpReLU) backward(n int) error {
 	return v.l.backwardMain(n, func() { v.backwardThetas(v.l.lambda()) })
+}
+
+func (v *jumpReLU) tensors(p *pass) *torch.Tensor {
+	c, lambda := p.all(), v.l.lambda()
+	f, step, _ := v.thresholds.tensors(p, c)
+	l0 := p.Sum(step)
+	p.sum("penalty", l0, func(sum []float64) { v.total = lambda * sum[0] })
+	return p.Add(p.errors(p.main(c, f)), p.MulScalar(l0, lambda))
 }
 
 func (v *jumpReLU) finish() { v.total = v.l.lambda() * float64(v.l.batch.active) }
@@ -155,6 +181,16 @@ func (v *jumpReLUTanh) backward(n int) error {
 		v.backwardThetas(0)
 		v.backwardAbove(n)
 	})
+}
+
+func (v *jumpReLUTanh) tensors(p *pass) *torch.Tensor {
+	c := p.all()
+	f, _, theta := v.thresholds.tensors(p, c)
+	loss := p.Add(p.errors(p.main(c, f)), v.penalty.tensors(p, f))
+	short := p.Mul(p.Relu(p.Minus(theta, c.a)), v.penalty.directions(p))
+	below := p.MulScalar(p.Sum(short), v.preact())
+	p.sum("below", below, func(sum []float64) { v.penalty.total += sum[0] })
+	return p.Add(loss, below)
 }
 
 // preact is λ_P/V.

@@ -37,8 +37,9 @@ type Learner struct {
 	work    work
 	drawn   *reservoir // rows that dead latents begin anew from after this batch, nil when they do not
 
-	ranks ranks.Ranks
-	from  int // place in the batch of this rank's first row
+	device *onDevice // trains with tensors; nil with the learner's own arrays
+	ranks  ranks.Ranks
+	from   int // place in the batch of this rank's first row
 }
 
 // New makes a learner for rows of length d: the vector, and behind it the target if there is one. It
@@ -110,6 +111,22 @@ func (l *Learner) State() *state.Set {
 	return s
 }
 
+// Fetch brings what lies on a device to the arrays of the State and of Export, which have what there was at the last
+// Fetch, Init or Restored.
+func (l *Learner) Fetch() error {
+	if l.device == nil {
+		return nil
+	}
+	return l.device.fetch()
+}
+
+// Free ends what lies on a device; the learner trains no more.
+func (l *Learner) Free() {
+	if l.device != nil {
+		l.device.free()
+	}
+}
+
 // Restored takes over what was loaded into the State.
 func (l *Learner) Restored() error {
 	l.scale = float32(l.consts[constScale])
@@ -118,8 +135,16 @@ func (l *Learner) Restored() error {
 	}
 	l.variant.sync()
 	l.findDead()
+	return l.ready()
+}
+
+// ready prepares the first batch.
+func (l *Learner) ready() error {
 	l.beginBatch()
-	return nil
+	if l.device == nil {
+		return nil
+	}
+	return l.device.put()
 }
 
 // Export is the model as it is now, or its average where there is one, with the scale folded in. It
@@ -172,35 +197,57 @@ func (l *Learner) FitsThreshold() bool { _, ok := l.variant.(fitted); return ok 
 
 // Micro adds the gradients of n rows x [n, Row] to the batch. BatchTopK and Matryoshka only keep the rows: what they
 // choose depends on all rows of the batch, and Step computes.
-func (l *Learner) Micro(x []float32, n int) error { return l.variant.micro(x, n) }
+func (l *Learner) Micro(x []float32, n int) error {
+	if l.device != nil {
+		return l.device.micro(x, n)
+	}
+	return l.variant.micro(x, n)
+}
 
 // Step ends the batch: one optimizer step with the gradients of all its rows divided by their number. It returns the
 // batch's metrics.
 func (l *Learner) Step(lr float64) (map[string]float64, error) {
-	if err := l.variant.flush(); err != nil {
+	step := l.step
+	if l.device != nil {
+		step = l.device.step
+	}
+	norm, err := step(lr)
+	if err != nil {
 		return nil, err
+	}
+	l.variant.sync()
+	m := l.metrics(norm)
+	return m, l.endBatch()
+}
+
+var errNoRows = errors.New("sae: a step without rows")
+
+// step takes the optimizer's step and returns the norm of the gradient.
+func (l *Learner) step(lr float64) (norm float64, err error) {
+	if err := l.variant.flush(); err != nil {
+		return 0, err
 	}
 	if err := l.allReduce(); err != nil {
-		return nil, err
+		return 0, err
 	}
 	if l.batch.n == 0 {
-		return nil, errors.New("sae: a step without rows")
+		return 0, errNoRows
 	}
 	l.finishGradients()
 	inv := 1 / float64(l.batch.n)
-	norm := optim.Norm(l.params) * inv
+	norm = optim.Norm(l.params) * inv
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
-		return nil, fmt.Errorf("sae: the gradient of %s: %w", optim.NonFinite(l.params), optim.ErrNonFinite)
+		return 0, fmt.Errorf("sae: the gradient of %s: %w", optim.NonFinite(l.params), optim.ErrNonFinite)
 	}
 	l.opt.Step(lr, inv*optim.Clip(norm*l.consts[constVariance], l.cfg.Clip))
 	l.unitRows()
 	if l.ema != nil {
 		l.ema.Add()
 	}
-	l.variant.sync()
-	m := l.metrics(norm)
-	l.endBatch()
-	return m, nil
+	for _, p := range l.params {
+		clear(p.Grad)
+	}
+	return norm, nil
 }
 
 // allReduce makes the gradients and the sums of the batch those of all ranks.
@@ -241,7 +288,7 @@ func (l *Learner) metrics(norm float64) map[string]float64 {
 }
 
 // endBatch moves the dead counters on, fixes V_a for the next batch and empties the sums.
-func (l *Learner) endBatch() {
+func (l *Learner) endBatch() error {
 	l.consts[constAuxVar] = l.batch.residualVariance()
 	l.control.batch(float64(l.batch.active) / float64(l.batch.n))
 	for i, fired := range l.batch.fired {
@@ -250,16 +297,27 @@ func (l *Learner) endBatch() {
 			l.since[i] = 0
 		}
 	}
-	if l.drawn != nil {
-		l.drawn.resample(l)
-		l.variant.sync()
-	}
+	err := l.resample()
 	l.findDead()
-	for _, p := range l.params {
-		clear(p.Grad)
-	}
 	l.batch.reset()
 	l.beginBatch()
+	return err
+}
+
+// resample lets dead latents begin anew, if it is time.
+func (l *Learner) resample() error {
+	if l.drawn == nil {
+		return nil
+	}
+	if err := l.Fetch(); err != nil {
+		return err
+	}
+	l.drawn.resample(l)
+	l.variant.sync()
+	if l.device == nil {
+		return nil
+	}
+	return l.device.put()
 }
 
 func (l *Learner) findDead() {

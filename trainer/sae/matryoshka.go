@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"actfleet/internal/torch"
 	"actfleet/trainer/ranks"
 )
 
@@ -13,7 +14,7 @@ import (
 const Matryoshka Arch = "matryoshka"
 
 var archMatryoshka = architecture{
-	arch: Matryoshka, activation: ThresholdActivation, revives: true, defaults: usual,
+	arch: Matryoshka, activation: ThresholdActivation, together: true, revives: true, defaults: usual,
 	variant: func(l *Learner) variant {
 		return &nestedTopK{batchTopK: newBatchTopK(l), prefixes: halvedPrefixes(l.M, l.cfg.Prefixes)}
 	},
@@ -116,6 +117,19 @@ func (v *nestedTopK) nest(n int) float64 {
 		return sum
 	})
 	return sum * float64(share)
+}
+
+func (v *nestedTopK) tensors(p *pass) *torch.Tensor {
+	c, dead := v.chooseTensors(p)
+	f := p.Relu(c.a)
+	r, share := p.main(c, f), 1/float64(len(v.prefixes))
+	total := p.Sum(p.Square(r))
+	for _, m := range v.prefixes[:len(v.prefixes)-1] {
+		short := p.MaskedFill(f, p.GeScalar(c.index, float64(m)), 0)
+		total = p.Add(total, p.Sum(p.Square(p.residual(c, short))))
+	}
+	p.sum("nested", total, func(sum []float64) { v.loss = share * sum[0] })
+	return v.aux.tensors(p, p.MulScalar(total, share/v.l.consts[constVariance]), r, dead)
 }
 
 func (v *nestedTopK) sums(b *ranks.Bucket) {

@@ -1,6 +1,9 @@
 package sae
 
-import "actfleet/trainer/ranks"
+import (
+	"actfleet/internal/torch"
+	"actfleet/trainer/ranks"
+)
 
 // MultiTopK is TopK with a second, smaller loss through more latents, which keeps latents beyond the first K useful
 // (Gao et al. 2024, arXiv:2406.04093, section 5.3).
@@ -46,6 +49,14 @@ func (v *multiTopK) backward(n int) error {
 	}
 	v.aux.backward(n)
 	return nil
+}
+
+func (v *multiTopK) tensors(p *pass) *torch.Tensor {
+	loss, pre := v.through(p)
+	c := p.top(pre, min(moreTimes*v.l.K, v.l.M))
+	r := p.residual(c, p.Relu(c.a))
+	p.sum("more", p.Sum(p.Square(r)), func(sum []float64) { v.loss = sum[0] })
+	return p.Add(loss, p.MulScalar(p.errors(r), moreShare))
 }
 
 func (v *multiTopK) sums(b *ranks.Bucket) {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 
+	"actfleet/internal/torch"
 	"actfleet/trainer/ranks"
 )
 
@@ -73,6 +74,9 @@ func (p *penalty) beginBatch() {
 	}
 	p.sum, p.next = 0, 0
 	clear(p.toLength)
+	if p.l.device != nil {
+		return // which has the directions, and finds the lengths itself
+	}
 	for i := range p.lengths {
 		p.lengths[i] = float32(p.length(i))
 	}
@@ -240,6 +244,69 @@ func (p *penalty) finish() {
 		p.lengthen(i, lambda*p.toLength[i])
 	}
 	p.total = lambda * p.sum
+}
+
+// tensors is λ'ΣP of codes f [n, M].
+func (p *penalty) tensors(t *pass, f *torch.Tensor) *torch.Tensor {
+	lambda, sum := p.lambda(), p.of(t, f, p.exponent(p.l.steps()))
+	t.sum("penalty", sum, func(v []float64) { p.sum, p.total = v[0], lambda*v[0] })
+	if p.form == PAnneal {
+		t.NoGrad(func() {
+			t.sum("next", p.of(t, f, p.exponent(p.l.steps()+1)), func(v []float64) { p.next = v[0] })
+		})
+	}
+	return t.MulScalar(sum, lambda)
+}
+
+// tiny keeps roots and quotients of what may be 0 differentiable.
+const tiny = 1e-20
+
+// of is ΣP, with the exponent e where the form has one.
+func (p *penalty) of(t *pass, f *torch.Tensor, e float64) *torch.Tensor {
+	rows := func(x *torch.Tensor) *torch.Tensor { return t.SumDim(x, 1, false) }
+	square := func() *torch.Tensor { return t.ClampMin(rows(t.Square(f)), tiny) }
+	switch p.form {
+	case PAnneal:
+		up := t.Exp(t.MulScalar(t.Log(t.AddScalar(f, pEps)), e))
+		return t.Sum(t.AddScalar(up, -math.Pow(pEps, e)))
+	case Hoyer:
+		return t.Sum(t.Div(t.Square(rows(f)), square()))
+	case Group:
+		return t.Sum(p.groupNorms(t, f))
+	case GroupHoyer:
+		return t.Sum(t.Div(t.Square(rows(p.groupNorms(t, f))), square()))
+	case tanhForm:
+		return t.Sum(t.Tanh(t.MulScalar(t.Mul(f, p.directions(t)), tanhSlope)))
+	}
+	if p.lengths == nil {
+		return t.Sum(f)
+	}
+	return t.Sum(t.Mul(f, p.directions(t)))
+}
+
+// groupNorms are the norms of every row's groups of neighbours, of which the last may be short.
+func (p *penalty) groupNorms(t *pass, f *torch.Tensor) *torch.Tensor {
+	size, m := int64(p.l.cfg.GroupSize), int64(p.l.M)
+	if rest := m % size; rest > 0 {
+		f, m = t.Cat([]*torch.Tensor{f, t.Zeros(torch.F32, t.d.at, t.n, size-rest)}, 1), m+size-rest
+	}
+	squares := t.SumDim(t.Square(t.Reshape(f, t.n, m/size, size)), 2, false)
+	return t.Sqrt(t.ClampMin(squares, tiny))
+}
+
+// directions are the n_i [M].
+func (p *penalty) directions(t *pass) (total *torch.Tensor) {
+	at := int64(0)
+	for _, n := range p.l.parts() {
+		part := t.NormDim(t.Narrow(t.d.value["W_dec"], 1, at, int64(n)), 1, false)
+		if total == nil {
+			total = part
+		} else {
+			total = t.Add(total, part)
+		}
+		at += int64(n)
+	}
+	return total
 }
 
 func (p *penalty) sums(b *ranks.Bucket) {

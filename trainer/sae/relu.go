@@ -1,6 +1,9 @@
 package sae
 
-import "actfleet/trainer/ranks"
+import (
+	"actfleet/internal/torch"
+	"actfleet/trainer/ranks"
+)
 
 const (
 	// ReLU keeps every positive latent, under a penalty whose form is a Sparsity.
@@ -35,6 +38,12 @@ func (v *relu) beginBatch() { v.penalty.beginBatch() }
 func (v *relu) choose(pre []float32, n int) { v.l.work.codes.above(pre, n, v.l.M, nil) }
 
 func (v *relu) backward(n int) error { return v.l.backwardMain(n, v.penalty.backward) }
+
+func (v *relu) tensors(p *pass) *torch.Tensor {
+	c := p.all()
+	f := p.Relu(c.a)
+	return p.Add(p.errors(p.main(c, f)), v.penalty.tensors(p, f))
+}
 
 func (v *relu) sums(b *ranks.Bucket) { v.penalty.sums(b) }
 

@@ -82,6 +82,12 @@ func trainPlanted(t testing.TB, cfg Config, steps int) (l *Learner, dict []float
 
 func trainAt(t testing.TB, cfg Config, steps int, rate float64) (l *Learner, dict []float32) {
 	t.Helper()
+	return trainOn(t, cfg, steps, rate, func(*Learner) {})
+}
+
+// trainOn lets place choose where the learner computes.
+func trainOn(t testing.TB, cfg Config, steps int, rate float64, place func(*Learner)) (l *Learner, dict []float32) {
+	t.Helper()
 	const d, m, k, n = 32, 48, 3, 256
 	r := rand.New(rand.NewPCG(3, 4))
 	dict = unitDirections(r, m, d)
@@ -89,6 +95,7 @@ func trainAt(t testing.TB, cfg Config, steps int, rate float64) (l *Learner, dic
 	if err != nil {
 		t.Fatal(err)
 	}
+	place(l)
 	if err := l.Init(planted(r, dict, d, k, 2000), 2000); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,9 @@
 package sae
 
-import "actfleet/trainer/ranks"
+import (
+	"actfleet/internal/torch"
+	"actfleet/trainer/ranks"
+)
 
 // TopK keeps the K largest positive latents of every row (Gao et al. 2024, arXiv:2406.04093).
 const TopK Arch = "topk"
@@ -28,6 +31,19 @@ func (v *topK) backward(n int) error {
 	}
 	v.aux.backward(n)
 	return nil
+}
+
+func (v *topK) tensors(p *pass) *torch.Tensor {
+	loss, _ := v.through(p)
+	return loss
+}
+
+// through is the loss, and the pre-activations it was chosen from.
+func (v *topK) through(p *pass) (loss, pre *torch.Tensor) {
+	pre = p.encode(p.z)
+	c := p.top(pre, v.l.K)
+	r := p.main(c, p.Relu(c.a))
+	return v.aux.tensors(p, p.errors(r), r, v.aux.candidates(p, pre)), pre
 }
 
 func (v *topK) sums(b *ranks.Bucket) { v.aux.sums(b) }

@@ -1,6 +1,7 @@
 package sae
 
 import (
+	"actfleet/internal/torch"
 	"actfleet/trainer/optim"
 	"actfleet/trainer/ranks"
 )
@@ -15,6 +16,7 @@ import (
 //	flush                         once all rows of this rank are there
 //	sums                          what is to be summed over the ranks
 //	finish                        gradients that need the whole batch
+//	tensors                       instead of these five on a device
 //	sync, metrics                 after the optimizer's step
 //	reset                         of latents that are resampled
 //
@@ -37,6 +39,9 @@ type variant interface {
 	choose(pre []float32, n int)
 	// backward adds the gradients and sums of n rows, whose codes and residuals are in the learner's work.
 	backward(n int) error
+	// tensors is the loss of the pass's rows, times their number, and takes in the sums: micro and flush on a device,
+	// where autograd takes the place of backward and finish.
+	tensors(p *pass) *torch.Tensor
 	// flush computes the rows that micro only kept.
 	flush() error
 	// sums adds to b what the batch has summed besides the learner's own sums.

@@ -61,6 +61,15 @@ func (s *Set) Bytes() (out [][]byte) {
 	return out
 }
 
+// EachFloat32 hands over the arrays of 32-bit floats.
+func (s *Set) EachFloat32(f func(name string, shape []int64, data []float32)) {
+	for _, t := range s.tensors {
+		if t.Dtype == safetensors.F32 {
+			f(t.Name, t.Shape, valuesOf[float32](t.Data))
+		}
+	}
+}
+
 // Join appends the arrays of other, with a prefix to their names.
 func (s *Set) Join(prefix string, other *Set) {
 	for _, t := range other.tensors {

@@ -20,7 +20,7 @@ type Config struct {
 // harmlessKeys are keys of any config.json that do not change what a forward pass computes: what the checkpoint is
 // called, how it was trained, saved and quantised away, how text is generated from it, which kernels compute it.
 var harmlessKeys = set(`_attn_implementation _attn_implementation_autoset _attn_implementation_internal _commit_hash
-	_experts_implementation _experts_implementation_internal _flash_attn_2_enabled _from_model_config _name_or_path
+	_experts_implementation _experts_implementation_internal _flash_attn_2_enabled _from_model_config _model_name_or_path _name_or_path
 	architectures assistant_confidence_threshold assistant_early_exit assistant_ensemble_weight assistant_lookbehind
 	attn_implementation auto_map bad_words_ids begin_suppress_tokens bos_token bos_token_id cache_config
 	cache_implementation chunk_size_feed_forward cls_token_id compile_config constraints continuous_batching_config

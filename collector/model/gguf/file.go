@@ -71,15 +71,22 @@ func (f *File) Bytes(name string) ([]byte, error) {
 }
 
 // Float32s is a tensor dequantised into a new slice, row-major by Info.Shape.
-func (f *File) Float32s(name string) (values []float32, err error) {
+func (f *File) Float32s(name string) (values []float32, err error) { return f.Part(name, 0, 1) }
+
+// Part is Float32s of one of several equal parts of a tensor, cut across its first dimension, which their number divides.
+func (f *File) Part(name string, part, of int) (values []float32, err error) {
 	defer mapped.Guard(&err)()
 	raw, err := f.Bytes(name)
 	if err != nil {
 		return nil, err
 	}
 	t, _ := f.Info(name) // Bytes found it
-	out := make([]float32, t.Values())
-	if err := Dequantize(out, raw, t.Dtype); err != nil {
+	if part < 0 || of < 1 || part >= of || t.Shape[0]%int64(of) != 0 {
+		return nil, fmt.Errorf("%s: tensor %q %v has no part %d of %d", f.path, name, t.Shape, part, of)
+	}
+	size := len(raw) / of
+	out := make([]float32, t.Values()/of)
+	if err := Dequantize(out, raw[part*size:(part+1)*size], t.Dtype); err != nil {
 		return nil, fmt.Errorf("%s: tensor %q: %w", f.path, name, err)
 	}
 	return out, nil

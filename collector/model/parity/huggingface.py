@@ -4,7 +4,8 @@
     python huggingface.py ASK.json OUT
 
 ASK is {"model": directory, "gguf": a file in it or "", "double": whether to compute in 64 bits, "prompts": [[id, ...], ...],
-"places": see Taps, "continue": how many tokens to add to each prompt, or null}. Prompt i becomes
+"places": see Taps, "continue": how many tokens to add to each prompt, or null, "add": {module: vector} that is added to what the module
+gives while it continues}. Prompt i becomes
 OUT/p<i>.safetensors with {site}_{layer} [T, D] for every tap and logits [V] after the last token, in float32;
 OUT/peer.json says what computed it, and OUT/continued.json the tokens that were added. The committed references are made with it too.
 """
@@ -162,10 +163,19 @@ def load(folder, gguf):
     return transformers.AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, **how)
 
 
-def continued(model, ids, n):
+def adds(vector):
+    """A hook that adds a vector to what a module gives."""
+    def hook(_module, _args, out):
+        return (out[0] + vector, *out[1:]) if isinstance(out, tuple) else out + vector
+    return hook
+
+
+def continued(model, ids, n, add):
     """The n likeliest tokens after a prompt, one after another. Dynamic NTK turns a cache's keys by what fitted when they were new."""
     rope = getattr(model.config, "rope_parameters", None) or {}
     model = copy.deepcopy(model)                                # some rotary tables remember the longest prompt
+    for name, vector in add.items():
+        model.get_submodule(name).register_forward_hook(adds(torch.tensor(vector)))
     model.generation_config.eos_token_id = None
     ids = torch.tensor([ids])
     out = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=n, pad_token_id=0,
@@ -188,7 +198,7 @@ def main(ask, out):
         model = model.double()
     if ask.get("continue"):
         with torch.no_grad(), open(f"{out}/continued.json", "w") as f:
-            json.dump([continued(model, ids, n) for ids, n in zip(ask["prompts"], ask["continue"])], f)
+            json.dump([continued(model, ids, n, ask.get("add") or {}) for ids, n in zip(ask["prompts"], ask["continue"])], f)
     taps = Taps(model, ask["places"])
     for p, ids in enumerate(ask["prompts"]):
         with torch.no_grad():

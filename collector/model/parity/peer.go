@@ -43,6 +43,8 @@ type ask struct {
 	Threads int `json:"threads"`
 	// Continue is how many tokens are added to each prompt; nil: none.
 	Continue []int `json:"continue"`
+	// Add is a vector for each module that is added to what it gives while prompts are continued.
+	Add map[string][]float32 `json:"add"`
 }
 
 // Interpreter finds the Python of a virtual environment, which may be given by its directory.

@@ -39,6 +39,11 @@ char *af_empty(void **out, int64_t *dims, int ndims); // F32 on the CPU, its val
 char *af_full(void **out, double v, int dtype, int device, int64_t *dims, int ndims);
 char *af_arange(void **out, double from, double to, double step, int dtype, int device);
 
+// bags: sums of few rows of a matrix, as bag.go says
+char *af_bag(void **out, void *w, void *index, void *first, void *row_of, void *weights);
+char *af_bag_dots(void **out, void *rows, void *w, void *index, void *first, void *row_of);
+char *af_bag_grad(void **out, void *rows, void *index, void *row_of, void *weights, int64_t n);
+
 // in place
 char *af_add_to(void *dst, void *src, double alpha);
 char *af_mul_scalar_to(void *dst, double v);

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -19,8 +20,14 @@ type Checkpoint struct {
 	family  family
 	config  []byte
 	tensors []safetensors.Info
-	from    map[string]string // Hugging Face's name to the file's
+	from    map[string]source // by Hugging Face's name
 	heads   map[string]int    // of weights whose rows are to be put back in order
+}
+
+// source is where a weight lies: a tensor of the file, or one of several equal parts of it.
+type source struct {
+	tensor   string
+	part, of int
 }
 
 // Open opens a GGUF file. Errors name the path and are gguf.ErrCorrupt,
@@ -30,7 +37,7 @@ func Open(path string) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Checkpoint{file: f, from: map[string]string{}, heads: map[string]int{}}
+	c := &Checkpoint{file: f, from: map[string]source{}, heads: map[string]int{}}
 	if err := c.build(); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 	}
@@ -43,7 +50,10 @@ func (c *Checkpoint) build() error {
 		return fmt.Errorf("%w: no general.architecture", gguf.ErrCorrupt)
 	}
 	if c.family, ok = families[name]; !ok {
-		return fmt.Errorf("%w: general.architecture %q", gguf.ErrUnsupported, name)
+		return fmt.Errorf("%w: general.architecture %q (known: %s)", gguf.ErrUnsupported, name, strings.Join(slices.Sorted(maps.Keys(families)), ", "))
+	}
+	if _, mixture := c.file.Info("blk.0.ffn_gate_exps.weight"); name == "llama" && mixture {
+		c.family = mixtral
 	}
 	r := &reader{file: c.file, family: c.family, prefix: name + "."}
 	c.config = r.config()
@@ -60,9 +70,15 @@ func (c *Checkpoint) build() error {
 
 // add takes one tensor over.
 func (c *Checkpoint) add(info gguf.Info, r *reader) error {
+	if slices.Contains(c.family.factors, info.Name) {
+		return nil // the config has them
+	}
 	name, ok := c.family.rename(info.Name)
 	if !ok {
-		return fmt.Errorf("%w: tensor %q is not known in general.architecture %s", gguf.ErrUnsupported, info.Name, c.family.name)
+		return fmt.Errorf("%w: tensor %q is not known in general.architecture %s", gguf.ErrUnsupported, info.Name, strings.TrimSuffix(r.prefix, "."))
+	}
+	if strings.Contains(name, "%d") {
+		return c.addParts(info, name)
 	}
 	if heads := r.rotated(info.Name); heads > 0 {
 		if info.Shape[0]%int64(2*heads) != 0 {
@@ -70,9 +86,35 @@ func (c *Checkpoint) add(info gguf.Info, r *reader) error {
 		}
 		c.heads[name] = heads
 	}
-	c.from[name] = info.Name
-	c.tensors = append(c.tensors, safetensors.Info{Name: name, Dtype: safetensors.F32, Shape: info.Shape, Size: int64(4 * info.Values())})
+	if strings.HasSuffix(name, "mlp.shared_expert_gate.weight") {
+		info.Shape = []int64{1, int64(info.Values())} // a vector, or a matrix of one row
+	}
+	c.put(name, source{info.Name, 0, 1}, info.Shape)
 	return nil
+}
+
+// addParts takes over a tensor that holds several weights, one for each step of its first dimension.
+func (c *Checkpoint) addParts(info gguf.Info, name string) error {
+	if len(info.Shape) < 2 || info.Shape[0] > maxParts {
+		return fmt.Errorf("%w: tensor %q has the shape %v, and holds a weight for each head or expert", gguf.ErrCorrupt, info.Name, info.Shape)
+	}
+	n := int(info.Shape[0])
+	for i := range n {
+		c.put(fmt.Sprintf(name, i), source{info.Name, i, n}, info.Shape[1:])
+	}
+	return nil
+}
+
+// maxParts bounds the weights of one tensor.
+const maxParts = 1 << 12
+
+func (c *Checkpoint) put(name string, from source, shape []int64) {
+	c.from[name] = from
+	info := safetensors.Info{Name: name, Dtype: safetensors.F32, Shape: shape, Size: 4}
+	for _, d := range shape {
+		info.Size *= d
+	}
+	c.tensors = append(c.tensors, info)
 }
 
 // Config is the text of a config.json that describes the model.
@@ -88,12 +130,12 @@ func (c *Checkpoint) Float32s(name string) ([]float32, error) {
 	if !ok {
 		return nil, fmt.Errorf("tensor %q: %w", name, safetensors.ErrNoTensor)
 	}
-	values, err := c.file.Float32s(from)
+	values, err := c.file.Part(from.tensor, from.part, from.of)
 	if err != nil {
 		return nil, err
 	}
 	if heads := c.heads[name]; heads > 0 {
-		info, _ := c.file.Info(from) // from came from the file
+		info, _ := c.file.Info(from.tensor) // from came from the file
 		values = unrotate(values, heads, int(info.Shape[0]))
 	}
 	if c.family.normPlusOne && isNorm(name) {
@@ -137,69 +179,5 @@ func (c *Checkpoint) Digest() (string, error) { return c.file.Digest() }
 
 // Close closes the file. Closing again does nothing.
 func (c *Checkpoint) Close() error { return c.file.Close() }
-
-// family is how one architecture differs.
-type family struct {
-	name        string // general.architecture
-	modelType   string // of config.json
-	act         string // key of the activation in config.json
-	actName     string
-	rotates     bool // query and key rows are in llama.cpp's order
-	normPlusOne bool // norms hold w + 1
-	postNorms   bool // four norms to a block
-	keys        string
-}
-
-const (
-	sharedKeys = `context_length embedding_length block_count feed_forward_length attention.head_count
-		attention.head_count_kv attention.layer_norm_rms_epsilon attention.key_length attention.value_length
-		rope.freq_base rope.dimension_count vocab_size rope.scaling.type rope.scaling.factor`
-	gelu = "gelu_pytorch_tanh"
-)
-
-var families = map[string]family{
-	"llama":  {name: "llama", modelType: "llama", act: "hidden_act", actName: "silu", rotates: true, keys: sharedKeys},
-	"qwen2":  {name: "qwen2", modelType: "qwen2", act: "hidden_act", actName: "silu", keys: sharedKeys},
-	"qwen3":  {name: "qwen3", modelType: "qwen3", act: "hidden_act", actName: "silu", keys: sharedKeys},
-	"gemma":  {name: "gemma", modelType: "gemma", act: "hidden_act", actName: gelu, normPlusOne: true, keys: sharedKeys},
-	"gemma2": {name: "gemma2", modelType: "gemma2", act: "hidden_activation", actName: gelu, normPlusOne: true, postNorms: true, keys: sharedKeys + windowKeys},
-	"gemma3": {name: "gemma3", modelType: "gemma3_text", act: "hidden_activation", actName: gelu, normPlusOne: true, postNorms: true, keys: sharedKeys + windowKeys},
-}
-
-const windowKeys = " attention.sliding_window attn_logit_softcapping final_logit_softcapping rope.freq_base_swa"
-
-// outer are the tensors that are no block's; inner are a block's.
-var (
-	outer = map[string]string{"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
-	inner = map[string]string{
-		"attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm",
-		"attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj",
-		"attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm",
-		"ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
-	}
-	postNormed = map[string]string{"ffn_norm": "pre_feedforward_layernorm",
-		"post_attention_norm": "post_attention_layernorm", "post_ffw_norm": "post_feedforward_layernorm"}
-)
-
-// rename is Hugging Face's name of a tensor.
-func (f family) rename(name string) (string, bool) {
-	dot := strings.LastIndexByte(name, '.')
-	if dot < 0 || name[dot:] != ".weight" && name[dot:] != ".bias" {
-		return "", false
-	}
-	stem, end := name[:dot], name[dot:]
-	if to, ok := outer[stem]; ok {
-		return to + end, true
-	}
-	parts := strings.SplitN(stem, ".", 3)
-	if len(parts) != 3 || parts[0] != "blk" {
-		return "", false
-	}
-	to, ok := inner[parts[2]]
-	if other, has := postNormed[parts[2]]; has && f.postNorms {
-		to, ok = other, true
-	}
-	return "model.layers." + parts[1] + "." + to + end, ok
-}
 
 func isNorm(name string) bool { return strings.HasSuffix(name, "norm.weight") }

@@ -82,7 +82,6 @@ func (r *reader) config() []byte {
 	r.checkKeys()
 	heads, hidden, layers := r.count("attention.head_count"), r.count("embedding_length"), r.count("block_count")
 	width := r.countOr("attention.key_length", max(1, hidden/heads))
-	r.checkWidth(width)
 	c := map[string]any{
 		"model_type":              r.family.modelType,
 		"hidden_size":             hidden,
@@ -92,16 +91,20 @@ func (r *reader) config() []byte {
 		"num_key_value_heads":     r.countOr("attention.head_count_kv", heads),
 		"head_dim":                width,
 		"max_position_embeddings": r.count("context_length"),
-		"rms_norm_eps":            r.number("attention.layer_norm_rms_epsilon"),
 		"rope_theta":              r.numberOr("rope.freq_base", "10000"),
 		"vocab_size":              r.vocabulary(),
 		"tie_word_embeddings":     r.tied(),
 		r.family.act:              r.family.actName,
 	}
-	r.biases(c)
+	if key := r.family.layerNorm; key != "" {
+		c[key] = r.number("attention.layer_norm_epsilon")
+	} else {
+		c["rms_norm_eps"] = r.number("attention.layer_norm_rms_epsilon")
+	}
+	r.turned(c, width)
 	r.scaling(c)
-	if r.family.postNorms {
-		r.gemma(c, queryScalar(r.family.name, layers, hidden, heads, width))
+	if r.family.more != nil {
+		r.family.more(r, c)
 	}
 	text, err := json.Marshal(c)
 	if err != nil {
@@ -112,7 +115,10 @@ func (r *reader) config() []byte {
 
 // checkKeys refuses keys of the architecture that are not known.
 func (r *reader) checkKeys() {
-	known := strings.Fields(r.family.keys)
+	known := strings.Fields(sharedKeys + " " + r.family.keys + " attention.layer_norm_rms_epsilon")
+	if r.family.layerNorm != "" {
+		known[len(known)-1] = "attention.layer_norm_epsilon"
+	}
 	for _, key := range r.file.Keys() {
 		if rest, ok := strings.CutPrefix(key, r.prefix); ok && !slices.Contains(known, rest) {
 			r.fail("%w: key %s is not known here and may change what the model computes", gguf.ErrUnsupported, key)
@@ -120,12 +126,22 @@ func (r *reader) checkKeys() {
 	}
 }
 
-// checkWidth refuses values of another width than keys, and rotations of a part.
-func (r *reader) checkWidth(width int) {
-	for _, key := range []string{"attention.value_length", "rope.dimension_count"} {
-		if got := r.countOr(key, width); got != width {
-			r.fail("%w: key %s%s is %d, and a head has %d channels", gguf.ErrUnsupported, r.prefix, key, got, width)
+// turned says how much of a head turns. It refuses values of another width than keys.
+func (r *reader) turned(c map[string]any, width int) {
+	if got := r.countOr("attention.value_length", width); got != width {
+		r.fail("%w: key %sattention.value_length is %d, and a head has %d channels", gguf.ErrUnsupported, r.prefix, got, width)
+	}
+	dims := r.countOr("rope.dimension_count", width)
+	switch {
+	case dims == width && !r.family.partial:
+	case r.family.partial && dims <= width:
+		part := float64(dims) / float64(width)
+		if int(float64(width)*part) < dims { // config.json's readers cut the product off
+			part = math.Nextafter(part, 1)
 		}
+		c["partial_rotary_factor"] = part
+	default:
+		r.fail("%w: key %srope.dimension_count is %d, and a head has %d channels", gguf.ErrUnsupported, r.prefix, dims, width)
 	}
 }
 
@@ -144,19 +160,6 @@ func (r *reader) tied() bool {
 	return !own
 }
 
-// biases says which layers have one; Qwen 2 always has the same.
-func (r *reader) biases(c map[string]any) {
-	if r.family.name == "qwen2" {
-		return
-	}
-	if _, has := r.file.Info("blk.0.attn_q.bias"); has {
-		c["attention_bias"] = true
-	}
-	if _, has := r.file.Info("blk.0.ffn_up.bias"); has {
-		c["mlp_bias"] = true
-	}
-}
-
 // scaling knows none and linear.
 func (r *reader) scaling(c map[string]any) {
 	if !r.has("rope.scaling.type") {
@@ -169,32 +172,4 @@ func (r *reader) scaling(c map[string]any) {
 	default:
 		r.fail("%w: key %srope.scaling.type is %q", gguf.ErrUnsupported, r.prefix, kind)
 	}
-}
-
-// gemma adds what Gemma 2 and 3 have. The file does not hold the query scalar.
-func (r *reader) gemma(c map[string]any, scalar int) {
-	c["query_pre_attn_scalar"] = scalar
-	if r.has("attention.sliding_window") {
-		c["sliding_window"] = r.count("attention.sliding_window")
-	}
-	if r.family.name == "gemma3" {
-		c["rope_local_base_freq"] = r.numberOr("rope.freq_base_swa", "10000")
-		if !r.has("rope.freq_base") {
-			c["rope_theta"] = json.Number("1000000")
-		}
-	}
-	for _, key := range []string{"attn_logit_softcapping", "final_logit_softcapping"} {
-		if r.has(key) {
-			c[key] = r.number(key)
-		}
-	}
-}
-
-// queryScalar is the head's width, but for the 27B models (46 layers in Gemma 2, 62 in
-// Gemma 3), where it is hidden/heads: llama.cpp, src/llama-model.cpp, f_attention_scale.
-func queryScalar(name string, layers, hidden, heads, width int) int {
-	if name == "gemma2" && layers == 46 || name == "gemma3" && layers == 62 {
-		return hidden / heads
-	}
-	return width
 }
