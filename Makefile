@@ -61,7 +61,7 @@ test-wheel: ## the tensor tests against the torch of PYTHON or LIBTORCH, in buil
 
 test-fakegpu: setup ## the CUDA path on a machine without a GPU: every fixture, and faults, on a GPU whose memory the host may not touch
 	@scripts/setup.sh --fakegpu
-	LD_LIBRARY_PATH=$(abspath $(or $(BUILD),build))/fakegpu ACTFLEET_FAKEGPU=1 FAKEGPU_DEVICES=4 go test -count=1 -run FakeGPU ./internal/torch ./internal/torch/limits ./collector ./collector/model ./cmd/actfleet
+	LD_LIBRARY_PATH=$(abspath $(or $(BUILD),build))/fakegpu ACTFLEET_FAKEGPU=1 FAKEGPU_DEVICES=4 go test -count=1 -run FakeGPU ./internal/torch ./internal/torch/limits ./collector ./collector/model ./trainer ./trainer/sae ./cmd/actfleet
 
 gpu-package: setup ## build/actfleet-gpu.tar.gz: scripts/gpu/check.sh and what it needs, for a machine with a GPU and torch but no Go
 	scripts/gpu/package.sh $(or $(BUILD),build)/actfleet-gpu.tar.gz

@@ -230,7 +230,7 @@ func (a *attempt) packPart(i int, from model.View, at []int32, b batch, s segmen
 // locate names the first value that is not finite among the vectors at some places of a view, which stand at
 // kept in the batch.
 func (a *attempt) locate(i int, v model.View, at []int32, b batch, kept []int32) error {
-	for k, vector := range at {
+	for k, vector := range v.Places(at) {
 		for d, x := range v.Data[int(vector)*v.D : (int(vector)+1)*v.D] {
 			if f := float64(x); math.IsNaN(f) || math.IsInf(f, 0) {
 				t, prompt, pos := a.us.taps[i], int(kept[k])/b.steps, int(kept[k])%b.steps

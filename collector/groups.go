@@ -56,6 +56,7 @@ func (g *group) merge(i int, m shard.VectorStats) {
 // sums, and returns what else it measured, all as shard.PackF16, PackF32 and PackI32 define it.
 func packVectors(dst []byte, d shard.Dtype, v model.View, at []int32, sums []float64) shard.VectorStats {
 	var m torch.Packed
+	at = v.Places(at)
 	switch d {
 	case shard.I32:
 		return packNumbers(dst, v, at, sums)

@@ -14,9 +14,20 @@ import (
 	"actfleet/shard/tap"
 )
 
-// batchTokens is the padded size of a batch in tokens on a CPU: enough to keep one core's matmul kernel busy. Twice
+// batchTokens is the padded size of a batch in tokens on a CPU, of a model whose tokens go through all of it: enough to keep one core's matmul kernel busy. Twice
 // as many gain nothing measurable and double the memory of a batch.
 const batchTokens = 512
+
+// cpuBatchTokens is the padded size of a batch of a model on a CPU. A mixture of experts is given up to four times as many
+// tokens, for each expert has but a part of them.
+func cpuBatchTokens(m Model) int {
+	last := m.Info().Layers - 1
+	experts, chosen := m.Width(tap.Tap{Site: tap.Router, Layer: last}), m.Width(tap.Tap{Site: tap.Experts, Layer: last})
+	if chosen == 0 {
+		return batchTokens
+	}
+	return batchTokens * max(1, min(4, experts/chosen))
+}
 
 // A GPU is given more at a time, for what it computes from 512 tokens takes less time than telling it so.
 const (
@@ -95,7 +106,7 @@ func NewPlan(a Ask, m Model, in Prompts, dataName, inputKey string) (run.Plan, e
 		Data:  run.DataRef{Name: dataName, Digest: head.Digest, Rows: int64(len(prompts.tokens)), Input: inputKey, Corpus: a.Corpus},
 		Sites: sitesOf(taps), Layers: layersOf(taps), Same: same, Tokens: a.Tokens.String(), Dtype: a.Dtype,
 		Template: a.Template, Choices: a.Choices, MaxTokens: a.MaxTokens, Limit: int64(a.Limit), KeepText: a.KeepText, Offsets: a.Offsets,
-		Compute: cmp.Or(a.Compute, "f32"), Device: cmp.Or(a.Device, "cpu"), GPU: a.GPU, BatchTokens: batchTokens, UnitPrompts: a.UnitPrompts,
+		Compute: cmp.Or(a.Compute, "f32"), Device: cmp.Or(a.Device, "cpu"), GPU: a.GPU, BatchTokens: cpuBatchTokens(m), UnitPrompts: a.UnitPrompts,
 	}
 	dtype := shard.F16
 	if a.Dtype == "f32" {

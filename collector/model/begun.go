@@ -15,7 +15,7 @@ type Begun struct {
 	m      *Model
 	r      Request       // its IDs and After
 	blocks int           // that were computed
-	states *torch.Tensor // what the last of them put out, [B, T, Hidden]
+	states *torch.Tensor // what the last of them put out, [B, T, Hidden] or, of prompts without padding, [1, N, Hidden]
 }
 
 // Free ends what was computed. Freeing nil does nothing.

@@ -59,6 +59,7 @@ func sameFrom(t *testing.T, m *model.Model, r model.Request, blocks int) {
 	}
 	defer begun.Free()
 	behind := slices.DeleteFunc(everyTap(t, m), func(at tap.Tap) bool { return at.Layer < blocks || at.Site == tap.Embed || at.Site == tap.Experts })
+	at := places(r)
 	for _, replace := range []bool{true, false} {
 		run := func(r model.Request) (all []float32) {
 			r.Taps, r.Logits = behind, true
@@ -66,7 +67,7 @@ func sameFrom(t *testing.T, m *model.Model, r model.Request, blocks int) {
 				all = append(all, v.Data...)
 				return nil
 			}
-			r.Patch = &model.Patch{Taps: behind, At: places(r), With: func(i int, rows model.Rows) (bool, error) {
+			r.Patch = &model.Patch{Taps: behind, At: at, With: func(i int, rows model.Rows) (bool, error) {
 				if replace && i == 0 {
 					clear(rows.F32)
 				}

@@ -1,7 +1,7 @@
 // Package model loads a Hugging Face checkpoint and runs its forward pass with taps.
 //
-// Vocabulary: a batch is a few prompts as token ids, padded on the right to the longest; a View is one
-// tap's output for a batch, [B, T, D] fp32 in host memory; a Prefix is the beginning that many prompts
+// Vocabulary: a batch is a few prompts as token ids, one after the other on a CPU with AVX-512, else padded on the right to
+// the longest; a View is one tap's output for a batch, rows of fp32 in host memory; a Prefix is the beginning that many prompts
 // share, computed once: a Forward after it computes only what follows; a Begun is a batch taken through the
 // first blocks once, from which several Forwards go on; a Cache what is remembered of a batch, so that its prompts go on a token
 // at a time; a Generation a batch of prompts to be continued, greedily or by sampling; Kept asks a model on a GPU for the rows that will be

@@ -17,19 +17,6 @@ var ErrTooLong = errors.New("prompt longer than the model's positions")
 // ErrNoHead says that a model cannot give logits because its checkpoint has no output matrix.
 var ErrNoHead = errors.New("the checkpoint has no lm_head (embed_out), as AutoModel saves it: it gives activations and no logits")
 
-// View is one tap's output for a batch, [B, T, D] row-major in host memory; it is valid only inside
-// the Emit call that received it. Steps past a prompt's length hold garbage.
-type View struct {
-	Data []float32
-	T, D int
-}
-
-// Row is the vector of prompt b at step t: at position t, or t after the prefix.
-func (v View) Row(b, t int) []float32 {
-	at := (b*v.T + t) * v.D
-	return v.Data[at : at+v.D]
-}
-
 // Request is one forward pass.
 type Request struct {
 	IDs   [][]int32 // the prompts' token ids, none empty
@@ -82,14 +69,13 @@ func (m *Model) check(r Request) error {
 			return err
 		}
 	}
-	places := len(r.IDs) * longest(r.IDs)
 	if r.Kept != nil {
-		if err := r.Kept.check(len(r.Taps), places); err != nil {
+		if err := r.Kept.check(len(r.Taps), len(r.IDs)*longest(r.IDs)); err != nil {
 			return err
 		}
 	}
 	if r.Patch != nil {
-		if err := r.Patch.check(places); err != nil {
+		if err := r.Patch.check(r.IDs, r.Cache != nil); err != nil {
 			return err
 		}
 	}
@@ -183,9 +169,10 @@ type pass struct {
 	past []layer.Past
 	// lengths are the positions of each prompt, those of the prefix among them.
 	lengths []int
+	starts  []int32 // where each prompt begins among the tokens, and where the last ends, of a pass [1, N] without padding; nil: [B, T]
 	wanted  map[tap.Tap]int
 	patched map[tap.Tap]int
-	x       *torch.Tensor // the states [B, T, Hidden] so far
+	x       *torch.Tensor // the states so far, [B, T, Hidden] or [1, N, Hidden]
 	staging *slab         // for taps that come whole, or are patched, from a GPU; nil while none did
 	fetch   *fetcher      // of the kept rows; nil: every tap comes whole
 	places  placed
@@ -196,6 +183,9 @@ type pass struct {
 // newPass is a pass of which nothing is computed yet.
 func newPass(m *Model, r Request, past []layer.Past) *pass {
 	p := &pass{m: m, r: r, past: past, wanted: map[tap.Tap]int{}, patched: map[tap.Tap]int{}}
+	if m.packs(r) {
+		p.starts = starts(r.IDs)
+	}
 	for i, t := range r.Taps {
 		p.wanted[t] = i
 	}
@@ -269,14 +259,15 @@ func (p *pass) free() {
 	}
 }
 
-// load brings what the pass needs of the request to the devices, in one copy, and returns the ids [B, T].
+// load brings what the pass needs of the request to the devices, in one copy, and returns the ids, [B, T] or [1, N].
 func (p *pass) load(s *torch.Scope) *torch.Tensor {
-	ids, steps := pad(p.r.IDs)
+	ids, rows := p.ids()
+	v := p.view()
 	first := p.m.target.First()
 	all, last, sets := ids, len(ids), len(ids)
 	if p.r.predicts() {
 		for b, prompt := range p.r.IDs {
-			all = append(all, int64(b*steps+len(prompt)-1))
+			all = append(all, int64(v.place(b, len(prompt)-1)))
 		}
 		sets = len(all)
 	}
@@ -289,7 +280,7 @@ func (p *pass) load(s *torch.Scope) *torch.Tensor {
 	}
 	patch := len(all)
 	if p.r.Patch != nil {
-		all = append(all, int64s(p.r.Patch.At)...)
+		all = append(all, int64s(v.Places(p.r.Patch.At))...)
 	}
 	var there *torch.Tensor
 	if p.fetch != nil {
@@ -300,8 +291,19 @@ func (p *pass) load(s *torch.Scope) *torch.Tensor {
 	part := func(from, to int) *torch.Tensor { return s.Narrow(there, 0, int64(from), int64(to-from)) }
 	p.places.last, p.places.sets = part(last, sets), part(sets, kept)
 	p.places.kept, p.places.patch = p.everywhere(s, part(kept, patch)), p.everywhere(s, part(patch, len(all)))
-	return s.View(part(0, len(ids)), int64(len(p.r.IDs)), int64(steps))
+	return s.View(part(0, len(ids)), int64(rows), -1)
 }
+
+// ids are the prompts' tokens, padded to so many rows or in one.
+func (p *pass) ids() (ids []int64, rows int) {
+	if p.starts == nil {
+		return pad(p.r.IDs), len(p.r.IDs)
+	}
+	return int64s(slices.Concat(p.r.IDs...)), 1
+}
+
+// view is how the rows of the pass lie.
+func (p *pass) view() View { return View{T: longest(p.r.IDs), starts: p.starts} }
 
 // everywhere brings places, which are on the first device, to the others; nil of none.
 func (p *pass) everywhere(s *torch.Scope, at *torch.Tensor) map[torch.Device]*torch.Tensor {
@@ -319,7 +321,7 @@ func (p *pass) everywhere(s *torch.Scope, at *torch.Tensor) map[torch.Device]*to
 
 // context says where the steps of the pass stand.
 func (p *pass) context(masks *layer.Masks) layer.Context {
-	return layer.Context{Before: p.r.After.Len(), Masks: masks, Lengths: p.lengths, At: p.r.Cache.at()}
+	return layer.Context{Before: p.r.After.Len(), Masks: masks, Lengths: p.lengths, Starts: p.starts, At: p.r.Cache.at()}
 }
 
 func (p *pass) block(s *torch.Scope, i int, x *torch.Tensor, masks *layer.Masks) *torch.Tensor {
@@ -330,7 +332,7 @@ func (p *pass) block(s *torch.Scope, i int, x *torch.Tensor, masks *layer.Masks)
 	if p.r.Cache != nil {
 		c.Cache = &p.r.Cache.blocks[i]
 	}
-	x = s.ToDevice(x, p.m.target.Block(i, p.m.info.Layers))
+	x = s.ToDevice(x, p.m.net.Device(i))
 	next := p.m.net.Block(s, i, x, c, func(site tap.Site, y *torch.Tensor) *torch.Tensor {
 		return p.emit(s, tap.Tap{Site: site, Layer: i}, y)
 	})
@@ -349,8 +351,9 @@ func (p *pass) emit(s *torch.Scope, t tap.Tap, y *torch.Tensor) *torch.Tensor {
 	case p.fetch != nil:
 		p.keep(s, i, y)
 	case p.r.Emit != nil:
-		shape := y.Shape()
-		p.err = p.r.Emit(i, View{Data: p.host(s, y).Float32s(), T: int(shape[1]), D: int(shape[2])})
+		v := p.view()
+		v.Data, v.D = p.host(s, y).Float32s(), int(y.Shape()[2])
+		p.err = p.r.Emit(i, v)
 	}
 	return y
 }
@@ -449,13 +452,13 @@ func int64s(values []int32) []int64 {
 
 // pad lays the prompts out as [B, T], filled up on the right with token 0: under a causal mask what
 // stands to the right of a position never reaches it.
-func pad(prompts [][]int32) (ids []int64, steps int) {
-	steps = longest(prompts)
-	ids = make([]int64, len(prompts)*steps)
+func pad(prompts [][]int32) []int64 {
+	steps := longest(prompts)
+	ids := make([]int64, len(prompts)*steps)
 	for b, p := range prompts {
 		for t, id := range p {
 			ids[b*steps+t] = int64(id)
 		}
 	}
-	return ids, steps
+	return ids
 }

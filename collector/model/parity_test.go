@@ -91,7 +91,7 @@ func compare(t *testing.T, m *model.Model, ref *modeltest.Reference, ids [][]int
 			if width != v.D {
 				t.Fatalf("%s has width %d, the reference %d", taps[i].Column(""), v.D, width)
 			}
-			got := v.Data[b*v.T*v.D : b*v.T*v.D+len(ids[b])*v.D]
+			got := v.Rows(b, len(ids[b]))
 			off := modeltest.MaxRelRMS(got, want)
 			worst[string(taps[i].Site)] = max(worst[string(taps[i].Site)], off)
 			if off > parity {

@@ -10,7 +10,7 @@ import (
 // Patch puts other vectors into a pass: some rows of some taps.
 type Patch struct {
 	Taps []tap.Tap
-	At   []int32 // the places b·T + t of the rows, each once, T being the padded length of IDs
+	At   []int32 // the places b·T + t of the rows, each once, T being the padded length of IDs; of padding only with a Cache
 	// With receives the rows of Taps[i] in fp32, in the order of At, each tap once, in the order the network computes them.
 	// It may write into them and says whether it did: then the network goes on with what they hold.
 	With func(i int, rows Rows) (wrote bool, err error)
@@ -52,12 +52,21 @@ func (p *pass) patch(s *torch.Scope, i int, y *torch.Tensor) *torch.Tensor {
 	return y
 }
 
-// check refuses places that are not in the batch, and what cannot be patched.
-func (p *Patch) check(places int) error {
+// check refuses places that are no prompt's, unless they may be padded, and what cannot be patched.
+func (p *Patch) check(prompts [][]int32, padded bool) error {
 	for _, t := range p.Taps {
 		if t.Site == tap.Experts {
 			return fmt.Errorf("tap %s: what was chosen can be read, not replaced", t.Column(""))
 		}
 	}
-	return inBatch(p.At, places)
+	steps := longest(prompts)
+	if err := inBatch(p.At, len(prompts)*steps); err != nil {
+		return err
+	}
+	for _, at := range p.At {
+		if b, t := int(at)/steps, int(at)%steps; !padded && t >= len(prompts[b]) {
+			return fmt.Errorf("row %d is asked for, step %d of a prompt of %d tokens", at, t, len(prompts[b]))
+		}
+	}
+	return nil
 }

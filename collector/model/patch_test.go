@@ -107,7 +107,8 @@ func TestPatchOfSomeRows(t *testing.T) {
 	run := func(wrote bool) (states View) {
 		r := Request{IDs: [][]int32{{5, 9, 300, 17}, {8, 2, 4}}, Taps: []tap.Tap{last}}
 		r.Emit = func(_ int, v View) error {
-			states = View{Data: slices.Clone(v.Data), T: v.T, D: v.D}
+			states = v
+			states.Data = slices.Clone(v.Data)
 			return nil
 		}
 		r.Patch = &Patch{Taps: []tap.Tap{{Site: tap.FC2, Layer: 1}}, At: []int32{5, 2}, With: func(_ int, rows Rows) (bool, error) {
@@ -130,9 +131,11 @@ func TestPatchOfSomeRows(t *testing.T) {
 			}
 		}
 	}
-	r := Request{IDs: [][]int32{{5, 9}}, Patch: &Patch{Taps: []tap.Tap{last}, At: []int32{2}}}
-	if _, err := m.Forward(t.Context(), r); err == nil {
-		t.Error("a row behind the batch was patched")
+	for _, at := range []int32{4, 1} { // of 2 × 2 positions, the second of which is none of the first prompt's
+		r := Request{IDs: [][]int32{{5}, {5, 9}}, Patch: &Patch{Taps: []tap.Tap{last}, At: []int32{at}}}
+		if _, err := m.Forward(t.Context(), r); err == nil {
+			t.Errorf("row %d, behind the end, was patched", at)
+		}
 	}
 }
 

@@ -60,7 +60,7 @@ func samePrefixed(t *testing.T, m *model.Model, prefix []int32, rest [][]int32) 
 	collect := func(into map[tap.Tap][][]float32, prompts [][]int32) func(int, model.View) error {
 		return func(i int, v model.View) error {
 			for b, ids := range prompts {
-				rows := v.Data[b*v.T*v.D:][:len(ids)*v.D]
+				rows := v.Rows(b, len(ids))
 				into[taps[i]] = append(into[taps[i]], slices.Clone(rows))
 			}
 			return nil

@@ -4,9 +4,11 @@
 #include "linear.h"
 #if defined(__x86_64__)
 #include "tile.h"
-#include <string.h>
 
-enum { PANELS = 4 }; // 256 kB
+enum {
+  PANELS = 4,  // 256 kB
+  TERMS = 256, // of a sum that are added up by themselves
+};
 
 int af_linear_fast(void) { return __builtin_cpu_supports("avx512f"); }
 
@@ -58,12 +60,15 @@ AVX512 void af_linear(float *y, const float *x, const float *w, const float *b, 
         panel(panels + (p - o) * DEPTH, w + p * in + k, in, end - p, depth);
       for (int64_t block = 0; block < blocks; block++) {
         int64_t from = block * n / blocks, m = (block + 1) * n / blocks - from;
-        for (int64_t i = 0; i < m; i++)
-          memcpy(rows + i * STRIDE, x + (from + i) * in + k, depth * sizeof(float));
+        copy(rows, x + from * in + k, in, m, depth);
         for (int64_t p = o; p < end; p += WIDE) {
           float *to = y + from * out + p;
-          const float *start = k > 0 ? to : b ? b + p : 0;
-          tiles(m, to, out, start, k > 0 ? out : 0, rows, panels + (p - o) * DEPTH, depth, out - p);
+          const float *ahead = block == 0 && end < out ? w + (p + PANELS * WIDE) * in + k : 0;
+          for (int64_t d = 0; d < depth; d += TERMS) {
+            const float *start = k + d > 0 ? to : b ? b + p : 0;
+            tiles(m, to, out, start, k + d > 0 ? out : 0, rows + d, panels + (p - o) * DEPTH + d * WIDE, least(TERMS, depth - d), out - p,
+                  ahead ? ahead + d / LANES * in : 0, in);
+          }
         }
       }
     }

@@ -4,7 +4,6 @@ package torch
 #cgo noescape af_linear
 #cgo nocallback af_linear
 #include "linear.h"
-#include "shim/shim.h"
 */
 import "C"
 
@@ -28,7 +27,7 @@ type product struct {
 
 // product describes x·wᵀ + b where all lie in order in the CPU's memory as F32, autograd is off, and there are rows enough.
 func (s *Scope) product(x, w, b *Tensor) (p product, ok bool) {
-	if !fastLinear || s.grad || !x.plain("Linear") || !w.plain("Linear") || b != nil && !b.plain("Linear") {
+	if !fastLinear || !s.kernel("Linear", x, w) || b != nil && !b.plain("Linear") {
 		return p, false
 	}
 	shape, weights := x.Shape(), w.Shape()
@@ -50,8 +49,7 @@ func (s *Scope) product(x, w, b *Tensor) (p product, ok bool) {
 
 // compute cuts the rows into equal parts, one for each thread; the bits do not depend on where.
 func (p product) compute(s *Scope) *Tensor {
-	t := new(Tensor)
-	s.made("Linear", t, C.af_empty(t.out(), sizes(p.shape), C.int(len(p.shape))))
+	t := s.blank("Linear", p.shape...)
 	y := unsafe.SliceData(t.Float32s())
 	parts := min(int64(Threads()), p.n/leastRows)
 	var others sync.WaitGroup

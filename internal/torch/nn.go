@@ -62,7 +62,7 @@ func (s *Scope) LayerNorm(x, w, b *Tensor, eps float64) *Tensor {
 
 // Gelu is x·Φ(x); with tanh the approximation of Hendrycks and Gimpel (2016), 0.5x(1 + tanh(√(2/π)(x + 0.044715x³))).
 func (s *Scope) Gelu(x *Tensor, tanh bool) *Tensor {
-	if tanh && !s.grad && x.plain("Gelu") {
+	if tanh && s.kernel("Gelu", x) {
 		return s.geluTanh(x)
 	}
 	t := new(Tensor)

@@ -10,17 +10,19 @@ Two forms, because a comparison with a careless one proves little:
 
 Each form is timed bare (no hooks) and written (hooks on Wqkv = q|k|v, out_proj, fc1, fc2 and the residual
 stream of every layer; kept tokens as fp16 list columns, written by pyarrow). Needs torch, transformers,
-tokenizers and pyarrow. --actfleet BIN runs `BIN bench collect` over the same prompts in every round, in turn.
+tokenizers and pyarrow. --actfleet BIN runs `BIN bench collect` over the same prompts in every round, in turn, and the whole
+command `BIN collect` with its start and its loading of the model, which transformers is spared; that is compared with what
+transformers writes. --bare leaves out everything written, and takes a causal language model of any family; --best leaves out the usual form.
 Rates are by the clock and by processor time, which says the same on a machine that others use too as long as
 --threads is 1 (threads that wait for each other wait busily).
 --make DIR writes a random Phi (hidden 512, 8 layers, Phi's vocabulary of 51,200) with the tokenizer of --model there
 first, for a model in which Python's overhead does not decide. --data is JSONL or CSV with the prompts in --column.
 --shots N puts the same N labelled statements before every prompt; --ragged makes prompts of one to nine statements.
 """
-import argparse, csv, json, os, shutil, statistics, subprocess, sys, tempfile, time
+import argparse, csv, json, os, resource, shutil, statistics, subprocess, sys, tempfile, time
 import numpy as np, pyarrow as pa, pyarrow.parquet as pq, torch
 from tokenizers import Tokenizer
-from transformers import PhiConfig, PhiForCausalLM
+from transformers import AutoModelForCausalLM, PhiConfig, PhiForCausalLM
 
 
 def make(src, out):
@@ -130,6 +132,16 @@ def ours(a, data, limit):
     return took, lines["memory over the model"]["value"]
 
 
+def whole(a, data, limit):
+    """What the command took from its start to its end."""
+    with tempfile.TemporaryDirectory(dir=a.dir) as run:
+        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        subprocess.run([a.actfleet, "collect", "--model", a.model, "--data", data, "--tokens", a.tokens, "--limit", str(limit),
+                        "--out", os.path.join(run, "run"), "--threads", str(a.threads)], capture_output=True, check=True)
+        clock, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {"clock": clock, "processor": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime}
+
+
 def read(path):
     with open(path, newline="") as f:
         return list(csv.DictReader(f)) if path.endswith(".csv") else [json.loads(line) for line in f]
@@ -161,6 +173,8 @@ def main():
     p.add_argument("--threads", type=int, default=os.cpu_count())
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--dir", default=tempfile.gettempdir())
+    p.add_argument("--best", action="store_true", help="the best form alone")
+    p.add_argument("--bare", action="store_true", help="bare passes alone, of any family")
     p.add_argument("--peak", help=argparse.SUPPRESS)
     a = p.parse_args()
     if a.make and not os.path.exists(a.make):
@@ -175,7 +189,7 @@ def main():
         texts = [" ".join(texts[i : i + 1 + (i * 7919 % 97) ** 2 // 1117]) for i in range(len(texts))]
     texts = [prefix + text for text in texts]
     ids = [tok.encode(t).ids for t in texts]
-    model = PhiForCausalLM.from_pretrained(a.model, dtype=torch.float32, attn_implementation="sdpa").eval()
+    model = AutoModelForCausalLM.from_pretrained(a.model, dtype=torch.float32).eval()  # SDPA where it has it
     path = os.path.join(a.dir, f"hf_hooks-{os.getpid()}.parquet")
     if a.peak:
         open("/proc/self/clear_refs", "w").write("5")  # VmHWM begins anew
@@ -190,14 +204,15 @@ def main():
 def compare(a, model, ids, texts, path):
     tokens = sum(map(len, ids))
     took, memory, size = {}, {}, 0
+    forms = ["best"] if a.best else list(PARQUET)
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as data:
         data.writelines(json.dumps({"text": t}) + "\n" for t in texts)
         data.flush()
-        for form in PARQUET:
-            run(model, ids[:64], form, a.budget, a.tokens, path)  # warms up
+        for form in forms:
+            run(model, ids[:64], form, a.budget, a.tokens, None if a.bare else path)  # warms up
         for _ in range(a.rounds):
-            for form in PARQUET:
-                for what, to in (("bare", None), ("written", path)):
+            for form in forms:
+                for what, to in (("bare", None),) if a.bare else (("bare", None), ("written", path)):
                     t, n = run(model, ids, form, a.budget, a.tokens, to)
                     size = max(size, n)
                     took.setdefault((form, what), []).append(t)
@@ -206,8 +221,13 @@ def compare(a, model, ids, texts, path):
                 for what, t in both.items():
                     took.setdefault(("actfleet", what), []).append(t)
                 memory["actfleet"] = max(mb, memory.get("actfleet", 0))
-    os.remove(path)
-    memory |= {form: peak(a, form) for form in PARQUET}
+                if a.bare:
+                    took.pop(("actfleet", "written"))
+                else:
+                    took.setdefault(("actfleet", "whole"), []).append(whole(a, data.name, len(texts)))
+    if not a.bare:
+        os.remove(path)
+        memory |= {form: peak(a, form) for form in forms}
     lengths = sorted(map(len, ids))
     print(f"{len(texts)} prompts, {tokens} tokens (median {lengths[len(ids) // 2]}, 9 of 10 below {lengths[len(ids) * 9 // 10]}, longest {lengths[-1]}), "
           f"{size / 1e6:.0f} MB of activations, {a.threads} threads, torch {torch.__version__}, median of {a.rounds}, load {os.getloadavg()[0]:.1f}")
@@ -215,7 +235,8 @@ def compare(a, model, ids, texts, path):
         rate = {k: tokens / statistics.median(t[by] for t in v) for k, v in took.items()}
         print({"clock": "by the clock", "processor": "by processor time"}[by])
         for (form, what), r in rate.items():
-            line = f"  {form:8} {what:8} {r:8.0f} tokens/s {r / rate['best', what]:6.2f} × best {r / rate['usual', what]:6.2f} × usual"
+            peer = "written" if what == "whole" else what
+            line = f"  {form:8} {what:8} {r:8.0f} tokens/s " + " ".join(f"{r / rate[f, peer]:6.2f} × {f}" for f in reversed(forms))
             if what == "written" and by == "clock":
                 line += f" {r * size / tokens / 1e6:7.1f} MB/s {memory[form]:6.0f} MB over the model"
             print(line)

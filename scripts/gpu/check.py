@@ -41,7 +41,8 @@ class Check:
             p.communicate()
             raise RuntimeError(f"actfleet {args[0]} took longer than the step's limit") from None
         if p.returncode not in ok:
-            raise RuntimeError(f"actfleet {' '.join(args[:2])} ended with {p.returncode}: {err.strip().splitlines()[-1:] or out[-300:]}")
+            said = err.strip().splitlines() or [out[-300:]]
+            raise RuntimeError(f"actfleet {' '.join(args[:2])} ended with {p.returncode}: {said[0] if 'goroutine ' in err else said[-1]}")
         return out, err
 
     def bench(self, *args):

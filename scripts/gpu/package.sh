@@ -10,6 +10,7 @@ to=$stage/actfleet-gpu
 mkdir -p "$to/bin" "$to/build" "$(dirname "$out")"
 go build -ldflags "-s -w -X main.stamp=$(git describe --tags --always --dirty)" -o "$to/bin/actfleet" ./cmd/actfleet
 cp -r "$build/src" "$to/build/src"
+ln -s build/lib "$to/lib" # the program looks for libtch.so in ../lib before it looks where this checkout builds it
 cp --parents go.mod go.sum internal/torch/*.go scripts/setup.sh scripts/setup/* scripts/gpu/*.{sh,py} \
 	collector/model/modeltest/testdata/*/{config.json,model.safetensors} "$to"
 cp -r --parents internal/torch/shim internal/torch/fakegpu/cuda internal/torch/reduce/gloo examples/tiny-phi "$to"

@@ -42,6 +42,8 @@ type Network interface {
 	// Embed maps token ids [B, T] (int64), which stand where c says, to the first hidden states [B, T, Hidden]: the site
 	// embed.
 	Embed(s *torch.Scope, ids *torch.Tensor, c layer.Context) *torch.Tensor
+	// Device is where block i computes, and wants its states.
+	Device(i int) torch.Device
 	// Block maps the hidden states x [B, T, Hidden] to the next ones; Emit sees every site but embed, resid and final.
 	Block(s *torch.Scope, i int, x *torch.Tensor, c layer.Context, emit Emit) *torch.Tensor
 	// Final norms the last block's states [.., Hidden]: the site final.

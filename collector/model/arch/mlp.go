@@ -25,15 +25,15 @@ func (m mlp) whole(s *torch.Scope, rows *torch.Tensor) *torch.Tensor {
 
 // activate maps what fc1 gives to what fc2 reads.
 func (m mlp) activate(s *torch.Scope, inner *torch.Tensor) *torch.Tensor {
-	if !m.gated {
+	switch {
+	case !m.gated:
 		return m.act.Forward(s, inner)
+	case m.clamped == nil:
+		return m.act.Gated(s, inner)
 	}
 	last := len(inner.Shape()) - 1
 	gate, up := s.Narrow(inner, last, 0, int64(m.inner)), s.Narrow(inner, last, int64(m.inner), int64(m.inner))
-	if m.clamped != nil {
-		return m.clamped.forward(s, gate, up)
-	}
-	return s.Mul(m.act.Forward(s, gate), up)
+	return m.clamped.forward(s, gate, up)
 }
 
 func (m mlp) width(site tap.Site) int {

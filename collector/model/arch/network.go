@@ -2,6 +2,8 @@ package arch
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"actfleet/collector/model/layer"
 	"actfleet/internal/torch"
@@ -11,6 +13,7 @@ import (
 // network is a design with its weights.
 type network struct {
 	design
+	target    layer.Target
 	embed     *torch.Tensor // [Vocab, Hidden]
 	positions *torch.Tensor // [MaxPositions, Hidden]; nil: none are learned
 	blocks    []block
@@ -38,9 +41,10 @@ func (d design) load(s *torch.Scope, src *layer.Source) (*network, error) {
 			return nil, err
 		}
 	}
+	n.target = src.Cut(len(d.layers), d.blockOf())
 	for i, b := range d.layers {
-		at := fmt.Sprintf(d.names.Block+".", i+d.names.First)
-		l := &loader{s: s, src: src.Block(i, d.shape.Layers), design: d, at: at}
+		at := d.blockName(i)
+		l := &loader{s: s, src: src.Block(i), design: d, at: at}
 		n.blocks = append(n.blocks, l.block(b))
 		if l.err != nil {
 			return nil, l.err
@@ -49,6 +53,20 @@ func (d design) load(s *torch.Scope, src *layer.Source) (*network, error) {
 	l := &loader{s: s, src: src, design: d}
 	n.embedNorm, n.last = l.norm(d.names.EmbedNorm, d.shape.Hidden), l.norm(d.names.Norm, d.shape.Hidden)
 	return n, l.err
+}
+
+// blockName is what the names of block i's weights begin with.
+func (d design) blockName(i int) string { return fmt.Sprintf(d.names.Block+".", i+d.names.First) }
+
+// blockOf says which block a weight belongs to, by its name; −1: none.
+func (d design) blockOf() func(name string) int {
+	var begin []string
+	for i := range d.layers {
+		begin = append(begin, d.blockName(i))
+	}
+	return func(name string) int {
+		return slices.IndexFunc(begin, func(b string) bool { return strings.HasPrefix(name, b) })
+	}
 }
 
 // prefixLimit is the lowest limit of the blocks' rotations; 0: none has one.
@@ -62,6 +80,8 @@ func (d design) prefixLimit() (limit int) {
 }
 
 func (n *network) Shape() Shape { return n.shape }
+
+func (n *network) Device(i int) torch.Device { return n.target.Block(i) }
 
 func (n *network) Width(t tap.Tap) int {
 	if t.Layer < 0 || t.Layer >= len(n.blocks) {

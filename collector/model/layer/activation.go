@@ -48,3 +48,17 @@ func (a Activation) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 	}
 	return s.Relu(x)
 }
+
+// Gated is the activation of each row's first half times its second half, of x [.., 2W]: [.., W].
+func (a Activation) Gated(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	switch a {
+	case GeluTanh:
+		return s.GeluMul(x)
+	case Silu:
+		return s.SiluMul(x)
+	}
+	shape := x.Shape()
+	last := len(shape) - 1
+	half := shape[last] / 2
+	return s.Mul(a.Forward(s, s.Narrow(x, last, 0, half)), s.Narrow(x, last, half, half))
+}

@@ -50,6 +50,9 @@ type Context struct {
 	Masks  *Masks
 	// Lengths are the positions of each prompt of the batch, those before it among them; nil: none is padded.
 	Lengths []int
+	// Starts are where each prompt begins among the N steps of a batch [1, N, ..] whose prompts lie one after the other, and
+	// where the last one ends; nil: each prompt has a row of its own, padded on the right. Only a CPU that torch.Packs has them.
+	Starts []int32
 	// Cache remembers the keys and values of the batch; nil: nothing does.
 	Cache *Cache
 	// At is the position of each prompt's step, one more than Cache remembers; nil: the prompts begin at Before.
@@ -68,6 +71,9 @@ func (c Context) positions(row, steps int) int {
 // only: prompts are padded on the right, so no real position ever sees a pad. Query heads that share a
 // key head are folded into the rows of one matmul. The result is [B, T, Query·Width], Width being that of v.
 func (h Heads) Causal(s *torch.Scope, q, k, v *torch.Tensor, rule Scores, c Context) *torch.Tensor {
+	if c.Starts != nil {
+		return h.packed(s, q, k, v, rule, c)
+	}
 	shape := q.Shape()
 	batch, steps, width := shape[0], shape[2], int64(h.Width)
 	kv, group := int64(h.KeyValue), int64(h.Query/h.KeyValue)
@@ -92,6 +98,20 @@ func (h Heads) Causal(s *torch.Scope, q, k, v *torch.Tensor, rule Scores, c Cont
 	}
 	byStep := s.Permute(s.View(mixed, batch, kv, group, steps, width), 0, 3, 1, 2, 4)
 	return s.Reshape(byStep, batch, steps, kv*group*width)
+}
+
+// packed is Causal for prompts that lie one after the other.
+func (h Heads) packed(s *torch.Scope, q, k, v *torch.Tensor, rule Scores, c Context) *torch.Tensor {
+	a := torch.Attention{Starts: c.Starts, Scale: rule.Scale, Cap: rule.Cap, Window: rule.Window, Sinks: rule.Sinks}
+	if rule.Alibi != nil {
+		a.Bias = c.Masks.biases(torch.CPU, rule.Alibi, h, c.upTo(0))
+	}
+	if c.Past.Steps() > 0 {
+		a.PastKeys, a.PastValues = c.Past.keys, c.Past.values
+	}
+	z := s.Attention(q, k, v, a)
+	c.Past.fill(s, k, v)
+	return z
 }
 
 // Softcap is limit·tanh(x/limit): it bends x so that it stays within ±limit.

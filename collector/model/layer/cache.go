@@ -94,7 +94,10 @@ func (c Context) remembered(s *torch.Scope, k, v *torch.Tensor) (keys, values *t
 
 // upTo is one more than the last position of any prompt of a batch of so many steps.
 func (c Context) upTo(steps int) int {
-	if c.At != nil {
+	switch {
+	case c.Starts != nil:
+		return slices.Max(c.Lengths)
+	case c.At != nil:
 		return slices.Max(c.At) + steps
 	}
 	return c.Before + steps
@@ -103,11 +106,33 @@ func (c Context) upTo(steps int) int {
 // Rows are the rows of a table [N, D], one for each position, that belong to the steps of a batch: [T, D] or, where At
 // says where each prompt stands, [B, T, D].
 func (c Context) Rows(s *torch.Scope, table *torch.Tensor, steps int) *torch.Tensor {
-	if c.At == nil {
+	switch {
+	case c.Starts != nil:
+		return s.IndexSelect(table, 0, c.Masks.places(table.Device(), c.stand()))
+	case c.At == nil:
 		return s.Narrow(table, 0, int64(c.Before), int64(steps))
 	}
 	rows := s.IndexSelect(table, 0, c.Masks.places(table.Device(), c.At))
 	return s.View(rows, int64(len(c.At)), int64(steps), -1)
+}
+
+// stand is the position of each step of prompts that lie one after the other.
+func (c Context) stand() (at []int) {
+	for i := range c.Starts[1:] {
+		for t := range int(c.Starts[i+1] - c.Starts[i]) {
+			at = append(at, c.Before+t)
+		}
+	}
+	return at
+}
+
+// prompts are the numbers [N] of the prompts that the steps belong to which begin at starts.
+func (m *Masks) prompts(starts []int32) *torch.Tensor {
+	var of []int64
+	for i := range starts[1:] {
+		of = append(of, slices.Repeat([]int64{int64(i)}, int(starts[i+1]-starts[i]))...)
+	}
+	return torch.FromInt64(m.s, of, int64(len(of)))
 }
 
 // perHead is what Rows gives in the form that the heads' states [B, H, T, C] want.
@@ -128,7 +153,7 @@ func (c Context) mask(d torch.Device, steps, window int) *torch.Tensor {
 
 // cached are the tensors that blocks of one pass over a cache share.
 type cached struct {
-	places map[torch.Device]*torch.Tensor // [B], where each prompt stands
+	places map[torch.Device]*torch.Tensor // [B], where each prompt stands, or each step
 	hidden map[mask]*torch.Tensor         // [B, 1, 1, 1, P+1]
 	slots  map[slot]*torch.Tensor         // [B·K]
 }

@@ -53,8 +53,7 @@ func LoadRMSNorm(s *torch.Scope, src *Source, name string, width int, eps, offse
 
 // Forward normalises x [.., width].
 func (n RMSNorm) Forward(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
-	size := s.AddScalar(s.MeanDim(s.Square(x), -1, true), n.Eps)
-	return s.Mul(s.Mul(x, s.Rsqrt(size)), n.Weight)
+	return s.RMSNorm(x, n.Weight, n.Eps)
 }
 
 // HeadNorms are LayerNorms without a bias of the heads [B, H, T, C], each with weights of its own.

@@ -88,6 +88,9 @@ func (r *Rotary) tabulate(s *torch.Scope, d torch.Device, rows int) rotaryTables
 // Forward turns x [B, H, T, C], the steps of the prompts of c, into a contiguous tensor.
 func (r *Rotary) Forward(s *torch.Scope, x *torch.Tensor, c Context) *torch.Tensor {
 	cos, sin := r.angles(s, x, c)
+	if c.Starts != nil {
+		return s.Turn(x, cos, sin, r.adjacent)
+	}
 	out := s.Clone(x)
 	rotate := func(to, from int, sign float64) {
 		part := r.half(s, out, to)
@@ -111,15 +114,21 @@ func (r *Rotary) half(s *torch.Scope, x *torch.Tensor, which int) *torch.Tensor 
 }
 
 // angles are the cosines and sines for the steps of x: [T, Dims/2] for all prompts or, where prompts do not begin alike or
-// one is beyond the limit, [B, 1, T, Dims/2].
+// one is beyond the limit, [B, 1, T, Dims/2]; [N, Dims/2] for prompts that lie one after the other.
 func (r *Rotary) angles(s *torch.Scope, x *torch.Tensor, c Context) (cos, sin *torch.Tensor) {
-	steps := x.Shape()[2]
-	freqs := r.perPrompt(int(x.Shape()[0]), int(steps), c)
+	prompts, steps := x.Shape()[0], x.Shape()[2]
+	if c.Starts != nil {
+		prompts = int64(len(c.Starts) - 1)
+	}
+	freqs := r.perPrompt(int(prompts), int(steps), c)
 	if freqs == nil {
 		tables := r.upTo(s, x.Device(), c.upTo(int(steps)))
 		return c.perHead(s, c.Rows(s, tables.cos, int(steps))), c.perHead(s, c.Rows(s, tables.sin, int(steps)))
 	}
-	turns := s.ToDevice(torch.FromFloat32(s, freqs, x.Shape()[0], 1, 1, int64(len(r.freqs))), x.Device())
+	turns := s.ToDevice(torch.FromFloat32(s, freqs, prompts, 1, 1, int64(len(r.freqs))), x.Device())
+	if c.Starts != nil {
+		turns = s.IndexSelect(s.View(turns, prompts, -1), 0, c.Masks.prompts(c.Starts))
+	}
 	positions := s.View(s.Arange(0, int64(c.upTo(int(steps))), torch.F32, x.Device()), -1, 1)
 	angle := s.Mul(turns, c.perHead(s, c.Rows(s, positions, int(steps))))
 	return s.MulScalar(s.Cos(angle), r.gain), s.MulScalar(s.Sin(angle), r.gain)

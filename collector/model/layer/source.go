@@ -42,10 +42,30 @@ func NewSource(ckpt Weights, to Target) *Source {
 	return src
 }
 
-// Block is the source of the weights of block i of n, which go to that block's device.
-func (src *Source) Block(i, n int) *Source {
+// Cut shares the network's n blocks out among the target's devices by the bytes that their weights take up there, and returns
+// the target so cut; block says which block a weight belongs to, −1 of none.
+func (src *Source) Cut(n int, block func(name string) int) Target {
+	var first int64
+	blocks := make([]int64, n)
+	for name, info := range src.infos {
+		elements := int64(1)
+		for _, d := range info.Shape {
+			elements *= d
+		}
+		if i := block(name); i >= 0 {
+			blocks[i] += elements * src.target.dtype().Size()
+		} else {
+			first += elements * torch.F32.Size()
+		}
+	}
+	src.target = src.target.Cut(first, blocks)
+	return src.target
+}
+
+// Block is the source of the weights of block i, which go to that block's device; the target must be cut.
+func (src *Source) Block(i int) *Source {
 	part := *src
-	part.device = src.target.Block(i, n)
+	part.device = src.target.Block(i)
 	return &part
 }
 

@@ -135,7 +135,7 @@ func (c *comparison) compare(ctx context.Context, m *model.Model, taps []tap.Tap
 	}
 	emit := func(i int, v model.View) error {
 		for p, ids := range c.prompts {
-			ours := v.Data[p*v.T*v.D:][:len(ids)*v.D]
+			ours := v.Rows(p, len(ids))
 			if err := c.measure(p, taps[i].Column(""), []int64{int64(len(ids)), int64(v.D)}, ours, &cells[i]); err != nil {
 				return err
 			}

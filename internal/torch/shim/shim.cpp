@@ -57,6 +57,13 @@ char *af_meta(void *t, int64_t *out, int max_dims) {
   })
 }
 
+char *af_strides(void *t, int64_t *out) {
+  PROTECTED({
+    for (int i = 0; i < T(t).dim(); i++)
+      out[i] = T(t).stride(i);
+  })
+}
+
 char *af_item(void *t, double *out) { PROTECTED(*out = T(t).item().toDouble();) }
 
 char *af_data(void *t, void **out) { PROTECTED(*out = T(t).data_ptr();) }

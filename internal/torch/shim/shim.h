@@ -17,6 +17,7 @@ char *af_last_error(void); // gotch's, of this OS thread, and forgets it; NULL w
 
 // description: out receives dtype, device (-1 CPU, n CUDA n), contiguous, requires_grad, dims, then the shape
 char *af_meta(void *t, int64_t *out, int max_dims);
+char *af_strides(void *t, int64_t *out); // one for each dimension
 char *af_item(void *t, double *out);
 char *af_data(void *t, void **out);
 
