@@ -134,7 +134,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w: %w%s (see %s --help)", errUsage, err, flagMeant(c, err), c.CommandPath())
 	})
-	root.AddCommand(newCollect(), newStatus(), newCheck(), newTokenize(), newGenerate(), newBehave(), newTrain(), newEval(), newCompare(), newEncode(), newDecode(), newExport(), newImport(),
+	root.AddCommand(newCollect(), newStatus(), newCheck(), newDescribe(), newTokenize(), newGenerate(), newBehave(), newTrain(), newEval(), newCompare(), newEncode(), newDecode(), newExport(), newImport(),
 		newSQL(), newSQLWorker(), newChatWorker(), newReport(), newCat(), newDoctor(), newBench(), newVersion())
 	return root
 }

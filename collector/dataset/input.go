@@ -268,7 +268,7 @@ func WriteInput(w io.Writer, in *Input) error {
 	values := make([]any, len(in.Columns))
 	for i := range in.IDs {
 		for k, c := range in.Columns {
-			values[k] = c.at(i)
+			values[k] = c.At(i)
 		}
 		p := prompt{ids: in.IDs[i], text: in.Text[i], values: values}
 		if in.Kept != nil {

@@ -237,7 +237,7 @@ func (in *Input) append(part *Input) {
 	}
 	for k, c := range part.Columns {
 		for i := range part.IDs {
-			in.Columns[k].add(c.at(i))
+			in.Columns[k].add(c.At(i))
 		}
 	}
 }

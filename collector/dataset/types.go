@@ -63,8 +63,8 @@ func (c *Column) add(v any) {
 	}
 }
 
-// at is value i.
-func (c Column) at(i int) any {
+// At is value i: an int64, float64, bool or string.
+func (c Column) At(i int) any {
 	switch v := c.Values.(type) {
 	case []int64:
 		return v[i]

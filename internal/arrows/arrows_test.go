@@ -41,6 +41,7 @@ var may = map[string][]string{
 	"trainer/...":                    {"shard/...", "trainer/...", "internal/torch", "internal/safetensors", "internal/outfile", "internal/mapped", "internal/smallfile", "internal/nearest", "internal/array", "internal/archive", "internal/pickle"},
 	"trainer/coder":                  {"shard/tap", "internal/outfile", "internal/smallfile"},
 	"trainer/crew":                   {"trainer/...", "coordinator", "coordinator/rendezvous", "internal/torch/..."},
+	"analysis/describe":              {"internal/mapped", "shard/...", "analysis/evaluate", "trainer/coder"},
 	"analysis/...":                   {"internal/smallfile", "internal/memlimit", "shard/...", "analysis/...", "trainer/coder"},
 	"internal/torch/...":             {"internal/torch/..."},
 	"internal/safetensors":           {"internal/mapped", "internal/smallfile", "internal/outfile"},

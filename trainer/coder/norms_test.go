@@ -1,4 +1,4 @@
-package stream
+package coder
 
 import (
 	"math/rand/v2"
@@ -53,7 +53,7 @@ func TestShapesOfSinks(t *testing.T) {
 		"resid_29":   {shape{mad: 0.11, first: 6.8, others: []float64{9.5, 8.7, 2.4}}, 1, 2},
 	} {
 		norms, pos := tt.norms()
-		n := normsOf(name, norms, pos)
+		n := NormsOf(name, norms, pos)
 		alone := 0
 		for i, v := range norms {
 			if n.Sink(v, pos[i]) && !n.At(pos[i]) {
