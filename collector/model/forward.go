@@ -82,7 +82,7 @@ func (m *Model) check(r Request) error {
 		}
 	}
 	if r.Patch != nil {
-		if err := r.Patch.check(r.IDs, r.Cache != nil); err != nil {
+		if err := r.Patch.check(r.IDs); err != nil {
 			return err
 		}
 	}
