@@ -1,7 +1,6 @@
 package parity
 
 import (
-	"os"
 	"slices"
 	"testing"
 
@@ -13,10 +12,7 @@ import (
 // What greedy generation adds to a batch of prompts is what transformers adds to each, for each way in which a model knows
 // positions. TestHuggingFace says what it needs; without that, continued.json stands in, for every family.
 func TestHuggingFaceGoesOn(t *testing.T) {
-	python := os.Getenv("ACTFLEET_PYTHON")
-	if python == "" {
-		t.Skip("ACTFLEET_PYTHON is not set")
-	}
+	python := withTransformers(t)
 	for _, name := range []string{"gemma3", "falcon-rw", "opt", "deepseek-v3", "phi3", "llama-dynamic"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -42,10 +38,7 @@ func TestHuggingFaceGoesOn(t *testing.T) {
 // A vector that is added at a tap changes what is generated as a forward hook of transformers does that adds it to what the
 // module gives.
 func TestHuggingFaceSteers(t *testing.T) {
-	python := os.Getenv("ACTFLEET_PYTHON")
-	if python == "" {
-		t.Skip("ACTFLEET_PYTHON is not set")
-	}
+	python := withTransformers(t)
 	m, dir := load(t, "llama-3")
 	at := tap.Tap{Site: tap.Resid, Layer: 1}
 	prompts, from, vector := Prompts(4, m.Info().Vocab, m.Info().MaxPositions), t.TempDir(), make([]float32, m.Width(at))

@@ -11,10 +11,10 @@ import (
 	"actfleet/internal/safetensors"
 )
 
-// TestHuggingFace compares every fixture with transformers itself, on prompts the committed references do
-// not have. It needs ACTFLEET_PYTHON, a Python with torch and transformers; without the two it is skipped, and
-// what transformers once computed (ref.safetensors) stands in.
-func TestHuggingFace(t *testing.T) {
+// withTransformers is ACTFLEET_PYTHON, a Python with torch and transformers; a test is skipped without one, and what
+// transformers once computed (ref.safetensors, continued.json) stands in.
+func withTransformers(t *testing.T) string {
+	t.Helper()
 	python := os.Getenv("ACTFLEET_PYTHON")
 	if python == "" {
 		t.Skip("ACTFLEET_PYTHON is not set")
@@ -22,6 +22,12 @@ func TestHuggingFace(t *testing.T) {
 	if out, err := exec.Command(python, "-c", "import torch, transformers, safetensors").CombinedOutput(); err != nil {
 		t.Skipf("%s has no torch or transformers: %.200s", python, out)
 	}
+	return python
+}
+
+// TestHuggingFace compares every fixture with transformers itself, on prompts the committed references do not have.
+func TestHuggingFace(t *testing.T) {
+	python := withTransformers(t)
 	models, err := filepath.Glob("../modeltest/testdata/*")
 	if err != nil || len(models) == 0 {
 		t.Fatal(models, err)
@@ -53,10 +59,7 @@ func equal(t *testing.T, r Report) {
 // TestHuggingFaceTies is a router that gives its experts the same score in pairs: the same ones are chosen as by
 // transformers, though what it chooses with (torch.topk) leaves open which.
 func TestHuggingFaceTies(t *testing.T) {
-	python := os.Getenv("ACTFLEET_PYTHON")
-	if python == "" {
-		t.Skip("ACTFLEET_PYTHON is not set")
-	}
+	python := withTransformers(t)
 	from, dir := "../modeltest/testdata/qwen3-moe", t.TempDir()
 	twins(t, from, dir, "model.layers.1.mlp.gate.weight")
 	m, err := model.Load(dir)
