@@ -1,6 +1,7 @@
 package describe
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -118,10 +119,10 @@ func open(ctx context.Context, st store.Store, u int, use func(*shard.Reader) er
 	return nil
 }
 
-// find is the index of a column of the plan in a shard.
+// find is the index of a column of the plan in a shard, which has it in fp32 where a value did not fit into fp16.
 func find(r *shard.Reader, v shard.Vector) (int, error) {
 	col, ok := r.VectorIndex(v.Name)
-	if !ok || r.Schema().Vectors[col] != v {
+	if !ok || r.Schema().Vectors[col].Width != v.Width {
 		return 0, fmt.Errorf("%w: no column %s of width %d, as the plan has it", shard.ErrSchema, v.Name, v.Width)
 	}
 	return col, nil
@@ -170,12 +171,7 @@ func (s *sample) group(r *shard.Reader, g, col, most int) (err error) {
 	row, take := make([]float32, v.Width), min(n, most)
 	for i := range take {
 		at := i * n / take
-		bytes := data[at*v.RowBytes():][:v.RowBytes()]
-		if v.Dtype == shard.F16 {
-			shard.UnpackF16(row, bytes)
-		} else {
-			shard.UnpackF32(row, bytes)
-		}
+		v.Dtype.Unpack(row, data[at*v.RowBytes():][:v.RowBytes()])
 		if !slices.ContainsFunc(row, notFinite) {
 			s.x, s.pos = append(s.x, row...), append(s.pos, pos[at])
 		}
@@ -247,7 +243,7 @@ func (s *sample) channels(c *Column) {
 			c.Outliers = append(c.Outliers, Channel{j, v / median})
 		}
 	}
-	slices.SortFunc(c.Outliers, func(a, b Channel) int { return int(math.Copysign(1, b.Ratio-a.Ratio)) })
+	slices.SortStableFunc(c.Outliers, func(a, b Channel) int { return cmp.Compare(b.Ratio, a.Ratio) })
 	c.Outliers = c.Outliers[:min(len(c.Outliers), mostOutliers)]
 }
 

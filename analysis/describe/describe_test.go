@@ -115,6 +115,10 @@ func TestEmptyAndBrokenRuns(t *testing.T) {
 		t.Errorf("no unit: %v", err)
 	}
 	plan := r.Write(t, st)
+	plan.Vectors = []shard.Vector{{Name: "resid_0", Width: 4, Dtype: shard.F16}} // values of these units did not fit
+	if wide, err := Run(t.Context(), st, plan, Prompts{}, func(int, int) {}); err != nil || wide.Columns[0].Rows == 0 {
+		t.Errorf("a column that became fp32: %+v, %v", wide, err)
+	}
 	plan.Vectors = []shard.Vector{{Name: "resid_1", Width: 4, Dtype: shard.F32}}
 	if _, err := Run(t.Context(), st, plan, Prompts{}, func(int, int) {}); err == nil || !strings.Contains(err.Error(), "resid_1") {
 		t.Errorf("another column: %v", err)

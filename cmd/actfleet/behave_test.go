@@ -6,9 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"actfleet/internal/array"
-	"actfleet/trainer/export/npy"
 )
 
 // tiny-phi knows its statements and was never taught to lie: the table says so, the file holds every answer, and a model
@@ -26,7 +23,7 @@ func TestBehave(t *testing.T) {
 		}
 	}
 	noError(t, os.WriteFile(data, []byte(some.String()), 0o644))
-	noError(t, npy.Save(zeros, []array.Array{array.Of("v", []int{256}, make([]float32, 256))}))
+	saveVector(t, zeros, make([]float32, 256))
 	args := []string{"behave", "--model", tinyModel, "--data", data, "--question", "{text} This is", "--system", "off", "--instruct", "off,on", "--shots", "0",
 		"--steer", zeros + "@resid_1", "--generate", "2"}
 	var table struct{ Cells []behaviourLine }
@@ -62,7 +59,11 @@ func TestBehave(t *testing.T) {
 	if !strings.Contains(text, "known_lie_acc") || !strings.Contains(text, "* base, system off, shots 0, instruct on: after ") {
 		t.Errorf("the table is\n%s", text)
 	}
-	wantRefusalHere(t, exitError, []string{"is not overwritten"}, append(args, "--out", out)...)
+	noError(t, os.Mkdir(filepath.Join(dir, "acts"), 0o755))
+	noError(t, os.WriteFile(filepath.Join(dir, "acts", "unit-000000.parquet"), nil, 0o644))
+	for path, says := range map[string]string{out: "a file is there", filepath.Join(dir, "acts", "mine.parquet"): "shards or prompts", filepath.Join(dir, "gone", "a.parquet"): "no such file"} {
+		wantRefusalHere(t, exitError, []string{says}, append(args, "--out", path)...)
+	}
 }
 
 func TestBehaveRefuses(t *testing.T) {

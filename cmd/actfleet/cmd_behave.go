@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 
@@ -16,6 +17,7 @@ import (
 	"actfleet/collector/dataset"
 	"actfleet/collector/dataset/chat/sandbox"
 	"actfleet/collector/model"
+	"actfleet/internal/outfile"
 	"actfleet/shard/tap"
 )
 
@@ -82,6 +84,21 @@ func (o behaveOptions) check() error {
 	return nil
 }
 
+// place is where the file of --out will lie, "" without: nothing is there yet, and a file may be made there.
+func (o behaveOptions) place() (string, error) {
+	if o.out == "" {
+		return "", nil
+	}
+	at, err := outfile.Place(o.out, func([]byte) bool { return false }, false)
+	if err == nil {
+		_, err = os.Stat(filepath.Dir(at))
+	}
+	if err != nil {
+		return "", fmt.Errorf("--out: %w", err)
+	}
+	return at, nil
+}
+
 // cells are the combinations of the factors.
 func (o behaveOptions) cells() ([]behave.Cell, error) {
 	system, err := switches("--system", o.system)
@@ -126,10 +143,8 @@ func runBehave(ctx context.Context, o behaveOptions, out io.Writer) (err error) 
 	if err = errors.Join(o.check(), err); err != nil {
 		return err
 	}
-	if o.out != "" {
-		if _, err := os.Lstat(o.out); err == nil {
-			return fmt.Errorf("--out %s is there already and is not overwritten", o.out)
-		}
+	if o.out, err = o.place(); err != nil {
+		return err
 	}
 	asChat := o.data.opt.Template == dataset.ChatTemplate
 	o.data.opt.Template = "none" // the statements themselves

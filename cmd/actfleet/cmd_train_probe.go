@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -156,7 +157,7 @@ func checkPrimary(p recipe.Probe, columns []string) error {
 func runNames(runs []string) (names []string, err error) {
 	for _, run := range runs {
 		name := path.Base(filepath.ToSlash(run))
-		if slices.Contains(names, name) || slices.Contains([]string{probe.Train, probe.Val, probe.Test, ".", "/"}, name) {
+		if slices.Contains(names, name) || slices.Contains([]string{probe.Train, probe.Val, probe.Test, ".", "..", "/"}, name) {
 			return nil, fmt.Errorf("%w: the split of the run %s would be called %q, which another is or which means something else; rename its folder", errUsage, run, name)
 		}
 		names = append(names, name)
@@ -205,7 +206,9 @@ func (r *randomBaseline) add(column string, x []float32, d int, rows *probe.Rows
 		if err != nil {
 			return fmt.Errorf("random directions on %s: %w", column, err)
 		}
-		if old, ok := r.found[split]; !ok || b.AUROC > old.AUROC {
+		// Columns come in any order, and which of equal ones is kept must not depend on it.
+		old, ok := r.found[split]
+		if !ok || cmp.Or(cmp.Compare(b.AUROC, old.AUROC), cmp.Compare(b.Hi, old.Hi), cmp.Compare(b.Lo, old.Lo)) > 0 {
 			r.found[split] = b
 		}
 	}

@@ -257,7 +257,7 @@ func writeRate(ctx context.Context, st store.Store, now func() time.Time) (rate 
 		return 0, err
 	}
 	rate = probeBytes / now().Sub(began).Seconds()
-	return rate, st.Delete(ctx, key)
+	return rate, st.Delete(context.WithoutCancel(ctx), key) // whoever interrupts it must not find the object there
 }
 
 // warn adds what will not fit.

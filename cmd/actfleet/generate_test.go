@@ -97,6 +97,14 @@ func TestGenerateRefuses(t *testing.T) {
 	}
 }
 
+// saveVector writes a .npy file, as numpy.save does.
+func saveVector(t *testing.T, path string, v []float32) {
+	t.Helper()
+	data, err := npy.Format(array.Of("v", []int{len(v)}, v))
+	noError(t, err)
+	noError(t, os.WriteFile(path, data, 0o644))
+}
+
 // A vector and a latent's direction change what the model says; a latent that is set to what it is changes nothing.
 func TestSteer(t *testing.T) {
 	t.Parallel()
@@ -107,7 +115,7 @@ func TestSteer(t *testing.T) {
 	for i := range v {
 		v[i] = float32(i%7) - 3
 	}
-	noError(t, npy.Save(vector, []array.Array{array.Of("v", []int{256}, v)}))
+	saveVector(t, vector, v)
 	plain := generated(t, "--data", data, "--max-tokens", "6")
 	for _, c := range []struct {
 		spec  string

@@ -247,6 +247,12 @@ func TestTransferBetweenRuns(t *testing.T) {
 	if err != nil || !x.Cells[0][1].AUROC.Defined() || !x.Cells[1][0].AUROC.Defined() || x.Cells[0][1].N != 96 || x.Cells[1][1].Why != "there is no test split" {
 		t.Errorf("%+v, %v", x, err)
 	}
+	if code, _, stderr := actfleet(t, append(args, "--from", a+","+b)...); code != exitError || !strings.Contains(stderr, "holds transfer.json already") {
+		t.Errorf("once more: exit %d, %s", code, stderr)
+	}
+	if code, _, stderr := actfleet(t, append(args, "--from", a+",..")...); code != exitUsage || !strings.Contains(stderr, `would be called ".."`) {
+		t.Errorf("a run above: exit %d, %s", code, stderr)
+	}
 	if code, _, stderr := actfleet(t, append(args, "--from", a)...); code != exitUsage || !strings.Contains(stderr, "two runs or more") {
 		t.Errorf("one run: exit %d, %s", code, stderr)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"actfleet/collector/model"
 	"actfleet/collector/steer"
+	"actfleet/internal/smallfile"
 	"actfleet/shard/tap"
 	"actfleet/trainer/codes"
 	"actfleet/trainer/export/npy"
@@ -63,16 +64,20 @@ func loadChange(s steer.Spec) (c steer.Change, err error) {
 	return c, nil
 }
 
-// loadVector reads the one array of a .npy file, all its numbers in a row.
+// maxVectorBytes bounds a .npy file before it is read.
+const maxVectorBytes = 1 << 24
+
+// loadVector reads the array of a .npy file, as numpy.save writes it, all its numbers in a row.
 func loadVector(path string) ([]float32, error) {
-	all, err := npy.Load(path)
+	data, err := smallfile.Read(path, maxVectorBytes)
 	if err != nil {
 		return nil, err
 	}
-	for _, a := range all {
-		return a.Float32s()
+	a, err := npy.Parse(path, data)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("%s holds no array", path)
+	return a.Float32s()
 }
 
 // saeCoder is an autoencoder whose latents are looked at one at a time.

@@ -20,6 +20,9 @@ func runTransfer(ctx context.Context, o probeOptions, out io.Writer) error {
 	case len(o.from) < 2 || len(o.test) > 0:
 		return fmt.Errorf("%w: --transfer needs two runs or more in --from, and no --test", errUsage)
 	}
+	if _, err := os.Lstat(filepath.Join(o.out, evaluate.TransferFile)); err == nil {
+		return fmt.Errorf("%s holds %s already; choose another --out", o.out, evaluate.TransferFile)
+	}
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return err
 	}

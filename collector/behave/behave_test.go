@@ -188,6 +188,34 @@ func direct(t *testing.T, m *model.Model, text *bpe.BPE, prompt string, w Wordin
 	return no, 1 - no, cov
 }
 
+// asked is a text whose encoder remembers which texts it put special tokens around.
+type asked struct {
+	*bpe.BPE
+	special []string
+}
+
+func (a *asked) Encode(text string, special bool) []int32 {
+	if special {
+		a.special = append(a.special, text)
+	}
+	return a.BPE.Encode(text, special)
+}
+
+// A chat template writes its special tokens itself: only plain prompts get them from the tokenizer.
+func TestSpecialTokens(t *testing.T) {
+	m, text := load(t)
+	for _, chat := range []bool{false, true} {
+		w, said := wording(), &asked{BPE: text}
+		if chat {
+			w.Chat = func(messages []dataset.Message) (string, error) { return messages[len(messages)-1].Content, nil }
+		}
+		r := ask(t, m, Ask{Cells: []Cell{{}}, Wording: w, Text: said}, statements(2))
+		if want := map[bool]int{false: len(r.Answers)}[chat]; len(said.special) != want {
+			t.Errorf("chat %t: special tokens around %q", chat, said.special)
+		}
+	}
+}
+
 // A cell that tells nobody anything has no lies; what is known in a cell is known of its lies.
 func TestCells(t *testing.T) {
 	m, text := load(t)

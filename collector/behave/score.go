@@ -49,7 +49,7 @@ func (x *experiment) batch(ctx context.Context, v Variant, q question, some []St
 		if a.Prompt, err = q.text(s); err != nil {
 			return nil, err
 		}
-		ids[i] = x.ask.Text.Encode(a.Prompt, true)
+		ids[i] = x.ask.Text.Encode(a.Prompt, x.ask.Wording.Chat == nil) // a chat template writes its special tokens itself
 		a.Tokens = len(ids[i])
 		out = append(out, a)
 	}

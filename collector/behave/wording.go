@@ -93,13 +93,13 @@ func (q question) text(s Statement) (string, error) {
 		return q.ask.Chat(messages)
 	}
 	var b strings.Builder
-	for i, m := range messages {
-		switch {
-		case m.Role == "assistant":
+	for _, m := range messages {
+		switch m.Role {
+		case "assistant":
 			b.WriteString(" " + m.Content + "\n")
-		case m.Role == "system":
+		case "system":
 			b.WriteString(m.Content + "\n")
-		case i < len(messages)-1, m.Role == "user":
+		default:
 			b.WriteString(m.Content)
 		}
 	}
@@ -110,7 +110,7 @@ func (q question) text(s Statement) (string, error) {
 // left to ask about: what shares no group with them.
 func demonstrations(all []Statement, most int, seed uint64) (shots, asked []Statement, err error) {
 	order := rand.New(rand.NewPCG(seed, uint64(len(all)))).Perm(len(all))
-	want := order != nil && seed%2 == 1 // whether the first is a true one
+	want := seed%2 == 1 // whether the first is a true one
 	taken := map[string]bool{}
 	for len(shots) < most {
 		found := false

@@ -25,6 +25,9 @@ type overlay struct {
 func newOverlay(w weights, own []adapter.Array, head string) (*overlay, error) {
 	o := &overlay{weights: w, own: map[string]adapter.Array{}}
 	for _, a := range own {
+		if _, twice := o.own[a.Name]; twice {
+			return nil, fmt.Errorf("%w: it has its own %s twice", adapter.ErrCorrupt, a.Name)
+		}
 		o.own[a.Name] = a
 	}
 	open := len(o.own)

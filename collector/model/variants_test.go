@@ -178,14 +178,24 @@ func TestAdaptersThatDoNotFit(t *testing.T) {
 		change func(*adapter.Set)
 		want   error
 	}{
-		"NaN":              {edit("lora_A", func(a *adapter.Array) { a.Data[3] = float32(math.NaN()) }), adapter.ErrCorrupt},
-		"another base":     {edit("lora_B", func(a *adapter.Array) { a.Shape = []int{len(a.Data) / 4, 4} }), adapter.ErrMismatch},
-		"rank 0":           {edit("lora_A", func(a *adapter.Array) { a.Shape[0], a.Data = 0, nil }), adapter.ErrCorrupt},
-		"an unused array":  {edit("lora_A", func(a *adapter.Array) { a.Name = "lora_C" }), adapter.ErrCorrupt},
-		"unknown module":   {func(set *adapter.Set) { set.Modules[0].Name = "model.layers.0.mlp.gone_proj" }, adapter.ErrMismatch},
-		"a layer missing":  {func(set *adapter.Set) { set.Modules = set.Modules[1:] }, adapter.ErrCorrupt},
-		"changed twice":    {func(set *adapter.Set) { set.Modules[1] = set.Modules[0] }, adapter.ErrCorrupt},
-		"unknown kind":     {func(set *adapter.Set) { set.Modules[0].Kind = "LORE" }, adapter.ErrUnsupported},
+		"NaN":             {edit("lora_A", func(a *adapter.Array) { a.Data[3] = float32(math.NaN()) }), adapter.ErrCorrupt},
+		"another base":    {edit("lora_B", func(a *adapter.Array) { a.Shape = []int{len(a.Data) / 4, 4} }), adapter.ErrMismatch},
+		"rank 0":          {edit("lora_A", func(a *adapter.Array) { a.Shape[0], a.Data = 0, nil }), adapter.ErrCorrupt},
+		"an unused array": {edit("lora_A", func(a *adapter.Array) { a.Name = "lora_C" }), adapter.ErrCorrupt},
+		"unknown module":  {func(set *adapter.Set) { set.Modules[0].Name = "model.layers.0.mlp.gone_proj" }, adapter.ErrMismatch},
+		"a layer missing": {func(set *adapter.Set) { set.Modules = set.Modules[1:] }, adapter.ErrCorrupt},
+		"changed twice":   {func(set *adapter.Set) { set.Modules[1] = set.Modules[0] }, adapter.ErrCorrupt},
+		"unknown kind":    {func(set *adapter.Set) { set.Modules[0].Kind = "LORE" }, adapter.ErrUnsupported},
+		"an array twice": {func(set *adapter.Set) {
+			set.Modules[0].Arrays = append(set.Modules[0].Arrays, set.Modules[0].Arrays[0])
+		}, adapter.ErrCorrupt},
+		"a weight twice": {func(set *adapter.Set) {
+			norm := adapter.Array{Name: "model.norm.weight"}
+			set.Weights = []adapter.Array{norm, norm}
+		}, adapter.ErrCorrupt},
+		"a step that reads the embedding": {func(set *adapter.Set) {
+			set.Steps = []adapter.Step{{At: tap.Tap{Site: tap.FC2, Layer: 0}, From: tap.Embed}}
+		}, adapter.ErrUnsupported},
 		"a weight too few": {func(set *adapter.Set) { set.Weights = []adapter.Array{{Name: "model.extra.weight"}} }, adapter.ErrMismatch},
 	} {
 		t.Run(what, func(t *testing.T) {

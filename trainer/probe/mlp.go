@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -51,7 +52,12 @@ func (m *Network) arrays(s *state.Set, id string) {
 	state.Add(s, "b2_"+id, m.B)
 }
 
-func (m *Network) check() error { return nil }
+func (m *Network) check() error {
+	if len(m.Bias) == 0 {
+		return errors.New("a network without a hidden unit")
+	}
+	return nil
+}
 
 // fitMLP minimises the mean logistic loss + (l2/2)(‖In‖² + ‖out‖²) over standardised rows by L-BFGS, from Glorot's
 // uniform start with the seed.

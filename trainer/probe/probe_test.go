@@ -340,16 +340,19 @@ func TestRates(t *testing.T) {
 	}
 }
 
+// A coder's folder may come from anyone: a network without a hidden unit does not know how long its rows are.
+func TestAnEmptyNetworkIsRefused(t *testing.T) {
+	if newNetwork(0, width).check() == nil || newNetwork(1, width).check() != nil {
+		t.Error("want a hidden unit, and no more")
+	}
+}
+
 func TestSaveLoad(t *testing.T) {
 	c := config()
 	c.Kinds, c.Hidden, c.K = Kinds(), 4, 6
 	rep, x := fitPairs(t, c)
-	var err error
-	if err != nil {
-		t.Fatal(err)
-	}
 	path := filepath.Join(t.TempDir(), "coder.safetensors")
-	if err = rep.Save(path); err != nil {
+	if err := rep.Save(path); err != nil {
 		t.Fatal(err)
 	}
 	var fits []coder.Fit

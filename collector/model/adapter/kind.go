@@ -263,5 +263,8 @@ func (m Module) check(in, out int) error {
 			return err
 		}
 	}
+	if len(m.Arrays) > len(want) { // PEFT has had two endings for some
+		return fmt.Errorf("%w: %s has an array twice", ErrCorrupt, m.Name)
+	}
 	return nil
 }

@@ -47,11 +47,8 @@ func (in *binder) step(net arch.Network, d Step) (*step, error) {
 	if d.From != "" {
 		st.from.Site = d.From
 	}
-	if width == 0 || net.Width(st.from) == 0 {
-		return nil, fmt.Errorf("%w: there is no %s", ErrMismatch, name)
-	}
-	if st.from != st.at && !before(st.from.Site, st.at.Site) {
-		return nil, fmt.Errorf("%w: %s reads %s, which is computed after it", ErrUnsupported, name, st.from.Site)
+	if err := st.check(net); err != nil {
+		return nil, err
 	}
 	r := len(d.DownBias.Data)
 	if len(d.Down.Shape) == 2 {
@@ -81,6 +78,20 @@ func (in *binder) step(net arch.Network, d Step) (*step, error) {
 		st.act, err = layer.ParseActivation(d.Activation)
 	}
 	return st, err
+}
+
+// check refuses places that a network does not have, or that a step cannot change or read.
+func (st *step) check(net arch.Network) error {
+	name := st.at.Column("")
+	switch {
+	case net.Width(st.at) == 0 || net.Width(st.from) == 0:
+		return fmt.Errorf("%w: there is no %s", ErrMismatch, name)
+	case st.at.Site == tap.Experts:
+		return fmt.Errorf("%w: %s: what was chosen can be read, not changed", ErrUnsupported, name)
+	case st.from != st.at && (st.from.Site == tap.Embed || !before(st.from.Site, st.at.Site)):
+		return fmt.Errorf("%w: %s reads %s, which its block does not compute before it", ErrUnsupported, name, st.from.Site)
+	}
+	return nil
 }
 
 // stepTensor is an array of a step, of the shape it must have.
