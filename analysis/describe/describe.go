@@ -63,9 +63,9 @@ func (r *Report) warn() {
 	}{
 		{"values that are NaN or infinite: training drops such rows (non_finite), probes refuse them", func(c Column) bool { return c.NonFinite > 0 }},
 		{"values that did not fit into fp16: collect with --dtype f32", func(c Column) bool { return c.Overflow > 0 }},
-		{"values above half of what fp16 can hold: another data set may overflow; --dtype f32 cannot", func(c Column) bool { return c.Overflow == 0 && c.MaxAbs > maxF16/2 }},
-		{"attention sinks: training leaves them out by default (sinks=drop); a mean over all rows is theirs alone", func(c Column) bool { return c.Norms.Sinks > 0 }},
-		{"a few channels far larger than all others: a probe needs standardised features, and an SAE's FVU is mostly of these channels", func(c Column) bool { return len(c.Outliers) > 0 }},
+		{"values above half of what fp16 can hold: another data set may overflow; with --dtype f32 it cannot", func(c Column) bool { return c.Overflow == 0 && c.MaxAbs > maxF16/2 }},
+		{"attention sinks: training leaves them out by default (sinks=drop); they dominate a mean over all rows", func(c Column) bool { return c.Norms.Sinks > 0 }},
+		{"a few channels far larger than all others: a probe needs standardised features, and these channels dominate an SAE's FVU", func(c Column) bool { return len(c.Outliers) > 0 }},
 		{"few different rows (the last token is the same in every prompt?): no probe can tell equal rows apart", Column.repeats},
 		{"channels that never change", func(c Column) bool { return c.Constant > 0 && !c.repeats() }},
 	} {
@@ -84,7 +84,7 @@ func (r *Report) warn() {
 func (r *Report) warnPrompts(say func(format string, args ...any)) {
 	p := r.Prompts
 	if p.Repeated > 0 || p.Near > 0 {
-		say("%d prompts repeat one of another group and %d more nearly do: they may lie on both sides of a split; give them one group", p.Repeated, p.Near)
+		say("%d prompts repeat one of another group and %d more nearly do: they may end up on both sides of a split; put them into one group", p.Repeated, p.Near)
 	}
 	if n := len(p.Labels); p.LabelKinds > 1 && p.LabelKinds <= mostLabels {
 		if least := p.Labels[n-1]; float64(least.Rows) < 0.1*float64(p.Prompts) {
@@ -95,7 +95,7 @@ func (r *Report) warnPrompts(say func(format string, args ...any)) {
 		say("all prompts have the label %s: there is nothing to tell apart", p.Labels[0].Value)
 	}
 	if p.LabelKinds > 1 && p.Groups == 0 {
-		say("no column group: forms of one fact may lie on both sides of a split")
+		say("no column group: different forms of one fact may end up on both sides of a split")
 	}
 	if p.Groups > 1 && p.Largest > p.Prompts/2 {
 		say("one group has %d of %d prompts: splits by group will be lopsided", p.Largest, p.Prompts)

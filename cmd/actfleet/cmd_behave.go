@@ -42,10 +42,10 @@ func newBehave() *cobra.Command {
 	w := behave.DefaultWording()
 	c := &cobra.Command{
 		Use:   "behave --model DIR --data FILES",
-		Short: "Ask a model whether statements are true, told to say so and told to lie",
-		Long: `Asks a model about statements with a label (1: true, 0: false), told to answer truthfully and told to lie, in every
-combination of the factors --system × --shots × --instruct, and prints for each what docs/behaviour.md defines: balance, p_no,
-p_yes, choice_cov, and the shares acc, lie_acc and known_lie_acc with their 95 % intervals. With --steer the changed model is a
+		Short: "Ask a model whether statements are true, when told to be truthful and when told to lie",
+		Long: `Asks a model about statements with a label (1: true, 0: false), once told to answer truthfully and once told to lie, in every
+combination of the factors --system × --shots × --instruct. For each it prints what docs/behaviour.md defines: balance, p_no,
+p_yes, choice_cov, and the shares acc, lie_acc and known_lie_acc with their 95 % intervals. With --steer the steered model is a
 second variant, compared with the base by McNemar's test on the same prompts.
 ` + exitCodes,
 		Args: usage(cobra.NoArgs),
@@ -55,15 +55,15 @@ second variant, compared with the base by McNemar's test on the same prompts.
 	f.StringVar(&o.model, "model", "", "directory with config.json, tokenizer.json and *.safetensors, a .gguf file, or ORG/NAME[@REVISION] on the hub")
 	f.StringArrayVar(&o.steer, "steer", nil, steerHelp)
 	f.StringSliceVar(&o.system, "system", []string{"off", "on"}, "cells without and with a system message that says how to answer")
-	f.StringSliceVar(&o.shots, "shots", []string{"0", "4"}, "cells with so many demonstrations, true and false in turn, flipped when lying")
+	f.StringSliceVar(&o.shots, "shots", []string{"0", "4"}, "cells with this many demonstrations, true and false alternating; their answers are flipped when the model is told to lie")
 	f.StringSliceVar(&o.instruct, "instruct", []string{"off", "on"}, "cells without and with an instruction before the question")
 	f.StringVar(&o.question, "question", w.Question, "the question, with {text} in it")
-	f.StringSliceVar(&o.choices, "choices", []string{w.No, w.Yes}, "the two answers, the one that means no first")
-	f.Uint64Var(&o.seed, "seed", 0, "decides which statements are the demonstrations")
-	f.Float64Var(&o.leastCov, "min-cov", 0.1, fmt.Sprintf("give a cell up when the choices have less probability together, on average over %d statements", behave.GateRows))
-	f.Float64Var(&o.leastAcc, "min-acc", 0, "do not tell a model to lie in a cell where less of its truthful answers are correct")
-	f.IntVar(&o.generate, "generate", 0, "keep so many tokens of the model's own answer to each prompt")
-	f.StringVar(&o.out, "out", "", "Parquet file with every prompt and answer")
+	f.StringSliceVar(&o.choices, "choices", []string{w.No, w.Yes}, "the two answers; the one that means no comes first")
+	f.Uint64Var(&o.seed, "seed", 0, "random seed of the choice of demonstrations")
+	f.Float64Var(&o.leastCov, "min-cov", 0.1, fmt.Sprintf("stop a cell if the two choices together have less probability than this, on average over its first %d statements", behave.GateRows))
+	f.Float64Var(&o.leastAcc, "min-acc", 0, "do not tell the model to lie in a cell where a smaller share of its truthful answers is correct")
+	f.IntVar(&o.generate, "generate", 0, "also generate this many tokens after each prompt, and keep them in --out")
+	f.StringVar(&o.out, "out", "", "Parquet file for every prompt and answer")
 	f.BoolVar(&o.jsonOut, "json", false, "print the table as JSON")
 	o.data.flags(f)
 	o.target.flags(f)

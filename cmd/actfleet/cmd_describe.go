@@ -28,15 +28,15 @@ func newDescribe() *cobra.Command {
 		Short: "Look at what a run holds before training on it, and warn of what would spoil a coder or a probe",
 		Long: `Prints labels, groups and repeated prompts, and of each column:
   rms        root of the mean square of all values
-  |x| max    greatest value; fp16 holds 65,504
-  norm       median norm of a row, and its median deviation
-  sinks      rows of extreme norm in the sample (attention sinks), and the positions where all rows are
+  |x| max    greatest absolute value; fp16 holds up to 65,504
+  norm       median norm of a row, and the median absolute deviation from it (± mad)
+  sinks      rows of extreme norm in the sample (attention sinks), and the positions where every row is one
   outliers   channels whose root mean square is 20 times the median channel's or more
-  distinct   different rows in the sample
+  distinct   number of different rows in the sample
   rank       participation ratio (Σλ)²/Σλ² of the covariance's eigenvalues: how many directions are in use
-  mean       share of the mean square that is the mean row's; at 100 % all rows are the same
-rms, |x| max and the counts of values that are not finite or did not fit into fp16 are of all committed rows, the
-rest is of a sample of 2,048.
+  mean       share of the mean square due to the mean row; at 100 % all rows are the same
+rms, |x| max and the counts of values that are not finite or did not fit into fp16 cover all committed rows, the
+rest a sample of 2,048.
 ` + exitCodes,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -38,8 +38,8 @@ func newGenerate() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "generate --model DIR --data FILES|-",
 		Short: "Continue prompts with a model",
-		Long: `Continues every prompt of a data set, greedily or by sampling, and writes what the model adds in the order of the data.
-With --json a line is an object: row, prompt, completion, finish (end, stop or length), input_ids (prompt and completion),
+		Long: `Continues every prompt of a data set, greedily or by sampling, and writes the completions in the order of the data.
+With --json each line is an object: row, prompt, completion, finish (end, stop or length), input_ids (prompt and completion),
 generated (1 for each id that was added), and the data's own columns. Such a file is data for collect:
 --data FILE --tokens mask:generated keeps the activations of the generated tokens.
 ` + exitCodes,
@@ -50,12 +50,12 @@ generated (1 for each id that was added), and the data's own columns. Such a fil
 	}
 	f := c.Flags()
 	f.StringVar(&o.model, "model", "", "directory with config.json, tokenizer.json and *.safetensors, a .gguf file, or ORG/NAME[@REVISION] on the hub")
-	f.IntVar(&o.most, "max-tokens", 64, "tokens added to a prompt at most")
-	f.StringArrayVar(&o.stop, "stop", nil, "text at which a completion ends, without it; repeatable")
-	f.Float64Var(&o.rule.Temperature, "temperature", 0, "divide the logits by it and draw tokens (0: take the likeliest)")
-	f.IntVar(&o.rule.TopK, "top-k", 0, "draw from so many of the likeliest tokens (0: all)")
-	f.Float64Var(&o.rule.TopP, "top-p", 0, "draw from the likeliest tokens that have this probability together (0: all)")
-	f.Uint64Var(&o.seed, "seed", 0, "seed of what is drawn; each prompt draws by its own number")
+	f.IntVar(&o.most, "max-tokens", 64, "most tokens to add to a prompt")
+	f.StringArrayVar(&o.stop, "stop", nil, "end a completion before this text; repeatable")
+	f.Float64Var(&o.rule.Temperature, "temperature", 0, "divide the logits by this and sample (0: take the likeliest token)")
+	f.IntVar(&o.rule.TopK, "top-k", 0, "sample from this many of the likeliest tokens (0: all)")
+	f.Float64Var(&o.rule.TopP, "top-p", 0, "sample from the fewest likeliest tokens whose probabilities add up to this (0: all)")
+	f.Uint64Var(&o.seed, "seed", 0, "random seed of sampling; what a prompt gets depends on its number in the data, not on other prompts")
 	f.StringArrayVar(&o.steer, "steer", nil, steerHelp)
 	f.BoolVar(&o.jsonOut, "json", false, "write JSONL")
 	o.data.flags(f)

@@ -86,7 +86,7 @@ func newTrainCoder(name, kind, what string) *cobra.Command {
 func (o *trainOptions) flags(f *pflag.FlagSet) {
 	f.Var((*pathList)(&o.from), "from", "runs to read")
 	f.StringVar(&o.sites, "sites", "", "site, or several: Wqkv,out_proj,fc1,fc2,resid …, all or every (docs/sites.md)")
-	f.StringVar(&o.variant, "variant", "", "the adapter whose vectors to train on (the base's otherwise)")
+	f.StringVar(&o.variant, "variant", "", "train on the vectors of this adapter (default: the base model's)")
 	f.StringVar(&o.sites, "site", "", "the same as --sites")
 	f.MarkHidden("site")
 	f.StringVar(&o.layers, "layers", "all", "layers: all, 0,5,10-20 or -1")
@@ -103,8 +103,8 @@ func (o *trainOptions) resumeFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.resume, "resume", false, "continue from the last checkpoint, or start from scratch if there is none")
 	f.BoolVar(&o.fork, "fork", false, "with --resume: continue even though the config has changed, and record the change in cfg.json")
 	f.StringVar(&o.reader, "reader", "", "with --follow: which of a ring's readers this training is (collect --ring --readers)")
-	f.StringVar(&o.device, "device", trainer.Auto, "auto (the first GPU for an autoencoder of one process, else cpu), cpu, cuda or cuda:0")
-	f.StringVar(&o.compute, "compute", trainer.Auto, "matrix products of a GPU: auto (tf32), f32, tf32 or bf16; the CPU computes f32")
+	f.StringVar(&o.device, "device", trainer.Auto, "auto (the first GPU, for an autoencoder without --ranks, else cpu), cpu, cuda or cuda:0")
+	f.StringVar(&o.compute, "compute", trainer.Auto, "precision of matrix products on a GPU: auto (tf32), f32, tf32 or bf16; the CPU computes in f32")
 	o.ranks.flags(f)
 	f.BoolVar(&o.follow, "follow", false, "train while the run is being collected, waiting for the units needed; the order of rows is the same")
 }

@@ -36,7 +36,7 @@ func newTrainProbe() *cobra.Command {
 	var position string
 	c := &cobra.Command{
 		Use:   "probe --from RUN --sites all --layers all --out DIR",
-		Short: "Fit truth probes on last tokens, one of each kind per site and layer",
+		Short: "Fit truth probes, by default on last tokens: one of each kind per site and layer",
 		Long: `Splits come from the data set's column split, else from a hash of the group; a group, a
 prompt or many similar prompts in two splits are refused. Every result comes with its baselines and an interval clustered by group. The scores of all
 rows are written back into the run, as a view in SQL.
@@ -57,11 +57,11 @@ Keys for --set and the -f file, with their defaults:
 		},
 	}
 	o.flags(c.Flags())
-	c.Flags().StringSliceVar(&labels, "label-map", nil, "what labels mean that are neither 0 nor 1, such as lie=0,honest=1; the key label_map")
+	c.Flags().StringSliceVar(&labels, "label-map", nil, "what labels other than 0 and 1 mean, such as lie=0,honest=1; sets the key label_map")
 	c.Flags().BoolVar(&o.noCodes, "no-codes", false, "do not write the scores back into the run")
-	c.Flags().Var((*pathList)(&o.test), "test", "other runs to measure on: a split each, which nothing is fitted on; rows whose group train or val has are left out")
-	c.Flags().StringVar(&position, "position", "", "which of a prompt's vectors: last, mean or max; the key position")
-	c.Flags().BoolVar(&o.transfer, "transfer", false, "fit on each run of --from alone, and measure on all others")
+	c.Flags().Var((*pathList)(&o.test), "test", "other runs, each a split that is only measured on, never fitted; rows whose group is also in train or val are left out")
+	c.Flags().StringVar(&position, "position", "", "vector of a prompt: last, or the mean or max over its positions; sets the key position")
+	c.Flags().BoolVar(&o.transfer, "transfer", false, "fit on each run of --from alone, and measure each fit on all the others")
 	return c
 }
 

@@ -166,17 +166,17 @@ func change(r Run, m Machine, bottleneck string) Change {
 	fewer.Bytes -= r.Bytes / int64(max(1, r.Columns))
 	less := m
 	less.Tapped -= max(0, m.Tapped-m.Bare) / float64(max(1, r.Columns))
-	tap := Change{fmt.Sprintf("fewer taps (--sites, --layers): each of the %d columns costs as much", r.Columns), now - total(stages(fewer, less))}
+	tap := Change{fmt.Sprintf("fewer taps (--sites, --layers): each of the %d columns costs the same", r.Columns), now - total(stages(fewer, less))}
 	node := Change{"another node like this one", now - fleet(r, m, 2)}
 	switch {
 	case (bottleneck == Disk || bottleneck == Upload) && r.F32:
 		return Change{"--dtype f16 halves the bytes", now - total(stages(half, m))}
 	case bottleneck == Model && r.GPU && r.Exact:
-		return Change{Do: "--compute bf16, or tf32: a GPU multiplies many times as fast in them; this command with it says how much"}
+		return Change{Do: "--compute bf16, or tf32, in which a GPU multiplies many times as fast; --dry-run with it says how much"}
 	case bottleneck != Disk && r.Units > 1:
 		return node
 	case bottleneck == Model:
-		return Change{Do: "--unit-prompts makes more units, for another node"}
+		return Change{Do: "a smaller --unit-prompts makes more units, for another node"}
 	case r.Columns > 1:
 		return tap
 	case r.EveryToken:
