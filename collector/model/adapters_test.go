@@ -70,7 +70,7 @@ func asPEFT(t *testing.T, dir string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		have, ok := namedAs(t, on, info.Name, got, logits)
+		have, ok := namedAs(on, info, got, logits)
 		if !ok {
 			continue
 		}
@@ -112,23 +112,23 @@ func activations(t *testing.T, m *model.Model, ids []int32) (map[tap.Tap]model.V
 }
 
 // namedAs is what a tensor of a reference stands for, where a tap shows it.
-func namedAs(t *testing.T, m *model.Model, name string, got map[tap.Tap]model.View, logits []float32) ([]float32, bool) {
+func namedAs(m *model.Model, info safetensors.Info, got map[tap.Tap]model.View, logits []float32) ([]float32, bool) {
 	last := m.Info().Layers - 1
-	module, ok := strings.CutPrefix(name, "m/")
+	module, ok := strings.CutPrefix(info.Name, "m/")
 	switch {
-	case name == "logits":
+	case info.Name == "logits":
 		return logits, true
-	case name == "final":
+	case info.Name == "final":
 		return got[tap.Tap{Site: tap.Final, Layer: last}].Data, true
 	case !ok:
-		at, _, ok := tap.ParseColumn(name)
+		at, _, ok := tap.ParseColumn(info.Name)
 		return got[at].Data, ok
 	}
 	for layer := range last + 1 {
 		for _, site := range []tap.Site{tap.Wqkv, tap.OutProj, tap.FC1, tap.FC2} {
 			for _, p := range m.Modules().Places(tap.Tap{Site: site, Layer: layer}) {
 				if i := slices.Index(p.Modules, module); i >= 0 && !p.Input && !p.Grouped {
-					return cut(got[tap.Tap{Site: site, Layer: layer}], m, site, i, len(p.Modules)), true
+					return cut(got[tap.Tap{Site: site, Layer: layer}], int(info.Shape[len(info.Shape)-1]), i, len(p.Modules)), true
 				}
 			}
 		}
@@ -136,20 +136,15 @@ func namedAs(t *testing.T, m *model.Model, name string, got map[tap.Tap]model.Vi
 	return nil, false
 }
 
-// cut is the part of a site's vectors that module i of several gives.
-func cut(v model.View, m *model.Model, site tap.Site, i, of int) []float32 {
-	bounds := []int{0, v.D}
-	switch {
-	case of == 3: // q, k, v: k and v are equally wide, and q is as wide as z
-		q := m.Width(tap.Tap{Site: tap.Z})
-		kv := (v.D - q) / 2
-		bounds = []int{0, q, q + kv, v.D}
-	case of == 2 && site == tap.FC1:
-		bounds = []int{0, v.D / 2, v.D}
+// cut is the part of a site's vectors that module i of several gives, which is so wide. Of three modules the last two are
+// equally wide: keys and values.
+func cut(v model.View, width, i, of int) (out []float32) {
+	begin := v.D - width*(of-i)
+	if i == 0 {
+		begin = 0
 	}
-	var out []float32
 	for at := 0; at < len(v.Data); at += v.D {
-		out = append(out, v.Data[at+bounds[i]:at+bounds[i+1]]...)
+		out = append(out, v.Data[at+begin:][:width]...)
 	}
 	return out
 }
