@@ -2,6 +2,7 @@ package model_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -174,6 +175,14 @@ func TestAdaptersAsLivePEFT(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range folders {
-		t.Run(f.Name(), func(t *testing.T) { asPEFT(t, filepath.Join(dir, f.Name())) })
+		t.Run(f.Name(), func(t *testing.T) {
+			folder := filepath.Join(dir, f.Name())
+			// LoRA on experts that transformers keeps in one array is of a kind of its own, which is refused.
+			if _, err := adapter.Read(folder); errors.Is(err, adapter.ErrUnsupported) && strings.Contains(err.Error(), "target_parameters") {
+				t.Log(err)
+				return
+			}
+			asPEFT(t, folder)
+		})
 	}
 }

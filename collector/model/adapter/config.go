@@ -67,7 +67,7 @@ func parseConfig(text []byte) (c config, err error) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		if !slices.Contains(understood, key) && !slices.Contains(harmless, key) && !idle(keys[key]) {
-			return c, fmt.Errorf("%w: adapter_config.json: %s is %.60s, and is not understood", ErrUnsupported, key, keys[key])
+			return c, fmt.Errorf("%w: adapter_config.json: %s is %.60s, and is not understood", ErrUnsupported, key, strings.Join(strings.Fields(string(keys[key])), " "))
 		}
 	}
 	return c, c.check()
