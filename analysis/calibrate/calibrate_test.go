@@ -154,3 +154,25 @@ func TestOnePerGroup(t *testing.T) {
 		t.Errorf("%v", rows)
 	}
 }
+
+// slowVennAbers is the definition: an isotonic fit to all calibration rows and the new one.
+func slowVennAbers(score []float64, positive []bool, at float64, label bool) float64 {
+	return NewIsotonic(append(slices.Clone(score), at), append(slices.Clone(positive), label)).Value(at)
+}
+
+func TestVennAbersIsTheFitWithTheRow(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 60).Draw(t, "rows")
+		score, positive := make([]float64, n), make([]bool, n)
+		for i := range score {
+			score[i] = float64(rapid.IntRange(0, 40).Draw(t, "score")) / 8 // ties
+			positive[i] = rapid.Bool().Draw(t, "label")
+		}
+		v := NewVennAbers(score, positive)
+		at := float64(rapid.IntRange(-2, 90).Draw(t, "at")) / 16
+		p0, p1 := v.Interval(at)
+		if w0, w1 := slowVennAbers(score, positive, at, false), slowVennAbers(score, positive, at, true); p0 != w0 || p1 != w1 {
+			t.Fatalf("at %v: %v and %v, want %v and %v", at, p0, p1, w0, w1)
+		}
+	})
+}

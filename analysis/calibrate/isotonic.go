@@ -36,23 +36,19 @@ func tied(score []float64, positive []bool) (at, weight, sum []float64) {
 
 // pool is the rising sequence closest to sum/weight.
 func pool(weight, sum []float64) []float64 {
-	type block struct {
-		weight, sum float64
-		points      int
-	}
-	var blocks []block
+	var blocks []block // next counts the points of each
 	for i := range weight {
 		b := block{weight[i], sum[i], 1}
-		for n := len(blocks); n > 0 && blocks[n-1].sum*b.weight >= b.sum*blocks[n-1].weight; n-- {
+		for n := len(blocks); n > 0 && blocks[n-1].above(b); n-- {
 			last := blocks[n-1]
-			b = block{b.weight + last.weight, b.sum + last.sum, b.points + last.points}
+			b = block{b.weight + last.weight, b.sum + last.sum, b.next + last.next}
 			blocks = blocks[:n-1]
 		}
 		blocks = append(blocks, b)
 	}
 	value := make([]float64, 0, len(weight))
 	for _, b := range blocks {
-		for range b.points {
+		for range b.next {
 			value = append(value, b.sum/b.weight)
 		}
 	}
@@ -73,29 +69,75 @@ func (f Isotonic) Value(score float64) float64 {
 }
 
 // VennAbers gives two probabilities of label 1, of which one is calibrated (Vovk and Petej 2014, arXiv:1211.0025).
-type VennAbers struct{ at, weight, sum []float64 }
+type VennAbers struct {
+	at, weight, sum []float64
+	left            []block // left[i] is the last block of the fit to the first i+1 scores
+	right           []block // right[i] is the first block of the fit to those from i on
+}
+
+// block is some neighbouring scores that have one value; next is the first one beyond it, to the left or to the right.
+type block struct {
+	weight, sum float64
+	next        int
+}
+
+// above tells whether a block's value is at least another's.
+func (b block) above(c block) bool { return b.sum*c.weight >= c.sum*b.weight }
+
+// take pools a block with another one, beyond which it goes on.
+func (b *block) take(c block) {
+	b.weight, b.sum, b.next = b.weight+c.weight, b.sum+c.sum, c.next
+}
 
 // NewVennAbers is fitted to scores and labels.
 func NewVennAbers(score []float64, positive []bool) VennAbers {
-	at, weight, sum := tied(score, positive)
-	return VennAbers{at, weight, sum}
+	v := VennAbers{}
+	v.at, v.weight, v.sum = tied(score, positive)
+	n := len(v.at)
+	v.left, v.right = make([]block, n), make([]block, n)
+	for i := range n {
+		b := block{v.weight[i], v.sum[i], i - 1}
+		for b.next >= 0 && v.left[b.next].above(b) {
+			b.take(v.left[b.next])
+		}
+		v.left[i] = b
+	}
+	for i := n - 1; i >= 0; i-- {
+		b := block{v.weight[i], v.sum[i], i + 1}
+		for b.next < n && b.above(v.right[b.next]) {
+			b.take(v.right[b.next])
+		}
+		v.right[i] = b
+	}
+	return v
 }
 
 // Interval is the value at a score of the isotonic fit to the calibration rows and this score, once with label 0 and once
-// with label 1.
+// with label 1. It takes time for the blocks that the score is pooled with, not for all calibration rows: what lies to its
+// left is pooled already as without it, and so is what lies to its right.
 func (v VennAbers) Interval(score float64) (p0, p1 float64) {
 	return v.with(score, 0), v.with(score, 1)
 }
 
 func (v VennAbers) with(score, label float64) float64 {
-	i, found := slices.BinarySearch(v.at, score)
-	weight, sum := slices.Clone(v.weight), slices.Clone(v.sum)
-	if !found {
-		weight, sum = slices.Insert(weight, i, 0), slices.Insert(sum, i, 0)
+	right, found := slices.BinarySearch(v.at, score)
+	left, b := right-1, block{weight: 1, sum: label}
+	if found {
+		b.weight, b.sum = b.weight+v.weight[right], b.sum+v.sum[right]
+		right++
 	}
-	weight[i]++
-	sum[i] += label
-	return pool(weight, sum)[i]
+	for {
+		switch {
+		case left >= 0 && v.left[left].above(b):
+			b.take(v.left[left])
+			left = b.next
+		case right < len(v.at) && b.above(v.right[right]):
+			b.take(v.right[right])
+			right = b.next
+		default:
+			return b.sum / b.weight
+		}
+	}
 }
 
 // Value is one probability of the two, p1/(1−p0+p1), which minimises the worst log loss.
