@@ -226,7 +226,7 @@ func TestAdaptersThatDoNotFit(t *testing.T) {
 func TestSteps(t *testing.T) {
 	m, _ := load(t, "llama-3")
 	d := m.Info().Hidden
-	ones := func(v float32, shape ...int) adapter.Array {
+	filled := func(v float32, shape ...int) adapter.Array {
 		n := 1
 		for _, k := range shape {
 			n *= k
@@ -234,33 +234,47 @@ func TestSteps(t *testing.T) {
 		return adapter.Array{Shape: shape, Data: slices.Repeat([]float32{v}, n)}
 	}
 	at := tap.Tap{Site: tap.FC2, Layer: 1}
-	set := &adapter.Set{Steps: []adapter.Step{
-		{At: at, Mul: ones(2, d), Add: ones(0.5, d)},
-		{At: at, From: tap.MLPIn, Down: ones(0.1, 1, d), DownBias: ones(1, 1), Up: ones(0.25, d, 1), Activation: "relu", Gain: 2},
-	}}
-	if err := m.Adapt("steps", set); err != nil {
-		t.Fatal(err)
-	}
-	if a := m.Adapters()[0]; a.First != 1 || a.Embed {
-		t.Errorf("it begins at %+v", a)
-	}
-	base, _ := activations(t, m, someIDs)
-	got, _ := activations(t, m.With("steps"), someIDs)
-	in := base[tap.Tap{Site: tap.MLPIn, Layer: 1}]
-	for i, y := range base[at].Data {
-		row := in.Data[i/d*d : i/d*d+d]
+	bottleneck := adapter.Step{At: at, Down: filled(0.1, 1, d), DownBias: filled(1, 1), Up: filled(0.25, d, 1), Activation: "relu", Gain: 2}
+	beside := bottleneck
+	beside.From = tap.MLPIn
+	gives := func(x []float32) float64 {
 		var sum float64
-		for _, x := range row {
-			sum += 0.1 * float64(x)
+		for _, v := range x {
+			sum += 0.1 * float64(v)
 		}
-		want := 2*float64(y) + 0.5 + 2*0.25*max(sum+1, 0)
-		if have := float64(got[at].Data[i]); math.Abs(have-want) > 1e-4 {
-			t.Fatalf("element %d is %v, want %v", i, have, want)
-		}
+		return 2 * 0.25 * max(sum+1, 0)
 	}
-	for t0 := range maps.Keys(base) {
-		if !m.Adapters()[0].Changes(t0) && !slices.Equal(base[t0].Data, got[t0].Data) {
-			t.Errorf("%s is changed", t0)
+	for name, tt := range map[string]struct {
+		steps []adapter.Step
+		want  func(y float32, out, in []float32) float64
+	}{
+		"steered":    {[]adapter.Step{{At: at, Mul: filled(2, d), Add: filled(0.5, d)}}, func(y float32, _, _ []float32) float64 { return 2*float64(y) + 0.5 }},
+		"sequential": {[]adapter.Step{bottleneck}, func(y float32, out, _ []float32) float64 { return float64(y) + gives(out) }},
+		"parallel":   {[]adapter.Step{beside}, func(y float32, _, in []float32) float64 { return float64(y) + gives(in) }},
+		"both": {[]adapter.Step{{At: at, Mul: filled(2, d), Add: filled(0.5, d)}, beside},
+			func(y float32, _, in []float32) float64 { return 2*float64(y) + 0.5 + gives(in) }},
+	} {
+		if err := m.Adapt(name, &adapter.Set{Steps: tt.steps}); err != nil {
+			t.Fatal(err)
+		}
+		base, _ := activations(t, m, someIDs)
+		got, _ := activations(t, m.With(name), someIDs)
+		in := base[tap.Tap{Site: tap.MLPIn, Layer: 1}].Data
+		for i, y := range base[at].Data {
+			row := i / d * d
+			want := tt.want(y, base[at].Data[row:row+d], in[row:row+d])
+			if have := float64(got[at].Data[i]); math.Abs(have-want) > 1e-4 {
+				t.Fatalf("%s: element %d is %v, want %v", name, i, have, want)
+			}
+		}
+		a := m.Adapters()[len(m.Adapters())-1]
+		if a.First != 1 || a.Embed {
+			t.Errorf("%s begins at %+v", name, a)
+		}
+		for t0 := range maps.Keys(base) {
+			if !a.Changes(t0) && !slices.Equal(base[t0].Data, got[t0].Data) {
+				t.Errorf("%s changes %s", name, t0)
+			}
 		}
 	}
 }
