@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -240,21 +239,14 @@ func statementsOf(prompts *dataset.File) (out []behave.Statement, err error) {
 	if err != nil {
 		return nil, err
 	}
-	var label, group *dataset.Column
-	for i, c := range in.Columns {
-		switch c.Name {
-		case "label":
-			label = &in.Columns[i]
-		case "group":
-			group = &in.Columns[i]
-		}
-	}
-	if label == nil {
+	label, labelled := in.Column("label")
+	group, grouped := in.Column("group")
+	if !labelled {
 		return nil, errors.New("the data have no column label; --label names the one that says which statements are true, --label-map its values")
 	}
 	for i := range in.NumRows() {
 		s := behave.Statement{Row: in.First + i, Text: in.Text[i]}
-		switch v := valueOf(*label, i).(type) {
+		switch v := label.At(i).(type) {
 		case bool:
 			s.Label = v
 		case int64:
@@ -264,8 +256,8 @@ func statementsOf(prompts *dataset.File) (out []behave.Statement, err error) {
 		default:
 			return nil, fmt.Errorf("row %d: label %v: want 0 or 1 (--label-map false=0,true=1)", s.Row, v)
 		}
-		if group != nil {
-			s.Group = fmt.Sprint(valueOf(*group, i))
+		if grouped {
+			s.Group = fmt.Sprint(group.At(i))
 		}
 		if s.Text == "" {
 			return nil, fmt.Errorf("row %d is token ids without a text, which no question can hold", s.Row)
@@ -279,9 +271,7 @@ func statementsOf(prompts *dataset.File) (out []behave.Statement, err error) {
 func printBehaviour(out io.Writer, template string, results []behave.Result, statements []behave.Statement, asJSON bool) error {
 	lines := behaviourLines(results, statements)
 	if asJSON {
-		e := json.NewEncoder(out)
-		e.SetIndent("", "  ")
-		return e.Encode(map[string]any{"template": template, "cells": lines})
+		return printJSON(out, map[string]any{"template": template, "cells": lines})
 	}
 	return behaviourTable(out, lines)
 }

@@ -88,12 +88,12 @@ func runDescribe(ctx context.Context, name string, o describeOptions, out io.Wri
 
 // promptColumn is a column of some prompts as text; nil where they have none of that name.
 func promptColumn(in *dataset.Input, name string) (out []string) {
-	for _, c := range in.Columns {
-		if c.Name == name {
-			for i := range in.IDs {
-				out = append(out, fmt.Sprint(c.At(i)))
-			}
-		}
+	c, ok := in.Column(name)
+	if !ok {
+		return nil
+	}
+	for i := range in.IDs {
+		out = append(out, fmt.Sprint(c.At(i)))
 	}
 	return out
 }

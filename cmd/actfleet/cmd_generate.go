@@ -126,26 +126,11 @@ func generatedRow(r generate.Row) map[string]any {
 	}
 	row := map[string]any{}
 	for _, c := range r.Input.Columns {
-		row[c.Name] = valueOf(c, r.At)
+		row[c.Name] = c.At(r.At)
 	}
 	row["row"], row["prompt"], row["completion"], row["finish"] = r.Number(), r.Input.Text[r.At], r.Text, r.Why
 	row["input_ids"], row["generated"] = slices.Concat(prompt, r.IDs), mask
 	return row
-}
-
-// valueOf is a prompt's value in a column of the data.
-func valueOf(c dataset.Column, i int) any {
-	switch v := c.Values.(type) {
-	case []int64:
-		return v[i]
-	case []float64:
-		return v[i]
-	case []bool:
-		return v[i]
-	case []string:
-		return v[i]
-	}
-	return nil
 }
 
 // spool copies standard input, if that is the data, to a temporary file, which the returned function removes.

@@ -105,12 +105,8 @@ func columnOf(in *dataset.Input, name string) any {
 		}
 		return rows
 	}
-	for _, c := range in.Columns {
-		if c.Name == name {
-			return c.Values
-		}
-	}
-	return nil
+	c, _ := in.Column(name)
+	return c.Values
 }
 
 // say warns with a count and examples.

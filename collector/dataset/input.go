@@ -34,6 +34,16 @@ type Input struct {
 // NumRows is the number of prompts.
 func (in *Input) NumRows() int { return len(in.IDs) }
 
+// Column is the data set's column of that name; false if there is none.
+func (in *Input) Column(name string) (Column, bool) {
+	for _, c := range in.Columns {
+		if c.Name == name {
+			return c, true
+		}
+	}
+	return Column{}, false
+}
+
 // Head is the input without its prompts.
 func (in *Input) Head() Head {
 	h := Head{Digest: in.Digest, Kept: in.Kept != nil, Offsets: in.Starts != nil}
